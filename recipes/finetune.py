@@ -1,0 +1,185 @@
+"""Fine-tune any audio classifier of transformers on emotional speech, and score it on speakers it never heard.
+
+    accelerate launch recipes/finetune.py recipes/configs/ravdess/wav2vec2_base.yaml --data_root ~/RAVDESS --seed 1
+
+A recipe is a YAML file, whose keys the command line overrides; `--help` lists them. The output folder is a model
+repository: any `pipeline("audio-classification")` loads it. Run again after an interruption, it goes on from its last
+checkpoint. Run again with more epochs, a finished run continues; from there on the learning rate is what a run of the
+new length has at that step.
+"""
+
+import logging
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas
+from datasets import DatasetDict
+from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
+
+from ser_hf.corpora import load_corpus, map_labels
+from ser_hf.data import (
+    Collator,
+    SpectrogramMask,
+    build_augmentation,
+    build_dataset,
+    prepare_audio,
+    split_by_protocol,
+    split_by_speaker,
+    split_randomly,
+    write_problems,
+)
+from ser_hf.data.audio import cache_folder
+from ser_hf.data.augment import Augmentation
+from ser_hf.data.dataset import AudioProblem
+from ser_hf.models import build_model
+from ser_hf.models.backbone import SPECTROGRAM_MODELS
+from ser_hf.publishing import push_to_hub, render_card
+from ser_hf.training import (
+    DataArguments,
+    ModelArguments,
+    SerTrainer,
+    SerTrainingArguments,
+    claim_folder,
+    last_checkpoint,
+    parse_recipe,
+    read_results,
+    resolve_recipe,
+    tabulate_predictions,
+    write_results,
+)
+from ser_hf.training.results import describe_audio, describe_split, describe_training
+
+SCORED = ("validation", "test")
+
+
+def main(argv: list[str]) -> None:
+    """Run a recipe from its YAML to the scored, documented checkpoint."""
+    logging.basicConfig(format="%(message)s")
+    try:
+        data, model_args, training = parse_recipe(argv)
+        logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
+        if training.process_index == 0:
+            claim_folder(training.output_dir, resolve_recipe(data, model_args, training))
+        finished = read_results(training.output_dir)
+        if finished and finished["training"]["epochs"] >= training.num_train_epochs:
+            print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
+            return
+        with training.main_process_first(desc="reading the audio"):
+            dataset, problems, dropped = load_data(data)
+        set_seed(training.seed)
+        model, feature_extractor = make_model(model_args, training, dataset)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+    push, training.push_to_hub = training.push_to_hub, False  # one push at the end, not the Trainer's many
+    collator = Collator(
+        feature_extractor, augment=make_augmentation(data), mask=make_mask(model_args, model), seed=training.seed
+    )
+    trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    output = trainer.train(resume_from_checkpoint=last_checkpoint(training.output_dir))
+    trainer.save_model()
+    tables = [tabulate_predictions(dataset[part], trainer.predict(dataset[part]).predictions) for part in SCORED]
+    if not trainer.is_world_process_zero():
+        return
+
+    write_problems(problems, Path(training.output_dir, "audio_problems.csv"))
+    write_results(
+        training.output_dir,
+        pandas.concat(tables),
+        emotions=dataset["train"].features["label"].names,
+        training=describe_training(
+            model, trainer.state, output.metrics["train_runtime"], processes=training.world_size
+        ),
+        split=describe_split(dataset, name_split(data), speaker_independent=data.split == "speaker"),
+        audio=describe_audio(sum(sum(part["duration"]) for part in dataset.values()), problems, dropped),
+        log_history=trainer.state.log_history,
+    )
+    render_card(training.output_dir, repo_id=training.hub_model_id).save(Path(training.output_dir, "README.md"))
+    print(tell(training.output_dir))
+    if push:
+        repo_id = training.hub_model_id or Path(training.output_dir).name
+        print(push_to_hub(training.output_dir, repo_id, private=training.hub_private_repo is not False))
+
+
+def load_data(data: DataArguments) -> tuple[DatasetDict, list[AudioProblem], Counter]:
+    """Return the three splits, the utterances with unusual audio, and the emotions left out with their counts."""
+    root = data.data_root or cache_folder() / "corpora" / "synthetic"
+    options = {} if data.speaker_pattern is None else {"speaker_pattern": data.speaker_pattern}
+    utterances = load_corpus(data.corpus, root, **options)
+    label_map = dict(item.split("=", 1) for item in data.label_map)
+    utterances, dropped = map_labels(utterances, label_set=data.label_set, label_map=label_map)
+    shares = {"validation_share": data.validation_share, "seed": data.split_seed}
+    if data.protocol is not None:
+        split = split_by_protocol(utterances, data.protocol, data.fold, **shares)
+    elif data.split == "random":
+        split = split_randomly(utterances, test_share=data.test_share, **shares)
+    else:
+        split = split_by_speaker(utterances, test_share=data.test_share, **shares)
+    split, problems = prepare_audio(split, max_duration=data.max_duration)
+    return build_dataset(split, root), problems, dropped
+
+
+def make_model(
+    model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """Return the model and its feature extractor, fitted to the labels and durations of the training split."""
+    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
+    return build_model(
+        model_args.model_name_or_path,
+        emotions=dataset["train"].features["label"].names,
+        model_type=model_args.model_type,
+        config_overrides=dict(item.split("=", 1) for item in model_args.config_overrides),
+        freeze=model_args.freeze,
+        layer_sum=model_args.layer_sum,
+        masking=masking(model_args),
+        longest=max(dataset["train"]["duration"]),
+        layerdrop=0.0 if dropping_breaks else None,
+        trust_remote_code=model_args.trust_remote_code,
+    )
+
+
+def masking(model_args: ModelArguments) -> dict[str, float]:
+    """Return the recipe's SpecAugment settings under the names that configs give them."""
+    names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
+    return {name: getattr(model_args, name) for name in names}
+
+
+def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> SpectrogramMask | None:
+    """Return the mask of the spectrograms, for architectures that do not mask by themselves."""
+    if model.config.model_type not in SPECTROGRAM_MODELS:
+        return None
+    return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
+
+
+def make_augmentation(data: DataArguments) -> Augmentation | None:
+    """Return the recipe's augmentation of training waveforms."""
+    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
+    return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
+
+
+def name_split(data: DataArguments) -> str:
+    """Return the split in words, for the results and the card."""
+    if data.protocol is not None:
+        return f"{data.protocol}, fold {data.fold}, validation speakers by seed {data.split_seed}"
+    return f"{data.split}, seed {data.split_seed}"
+
+
+def tell(folder: str) -> str:
+    """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
+    test = read_results(folder)["test"]
+    low, high = test["intervals"]["ua"]
+    remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
+    heard = f"{test['utterances']} utterances of {test['speakers']} speakers"
+    return f"""
+Test UA {test["ua"]:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
+The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
+
+from transformers import pipeline; import soundfile
+waveform, _ = soundfile.read("utterance.wav", dtype="float32")  # mono, 16 kHz
+print(pipeline("audio-classification", model="{folder}"{remote})(waveform))
+"""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,51 @@
+"""Any corpus without a parser of its own."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import audio_files
+from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.utterance import Utterance
+
+
+def folder(root: str | os.PathLike, *, speaker_pattern: str | None = None) -> Iterator[Utterance]:
+    r"""Yield the utterances of a folder with a sub-folder per emotion, sorted by path.
+
+    `Angry/SM1_F10_A010.wav` with the pattern `(SM\d+)_` is an angry utterance of speaker SM1.
+
+    Args:
+        root: The folder that holds the class folders; files may lie deeper within these.
+        speaker_pattern: Regular expression, searched in the file name; its first group is the speaker (the
+            whole match where it has no group). Without one the speakers are unknown.
+
+    Raises:
+        FileNotFoundError: If there is no audio file in a sub-folder of `root`.
+        ValueError: If the pattern is no regular expression, or does not match every file.
+    """
+    root = Path(root).expanduser()
+    paths = [Path(path) for path in audio_files(root)]
+    paths = [path for path in paths if path.parent != root]
+    if not paths:
+        raise FileNotFoundError(
+            f"No audio under '{root}': expected a sub-folder per emotion, like angry/one.wav and happy/two.wav."
+        )
+    speakers = [None] * len(paths) if speaker_pattern is None else _speakers(paths, speaker_pattern)
+    for path, speaker in zip(paths, speakers, strict=True):
+        emotion = canonical_emotion(path.relative_to(root).parts[0])
+        yield Utterance(path=str(path), corpus="folder", emotion=emotion, speaker=speaker)
+
+
+def _speakers(paths: list[Path], pattern: str) -> list[str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"speaker_pattern '{pattern}' is not a regular expression: {error}.") from error
+    matches = [expression.search(path.name) for path in paths]
+    if missed := [path.name for path, match in zip(paths, matches, strict=True) if not match]:
+        raise ValueError(
+            f"speaker_pattern '{pattern}' does not match {len(missed)} of {len(paths)} file names "
+            f"(first: '{missed[0]}'): every utterance needs its speaker."
+        )
+    return [match[1] if expression.groups else match[0] for match in matches]

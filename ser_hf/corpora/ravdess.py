@@ -1,0 +1,79 @@
+"""RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song.
+
+24 professional actors (12 female, 12 male), North American English, acted: 1440 speech utterances in eight
+emotions of two statements, two intensities (neutral has one) and two repetitions, and 1012 sung ones in six.
+Licence CC BY-NC-SA 4.0; from https://zenodo.org/records/1188976 (`Audio_Speech_Actors_01-24.zip`, and
+`Audio_Song_Actors_01-24.zip` for `ravdess_song`). Any audio extension is read, at any depth under the root.
+
+File names are seven numbers, modality-channel-emotion-intensity-statement-repetition-actor:
+`03-01-06-02-01-02-12.wav` is audio only, speech, fearful, strong, "Kids are talking by the door", second
+repetition, actor 12 (even: female). Left out: files with video (modality 01 and 02).
+
+Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import audio_files
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fearful",
+    "07": "disgust",
+    "08": "surprised",
+}
+INTENSITIES = {"01": "normal", "02": "strong"}
+STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
+FILE_NAME = re.compile(r"03-(01|02)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4])")
+
+
+def ravdess(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the speech utterances of RAVDESS under `root`, sorted by path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    return _parse(root, channel="01", corpus="ravdess")
+
+
+def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the sung utterances of RAVDESS under `root`, sorted by path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    return _parse(root, channel="02", corpus="ravdess_song")
+
+
+def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
+    found = 0
+    for path in audio_files(root):
+        match = FILE_NAME.fullmatch(Path(path).stem)
+        if match is None or match[1] != channel:
+            continue
+        _, emotion, intensity, statement, repetition, actor = match.groups()
+        found += 1
+        yield Utterance(
+            path=path,
+            corpus=corpus,
+            emotion=EMOTIONS[emotion],
+            speaker=actor,
+            gender="female" if int(actor) % 2 == 0 else "male",
+            text=STATEMENTS[statement],
+            intensity=INTENSITIES[intensity],
+            repetition=int(repetition),
+            vocal_channel="speech" if channel == "01" else "song",
+        )
+    if not found:
+        raise FileNotFoundError(
+            f"No RAVDESS utterances under '{root}': expected files like Actor_01/03-{channel}-05-01-02-01-12.wav. "
+            "Is data_root the folder that holds Actor_01 … Actor_24?"
+        )

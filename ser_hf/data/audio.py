@@ -1,0 +1,115 @@
+"""Audio files -> mono float32 waveforms, decoded once and kept on disk as int16."""
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
+INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
+
+
+def audio_duration(path: str | os.PathLike) -> float:
+    """Return the duration of an audio file in seconds, from its header.
+
+    Raises:
+        ValueError: If libsndfile cannot read the file.
+    """
+    with _open(path) as file:
+        return file.frames / file.samplerate
+
+
+def decode_audio(
+    path: str | os.PathLike,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    sampling_rate: int = SAMPLING_RATE,
+) -> np.ndarray:
+    """Decode a file, or the stretch between two times, by soundfile and soxr.
+
+    Args:
+        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, recognised by content.
+        start: First second; None for the beginning.
+        end: Last second; None for the end.
+        sampling_rate: Wanted rate in Hz.
+
+    Returns:
+        Mean of the channels, ``(T,)`` float32, rounded to 16 bits as the cache does.
+
+    Raises:
+        ValueError: If the file cannot be read, holds no sample in that stretch, or a sample is not finite.
+    """
+    with _open(path) as file:
+        rate = file.samplerate
+        first = round((start or 0.0) * rate)
+        frames = -1 if end is None else round(end * rate) - first
+        try:
+            file.seek(min(first, file.frames))
+            channels = file.read(frames, dtype="float32", always_2d=True)  # (T, channels)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(f"Cannot decode '{path}': {error}.") from error
+    if not len(channels):
+        raise ValueError(f"'{path}' holds no sample between {start or 0.0} s and {end or 'its end'}.")
+    if not np.isfinite(channels).all():
+        raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
+    waveform = soxr.resample(channels.mean(axis=1), rate, sampling_rate)
+    if not len(waveform):
+        raise ValueError(f"'{path}' is shorter than one sample at {sampling_rate} Hz.")
+    return _from_int16(_to_int16(waveform))
+
+
+def load_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> np.ndarray:
+    """Return `decode_audio(path, start, end)` at 16 kHz, ``(T,)`` float32, decoding at the first call only.
+
+    The decoded audio lies under `cache_folder()`, named by the file's path, size and time of change.
+
+    Raises:
+        ValueError: As `decode_audio`.
+    """
+    cached = cached_audio(path, start=start, end=end)
+    if not cached.exists():
+        waveform = decode_audio(path, start=start, end=end)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_suffix(f".{uuid.uuid4().hex}.partial")
+        with partial.open("wb") as file:
+            np.save(file, _to_int16(waveform))
+        partial.replace(cached)  # atomic: other processes see the whole file or none
+        return waveform
+    return _from_int16(np.load(cached, allow_pickle=False))
+
+
+def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> Path:
+    """Return where the decoded audio of a file, or of a stretch of it, is or will be kept."""
+    stat = os.stat(path)
+    identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
+
+
+def cache_folder() -> Path:
+    """Return the folder of all that can be made anew: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
+    return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
+
+
+def _open(path: str | os.PathLike) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"Cannot read '{path}': expected a format of libsndfile (wav, flac, mp3, ogg, opus, aiff), found "
+            f"{os.path.getsize(path)} bytes that it does not recognise. Convert it: ffmpeg -i IN OUT.wav"
+        ) from error
+
+
+def _to_int16(waveform: np.ndarray) -> np.ndarray:
+    scaled = np.round(waveform * INT16_SCALE)
+    return np.clip(scaled, -INT16_SCALE, INT16_SCALE - 1).astype(np.int16)
+
+
+def _from_int16(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / np.float32(INT16_SCALE)

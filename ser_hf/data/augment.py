@@ -1,0 +1,68 @@
+"""Train-time augmentation of the waveform, the same for the same seed, epoch and utterance."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import audiomentations
+import numpy as np
+
+from ser_hf.data.audio import SAMPLING_RATE
+
+Augmentation = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+
+
+def build_augmentation(
+    *,
+    probability: float = 0.5,
+    noise_snr: float | None = None,
+    time_shift: float | None = None,
+    gain: float | None = None,
+    pitch: float | None = None,
+    speed: float | None = None,
+) -> Augmentation | None:
+    """Return `augment(waveform, seed)`, or None where nothing is asked for.
+
+    Args:
+        probability: Chance of each of the changes below, drawn for each on its own.
+        noise_snr: Lowest signal-to-noise ratio of added white noise in dB; the highest is 30 dB above it.
+        time_shift: Largest shift either way, as a share of the utterance; silence fills in.
+        gain: Largest change of level either way in dB.
+        pitch: Largest change of pitch either way in semitones.
+        speed: Largest change of speaking rate either way, 0.1 for 10 %; the pitch stays.
+    """
+    changes = []
+    if pitch:
+        changes.append(audiomentations.PitchShift(-pitch, pitch, p=probability))
+    if speed:
+        stretch = audiomentations.TimeStretch(1 - speed, 1 + speed, leave_length_unchanged=False, p=probability)
+        changes.append(stretch)
+    if noise_snr is not None:
+        changes.append(audiomentations.AddGaussianSNR(noise_snr, noise_snr + 30, p=probability))
+    if gain:
+        changes.append(audiomentations.Gain(-gain, gain, p=probability))
+    if time_shift:
+        changes.append(audiomentations.Shift(-time_shift, time_shift, rollover=False, p=probability))
+    if not changes:
+        return None
+    compose = audiomentations.Compose(changes)
+
+    def augment(waveform: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+        with _seeded(seed):
+            return compose(waveform, sample_rate=SAMPLING_RATE)
+
+    return augment
+
+
+@contextmanager
+def _seeded(seed: tuple[int, ...]) -> Iterator[None]:
+    """Seed the global generators that audiomentations draws from, and put their states back afterwards."""
+    states = random.getstate(), np.random.get_state()
+    word = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    random.seed(word)
+    np.random.seed(word)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

@@ -1,0 +1,20 @@
+"""From predictions to scores: metrics, the saved table of predictions, and its summary with intervals.
+
+Light on purpose: the figures (matplotlib) live in `ser_hf.evaluation.figures` and the `evaluate.Metric` in
+`ser_hf.evaluation.metric`; neither is imported here.
+"""
+
+from ser_hf.evaluation.predictions import read_predictions, summarize, write_predictions
+from ser_hf.evaluation.scores import ccc, compute_scores, count_confusion, macro_f1, ua, wa
+
+__all__ = [
+    "ccc",
+    "compute_scores",
+    "count_confusion",
+    "macro_f1",
+    "read_predictions",
+    "summarize",
+    "ua",
+    "wa",
+    "write_predictions",
+]

@@ -1,0 +1,65 @@
+"""The confusion matrix of an evaluation."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+CELL = 0.78  # inches
+
+
+def plot_confusion(summary: dict, path: str | Path) -> None:
+    """Draw which emotion is taken for which, under a title of UA and WA with their 95 % intervals.
+
+    Each row is a target. Its colours and percentages are shares of the row, so the diagonal is the recall;
+    the small numbers are counts. The row of an emotion without utterances is grey.
+
+    Args:
+        summary: what `ser_hf.evaluation.summarize` returns.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+    """
+    emotions, counts = summary["confusion"]["emotions"], np.array(summary["confusion"]["counts"])
+    support = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
+    figure = Figure(figsize=(len(emotions) * CELL, len(emotions) * CELL))
+    axes = figure.add_axes((0, 0, 1, 1))  # the tight box of savefig makes room for names and title
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    _write_cells(axes, counts, shares)
+    _name_axes(axes, emotions)
+    _write_title(axes, summary)
+    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+
+
+def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+    """Write percent above count into each cell that holds an utterance."""
+    for row, column in np.argwhere(counts > 0):
+        share = shares[row, column]
+        style = {"ha": "center", "va": "center", "color": "white" if share > 0.55 else "0.1"}
+        axes.text(column, row - 0.1, f"{100 * share:.0f} %", fontsize=10, **style)
+        axes.text(column, row + 0.22, f"{counts[row, column]}", fontsize=7.5, **style)
+
+
+def _name_axes(axes: Axes, emotions: list[str]) -> None:
+    axes.set_xticks(range(len(emotions)), emotions, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(emotions)), emotions)
+    axes.set_xlabel("predicted emotion")
+    axes.set_ylabel("target emotion")
+    axes.set_facecolor("0.93")
+    axes.spines[:].set_visible(False)
+    edges = np.arange(len(emotions) + 1) - 0.5
+    axes.set_xticks(edges, minor=True)
+    axes.set_yticks(edges, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+
+
+def _write_title(axes: Axes, summary: dict) -> None:
+    scores = []
+    for name in ("ua", "wa"):
+        low, high = (100 * bound for bound in summary["intervals"][name])
+        scores.append(f"{name.upper()} {100 * summary[name]:.1f} %  [{low:.1f}, {high:.1f}]")
+    axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=24)
+    speakers = f", {summary['speakers']} speakers" if summary["speakers"] else ""
+    note = f"{summary['utterances']} utterances{speakers}; 95 % intervals over {summary['interval_unit']}s"
+    axes.annotate(note, (0, 1), (0, 9), "axes fraction", "offset points", color="0.4", fontsize=8.5)

@@ -1,0 +1,76 @@
+"""The learning curves of a training run."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+TRAINING, VALIDATION = "#0072B2", "#D55E00"
+
+
+def plot_curves(log_history: list[dict], path: str | Path) -> None:
+    """Draw loss and validation UA over epochs, and mark the epoch whose checkpoint is kept.
+
+    That is the first epoch of the highest validation UA, the choice of a Trainer whose
+    `metric_for_best_model` is `ua`.
+
+    Args:
+        log_history: the Trainer's `state.log_history`: entries with `epoch` and either `loss` (training) or
+            `eval_loss` and `eval_ua` (validation). Other entries are passed over.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+
+    Raises:
+        ValueError: no entry holds `eval_ua`.
+
+    Examples:
+        >>> import tempfile
+        >>> log_history = [{"epoch": 0.5, "loss": 2.1}, {"epoch": 1.0, "eval_loss": 1.9, "eval_ua": 0.4}]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plot_curves(log_history, Path(folder) / "curves.png")
+    """
+    evaluations = [entry for entry in log_history if "eval_ua" in entry]
+    if not evaluations:
+        keys = sorted({key for entry in log_history for key in entry})
+        raise ValueError(f"Expected log entries with 'eval_ua': found {keys}. Was there any evaluation?")
+    best = max(evaluations, key=lambda entry: entry["eval_ua"])
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    loss_axes, ua_axes = figure.subplots(ncols=2)
+    _plot_loss(loss_axes, log_history)
+    _plot_ua(ua_axes, evaluations, best)
+    for axes in (loss_axes, ua_axes):
+        axes.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
+        _clean_axes(axes)
+    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+
+
+def _plot_loss(axes: Axes, log_history: list[dict]) -> None:
+    training = [(entry["epoch"], entry["loss"]) for entry in log_history if "loss" in entry]
+    validation = [(entry["epoch"], entry["eval_loss"]) for entry in log_history if "eval_loss" in entry]
+    axes.plot(*np.reshape(training, (-1, 2)).T, color=TRAINING, label="training")
+    axes.plot(*np.reshape(validation, (-1, 2)).T, "o-", color=VALIDATION, markersize=4, label="validation")
+    axes.set_title("Loss", loc="left")
+    axes.legend(frameon=False)
+
+
+def _plot_ua(axes: Axes, evaluations: list[dict], best: dict) -> None:
+    epochs = [entry["epoch"] for entry in evaluations]
+    percents = [100 * entry["eval_ua"] for entry in evaluations]
+    best_epoch, best_percent = best["epoch"], 100 * best["eval_ua"]
+    axes.plot(epochs, percents, "o-", color=VALIDATION, markersize=4)
+    axes.plot(best_epoch, best_percent, "*", color=VALIDATION, markersize=15, markeredgecolor="white")
+    axes.set_title("Validation UA (%)", loc="left")
+    note = f"best {best_percent:.1f} % at epoch {best_epoch:.4g}"
+    axes.set_title(note, loc="right", color=VALIDATION, fontsize=10)
+
+
+def _clean_axes(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)

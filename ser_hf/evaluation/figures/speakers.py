@@ -1,0 +1,57 @@
+"""The scores of each speaker."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's blue and orange, told apart by every common kind of colour vision
+COLOURS = {"female": "#E69F00", "male": "#0072B2"}
+OTHER = "#999999"
+MOST_NAMES = 60  # more speakers than this have no room for their names
+
+
+def plot_speakers(summary: dict, path: str | Path) -> None:
+    """Draw the UA of each speaker, sorted, against the overall UA and its 95 % interval.
+
+    Args:
+        summary: what `ser_hf.evaluation.summarize` returns.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+
+    Raises:
+        ValueError: the summary has no speakers.
+    """
+    speakers = sorted(summary["per_speaker"].items(), key=lambda item: item[1]["ua"])
+    if not speakers:
+        raise ValueError("Expected the scores of at least one speaker: found none in 'per_speaker'.")
+    width = min(max(5.2, 0.3 * len(speakers)), 14)  # inches
+    axes = Figure(figsize=(width, 2.8)).add_axes((0, 0, 1, 1))  # savefig's tight box makes room for the names
+    _plot_bars(axes, speakers)
+    _plot_overall(axes, summary)
+    axes.set_xlim(-0.7, len(speakers) - 0.3)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(f"speaker ({len(speakers)}, sorted by UA)")
+    axes.set_ylabel("UA (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=5, frameon=False, fontsize=9)
+    axes.figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+
+
+def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
+    genders = {scores["gender"] for _, scores in speakers}
+    for gender in sorted(genders, key=lambda gender: (gender is None, gender)):
+        places = [place for place, (_, scores) in enumerate(speakers) if scores["gender"] == gender]
+        heights = [100 * speakers[place][1]["ua"] for place in places]
+        colour = COLOURS.get(gender, OTHER)
+        axes.bar(places, heights, width=0.75, color=colour, label=gender or "gender unknown", zorder=2)
+    names = [name for name, _ in speakers] if len(speakers) <= MOST_NAMES else []
+    wide = any(len(name) > 3 for name in names)
+    axes.set_xticks(range(len(names)), names, rotation=90 if wide else 0)
+    axes.tick_params(axis="x", length=0, labelsize=8)
+
+
+def _plot_overall(axes: Axes, summary: dict) -> None:
+    low, high = (100 * bound for bound in summary["intervals"]["ua"])
+    overall = 100 * summary["ua"]
+    axes.axhline(overall, color="black", linewidth=1.2, zorder=3, label=f"overall UA {overall:.1f} %")
+    axes.axhspan(low, high, color="0.88", linewidth=0, zorder=1, label="95 % interval")

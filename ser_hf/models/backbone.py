@@ -1,0 +1,200 @@
+"""Any audio classifier of transformers, pretrained or from random weights, made ready for emotion labels."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+    SeamlessM4TFeatureExtractor,
+    SequenceFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
+from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
+from transformers.utils import logging
+
+from ser_hf.models.padding import make_padding_aware
+
+logger = logging.get_logger(__name__)
+
+HEAD = ("classifier", "projector", "layer_weights")  # first part of the names of the parameters that start at random
+POSITIONS_PER_SECOND = 50  # Whisper's encoder frames
+SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # no SpecAugment in the stock classifier
+MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest batch, 0.25 s
+
+
+def build_model(
+    model_name_or_path: str | None = None,
+    *,
+    emotions: Sequence[str],
+    model_type: str | None = None,
+    config_overrides: dict[str, str] | None = None,
+    freeze: str = "none",
+    layer_sum: bool = False,
+    masking: dict[str, float] | None = None,
+    longest: float | None = None,
+    layerdrop: float | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """Return a stock audio classifier in float32 and its feature extractor.
+
+    Args:
+        model_name_or_path: Pretrained encoder, Hub id or folder; None to start from random weights.
+        emotions: Names in the order of their labels.
+        model_type: Architecture to start from random weights, such as "mel" or "whisper".
+        config_overrides: Values of the architecture's config, spelled as text.
+        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (all but the head).
+        layer_sum: Let the head read a learned sum of all layers.
+        masking: SpecAugment: any of `mask_time_prob`, `mask_time_length`, `mask_feature_prob` and
+            `mask_feature_length`. Spectrogram models are masked by the collator instead.
+        longest: Seconds of the longest training utterance; Whisper's context is cut to it.
+        layerdrop: Overrides the architecture's own where it has one.
+        trust_remote_code: Allow the checkpoint to bring code of its own.
+
+    Raises:
+        ValueError: If neither or both of checkpoint and type are given, the architecture lacks an option, or
+            the checkpoint lacks weights of the encoder.
+    """
+    if (model_name_or_path is None) == (model_type is None):
+        raise ValueError(
+            "Expected either model_name_or_path (a pretrained encoder) or model_type (an architecture to train from "
+            f"random weights), found {model_name_or_path!r} and {model_type!r}."
+        )
+    label2id = {emotion: i for i, emotion in enumerate(emotions)}
+    labels = {"label2id": label2id, "id2label": {i: emotion for emotion, i in label2id.items()}}
+    if model_type is not None:
+        config = AutoConfig.for_model(model_type)
+    else:
+        config = AutoConfig.from_pretrained(model_name_or_path, trust_remote_code=trust_remote_code)
+    config.update(labels)
+    config.update_from_string(",".join(f"{key}={value}" for key, value in (config_overrides or {}).items()))
+    _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
+    if model_type is not None:
+        model = AutoModelForAudioClassification.from_config(config)
+        feature_extractor = default_feature_extractor(config)
+    else:
+        model = _load_pretrained(model_name_or_path, config, trust_remote_code)
+        feature_extractor = load_feature_extractor(model_name_or_path, config)
+    if config.model_type == "whisper" and longest is not None:
+        cut_context(model, feature_extractor, longest)
+    freeze_parameters(model, freeze)
+    make_padding_aware(model)
+    return model, feature_extractor
+
+
+def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, layerdrop: float | None) -> None:
+    if layer_sum:
+        if not hasattr(config, "use_weighted_layer_sum"):
+            raise ValueError(f"layer_sum: '{config.model_type}' has no layer sum; leave it out.")
+        config.use_weighted_layer_sum = True
+    name = "encoder_layerdrop" if config.model_type == "whisper" else "layerdrop"
+    if layerdrop is not None and getattr(config, name, layerdrop) != layerdrop:
+        _log_adjustment(name, getattr(config, name), layerdrop, "dropped layers break DDP and gradient checkpointing")
+        setattr(config, name, layerdrop)
+    if config.model_type in SPECTROGRAM_MODELS:
+        return
+    if hasattr(config, "apply_spec_augment"):
+        config.apply_spec_augment = any(masking.get(key) for key in ("mask_time_prob", "mask_feature_prob"))
+    config.update(masking)
+    if getattr(config, "mask_time_length", 0) > MIN_MASK_FRAMES:
+        reason = "a span longer than the utterance crashes SpecAugment"
+        _log_adjustment("mask_time_length", config.mask_time_length, MIN_MASK_FRAMES, reason)
+        config.mask_time_length = MIN_MASK_FRAMES
+
+
+def _load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+    stored = config.dtype
+    model, loading = AutoModelForAudioClassification.from_pretrained(
+        name,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+    )
+    if stored not in (None, torch.float32):
+        _log_adjustment("dtype", stored, torch.float32, "training in half precision does not converge")
+    # A vector that only SpecAugment uses; some checkpoints leave it out.
+    missing = [key for key in loading["missing_keys"] if not is_head(key) and not key.endswith("masked_spec_embed")]
+    if missing:
+        raise ValueError(
+            f"'{name}' lacks {len(missing)} weights of its {config.model_type} encoder (first: {sorted(missing)[0]}); "
+            "they would start at random. Is it a checkpoint of this architecture?"
+        )
+    return model
+
+
+def load_feature_extractor(name: str, config: PreTrainedConfig) -> SequenceFeatureExtractor:
+    """Load a checkpoint's feature extractor, or its architecture's default where it ships none; masks are on."""
+    try:
+        feature_extractor = AutoFeatureExtractor.from_pretrained(name)
+    except OSError:
+        feature_extractor = default_feature_extractor(config)
+        _log_adjustment("feature extractor", None, type(feature_extractor).__name__, f"'{name}' ships none")
+    if isinstance(feature_extractor, Wav2Vec2FeatureExtractor) and not feature_extractor.return_attention_mask:
+        _log_adjustment("return_attention_mask", False, True, "without a mask the padding changes the logits")
+        feature_extractor.return_attention_mask = True
+    return feature_extractor
+
+
+def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtractor:
+    """Return the feature extractor that fits a config from random weights."""
+    if config.model_type == "mel":
+        return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+    if config.model_type == "wav2vec2-bert":  # the mapping names another class for it
+        return SeamlessM4TFeatureExtractor()
+    kind = FEATURE_EXTRACTOR_MAPPING[type(config)]
+    if kind is Wav2Vec2FeatureExtractor:
+        return kind(return_attention_mask=True)
+    if kind is WhisperFeatureExtractor:
+        return kind(feature_size=config.num_mel_bins, chunk_length=config.max_source_positions // POSITIONS_PER_SECOND)
+    return kind(num_mel_bins=config.num_mel_bins, max_length=config.max_length)
+
+
+def cut_context(model: PreTrainedModel, feature_extractor: WhisperFeatureExtractor, longest: float) -> None:
+    """Cut Whisper's 30 s context to `longest` seconds, rounded up to a whole second, in place.
+
+    Exact: the kept positions are the first rows of the sinusoids. Longer audio is heard only so far.
+    """
+    seconds = min(math.ceil(longest), model.config.max_source_positions // POSITIONS_PER_SECOND)
+    positions = seconds * POSITIONS_PER_SECOND
+    encoder = model.encoder
+    rows = encoder.embed_positions.weight.data[:positions].clone()
+    encoder.embed_positions = nn.Embedding.from_pretrained(rows, freeze=True)
+    encoder.max_source_positions = model.config.max_source_positions = positions
+    feature_extractor.chunk_length = seconds
+    feature_extractor.n_samples = seconds * feature_extractor.sampling_rate
+    feature_extractor.nb_max_frames = feature_extractor.n_samples // feature_extractor.hop_length
+
+
+def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
+    """Freeze nothing ("none"), the convolutions before the transformer ("cnn"), or all but the head ("encoder").
+
+    Raises:
+        ValueError: If the architecture has no such part.
+    """
+    if freeze == "encoder":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and is_head(name))
+    elif freeze == "cnn" and hasattr(model, "freeze_feature_encoder"):
+        model.freeze_feature_encoder()
+    elif freeze == "cnn" and model.config.model_type == "whisper":
+        model.encoder.conv1.requires_grad_(False)
+        model.encoder.conv2.requires_grad_(False)
+    elif freeze == "cnn":
+        raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end; use none or encoder.")
+
+
+def is_head(name: str) -> bool:
+    """Tell whether a parameter belongs to the classification head, by its name."""
+    return name.split(".")[0] in HEAD
+
+
+def _log_adjustment(name: str, before: object, after: object, reason: str) -> None:
+    logger.info(f"{name} adjusted from {before} to {after} because {reason}.")

@@ -1,0 +1,78 @@
+"""The model card, made from all_results.json, recipe.yaml and config.json of an output folder."""
+
+import json
+from pathlib import Path
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
+METRICS = {"ua": "Unweighted average recall", "wa": "Weighted accuracy", "macro_f1": "Macro F1"}
+
+
+def render_card(folder: str | Path, *, repo_id: str | None = None) -> ModelCard:
+    """Return the model card of a finished run.
+
+    Args:
+        folder: Output folder with config.json, recipe.yaml and all_results.json.
+        repo_id: Where it will be published; None: the folder's name stands for it.
+
+    Raises:
+        FileNotFoundError: If one of the three files is missing.
+    """
+    folder = Path(folder)
+    results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    name = repo_id or folder.resolve().name
+    positions = config.get("max_source_positions") if config["model_type"] == "whisper" else None
+    return ModelCard.from_template(
+        _metadata(results, recipe, name),
+        template_str=TEMPLATE.read_text(encoding="utf-8"),
+        title=name.split("/")[-1],
+        repo_id=name,
+        corpus=recipe["corpus"],
+        base_model=recipe["model_name_or_path"],
+        remote_code="auto_map" in config,
+        context_seconds=positions and positions // 50,  # 50 encoder frames a second
+        results=results,
+        recipe=recipe,
+        test=results["test"],
+        split=results["split"],
+        training=results["training"],
+        percent=lambda share: f"{100 * share:.1f}",
+    )
+
+
+def _metadata(results: dict, recipe: dict, name: str) -> ModelCardData:
+    scores = [
+        EvalResult(
+            task_type="audio-classification",
+            task_name="Speech emotion recognition",
+            dataset_type=recipe["corpus"],
+            dataset_name=recipe["corpus"],
+            dataset_split="test",
+            dataset_args={"split": results["split"]["name"]},
+            metric_type=metric,
+            metric_name=title,
+            metric_value=results["test"][metric],
+            metric_args={"interval_95": results["test"]["intervals"][metric]},
+        )
+        for metric, title in METRICS.items()
+    ]
+    return ModelCardData(
+        model_name=name.split("/")[-1],
+        library_name="transformers",
+        pipeline_tag="audio-classification",
+        base_model=_public_name(recipe["model_name_or_path"]),
+        tags=["speech-emotion-recognition", "ser_hf", recipe["corpus"]],
+        metrics=list(METRICS),
+        eval_results=scores,
+    )
+
+
+def _public_name(model_name_or_path: str | None) -> str | None:
+    """Return a Hub id as it is, and nothing for a folder: the Hub cannot link to one."""
+    if model_name_or_path is None or Path(model_name_or_path).exists() or model_name_or_path.count("/") != 1:
+        return None
+    return model_name_or_path

@@ -1,0 +1,143 @@
+"""After training: `predictions.csv`, `all_results.json` and the figures, each computed from the one before."""
+
+import json
+import platform
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas
+import torch
+import transformers
+from datasets import Dataset
+from scipy.special import softmax
+from transformers import PreTrainedModel, TrainerState
+
+from ser_hf import __version__
+from ser_hf.data.dataset import AudioProblem
+from ser_hf.evaluation import read_predictions, summarize, write_predictions
+from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
+from ser_hf.evaluation.predictions import COLUMNS
+
+PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
+
+
+def tabulate_predictions(dataset: Dataset, logits: np.ndarray) -> pandas.DataFrame:
+    """Return the table of predictions of one split.
+
+    Args:
+        dataset: A part of `build_dataset`'s result, N rows.
+        logits: ``(N, C)`` in the order of the dataset.
+    """
+    emotions = dataset.features["label"].names
+    table = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).to_pandas()
+    table["target"] = dataset["emotion"]
+    table["prediction"] = [emotions[label] for label in logits.argmax(-1)]
+    scores = pandas.DataFrame(softmax(logits.astype(np.float64), -1), columns=[f"score_{name}" for name in emotions])
+    return pandas.concat([table[COLUMNS], scores], axis=1)
+
+
+def write_results(
+    folder: str | Path,
+    predictions: pandas.DataFrame,
+    *,
+    emotions: list[str],
+    training: dict,
+    split: dict,
+    audio: dict,
+    log_history: list[dict],
+) -> dict:
+    """Write predictions.csv, all_results.json and the figures into the output folder.
+
+    Args:
+        folder: The output folder.
+        predictions: Validation and test rows.
+        emotions: In the order of their labels.
+        training: From `describe_training`.
+        split: From `describe_split`.
+        audio: From `describe_audio`.
+        log_history: The Trainer's.
+
+    Returns:
+        What all_results.json holds.
+    """
+    folder = Path(folder)
+    write_predictions(predictions, folder / PREDICTIONS)
+    predictions = read_predictions(folder / PREDICTIONS)
+    parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in ("validation", "test")}
+    results = {"emotions": emotions, **parts, "split": split, "audio": audio, "training": training}
+    (folder / RESULTS).write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / FIGURES).mkdir(exist_ok=True)
+    plot_confusion(results["test"], folder / FIGURES / "confusion.png")
+    plot_speakers(results["test"], folder / FIGURES / "speakers.png")
+    plot_curves(log_history, folder / FIGURES / "curves.png")
+    return results
+
+
+def read_results(folder: str | Path) -> dict | None:
+    """Return the results of a finished run, or None."""
+    path = Path(folder) / RESULTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def describe_split(dataset: dict[str, Dataset], name: str, *, speaker_independent: bool) -> dict:
+    """Return the split's name, and the speakers, utterances and emotions of each part."""
+    return {
+        "name": name,
+        "speaker_independent": speaker_independent,
+        **{
+            part: {
+                "speakers": sorted({speaker for speaker in rows["speaker"] if speaker is not None}),
+                "utterances": len(rows),
+                "emotions": dict(sorted(Counter(rows["emotion"]).items())),
+            }
+            for part, rows in dataset.items()
+        },
+    }
+
+
+def describe_audio(seconds: float, problems: list[AudioProblem], dropped: Counter) -> dict:
+    """Return how much audio was used, and how many utterances were skipped, cut, padded, or lost their label."""
+    actions = Counter(problem.action for problem in problems)
+    return {
+        "hours": seconds / 3600,
+        **{action: actions[action] for action in ("skipped", "cut", "padded")},
+        "dropped_emotions": dict(sorted(dropped.items())),
+    }
+
+
+def describe_training(model: PreTrainedModel, state: TrainerState, seconds: float, *, processes: int) -> dict:
+    """Return what was trained, for how long, on what, and which epoch was kept.
+
+    Args:
+        model: The trained model.
+        state: The Trainer's.
+        seconds: Wall time of this launch's training.
+        processes: How many processes shared it.
+    """
+    best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
+    return {
+        "architecture": type(model).__name__,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "epochs": state.num_train_epochs,
+        "epochs_run": state.epoch,
+        "best_epoch": best[0] if best else state.epoch,
+        "steps": state.global_step,
+        "seconds": seconds,
+        "processes": processes,
+        "hardware": _hardware(),
+        "date": date.today().isoformat(),
+        "versions": {
+            "ser_hf": __version__,
+            "transformers": transformers.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _hardware() -> str:
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"

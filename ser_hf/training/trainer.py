@@ -1,0 +1,125 @@
+"""The stock Trainer with two learning rates, batches of like durations, and predictions in dataset order."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset, DatasetDict
+from torch import nn
+from transformers import (
+    EarlyStoppingCallback,
+    PreTrainedModel,
+    SequenceFeatureExtractor,
+    Trainer,
+    TrainerCallback,
+)
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, PredictionOutput
+
+from ser_hf.data.batching import Collator, LengthGroupedSampler, evaluation_order
+from ser_hf.evaluation.scores import METRICS, count_confusion
+from ser_hf.models.backbone import is_head
+from ser_hf.training.arguments import SerTrainingArguments
+from ser_hf.training.losses import CrossEntropy, balanced_weights
+
+
+class SerTrainer(Trainer):
+    """Train a stock audio classifier on `build_dataset`'s splits.
+
+    Args:
+        model: From `build_model`.
+        args: Training arguments.
+        data_collator: The collator; its `epoch` is kept up to date.
+        dataset: DatasetDict with "train" and "validation".
+        feature_extractor: Saved beside the weights.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: SerTrainingArguments,
+        data_collator: Collator,
+        *,
+        dataset: DatasetDict,
+        feature_extractor: SequenceFeatureExtractor,
+    ):
+        labels = dataset["train"]["label"]
+        weights = balanced_weights(labels, model.config.num_labels) if args.class_weights == "balanced" else None
+        callbacks = [EpochCallback(data_collator.epoch)]
+        if args.early_stopping_patience is not None:
+            callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=data_collator,
+            train_dataset=dataset["train"],
+            eval_dataset=dataset["validation"],
+            processing_class=feature_extractor,
+            compute_loss_func=CrossEntropy(weights, label_smoothing=args.label_smoothing_factor),
+            compute_metrics=compute_metrics,
+            callbacks=callbacks,
+        )
+
+    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        batch_size = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return LengthGroupedSampler(
+            dataset["duration"], batch_size, seed=self.args.seed, epoch=self.data_collator.epoch
+        )
+
+    def _get_eval_sampler(self, eval_dataset) -> list[int]:
+        return evaluation_order(eval_dataset["duration"])
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Give the head a learning rate of its own; biases and norms are not decayed."""
+        if self.optimizer is None:
+            model = self.model if model is None else model
+            decayed = set(self.get_decay_parameter_names(model))
+            rates = {False: self.args.learning_rate, True: self.args.head_learning_rate or self.args.learning_rate}
+            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+            for name, parameter in model.named_parameters():
+                if parameter.requires_grad:
+                    groups.setdefault((is_head(name), name in decayed), []).append(parameter)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            parameters = [
+                {"params": members, "lr": rates[head], "weight_decay": self.args.weight_decay if decays else 0.0}
+                for (head, decays), members in groups.items()
+            ]
+            self.optimizer = kind(parameters, **options)
+        return self.optimizer
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """Predict one batch; only the logits are gathered, not the hidden states that a layer sum returns."""
+        return super().prediction_step(model, inputs, prediction_loss_only, ["hidden_states", "attentions"])
+
+    def predict(
+        self, test_dataset: Dataset, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
+    ) -> PredictionOutput:
+        """Predict a dataset in batches of like durations; logits ``(N, C)`` and labels come in its own order."""
+        output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
+        back = np.argsort(evaluation_order(test_dataset["duration"]))
+        return output._replace(predictions=output.predictions[back], label_ids=output.label_ids[back])
+
+
+class EpochCallback(TrainerCallback):
+    """Write the epoch under way to the tensor that the collator and the sampler read it from."""
+
+    def __init__(self, epoch: torch.Tensor):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Also right in an epoch that is resumed in its middle: its fraction is cut off."""
+        self.epoch.fill_(int(state.epoch))
+
+
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
+    logits, labels = prediction.predictions, prediction.label_ids
+    confusion = count_confusion(labels, logits.argmax(-1), range(logits.shape[1]))
+    return {name: float(metric(confusion)) for name, metric in METRICS.items()}
+
+
+def last_checkpoint(folder: str | Path) -> str | None:
+    """Return the newest whole checkpoint of a run, or None; one whose saving was cut off lacks its state file."""
+    states = Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
+    return max((str(state.parent) for state in states), key=lambda name: int(name.rsplit("-", 1)[1]), default=None)
