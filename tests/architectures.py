@@ -1,7 +1,10 @@
 """Tiny configurations (random weights) of every architecture behind AutoModelForAudioClassification."""
 
+import numpy as np
+import torch
 from transformers import (
     ASTConfig,
+    AutoModelForAudioClassification,
     Data2VecAudioConfig,
     HubertConfig,
     SEWConfig,
@@ -14,6 +17,9 @@ from transformers import (
     WavLMConfig,
     WhisperConfig,
 )
+
+from ser_hf.data import extract_features
+from ser_hf.models.backbone import default_feature_extractor
 
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 20}
 CONVOLUTIONS = {
@@ -54,3 +60,26 @@ CONFIGS = {
     ),
     "audio-spectrogram-transformer": lambda: ASTConfig(**TRANSFORMER, max_length=100, num_mel_bins=32),
 }  # fmt: skip
+
+
+def tiny_model(name, *, emotions=("angry", "happy", "neutral", "sad")):
+    """Return a model of random weights whose head is scaled so that its logits spread by about 1."""
+    torch.manual_seed(0)
+    config = CONFIGS[name]()
+    config.update(
+        {"id2label": dict(enumerate(emotions)), "label2id": {emotion: i for i, emotion in enumerate(emotions)}}
+    )
+    model = AutoModelForAudioClassification.from_config(config).eval()
+    rng = np.random.default_rng(1)
+    noise = [rng.normal(0, 0.1, samples).astype(np.float32) for samples in (8_000, 16_000, 24_000)]
+    with torch.no_grad():
+        inputs = [extract_features(feature_extractor(name), [waveform]) for waveform in noise]
+        logits = torch.cat([model(**item).logits for item in inputs])
+        classifier = getattr(model.classifier, "dense", model.classifier)  # AST's head holds its layer
+        classifier.weight /= (logits - logits.mean(0)).std()
+        classifier.bias -= model(**inputs[0]).logits[0]
+    return model
+
+
+def feature_extractor(name):
+    return default_feature_extractor(CONFIGS[name]())

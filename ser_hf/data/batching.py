@@ -138,7 +138,7 @@ class LengthGroupedSampler(Sampler[int]):
         epoch: The tensor that the trainer writes the epoch to (see `Collator`).
     """
 
-    JITTER = 0.05  # durations are blurred by this share before sorting: neighbours change from epoch to epoch
+    JITTER = 0.02  # durations are blurred by this share before sorting: neighbours change from epoch to epoch
 
     def __init__(self, durations: Sequence[float], batch_size: int, *, seed: int, epoch: torch.Tensor):
         self.durations = np.asarray(durations)

@@ -142,22 +142,18 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
 
 class ConvBlock(nn.Module):
-    """Convolve, halve bins and frames, normalise, rectify."""
+    """Convolve with stride 2, normalise, rectify."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
         self.norm = MaskedBatchNorm(out_channels)
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``(B, D, M / 2, F / 2)`` and its mask, both rounded up."""
-        hidden_states = self.conv(hidden_states)
-        # Pooling comes before the norm (four times less to normalise), so padding must lose against any real value.
-        hidden_states = hidden_states.masked_fill(~mask[:, None, None], torch.finfo(hidden_states.dtype).min)
-        hidden_states = functional.max_pool2d(hidden_states, 2, ceil_mode=True)
-        mask = mask[:, ::2]  # a pooled frame is real if its first half is
+        mask = mask[:, ::2]  # frame f is centred on frame 2 f of the input
         padding = ~mask[:, None, None]
-        hidden_states = self.norm(hidden_states.masked_fill(padding, 0.0), mask)
+        hidden_states = self.norm(self.conv(hidden_states).masked_fill(padding, 0.0), mask)
         return hidden_states.relu().masked_fill(padding, 0.0), mask
 
 

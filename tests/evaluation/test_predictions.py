@@ -61,8 +61,9 @@ def test_the_file_is_the_documented_table(tmp_path):
     )
 )
 def test_a_table_survives_the_file_unchanged(rows):
-    rows = [[*row[:6], "test", "NA", "null", row[6], np.float32(row[6] % 1)] for row in rows]
+    rows = [[*row[:6], "test", "NA", "null", row[6], float(np.float32(row[6] % 1))] for row in rows]
     predictions = pandas.DataFrame(rows, columns=[*COLUMNS, "score_NA", "score_null"])
+    predictions = predictions.astype({"score_null": np.float32})  # as models give them
     with tempfile.TemporaryDirectory() as folder:
         write_predictions(predictions, Path(folder) / "predictions.csv")
         read = read_predictions(Path(folder) / "predictions.csv")

@@ -1,0 +1,55 @@
+"""Fixtures that write real audio files and toy corpora with the real file grammar."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Keep the cache of decoded audio out of the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SER_HF_CACHE", str(folder))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield folder
+
+
+@pytest.fixture
+def write_audio():
+    """Write a tone, ``write_audio(path, seconds=…, frequency=…)``, and return its samples ``(T,)``."""
+    return write_tone
+
+
+@pytest.fixture(scope="session")
+def toy_ravdess(tmp_path_factory):
+    """RAVDESS in small: 6 actors, four emotions, two repetitions; the pitch tells the emotion."""
+    root = tmp_path_factory.mktemp("ravdess")
+    for actor in range(1, 7):
+        for emotion in (1, 3, 4, 5):
+            for repetition in (1, 2):
+                name = f"03-01-{emotion:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
+                seconds = 0.4 + 0.05 * ((actor + repetition) % 4)
+                write_tone(root / f"Actor_{actor:02d}" / name, seconds=seconds, frequency=150 * emotion + 5 * actor)
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real speech and real checkpoints; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("real speech (../shared) is not on this machine")
+    return SHARED
+
+
+def write_tone(path, *, seconds=0.5, frequency=220.0, rate=16_000, channels=1, **options):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = np.arange(round(seconds * rate)) / rate
+    waveform = (0.3 * np.sin(2 * np.pi * frequency * times)).astype(np.float32)
+    soundfile.write(path, np.repeat(waveform[:, None], channels, 1), rate, **options)
+    return waveform

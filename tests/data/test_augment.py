@@ -1,0 +1,54 @@
+import random
+
+import numpy as np
+import pytest
+
+from ser_hf.data import build_augmentation
+
+WAVEFORM = np.sin(np.arange(16_000) * 0.1).astype(np.float32) * 0.3
+CHANGES = {"noise_snr": 5, "time_shift": 0.2, "gain": 6, "pitch": 2, "speed": 0.2}
+
+
+def test_nothing_asked_for_is_no_augmentation():
+    assert build_augmentation() is None
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_changes_the_waveform(change):
+    augment = build_augmentation(probability=1.0, **{change: CHANGES[change]})
+    changed = augment(WAVEFORM, (0, 0, 0))
+    assert changed.dtype == np.float32
+    assert np.isfinite(changed).all()
+    assert changed.shape != WAVEFORM.shape or not np.allclose(changed, WAVEFORM)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_same_seed_gives_the_same_waveform_and_another_epoch_another(change):
+    augment = build_augmentation(probability=1.0, **{change: CHANGES[change]})
+    first, other, again = (augment(WAVEFORM, (7, epoch, 3)) for epoch in (0, 1, 0))
+    assert np.array_equal(first, again)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+def test_probability_zero_leaves_the_waveform():
+    augment = build_augmentation(probability=0.0, **CHANGES)
+    assert np.array_equal(augment(WAVEFORM, (0, 0, 0)), WAVEFORM)
+
+
+def test_the_global_generators_are_left_as_they_were():
+    random.seed(1)
+    np.random.seed(1)
+    expected = random.random(), np.random.random()
+    random.seed(1)
+    np.random.seed(1)
+    build_augmentation(probability=1.0, noise_snr=5)(WAVEFORM, (0, 0, 0))
+    assert (random.random(), np.random.random()) == expected
+
+
+def test_noise_has_the_asked_ratio():
+    augment = build_augmentation(probability=1.0, noise_snr=10)
+    ratios = []
+    for i in range(20):
+        noise = augment(WAVEFORM, (0, 0, i)) - WAVEFORM
+        ratios.append(10 * np.log10(np.mean(WAVEFORM**2) / np.mean(noise**2)))
+    assert 9.5 < min(ratios) < max(ratios) < 40.5

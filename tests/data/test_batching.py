@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    ASTFeatureExtractor,
+    SeamlessM4TFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+    WhisperFeatureExtractor,
+)
+
+from ser_hf.corpora import load_corpus
+from ser_hf.data import (
+    Collator,
+    LengthGroupedSampler,
+    SpectrogramMask,
+    build_augmentation,
+    build_dataset,
+    extract_features,
+    prepare_audio,
+    split_by_speaker,
+)
+from ser_hf.data.batching import evaluation_order
+
+EXTRACTORS = {
+    "wav2vec2": Wav2Vec2FeatureExtractor(return_attention_mask=True),
+    "wav2vec2-bert": SeamlessM4TFeatureExtractor(),
+    "whisper": WhisperFeatureExtractor(chunk_length=2),
+    "ast": ASTFeatureExtractor(max_length=100),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(toy_ravdess):
+    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)), max_duration=30)
+    return build_dataset(split, toy_ravdess)
+
+
+def rows(dataset, count=4):
+    return [dataset[i] for i in range(count)]
+
+
+def padding_multiplier(durations, order, batch_size):
+    batches = np.asarray(durations)[order].reshape(-1, batch_size)
+    return batches.max(1).sum() * batch_size / batches.sum()
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_one_collator_serves_every_kind_of_feature(dataset, name):
+    batch = Collator(EXTRACTORS[name])(rows(dataset["train"]))
+    assert batch["labels"].tolist() == dataset["train"]["label"][:4]
+    features = batch["input_values"] if "input_values" in batch else batch["input_features"]
+    assert features.shape[0] == 4
+    assert features.isfinite().all()
+    if name.startswith("wav2vec2"):
+        assert batch["attention_mask"].shape[0] == 4
+        assert len(set(batch["attention_mask"].sum(1).tolist())) > 1
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_audio_of_ten_milliseconds_gives_features(name):
+    batch = extract_features(EXTRACTORS[name], [np.full(160, 0.1, np.float32), np.zeros(1, np.float32)])
+    assert all(torch.isfinite(values).all() for values in batch.values())
+
+
+def test_only_the_training_split_is_augmented_and_by_epoch(dataset):
+    augment = build_augmentation(probability=1.0, noise_snr=5)
+    plain, noisy = Collator(EXTRACTORS["wav2vec2"]), Collator(EXTRACTORS["wav2vec2"], augment=augment, seed=1)
+    for part, same in (("train", False), ("validation", True)):
+        clean = plain(rows(dataset[part]))["input_values"]
+        assert torch.equal(clean, noisy(rows(dataset[part]))["input_values"]) is same
+    first = noisy(rows(dataset["train"]))["input_values"]
+    noisy.epoch.fill_(1)
+    second = noisy(rows(dataset["train"]))["input_values"]
+    noisy.epoch.fill_(0)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, noisy(rows(dataset["train"]))["input_values"])
+
+
+def test_augmentation_does_not_depend_on_the_batch(dataset):
+    collator = Collator(EXTRACTORS["whisper"], augment=build_augmentation(probability=1.0, gain=6))
+    together = collator(rows(dataset["train"]))["input_features"]
+    assert torch.equal(together[2:3], collator([dataset["train"][2]])["input_features"])
+
+
+@pytest.mark.parametrize("name", ["whisper", "ast"])
+def test_spectrograms_are_masked_in_training_within_the_real_frames(dataset, name):
+    mask = SpectrogramMask(time_prob=0.3, time_length=5, feature_prob=0.3, feature_length=4)
+    plain, masked = Collator(EXTRACTORS[name]), Collator(EXTRACTORS[name], mask=mask)
+    key = "input_features" if name == "whisper" else "input_values"
+    clean, hidden = (collator(rows(dataset["train"]))[key] for collator in (plain, masked))
+    assert 0.1 < (clean != hidden).float().mean() < 0.9
+    same = (collator(rows(dataset["validation"]))[key] for collator in (plain, masked))
+    assert torch.equal(*same)
+
+
+def test_every_utterance_is_drawn_once_and_the_last_batch_is_full():
+    sampler = LengthGroupedSampler(np.linspace(1, 9, 50), 16, seed=0, epoch=torch.tensor(0))
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == 64
+    assert set(drawn) == set(range(50))
+
+
+def test_the_order_depends_on_seed_and_epoch_only():
+    def draw(seed, epoch):
+        return list(LengthGroupedSampler(np.linspace(1, 9, 64), 8, seed=seed, epoch=torch.tensor(epoch)))
+
+    assert draw(0, 0) == draw(0, 0)
+    assert draw(0, 0) != draw(0, 1)
+    assert draw(0, 0) != draw(1, 0)
+
+
+@pytest.mark.parametrize("spread", [0.15, 0.7], ids=["like RAVDESS", "like IEMOCAP"])
+def test_padding_costs_at_most_five_percent_at_batch_32(spread):
+    durations = np.random.default_rng(0).lognormal(1.3, spread, 3200)
+    order = list(LengthGroupedSampler(durations, 32, seed=0, epoch=torch.tensor(0)))
+    assert padding_multiplier(durations, order, 32) < 1.05
+    assert padding_multiplier(durations, np.random.default_rng(0).permutation(3200), 32) > 1.2
+
+
+def test_evaluation_starts_with_the_longest_and_can_be_put_back():
+    durations = [2.0, 5.0, 1.0, 5.0]
+    order = evaluation_order(durations)
+    assert order == [1, 3, 0, 2]
+    assert np.array(durations)[order][np.argsort(order)].tolist() == durations
