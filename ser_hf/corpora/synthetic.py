@@ -210,6 +210,82 @@ def _deliver(emotion: str, rng: np.random.Generator) -> Delivery:
     """Draw one utterance's delivery, from half-hearted to overdone."""
     neutral, full = np.array(DELIVERIES["neutral"]), np.array(DELIVERIES[emotion])
     drawn = neutral + rng.uniform(0.8, 1.1) * (full - neutral) + SPREAD * rng.standard_normal(len(SPREAD))
-    return Delivery(*drawn)._replace(
-        open_quotient=drawn
-    )
+    return Delivery(*drawn)
+
+
+def _time(phones: str, tempo: float, pause: float, rng: np.random.Generator) -> np.ndarray:
+    """Return which phone sounds in each frame, ``(F,)`` indices."""
+    seconds = np.array([PHONES[phone][6] * (pause if phone == " " else 1) for phone in phones])
+    seconds *= np.exp(0.1 * rng.standard_normal(len(phones))) / tempo
+    seconds[-2] *= 1.4  # speakers lengthen the last vowel
+    frames = np.maximum(1, seconds * SAMPLING_RATE / FRAME).astype(int)
+    return np.repeat(np.arange(len(phones)), frames)
+
+
+def _intone(accent: np.ndarray, delivery: Delivery) -> np.ndarray:
+    """Return the melody ``(F,)`` in semitones above the speaker's pitch."""
+    seconds = np.arange(len(accent)) * FRAME / SAMPLING_RATE
+    line = delivery.pitch + delivery.slope * (seconds / seconds[-1] - 0.5)
+    return line + delivery.span * accent + delivery.tremor * np.sin(2 * np.pi * 7 * seconds)
+
+
+def _phonate(pitch: np.ndarray, voice: Voice, delivery: Delivery, rng: np.random.Generator) -> np.ndarray:
+    """Return the sound ``(T,)`` of the glottis at a pitch of ``(F,)`` Hz: pulses and breath.
+
+    Source: pulse C of Rosenberg 1971, doi:10.1121/1.1912389
+    """
+    step = _to_samples(pitch) / SAMPLING_RATE  # cycles per sample
+    cycle = np.cumsum(step).astype(int)
+    jitter, shimmer = delivery.roughness * rng.standard_normal((2, cycle[-1] + 1))[:, cycle]
+    phase = np.cumsum(step * (1 + jitter)) % 1
+    opening = (delivery.open_quotient + voice.open_quotient) * 2 / 3
+    closing = opening / 2
+    rise = 0.5 - 0.5 * np.cos(np.pi * phase / opening)
+    fall = np.cos(np.pi / 2 * np.clip((phase - opening) / closing, 0, 1))
+    flow = np.where(phase < opening, rise, fall)
+    pulses = np.diff(flow, prepend=0) * (1 + 4 * shimmer)  # the lips radiate the flow's derivative
+    breath = (delivery.breath + voice.breath) * rng.standard_normal(len(flow)) * flow
+    tilt = min(delivery.tilt, 0.95)  # stable
+    source = lfilter([1 - tilt], [1, -tilt], pulses / pulses.std() + breath)
+    return source / source.std()
+
+
+def _articulate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.random.Generator) -> np.ndarray:
+    """Shape the source ``(T,)`` into vowels and add the consonants' noise; `targets` are ``(F, 7)`` phones."""
+    upper = np.tile(UPPER_FORMANTS, (len(targets), 1))
+    formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.05)  # (F, 6): phones run into each other
+    noise = np.diff(rng.standard_normal(len(source) + 1)) * _to_samples(_smooth(targets[:, 4], 0.01))
+    frames = {"nperseg": WINDOW, "noverlap": WINDOW - FRAME}
+    spectrum = stft(source, **frames)[2] * _resonances(formants, 50 + 0.04 * formants)
+    spectrum += 0.02 * stft(noise, **frames)[2] * _resonances(targets[:, 5:6], 1500)
+    return istft(spectrum, **frames)[1]
+
+
+def _resonances(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray:
+    """Return the response ``(WINDOW // 2 + 1, F)`` of a cascade of resonators at ``(F, K)`` Hz.
+
+    Source: equations 1 and 2 of Klatt 1980, doi:10.1121/1.383940
+    """
+    radius = np.exp(-np.pi * bandwidths / SAMPLING_RATE)
+    b, c = 2 * radius * np.cos(2 * np.pi * centres / SAMPLING_RATE), -(radius**2)
+    delay = np.exp(-2j * np.pi * np.arange(WINDOW // 2 + 1) / WINDOW)[:, None, None]  # one sample
+    return ((1 - b - c) / (1 - b * delay - c * delay**2)).prod(axis=-1)
+
+
+def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Return what the microphone hears: the room's noise, and the speech at `level` dB within the range."""
+    speech = np.pad(speech / speech.std(), rng.integers(800, 2400, size=2))
+    gain = min(10 ** ((level - 26) / 20), 0.95 / np.abs(speech).max())
+    noise = 10 ** (rng.uniform(-80, -66) / 20) * rng.standard_normal(len(speech))
+    return (gain * speech + noise).astype(np.float32)
+
+
+def _smooth(track: np.ndarray, seconds: float) -> np.ndarray:
+    """Smooth a track ``(F, ...)`` over so many seconds."""
+    window = np.hanning(round(seconds * SAMPLING_RATE / FRAME) + 2)
+    return convolve1d(track, window / window.sum(), axis=0, mode="nearest")
+
+
+def _to_samples(track: np.ndarray) -> np.ndarray:
+    """Interpolate a track from ``(F,)`` frames to ``(T,)`` samples, T = (F - 1) FRAME."""
+    return np.interp(np.arange((len(track) - 1) * FRAME) / FRAME, np.arange(len(track)), track)

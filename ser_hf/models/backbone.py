@@ -73,7 +73,8 @@ def build_model(
     else:
         config = AutoConfig.from_pretrained(model_name_or_path, trust_remote_code=trust_remote_code)
     config.update(labels)
-    config.update_from_string(",".join(f"{key}={value}" for key, value in (config_overrides or {}).items()))
+    if config_overrides:
+        config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
     _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
     if model_type is not None:
         model = AutoModelForAudioClassification.from_config(config)

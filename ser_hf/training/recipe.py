@@ -14,7 +14,7 @@ FILE_NAME = "recipe.yaml"
 PLACES = {"data_root", "output_dir"}
 # What may change between two runs of the same recipe: its length, and how it is launched, logged and published.
 NOT_IDENTITY = {
-    "num_train_epochs", "ser_hf_version", "max_steps", "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
+    "num_train_epochs", "max_steps", "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
     "report_to", "run_name", "project", "save_total_limit", "push_to_hub", "debug", "skip_memory_metrics",
 }  # fmt: skip
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
@@ -25,8 +25,7 @@ def resolve_recipe(data: DataArguments, model: ModelArguments, training: SerTrai
 
     A model folder named by an absolute path is recorded by its name: the recipe will be published.
     """
-    recipe = {"ser_hf_version": __version__} | dataclasses.asdict(data) | dataclasses.asdict(model)
-    recipe |= _training_keys(training)
+    recipe = dataclasses.asdict(data) | dataclasses.asdict(model) | _training_keys(training)
     name = recipe["model_name_or_path"]
     if name is not None and Path(name).is_absolute():
         recipe["model_name_or_path"] = Path(name).name
@@ -65,7 +64,10 @@ def claim_folder(folder: str | Path, recipe: dict) -> None:
             f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    header = "# Resolved by ser_hf; rerun with: accelerate launch recipes/finetune.py recipe.yaml --data_root … \n"
+    header = (
+        f"# Resolved by ser_hf {__version__}. Rerun it with:\n"
+        "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
+    )
     held.write_text(header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 

@@ -1,0 +1,60 @@
+import pytest
+
+from ser_hf.training import parse_recipe
+
+MINIMAL = ["--corpus", "synthetic", "--model_type", "mel", "--output_dir", "x", "--use_cpu", "true"]
+
+
+def test_the_command_line_wins_over_the_yaml(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "corpus: ravdess\ndata_root: here\nlabel_map: [calm=neutral, surprised=]\nlearning_rate: 1.0e-4\n"
+        "model_type: mel\noutput_dir: out\nlayer_sum: true\nuse_cpu: true\nnoise_snr:\n"
+    )
+    data, model, training = parse_recipe([str(path), "--learning_rate", "0.5", "--data_root=there"])
+    assert (data.corpus, data.data_root) == ("ravdess", "there")
+    assert data.label_map == ["calm=neutral", "surprised="]
+    assert data.noise_snr is None
+    assert model.layer_sum is True
+    assert training.learning_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--lerning_rate", "1"], "Unknown key 'lerning_rate'. Did you mean 'learning_rate'"),
+        (["--learning_rat", "1"], "Did you mean 'learning_rate'"),  # no abbreviation either
+        (["--num_train_epochs", "many"], "invalid float value: 'many'"),
+        (["--label_set", "five"], "invalid choice: 'five'"),
+        (["--test_share", "0.9"], "test_share: expected above 0 and at most 0.5, found 0.9"),
+        (["--label_map", "calm"], r"label_map: expected old=new, found \['calm'\]"),
+        (["--metric_for_best_model", "uar"], "metric_for_best_model: expected one of"),
+        (["--corpus", "folder"], "data_root: expected the folder of corpus 'folder'"),
+        (["--speaker_pattern", "x"], "only corpus 'folder' takes one"),
+        (["--protocol", "emobox", "--split", "random"], "a protocol holds out speakers"),
+        (["second.yaml"], r"found \['second.yaml'\]"),
+    ],
+)
+def test_a_wrong_argument_is_refused_in_words(argv, message):
+    with pytest.raises(ValueError, match=message):
+        parse_recipe(MINIMAL + argv)
+
+
+def test_an_unknown_yaml_key_names_the_nearest(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("corpus: synthetic\noutput_dir: x\nbatch_size: 3\nmodel_typ: mel\n")
+    with pytest.raises(ValueError, match="Unknown key 'batch_size'"):
+        parse_recipe([str(path)])
+
+
+def test_a_missing_or_broken_yaml_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No recipe"):
+        parse_recipe(["nothing.yaml"])
+    (tmp_path / "list.yaml").write_text("- a\n- b\n")
+    with pytest.raises(ValueError, match="lines of `key: value`"):
+        parse_recipe([str(tmp_path / "list.yaml")])
+
+
+def test_a_missing_corpus_is_an_error():
+    with pytest.raises(ValueError, match="required: --corpus"):
+        parse_recipe(["--output_dir", "x"])
