@@ -1,11 +1,13 @@
 """Fixtures that write real audio files and toy corpora with the real file grammar."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched in tests; read when huggingface_hub is first imported
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -15,7 +17,6 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("SER_HF_CACHE", str(folder))
-        patch.setenv("HF_HUB_OFFLINE", "1")
         yield folder
 
 

@@ -71,7 +71,7 @@ def build_model(
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     else:
-        config = AutoConfig.from_pretrained(model_name_or_path, trust_remote_code=trust_remote_code)
+        config = _load_config(model_name_or_path, trust_remote_code)
     config.update(labels)
     if config_overrides:
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
@@ -89,14 +89,24 @@ def build_model(
     return model, feature_extractor
 
 
+def _load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except OSError as error:
+        raise OSError(f"Cannot load '{name}': expected a model's Hub id or folder. {error}") from error
+
+
 def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, layerdrop: float | None) -> None:
     if layer_sum:
         if not hasattr(config, "use_weighted_layer_sum"):
             raise ValueError(f"layer_sum: '{config.model_type}' has no layer sum; leave it out.")
         config.use_weighted_layer_sum = True
     name = "encoder_layerdrop" if config.model_type == "whisper" else "layerdrop"
+    layerdrop = 0.0 if layer_sum else layerdrop  # a dropped layer leaves no hidden state to sum
     if layerdrop is not None and getattr(config, name, layerdrop) != layerdrop:
-        _log_adjustment(name, getattr(config, name), layerdrop, "dropped layers break DDP and gradient checkpointing")
+        _log_adjustment(
+            name, getattr(config, name), layerdrop, "dropped layers break DDP, gradient checkpointing and layer sums"
+        )
         setattr(config, name, layerdrop)
     if config.model_type in SPECTROGRAM_MODELS:
         return

@@ -152,6 +152,7 @@ def test_the_layer_sum_is_learned_where_the_stock_class_has_one(checkpoint, name
     model, _ = build_model(folder, emotions=EMOTIONS, layer_sum=True)
     assert model.layer_weights.shape == (model.config.num_hidden_layers + 1,)
     assert model.layer_weights.requires_grad
+    assert getattr(model.config, "layerdrop", 0) == 0  # a dropped layer would leave one hidden state too few
 
 
 def test_a_cut_context_is_exact(checkpoint):

@@ -1,0 +1,213 @@
+"""The main job end to end: `recipes/finetune.py` on a toy corpus with tiny models."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from architectures import feature_extractor, tiny_model
+from transformers import AutoModelForAudioClassification, pipeline
+
+from ser_hf.evaluation import read_predictions
+from ser_hf.models.backbone import is_head
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
+ANSWER = """
+import json, sys
+import soundfile
+from transformers import pipeline
+classifier = pipeline("audio-classification", model=sys.argv[1], top_k=None)
+waveform, _ = soundfile.read(sys.argv[2], dtype="float32")
+answer = classifier(waveform)
+assert "ser_hf" not in sys.modules
+print(json.dumps(answer))
+"""
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("encoders")
+    for name in ("hubert-group", "whisper"):
+        tiny_model(name).save_pretrained(root / name)
+        feature_extractor(name).save_pretrained(root / name)
+    return root
+
+
+@pytest.fixture
+def finetune(tmp_path, toy_ravdess, encoders):
+    """Run the recipe in this process: ``finetune("--key", "value", …)`` returns the output folder."""
+    main = runpy.run_path(str(RECIPE))["main"]
+
+    def run(*argv, encoder="whisper", corpus="ravdess", data_root=toy_ravdess, output_dir=tmp_path / "out"):
+        main([
+            "--corpus", corpus, "--data_root", str(data_root), "--model_name_or_path", str(encoders / encoder),
+            "--output_dir", str(output_dir), "--use_cpu", "true", "--num_train_epochs", "1", "--seed", "3",
+            "--per_device_train_batch_size", "8", "--dataloader_num_workers", "0", *argv,
+        ])  # fmt: skip
+        return output_dir
+
+    return run
+
+
+def launch(*argv):
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", str(RECIPE), *map(str, argv)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path, toy_ravdess, encoders):
+    out = tmp_path / "out"
+    config = tmp_path / "recipe.yaml"
+    config.write_text(
+        f"corpus: ravdess\nmodel_name_or_path: {encoders / 'hubert-group'}\nfreeze: cnn\nlayer_sum: true\n"
+        "num_train_epochs: 2\nper_device_train_batch_size: 8\nhead_learning_rate: 0.01\nmask_time_prob: 0.1\n"
+        "noise_snr: 10\n"
+    )
+    run = launch(config, "--data_root", toy_ravdess, "--output_dir", out)
+    assert run.returncode == 0, run.stderr
+    assert f"The checkpoint is in {out}" in run.stdout
+    names = {path.name for path in out.iterdir()}
+    assert names >= {
+        "README.md", "all_results.json", "audio_problems.csv", "config.json", "figures", "model.safetensors",
+        "predictions.csv", "preprocessor_config.json", "recipe.yaml",
+    }  # fmt: skip
+
+    results = json.loads((out / "all_results.json").read_text())
+    table = read_predictions(out / "predictions.csv")
+    assert set(table["split"]) == {"validation", "test"}
+    assert len(table) == results["validation"]["utterances"] + results["test"]["utterances"]
+    right = (table["target"] == table["prediction"])[table["split"] == "test"]
+    assert results["test"]["wa"] == pytest.approx(right.mean())
+    assert all(np.isfinite(value) for value in (results["test"]["ua"], results["validation"]["ua"]))
+
+    row = table[table["split"] == "test"].iloc[0]
+    waveform = toy_ravdess / row["path"]
+    fresh = subprocess.run(
+        [sys.executable, "-c", ANSWER, str(out), str(waveform)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert fresh.returncode == 0, fresh.stderr
+    scores = {item["label"]: item["score"] for item in json.loads(fresh.stdout)}
+    assert sorted(scores) == ["angry", "happy", "neutral", "sad"]
+    assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
+
+
+@pytest.mark.parametrize("freeze", ["none", "cnn", "encoder"])
+def test_all_that_is_trained_changes_and_nothing_else(finetune, encoders, freeze):
+    out = finetune("--freeze", freeze, "--learning_rate", "0.01", "--class_weights", "none", encoder="hubert-group")
+    before = AutoModelForAudioClassification.from_pretrained(encoders / "hubert-group").state_dict()
+    for name, value in AutoModelForAudioClassification.from_pretrained(out).state_dict().items():
+        frozen = freeze == "encoder" and not is_head(name)
+        frozen |= freeze == "cnn" and "feature_extractor" in name
+        if is_head(name) or name.endswith("masked_spec_embed"):  # starts anew; used by SpecAugment only
+            continue
+        assert value.equal(before[name]) is frozen, name
+
+
+def test_the_pipeline_gives_the_stored_answers_for_every_test_utterance(finetune, toy_ravdess):
+    out = finetune()
+    table = read_predictions(out / "predictions.csv").query("split == 'test'")
+    classifier = pipeline("audio-classification", model=str(out), top_k=None)
+    for _, row in table.iterrows():
+        waveform, _ = soundfile.read(toy_ravdess / row["path"], dtype="float32")
+        scores = {item["label"]: item["score"] for item in classifier(waveform)}
+        assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
+
+
+def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, capsys):
+    out = finetune("--save_total_limit", "9")
+    before = (out / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    finetune("--save_total_limit", "9")
+    assert "This recipe is finished" in capsys.readouterr().out
+    assert (out / "model.safetensors").read_bytes() == before
+    finetune("--save_total_limit", "9", "--num_train_epochs", "3")
+    results = json.loads((out / "all_results.json").read_text())
+    assert (results["training"]["epochs"], results["training"]["epochs_run"]) == (3, 3)
+    steps = sorted(int(path.name.split("-")[1]) for path in out.glob("checkpoint-*"))
+    assert steps == [steps[0], 2 * steps[0], 3 * steps[0]]
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path):
+    argv = ("--num_train_epochs", "3", "--noise_snr", "5", "--mask_time_prob", "0.2", "--save_total_limit", "9")
+    whole = finetune(*argv, output_dir=tmp_path / "whole")
+    cut = finetune(*argv, output_dir=tmp_path / "cut")
+    steps = sorted(int(path.name.split("-")[1]) for path in cut.glob("checkpoint-*"))
+    for step in steps[1:]:  # as after a kill in epoch 2: its checkpoint and the results are not there
+        (cut / f"checkpoint-{step}" / "trainer_state.json").unlink()
+    (cut / "all_results.json").unlink()
+    finetune(*argv, output_dir=cut)
+    one, other = (AutoModelForAudioClassification.from_pretrained(folder).state_dict() for folder in (whole, cut))
+    assert all(one[name].equal(other[name]) for name in one)
+
+
+def test_a_folder_of_another_recipe_is_not_overwritten(finetune):
+    out = finetune()
+    before = (out / "model.safetensors").read_bytes()
+    with pytest.raises(SystemExit, match="holds another recipe's run .*learning_rate"):
+        finetune("--learning_rate", "0.5")
+    assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
+    out = finetune("--split", "random")
+    assert "Speaker-dependent scores" in (out / "README.md").read_text()
+    assert json.loads((out / "all_results.json").read_text())["split"]["speaker_independent"] is False
+
+
+def test_the_card_says_how_much_is_heard(finetune):
+    assert "Audio beyond the first 1 seconds is not heard" in (finetune() / "README.md").read_text()
+
+
+def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, write_audio):
+    for speaker in range(1, 7):
+        for emotion in ("angry", "sad"):
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_a.wav")
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", seconds=0.02)
+    (tmp_path / "data" / "sad" / "s1_text.wav").write_text("not audio")
+    (tmp_path / "data" / "sad" / "s2_empty.wav").touch()
+    write_audio(tmp_path / "data" / "angry" / "s3_long.wav", seconds=1_200, rate=8_000)
+    argv = ("--speaker_pattern", "(s[0-9]+)_", "--max_duration", "2")
+    out = finetune(*argv, corpus="folder", data_root=tmp_path / "data")
+    audio = json.loads((out / "all_results.json").read_text())["audio"]
+    assert (audio["skipped"], audio["cut"], audio["padded"]) == (2, 1, 12)
+    assert "s1_text.wav" in (out / "audio_problems.csv").read_text()
+    assert "2 files could not be read" in (out / "README.md").read_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--corpus", "ravdes"), "Unknown corpus 'ravdes'"),
+        (("--data_root", "nowhere"), "'nowhere' is not a folder"),
+        (("--corpus", "folder"), r"(?s)speakers .* are unknown.*--speaker_pattern.*--split random"),
+        (("--protocol", "emobox"), "who have no utterance here"),
+        (("--label_set", "big6", "--label_map", "angry=x", "happy=y", "sad=z"), "keeps none of the 48"),
+        (("--model_name_or_path", "no/such_model"), "no/such_model"),
+        (("--lerning_rate", "1"), "Did you mean 'learning_rate'"),
+    ],
+)
+def test_a_wrong_recipe_ends_in_one_sentence(finetune, argv, message):
+    with pytest.raises(SystemExit, match=message):
+        finetune(*argv)
+
+
+@pytest.mark.parametrize("encoder", ["cnn", "crnn", "lstm"])
+def test_the_mel_model_is_trained_from_scratch(tmp_path, toy_ravdess, encoder):
+    out = tmp_path / "out"
+    runpy.run_path(str(RECIPE))["main"]([
+        "--corpus", "ravdess", "--data_root", str(toy_ravdess), "--model_type", "mel",
+        "--config_overrides", f"encoder={encoder}", "hidden_size=16",
+        "--output_dir", str(out), "--use_cpu", "true", "--num_train_epochs", "1", "--dataloader_num_workers", "0",
+    ])  # fmt: skip
+    classifier = pipeline("audio-classification", model=str(out), trust_remote_code=True)
+    assert {answer["label"] for answer in classifier(np.zeros(8_000, np.float32))} == {
+        "angry",
+        "happy",
+        "neutral",
+        "sad",
+    }
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["config_overrides"][0] == f"encoder={encoder}"
