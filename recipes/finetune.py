@@ -48,6 +48,7 @@ from ser_hf.training import (
     tabulate_predictions,
     write_results,
 )
+from ser_hf.training.probe import probe_head
 from ser_hf.training.results import describe_audio, describe_split, describe_training
 
 SCORED = ("validation", "test")
@@ -76,8 +77,12 @@ def main(argv: list[str]) -> None:
     collator = Collator(
         feature_extractor, augment=make_augmentation(data), mask=make_mask(model_args, model), seed=training.seed
     )
+    checkpoint = last_checkpoint(training.output_dir)
+    if model_args.head_init == "probe" and checkpoint is None:
+        plain = Collator(feature_extractor)
+        probe_head(model, dataset["train"], plain, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
     trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
-    output = trainer.train(resume_from_checkpoint=last_checkpoint(training.output_dir))
+    output = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     tables = [tabulate_predictions(dataset[part], trainer.predict(dataset[part]).predictions) for part in SCORED]
     if not trainer.is_world_process_zero():

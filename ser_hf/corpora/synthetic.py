@@ -1,19 +1,19 @@
 """The synthetic corpus: eight invented speakers and six emotions, written to disk when first asked for.
 
-**Its scores mean nothing about people.** It is there to exercise the pipeline with nothing to download: a source-filter
-synthesiser speaks nonsense with the prosody and voice quality that the literature reports for each emotion, so a model
-that does well here has learnt the tables below, not human emotion.
+**Its scores mean nothing about people.** It exercises the pipeline with nothing to download: a source-filter
+synthesiser speaks nonsense with the prosody and voice quality that the literature reports for each emotion;
+a model that does well here has learnt the tables below, not human emotion.
 
-8 speakers (odd numbers male, even female), each with a pitch, vocal tract length, tempo, loudness and voice of their
-own. No language: everybody says the same ten nonsense sentences once in every emotion, 480 utterances of 0.8 to 2
-seconds, 16 kHz mono. Microphone distance and sentence length vary, so that neither loudness nor duration gives the
-emotion away. Licence: that of this package.
+8 speakers (odd numbers male, even female), each with a pitch, vocal tract length, tempo, loudness and voice
+of their own. No language: everybody says the same ten nonsense sentences once in every emotion, which makes
+480 utterances of 0.8 to 1.9 seconds, 16 kHz mono. The distance to the microphone and the sentence's length
+vary, so that neither loudness nor duration gives the emotion away. Licence: that of this package.
 
-File names are `speaker_<speaker>/sp<speaker>-<emotion>-<sentence>.wav`: `speaker_02/sp02-angry-03.wav` is speaker 2
-(even: female), angry, the third sentence, "soga mide bu". Nothing is left out.
+File names are `speaker_<speaker>/sp<speaker>-<emotion>-<sentence>.wav`: `speaker_02/sp02-angry-03.wav` is
+speaker 02 (even: female), angry, third sentence, "soga mide bu". Nothing is left out.
 
-Source: anger, fear, happiness and sadness after Juslin & Laukka 2003, table 11, doi:10.1037/0033-2909.129.5.770; disgust,
-which that table lacks, after Murray & Arnott 1993, table 1, doi:10.1121/1.405558
+Source: anger, fear, happiness and sadness after Juslin & Laukka 2003, doi:10.1037/0033-2909.129.5.770;
+disgust, which they leave out, after Murray & Arnott 1993, doi:10.1121/1.405558
 """
 
 import os
@@ -36,19 +36,19 @@ SAMPLING_RATE = 16_000  # Hz
 FRAME = 80  # samples: articulation and melody move in steps of 5 ms
 WINDOW = 400  # samples
 
-SENTENCES = (
-    "bami sotu", "kela dino", "soga mide bu", "tunefi lako", "zadu peri mo",
-    "ʃike gona", "fubo tile", "nadi zoke ra", "pelomi tagu", "moʃa ridu",
-)  # fmt: skip
-
+# fmt: off
+SENTENCES = {
+    1: "bami sotu",  2: "kela dino",  3: "soga mide bu",  4: "tunefi lako",  5: "zadu peri mo",
+    6: "ʃike gona",  7: "fubo tile",  8: "nadi zoke ra",  9: "pelomi tagu",  10: "moʃa ridu",
+}
 # Formants F1, F2, F3 of a man (Hz), voicing, noise, centre of the noise (Hz), duration (seconds).
 # Source: vowels from Peterson & Barney 1952, table II, doi:10.1121/1.1906875
 PHONES = {
     "a": (730, 1090, 2440, 1.0, 0.0, 5000, 0.13),
     "e": (530, 1840, 2480, 1.0, 0.0, 5000, 0.12),
     "i": (270, 2290, 3010, 1.0, 0.0, 5000, 0.11),
-    "o": (570, 840, 2410, 1.0, 0.0, 5000, 0.13),
-    "u": (300, 870, 2240, 1.0, 0.0, 5000, 0.11),
+    "o": (570,  840, 2410, 1.0, 0.0, 5000, 0.13),
+    "u": (300,  870, 2240, 1.0, 0.0, 5000, 0.11),
     "m": (250, 1000, 2200, 0.4, 0.0, 5000, 0.07),
     "n": (250, 1500, 2500, 0.4, 0.0, 5000, 0.06),
     "l": (360, 1300, 2700, 0.6, 0.0, 5000, 0.06),
@@ -57,15 +57,16 @@ PHONES = {
     "s": (320, 1700, 2600, 0.0, 0.6, 6200, 0.10),
     "ʃ": (320, 1900, 2600, 0.0, 0.7, 3200, 0.10),
     "f": (320, 1100, 2300, 0.0, 0.2, 5000, 0.09),
-    "b": (250, 900, 2200, 0.2, 0.2, 900, 0.02),
+    "b": (250,  900, 2200, 0.2, 0.2,  900, 0.02),
     "d": (250, 1700, 2600, 0.2, 0.3, 4200, 0.02),
     "g": (250, 1900, 2300, 0.2, 0.3, 2000, 0.02),
-    "p": (350, 900, 2200, 0.0, 0.4, 900, 0.03),
+    "p": (350,  900, 2200, 0.0, 0.4,  900, 0.03),
     "t": (350, 1700, 2600, 0.0, 0.6, 4200, 0.03),
     "k": (350, 1900, 2300, 0.0, 0.6, 2000, 0.04),
     "-": (300, 1400, 2400, 0.0, 0.0, 3000, 0.04),  # the closure before a plosive
     " ": (300, 1200, 2400, 0.0, 0.0, 5000, 0.03),  # a pause
 }
+# fmt: on
 UPPER_FORMANTS = (3500, 4500, 5500)  # Hz
 
 
@@ -100,26 +101,26 @@ class Delivery(NamedTuple):
 
 
 # fmt: off
-VOICES = (
-    Voice("male",   112, 1.00, 1.00,  0.0,  0.00, 0.00),
-    Voice("female", 205, 1.16, 1.03, -1.0,  0.02, 0.03),
-    Voice("male",   104, 0.97, 0.95,  1.5, -0.02, 0.02),
-    Voice("female", 214, 1.18, 1.05,  0.0,  0.00, 0.00),
-    Voice("male",   122, 1.03, 1.04, -1.5,  0.02, 0.03),
-    Voice("female", 196, 1.14, 0.97,  1.0, -0.02, 0.02),
-    Voice("male",   116, 0.98, 0.98,  0.5,  0.01, 0.00),
-    Voice("female", 208, 1.15, 1.00, -0.5, -0.01, 0.04),
-)
+VOICES = {
+    1: Voice("male",   112, 1.00, 1.00,  0.0,  0.00, 0.00),
+    2: Voice("female", 205, 1.16, 1.03, -1.0,  0.02, 0.03),
+    3: Voice("male",   106, 0.98, 0.95,  1.5, -0.02, 0.02),
+    4: Voice("female", 214, 1.18, 1.05,  0.0,  0.00, 0.00),
+    5: Voice("male",   120, 1.02, 1.04, -1.5,  0.02, 0.03),
+    6: Voice("female", 196, 1.14, 0.97,  1.0, -0.02, 0.02),
+    7: Voice("male",   116, 0.99, 0.98,  0.5,  0.01, 0.00),
+    8: Voice("female", 208, 1.15, 1.00, -0.5, -0.01, 0.04),
+}
 DELIVERIES = {  #       pitch span slope  tempo pause level stress open   tilt breath rough tremor smile
     "angry":   Delivery( 4.5, 2.4,  1.5,  0.20, -0.5,  3.0, 5.0,   0.36, -0.45, 0.03, 0.030, 0.00, 0.96),
-    "disgust": Delivery(-3.0, 1.6, -6.0, -0.20,  0.5, -1.0, 3.0,   0.50,  0.65, 0.05, 0.060, 0.00, 0.91),
-    "fearful": Delivery( 8.0, 0.6,  2.0,  0.25,  0.0, -1.0, 4.5,   0.70,  0.45, 0.80, 0.012, 1.20, 1.03),
-    "happy":   Delivery( 5.5, 4.0,  3.0,  0.15, -0.3,  2.0, 3.5,   0.58,  0.15, 0.03, 0.003, 0.00, 1.11),
-    "neutral": Delivery( 0.0, 1.0, -1.5,  0.00,  0.0,  0.0, 2.0,   0.60,  0.55, 0.03, 0.005, 0.00, 1.00),
-    "sad":     Delivery(-1.0, 0.5, -3.0, -0.30,  1.2, -3.0, 1.5,   0.80,  0.85, 0.40, 0.010, 0.20, 0.97),
+    "disgust": Delivery(-3.5, 1.6, -7.0, -0.20,  0.5, -1.0, 3.0,   0.48,  0.70, 0.05, 0.060, 0.00, 0.88),
+    "fearful": Delivery( 8.0, 0.6,  2.0,  0.25,  0.0, -1.0, 4.5,   0.70,  0.65, 0.90, 0.012, 1.20, 1.03),
+    "happy":   Delivery( 5.5, 4.0,  3.0,  0.15, -0.3,  2.0, 3.5,   0.58,  0.10, 0.03, 0.003, 0.00, 1.12),
+    "neutral": Delivery( 0.0, 0.8, -1.5,  0.00,  0.0,  0.0, 2.0,   0.60,  0.60, 0.03, 0.005, 0.00, 1.00),
+    "sad":     Delivery(-1.0, 0.5, -3.0, -0.30,  1.2, -3.0, 1.5,   0.80,  0.88, 0.50, 0.010, 0.20, 0.97),
 }
 # Standard deviation between utterances; the level's is the distance to the microphone.
-SPREAD =       Delivery( 1.0, 0.2,  1.0,  0.06,  0.2,  4.0, 0.5,   0.02,  0.03, 0.02, 0.001, 0.05, 0.01)
+SPREAD =       Delivery( 2.0, 0.2,  1.0,  0.06,  0.2,  4.0, 0.5,   0.02,  0.03, 0.02, 0.001, 0.05, 0.025)
 # fmt: on
 EMOTIONS = tuple(DELIVERIES)
 
@@ -145,8 +146,8 @@ def synthetic(root: str | os.PathLike) -> Iterator[Utterance]:
             corpus="synthetic",
             emotion=emotion,
             speaker=speaker,
-            gender=VOICES[int(speaker) - 1].gender,
-            text=SENTENCES[int(sentence) - 1],
+            gender=VOICES[int(speaker)].gender,
+            text=SENTENCES[int(sentence)],
             vocal_channel="speech",
         )
 
@@ -167,11 +168,10 @@ def write_synthetic(root: str | os.PathLike, *, seed: int = 0) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
         corpus = Path(scratch, "corpus")
-        for speaker, emotion, sentence in product(range(len(VOICES)), EMOTIONS, range(len(SENTENCES))):
-            name = f"sp{speaker + 1:02}-{emotion}-{sentence + 1:02}.wav"
-            path = corpus / f"speaker_{speaker + 1:02}" / name
+        for speaker, emotion, sentence in product(VOICES, EMOTIONS, SENTENCES):
+            path = corpus / f"speaker_{speaker:02}" / f"sp{speaker:02}-{emotion}-{sentence:02}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            waveform = synthesize(emotion, speaker + 1, sentence + 1, seed=seed)
+            waveform = synthesize(emotion, speaker, sentence, seed=seed)
             soundfile.write(path, waveform, SAMPLING_RATE, subtype="PCM_16")
         try:
             corpus.rename(root)  # takes the place of an empty folder, never of a full one
@@ -190,19 +190,23 @@ def synthesize(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> n
 
     Returns:
         ``(T,)`` samples in [-1, 1] at 16 kHz, float32.
+
+    Raises:
+        ValueError: If the emotion is unknown.
+        KeyError: If the speaker or the sentence is.
     """
     rng = np.random.default_rng([seed, speaker, EMOTIONS.index(emotion), sentence])
-    voice, delivery = VOICES[speaker - 1], _deliver(emotion, rng)
-    phones = " " + re.sub("([bdgptk])", r"-\1", SENTENCES[sentence - 1]) + " "
+    voice, delivery = VOICES[speaker], _deliver(emotion, rng)
+    phones = " " + re.sub("([bdgptk])", r"-\1", SENTENCES[sentence]) + " "
     timing = _time(phones, voice.tempo * 2**delivery.tempo, 2**delivery.pause, rng)  # (F,)
     targets = np.array([PHONES[phone] for phone in phones])[timing]  # (F, 7)
     syllable = np.cumsum([phone in "aeiou" for phone in phones])[timing]
-    accent = _smooth(rng.standard_normal(len(phones))[syllable], 0.12)  # (F,)
+    accent = _smooth(rng.standard_normal(len(phones))[syllable], 0.06)  # (F,)
 
     pitch = voice.pitch * 2 ** (_intone(accent, delivery) / 12)  # (F,) Hz
-    loudness = _smooth(targets[:, 3], 0.02) * 10 ** (delivery.stress * accent / 20)
+    loudness = _smooth(targets[:, 3], 0.01) * 10 ** (delivery.stress * accent / 20)
     source = _phonate(pitch, voice, delivery, rng) * _to_samples(loudness)
-    speech = _articulate(source, targets, voice.tract * delivery.smile, rng)
+    speech = _resonate(source, targets, voice.tract * delivery.smile, rng)
     return _record(speech, voice.level + delivery.level, rng)
 
 
@@ -245,23 +249,23 @@ def _phonate(pitch: np.ndarray, voice: Voice, delivery: Delivery, rng: np.random
     flow = np.where(phase < opening, rise, fall)
     pulses = np.diff(flow, prepend=0) * (1 + 4 * shimmer)  # the lips radiate the flow's derivative
     breath = (delivery.breath + voice.breath) * rng.standard_normal(len(flow)) * flow
-    tilt = min(delivery.tilt, 0.95)  # stable
+    tilt = min(delivery.tilt, 0.95)  # a pole at 1 would not be stable
     source = lfilter([1 - tilt], [1, -tilt], pulses / pulses.std() + breath)
     return source / source.std()
 
 
-def _articulate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.random.Generator) -> np.ndarray:
-    """Shape the source ``(T,)`` into vowels and add the consonants' noise; `targets` are ``(F, 7)`` phones."""
+def _resonate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.random.Generator) -> np.ndarray:
+    """Shape the source ``(T,)`` into vowels, add the consonants' noise; `targets` are ``(F, 7)`` phones."""
     upper = np.tile(UPPER_FORMANTS, (len(targets), 1))
-    formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.05)  # (F, 6): phones run into each other
+    formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.025)  # (F, 6): phones run into each other
     noise = np.diff(rng.standard_normal(len(source) + 1)) * _to_samples(_smooth(targets[:, 4], 0.01))
     frames = {"nperseg": WINDOW, "noverlap": WINDOW - FRAME}
-    spectrum = stft(source, **frames)[2] * _resonances(formants, 50 + 0.04 * formants)
-    spectrum += 0.02 * stft(noise, **frames)[2] * _resonances(targets[:, 5:6], 1500)
+    spectrum = stft(source, **frames)[2] * _response(formants, 50 + 0.04 * formants)
+    spectrum += 0.02 * stft(noise, **frames)[2] * _response(targets[:, 5:6], 1500)
     return istft(spectrum, **frames)[1]
 
 
-def _resonances(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray:
+def _response(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray:
     """Return the response ``(WINDOW // 2 + 1, F)`` of a cascade of resonators at ``(F, K)`` Hz.
 
     Source: equations 1 and 2 of Klatt 1980, doi:10.1121/1.383940
@@ -269,7 +273,7 @@ def _resonances(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarr
     radius = np.exp(-np.pi * bandwidths / SAMPLING_RATE)
     b, c = 2 * radius * np.cos(2 * np.pi * centres / SAMPLING_RATE), -(radius**2)
     delay = np.exp(-2j * np.pi * np.arange(WINDOW // 2 + 1) / WINDOW)[:, None, None]  # one sample
-    return ((1 - b - c) / (1 - b * delay - c * delay**2)).prod(axis=-1)
+    return (1 - b - c).prod(axis=-1) / (1 - b * delay - c * delay**2).prod(axis=-1)
 
 
 def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
@@ -281,8 +285,8 @@ def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.nd
 
 
 def _smooth(track: np.ndarray, seconds: float) -> np.ndarray:
-    """Smooth a track ``(F, ...)`` over so many seconds."""
-    window = np.hanning(round(seconds * SAMPLING_RATE / FRAME) + 2)
+    """Smooth a track ``(F, ...)`` with a bell that is so many seconds wide at half its height."""
+    window = np.hanning(2 * round(seconds * SAMPLING_RATE / FRAME) + 1)
     return convolve1d(track, window / window.sum(), axis=0, mode="nearest")
 
 

@@ -96,6 +96,10 @@ class ModelArguments:
     freeze: Literal["none", "cnn", "encoder"] = field(
         default="none", metadata={"help": "Keep the convolutional front end, or all but the head, as it is."}
     )
+    head_init: Literal["random", "probe"] = field(
+        default="random",
+        metadata={"help": "Start the head at random, or from a linear probe of the frozen encoder (LP-FT)."},
+    )
     layer_sum: bool = field(default=False, metadata={"help": "Let the head read a learned sum of all layers."})
     mask_time_prob: float = field(default=0.0, metadata={"help": "SpecAugment: share of the frames to mask, 0 to 1."})
     mask_time_length: int = field(

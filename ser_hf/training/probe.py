@@ -1,0 +1,104 @@
+"""A head that starts from a linear probe of the frozen encoder, so that fine-tuning does not start by distorting it.
+
+The stock heads are linear: a projection, the mean over real frames, a classifier. So a logistic regression on the
+encoder's mean hidden states is one setting of their weights, and a far better start than a random one.
+
+Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://arxiv.org/abs/2202.10054
+
+Shapes: N utterances, D hidden, P projection, C classes.
+"""
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from ser_hf.data import Collator
+from ser_hf.data.batching import evaluation_order
+
+logger = logging.get_logger(__name__)
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse regularisation, on standardised hidden states
+
+
+def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool) -> None:
+    """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
+
+    Its regularisation is chosen by cross-validation over the training speakers.
+
+    Args:
+        model: A model with a linear head (`projector` and `classifier`).
+        dataset: The training part, with the columns `label`, `speaker` and `duration`.
+        collator: Without augmentation.
+        batch_size: Utterances per forward pass.
+        bf16: Run the encoder in bfloat16.
+
+    Raises:
+        ValueError: If the architecture's head is not linear.
+    """
+    if not (isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)):
+        raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
+    states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
+    weight, bias = fit_probe(states, dataset["label"], dataset["speaker"])
+    _write_head(model, weight, bias)
+
+
+@torch.no_grad()
+def mean_hidden_states(
+    model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool
+) -> np.ndarray:
+    """Return what the stock head pools before its projection, ``(N, D)`` in the order of the dataset."""
+    order = evaluation_order(dataset["duration"])
+    head = model.projector, model.classifier
+    training = model.training
+    model.projector = model.classifier = nn.Identity()  # what is left of the stock forward is the pooling
+    model.eval()
+    states = []
+    loader = DataLoader(dataset, batch_size, sampler=order, collate_fn=collator)
+    for batch in tqdm(loader, "Probing the encoder", leave=False):
+        batch.pop("labels")
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            states.append(model(**batch.to(model.device)).logits.float().cpu())
+    model.projector, model.classifier = head
+    model.train(training)
+    return torch.cat(states).numpy()[np.argsort(order)]
+
+
+def fit_probe(states: np.ndarray, labels: list[int], speakers: list[str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""
+    mean, deviation = states.mean(0), states.std(0) + 1e-6
+    groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
+    search = GridSearchCV(
+        LogisticRegression(class_weight="balanced", max_iter=1000),
+        {"C": STRENGTHS},
+        scoring="balanced_accuracy",
+        cv=GroupKFold(min(4, len(set(groups)))),
+    )
+    search.fit((states - mean) / deviation, labels, groups=groups)
+    logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
+    probe = search.best_estimator_
+    weight = probe.coef_ / deviation
+    bias = probe.intercept_ - weight @ mean
+    if len(bias) == 1:  # two classes: scikit-learn keeps the difference of their logits
+        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return weight, bias
+
+
+@torch.no_grad()
+def _write_head(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Let the first C rows of the projection carry the probe; the others stay random and unread, free to learn."""
+    weight, bias = (torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias))
+    classes = len(bias)
+    norms = weight.norm(dim=1)  # shared between the two layers, so that both learn at a like pace
+    size = model.projector.weight.norm(dim=1).mean()
+    model.projector.weight[:classes] = weight / norms[:, None] * size
+    model.projector.bias.zero_()
+    model.classifier.weight.zero_()
+    model.classifier.weight[:, :classes] = torch.diag(norms / size)
+    model.classifier.bias.copy_(bias)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+from architectures import CONFIGS, feature_extractor, tiny_model
+
+from ser_hf.corpora import load_corpus
+from ser_hf.data import Collator, build_dataset, prepare_audio, split_by_speaker
+from ser_hf.models import make_padding_aware
+from ser_hf.training.probe import fit_probe, mean_hidden_states, probe_head
+
+LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
+
+
+@pytest.fixture(scope="module")
+def train(toy_ravdess):
+    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)), max_duration=30)
+    return build_dataset(split, toy_ravdess)["train"]
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_head_answers_what_the_probe_answers(train, name):
+    model, collator = tiny_model(name), Collator(feature_extractor(name))
+    make_padding_aware(model)
+    states = mean_hidden_states(model, train, collator, batch_size=5, bf16=False)
+    weight, bias = fit_probe(states, train["label"], train["speaker"])
+    probe_head(model, train, collator, batch_size=5, bf16=False)
+    with torch.no_grad():
+        batch = collator([train[i] for i in range(6)])
+        batch.pop("labels")
+        logits = model(**batch).logits.numpy()
+    expected = states[:6] @ weight.T + bias
+    assert logits == pytest.approx(expected, abs=1e-3 * float(np.abs(expected).max()))
+
+
+def test_a_probed_head_knows_the_training_speakers_better_than_chance(train):
+    model, collator = tiny_model("whisper"), Collator(feature_extractor("whisper"))
+    probe_head(model, train, collator, batch_size=8, bf16=False)
+    with torch.no_grad():
+        batch = collator([train[i] for i in range(len(train))])
+        labels = batch.pop("labels")
+        assert (model(**batch).logits.argmax(-1) == labels).float().mean() > 0.5
+
+
+def test_two_classes_give_two_opposite_rows():
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    states = rng.normal(size=(40, 3)) + labels[:, None]
+    weight, bias = fit_probe(states, labels.tolist(), [str(i % 5) for i in range(40)])
+    assert weight.shape == (2, 3)
+    assert weight[0] == pytest.approx(-weight[1])
+    assert ((states @ weight.T + bias).argmax(1) == labels).mean() > 0.7
+
+
+def test_a_head_that_is_not_linear_is_refused(train):
+    name = "audio-spectrogram-transformer"
+    with pytest.raises(ValueError, match=f"head of '{name}' is not linear"):
+        probe_head(tiny_model(name), train, Collator(feature_extractor(name)), batch_size=8, bf16=False)
