@@ -10,7 +10,14 @@ Shapes: B batch, C channels, F frames.
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+# SEW pools its frames in twos and drops an odd last one, but in a batch only that of the longest utterance: no patch
+# can make the stock code's padded batch equal the single utterance.
+EQUAL_LENGTHS_ONLY = ("sew", "sew-d")
 
 
 class PaddingAwareGroupNorm(nn.GroupNorm):
@@ -66,7 +73,18 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
     return True
 
 
-def _first_layer_frames(samples: torch.Tensor, config) -> torch.Tensor:
+def evaluation_batch_size(config: PreTrainedConfig, wanted: int) -> int:
+    """Return the batch size for evaluation: the wanted one, or 1 where only equal lengths give the right answer."""
+    if config.model_type not in EQUAL_LENGTHS_ONLY or wanted == 1:
+        return wanted
+    logger.info(
+        f"per_device_eval_batch_size adjusted from {wanted} to 1 because padding changes the answers of "
+        f"{config.model_type}: it pools frames in twos."
+    )
+    return 1
+
+
+def _first_layer_frames(samples: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
     return (samples - config.conv_kernel[0]) // config.conv_stride[0] + 1
 
 

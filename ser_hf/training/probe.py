@@ -21,6 +21,7 @@ from transformers.utils import logging
 
 from ser_hf.data import Collator
 from ser_hf.data.batching import evaluation_order
+from ser_hf.models.padding import evaluation_batch_size
 
 logger = logging.get_logger(__name__)
 
@@ -55,6 +56,7 @@ def mean_hidden_states(
 ) -> np.ndarray:
     """Return what the stock head pools before its projection, ``(N, D)`` in the order of the dataset."""
     order = evaluation_order(dataset["duration"])
+    batch_size = evaluation_batch_size(model.config, batch_size)
     head = model.projector, model.classifier
     training = model.training
     model.projector = model.classifier = nn.Identity()  # what is left of the stock forward is the pooling

@@ -19,6 +19,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, Pr
 from ser_hf.data.batching import Collator, LengthGroupedSampler, evaluation_order
 from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
+from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.training.arguments import SerTrainingArguments
 from ser_hf.training.losses import CrossEntropy, balanced_weights
 
@@ -43,6 +44,7 @@ class SerTrainer(Trainer):
         dataset: DatasetDict,
         feature_extractor: SequenceFeatureExtractor,
     ):
+        args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
         labels = dataset["train"]["label"]
         weights = balanced_weights(labels, model.config.num_labels) if args.class_weights == "balanced" else None
         callbacks = [EpochCallback(data_collator.epoch)]

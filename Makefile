@@ -1,0 +1,30 @@
+# make quickstart   train, score and use a small recogniser in minutes, with nothing to download but packages
+# make test         run the tests
+# make test-slow    run the tests on real speech and of long runs too (needs ../shared)
+#
+# Each sets itself up in .venv. TORCH is any requirement that pip understands, so it chooses the CPU or a CUDA build:
+#   make quickstart TORCH="torch==2.13.0 --index-url <the index that pytorch.org names for your machine>"
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+RUN := .venv/bin
+
+.PHONY: quickstart setup test test-slow
+quickstart: .venv/ready
+	$(RUN)/accelerate launch --config_file recipes/accelerate/cpu.yaml recipes/finetune.py recipes/configs/quickstart.yaml
+
+test: .venv/ready
+	$(RUN)/pytest
+
+test-slow: .venv/ready
+	$(RUN)/pytest -m "slow or not slow"
+
+setup: .venv/ready
+
+# torch comes first, by itself: as a dependency of another package its build could not be chosen
+.venv/ready: setup.cfg pyproject.toml
+	$(PYTHON) -c "import sys; assert (3, 11) <= sys.version_info < (3, 14), 'Python 3.11 to 3.13 is needed'"
+	$(PYTHON) -m venv .venv
+	$(RUN)/pip install --quiet $(TORCH)
+	$(RUN)/pip install --quiet --editable ".[dev]"
+	touch $@
