@@ -97,7 +97,8 @@ class SerTrainer(Trainer):
     def predict(
         self, test_dataset: Dataset, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
     ) -> PredictionOutput:
-        """Predict a dataset in batches of like durations; logits ``(N, C)`` and labels come in its own order."""
+        """Predict a dataset in float32, in batches of like durations; logits ``(N, C)`` come in its own order."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # bf16 is for training: users get float32
         output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         back = np.argsort(evaluation_order(test_dataset["duration"]))
         return output._replace(predictions=output.predictions[back], label_ids=output.label_ids[back])
