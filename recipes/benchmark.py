@@ -2,8 +2,8 @@
 
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
 
-Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching with
-random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
+Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching
+with random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
 """
 
 import argparse

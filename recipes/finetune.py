@@ -9,11 +9,13 @@ new length has at that step.
 """
 
 import logging
+import os
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pandas
+import torch
 from datasets import DatasetDict
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
@@ -60,6 +62,8 @@ def main(argv: list[str]) -> None:
     try:
         data, model_args, training = parse_recipe(argv)
         logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
+        if training.use_cpu:  # accelerate launch gives a process one thread only
+            torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
         if training.process_index == 0:
             claim_folder(training.output_dir, resolve_recipe(data, model_args, training))
         finished = read_results(training.output_dir)

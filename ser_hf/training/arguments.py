@@ -161,6 +161,7 @@ class SerTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
         super().__post_init__()
         metrics = ("ua", "wa", "macro_f1", "loss")
         # A misspelt name would switch early stopping off in silence.
