@@ -43,7 +43,8 @@ def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, 
     Raises:
         ValueError: If the architecture's head is not linear.
     """
-    if not (isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)):
+    linear = isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)
+    if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
     weight, bias = fit_probe(states, dataset["label"], dataset["speaker"])

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 from architectures import CONFIGS, feature_extractor, tiny_model
+from transformers import AutoModelForAudioClassification
 
 from ser_hf.corpora import load_corpus
 from ser_hf.data import Collator, build_dataset, prepare_audio, split_by_speaker
-from ser_hf.models import make_padding_aware
+from ser_hf.models import MelConfig, make_padding_aware
 from ser_hf.training.probe import fit_probe, mean_hidden_states, probe_head
 
 LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
@@ -50,7 +51,9 @@ def test_two_classes_give_two_opposite_rows():
     assert ((states @ weight.T + bias).argmax(1) == labels).mean() > 0.7
 
 
-def test_a_head_that_is_not_linear_is_refused(train):
-    name = "audio-spectrogram-transformer"
+@pytest.mark.parametrize("name", ["audio-spectrogram-transformer", "mel"])
+def test_a_head_that_is_not_linear_is_refused(train, name):
+    config = CONFIGS["audio-spectrogram-transformer"]() if name != "mel" else MelConfig(hidden_size=8)
+    model = AutoModelForAudioClassification.from_config(config)
     with pytest.raises(ValueError, match=f"head of '{name}' is not linear"):
-        probe_head(tiny_model(name), train, Collator(feature_extractor(name)), batch_size=8, bf16=False)
+        probe_head(model, train, Collator(feature_extractor("wav2vec2-layer")), batch_size=8, bf16=False)

@@ -1,0 +1,52 @@
+"""The root card and the tables of the READMEs say what the stored results say."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ser_hf.publishing import render_card
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / "tests" / "golden"
+RUNS = sorted(path.parent for path in GOLDEN.glob("*/all_results.json"))
+
+
+def interval(summary, metric):
+    low, high = summary["intervals"][metric]
+    return f"{100 * summary[metric]:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def test_the_root_card_is_rendered_from_the_stored_results():
+    card = render_card(GOLDEN / "ravdess_whisper_tiny", repo_id="ser_hf/whisper-tiny-ravdess")
+    assert (ROOT / "model_card.md").read_text(encoding="utf-8") == str(card)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda path: path.name)
+def test_the_tables_hold_the_stored_scores(run):
+    results = json.loads((run / "all_results.json").read_text(encoding="utf-8"))
+    (row,) = (line for line in (ROOT / "recipes" / "README.md").read_text().splitlines() if f"`{run.name}" in line)
+    assert interval(results["test"], "ua") in row
+    assert interval(results["test"], "wa") in row
+    assert f"{results['training']['seconds'] / 60:.0f} min" in row
+    assert interval(results["test"], "ua") in (ROOT / "README.md").read_text()
+
+
+def test_there_are_stored_runs():
+    assert len(RUNS) >= 2
+
+
+def test_the_claim_is_the_reference_runs_score():
+    results = json.loads((GOLDEN / "ravdess_whisper_tiny" / "all_results.json").read_text(encoding="utf-8"))
+    claim = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split("```")[0].split())
+    assert f"{100 * results['test']['ua']:.1f} %" in claim
+    low, high = (f"{100 * value:.1f}" for value in results["test"]["intervals"]["ua"])
+    assert f"{low} to {high} %" in claim
+
+
+@pytest.mark.parametrize("document", ["README.md", "recipes/README.md", "CONTRIBUTING.md", "model_card.md"])
+def test_every_file_that_a_document_names_is_there(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for name in re.findall(r"recipes/[\w/]+\.(?:py|yaml|md)", text):
+        assert (ROOT / name).exists(), name
