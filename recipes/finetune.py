@@ -8,6 +8,7 @@ checkpoint. Run again with more epochs, a finished run continues; from there on 
 new length has at that step.
 """
 
+import dataclasses
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pandas
 import torch
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.corpora import load_corpus, map_labels
@@ -25,6 +26,7 @@ from ser_hf.data import (
     SpectrogramMask,
     build_augmentation,
     build_dataset,
+    check_split,
     prepare_audio,
     split_by_protocol,
     split_by_speaker,
@@ -42,17 +44,24 @@ from ser_hf.training import (
     ModelArguments,
     SerTrainer,
     SerTrainingArguments,
+    check_folder,
     claim_folder,
     last_checkpoint,
     parse_recipe,
-    read_results,
     resolve_recipe,
+)
+from ser_hf.training.probe import probe_head
+from ser_hf.training.results import (
+    describe_audio,
+    describe_split,
+    describe_training,
+    mark_finished,
+    read_results,
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.probe import probe_head
-from ser_hf.training.results import describe_audio, describe_split, describe_training
 
+logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")
 
 
@@ -61,54 +70,68 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(format="%(message)s")
     try:
         data, model_args, training = parse_recipe(argv)
-        logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
-        if training.use_cpu:  # accelerate launch gives a process one thread only
-            torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
-        if training.process_index == 0:
-            claim_folder(training.output_dir, resolve_recipe(data, model_args, training))
+        prepare_process(training)
+        recipe = resolve_recipe(data, model_args, training)
+        check_folder(training.output_dir, recipe)
         finished = read_results(training.output_dir)
         if finished and finished["training"]["epochs"] >= training.num_train_epochs:
             print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
-            return
+            return publish(training)
         with training.main_process_first(desc="reading the audio"):
             dataset, problems, dropped = load_data(data)
         set_seed(training.seed)
         model, feature_extractor = make_model(model_args, training, dataset)
+        if training.process_index == 0:
+            claim_folder(training.output_dir, recipe, dataset)
+            write_problems(problems, Path(training.output_dir, "audio_problems.csv"))
+        checkpoint = last_checkpoint(training.output_dir)
+        if model_args.head_init == "probe" and checkpoint is None:
+            start_from_probe(model.to(training.device), dataset["train"], feature_extractor, training)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
-    push, training.push_to_hub = training.push_to_hub, False  # one push at the end, not the Trainer's many
     collator = Collator(
         feature_extractor, augment=make_augmentation(data), mask=make_mask(model_args, model), seed=training.seed
     )
-    checkpoint = last_checkpoint(training.output_dir)
-    if model_args.head_init == "probe" and checkpoint is None:
-        plain = Collator(feature_extractor)
-        probe_head(model, dataset["train"], plain, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
-    trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    # One push at the end, not the Trainer's many
+    arguments = dataclasses.replace(training, push_to_hub=False)
+    trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
     tables = [tabulate_predictions(dataset[part], trainer.predict(dataset[part]).predictions) for part in SCORED]
     if not trainer.is_world_process_zero():
-        return
+        return None
 
-    write_problems(problems, Path(training.output_dir, "audio_problems.csv"))
-    write_results(
+    seconds = output.metrics["train_runtime"]
+    results = write_results(
         training.output_dir,
         pandas.concat(tables),
         emotions=dataset["train"].features["label"].names,
         training=describe_training(
-            model, trainer.state, output.metrics["train_runtime"], processes=training.world_size
+            model, trainer.state, seconds, processes=training.world_size, resumed=checkpoint is not None
         ),
         split=describe_split(dataset, name_split(data), speaker_independent=data.split == "speaker"),
         audio=describe_audio(sum(sum(part["duration"]) for part in dataset.values()), problems, dropped),
         log_history=trainer.state.log_history,
     )
-    render_card(training.output_dir, repo_id=training.hub_model_id).save(Path(training.output_dir, "README.md"))
+    render_card(training.output_dir, results, repo_id=training.hub_model_id).save(
+        Path(training.output_dir, "README.md")
+    )
+    mark_finished(training.output_dir, results)
     print(tell(training.output_dir))
-    if push:
-        repo_id = training.hub_model_id or Path(training.output_dir).name
-        print(push_to_hub(training.output_dir, repo_id, private=training.hub_private_repo is not False))
+    return publish(training)
+
+
+def prepare_process(training: SerTrainingArguments) -> None:
+    """Let rank 0 log, and give the processor's cores to the processes."""
+    logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
+    if training.use_cpu:  # accelerate launch gives a process one thread only
+        torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    if training.n_gpu > 1:
+        raise ValueError(
+            f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "
+            "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
+        )
 
 
 def load_data(data: DataArguments) -> tuple[DatasetDict, list[AudioProblem], Counter]:
@@ -126,6 +149,12 @@ def load_data(data: DataArguments) -> tuple[DatasetDict, list[AudioProblem], Cou
     else:
         split = split_by_speaker(utterances, test_share=data.test_share, **shares)
     split, problems = prepare_audio(split, max_duration=data.max_duration)
+    check_split(split, shared_speakers=data.split == "random")
+    if dropped:
+        logger.info(f"Left out by the labels: {dict(sorted(dropped.items()))}.")
+    if problems:
+        count = Counter(problem.action for problem in problems)
+        logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
     return build_dataset(split, root), problems, dropped
 
 
@@ -146,6 +175,17 @@ def make_model(
         layerdrop=0.0 if dropping_breaks else None,
         trust_remote_code=model_args.trust_remote_code,
     )
+
+
+def start_from_probe(
+    model: PreTrainedModel,
+    dataset: Dataset,
+    feature_extractor: SequenceFeatureExtractor,
+    training: SerTrainingArguments,
+) -> None:
+    """Fit the head to the frozen encoder; every process does, so that all start from the same weights."""
+    collator = Collator(feature_extractor)
+    probe_head(model, dataset, collator, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
 
 
 def masking(model_args: ModelArguments) -> dict[str, float]:
@@ -174,12 +214,19 @@ def name_split(data: DataArguments) -> str:
     return f"{data.split}, seed {data.split_seed}"
 
 
+def publish(training: SerTrainingArguments) -> None:
+    """Push the finished folder, if asked."""
+    if training.push_to_hub and training.process_index == 0:
+        private = training.hub_private_repo is not False
+        print(push_to_hub(training.output_dir, training.hub_model_id, private=private, token=training.hub_token))
+
+
 def tell(folder: str) -> str:
     """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
     test = read_results(folder)["test"]
     low, high = test["intervals"]["ua"]
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
-    heard = f"{test['utterances']} utterances of {test['speakers']} speakers"
+    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
     return f"""
 Test UA {test["ua"]:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
 The checkpoint is in {folder}, its card in {folder}/README.md. Use it:

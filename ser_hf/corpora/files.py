@@ -11,7 +11,7 @@ AUDIO_EXTENSIONS = {
 
 
 def audio_files(root: str | os.PathLike) -> list[str]:
-    """List the audio files at any depth under `root`, sorted; hidden files (`._x.wav`) are left out.
+    """List the audio files at any depth under `root`, sorted; hidden files and folders are left out.
 
     Raises:
         FileNotFoundError: If `root` is not a folder.
@@ -23,5 +23,6 @@ def audio_files(root: str | os.PathLike) -> list[str]:
         str(Path(folder, name))
         for folder, _, names in os.walk(root)
         for name in names
-        if Path(name).suffix.lower() in AUDIO_EXTENSIONS and not name.startswith(".")
+        if Path(name).suffix.lower() in AUDIO_EXTENSIONS
+        and not any(part.startswith(".") for part in Path(folder, name).relative_to(root).parts)
     )

@@ -54,7 +54,7 @@ def map_labels(
         The kept utterances, and the dropped emotions with their counts.
 
     Raises:
-        ValueError: If nothing is kept, or `label_map` renames an emotion that the corpus lacks.
+        ValueError: If fewer than two emotions are kept, or `label_map` renames an emotion that the corpus lacks.
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
@@ -74,5 +74,10 @@ def map_labels(
         raise ValueError(
             f"Label set '{label_set}' keeps none of the {len(utterances)} utterances: expected some of "
             f"{sorted(keep or [])}, found {dict(found)}. Rename with --label_map old=new, or use --label_set all."
+        )
+    if len(emotions := {utterance.emotion for utterance in kept}) < 2:
+        raise ValueError(
+            f"Expected at least two emotions, found {sorted(emotions)}. Is data_root the folder that holds the "
+            "emotions, and does the label map leave two?"
         )
     return kept, dropped

@@ -7,7 +7,8 @@ Licence CC BY-NC-SA 4.0; from https://zenodo.org/records/1188976 (`Audio_Speech_
 
 File names are seven numbers, modality-channel-emotion-intensity-statement-repetition-actor:
 `03-01-06-02-01-02-12.wav` is audio only, speech, fearful, strong, "Kids are talking by the door", second
-repetition, actor 12 (even: female). Left out: files with video (modality 01 and 02).
+repetition, actor 12 (even: female). Left out: files with video (modality 01 and 02), and second copies of
+the same file.
 
 Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
 """
@@ -54,13 +55,13 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
-    found = 0
+    seen = set()  # a much used copy of the corpus holds all files twice, in a folder within itself
     for path in audio_files(root):
         match = FILE_NAME.fullmatch(Path(path).stem)
-        if match is None or match[1] != channel:
+        if match is None or match[1] != channel or match[0] in seen:
             continue
+        seen.add(match[0])
         _, emotion, intensity, statement, repetition, actor = match.groups()
-        found += 1
         yield Utterance(
             path=path,
             corpus=corpus,
@@ -72,7 +73,7 @@ def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Ut
             repetition=int(repetition),
             vocal_channel="speech" if channel == "01" else "song",
         )
-    if not found:
+    if not seen:
         raise FileNotFoundError(
             f"No RAVDESS utterances under '{root}': expected files like Actor_01/03-{channel}-05-01-02-01-12.wav. "
             "Is data_root the folder that holds Actor_01 … Actor_24?"

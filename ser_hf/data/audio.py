@@ -70,15 +70,12 @@ def load_audio(path: str | os.PathLike, *, start: float | None = None, end: floa
 
     Raises:
         ValueError: As `decode_audio`.
+        RuntimeError: If the cache cannot be written.
     """
     cached = cached_audio(path, start=start, end=end)
     if not cached.exists():
         waveform = decode_audio(path, start=start, end=end)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_suffix(f".{uuid.uuid4().hex}.partial")
-        with partial.open("wb") as file:
-            np.save(file, _to_int16(waveform))
-        partial.replace(cached)  # atomic: other processes see the whole file or none
+        _keep(cached, _to_int16(waveform))
         return waveform
     return _from_int16(np.load(cached, allow_pickle=False))
 
@@ -94,6 +91,21 @@ def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: fl
 def cache_folder() -> Path:
     """Return the folder of all that can be made anew: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
     return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
+
+
+def _keep(cached: Path, samples: np.ndarray) -> None:
+    partial = cached.with_suffix(f".{uuid.uuid4().hex}.partial")
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.save(file, samples)
+        partial.replace(cached)  # atomic: other processes see the whole file or none
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RuntimeError(
+            f"Cannot keep decoded audio under '{cache_folder()}': {error}. It takes 32 kB a second; set SER_HF_CACHE "
+            "to a folder with room."
+        ) from error
 
 
 def _open(path: str | os.PathLike) -> soundfile.SoundFile:

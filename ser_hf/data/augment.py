@@ -1,15 +1,13 @@
 """Train-time augmentation of the waveform, the same for the same seed, epoch and utterance."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import audiomentations
 import numpy as np
 
 from ser_hf.data.audio import SAMPLING_RATE
-
-Augmentation = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def build_augmentation(
@@ -20,8 +18,8 @@ def build_augmentation(
     gain: float | None = None,
     pitch: float | None = None,
     speed: float | None = None,
-) -> Augmentation | None:
-    """Return `augment(waveform, seed)`, or None where nothing is asked for.
+) -> "Augmentation | None":
+    """Return an `Augmentation`, or None where nothing is asked for.
 
     Args:
         probability: Chance of each of the changes below, drawn for each on its own.
@@ -43,15 +41,23 @@ def build_augmentation(
         changes.append(audiomentations.Gain(-gain, gain, p=probability))
     if time_shift:
         changes.append(audiomentations.Shift(-time_shift, time_shift, rollover=False, p=probability))
-    if not changes:
-        return None
-    compose = audiomentations.Compose(changes)
+    return Augmentation(changes) if changes else None
 
-    def augment(waveform: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+
+class Augmentation:
+    """Apply each of some changes by its chance; a class, so that loader processes can be handed one.
+
+    Args:
+        changes: Transforms of audiomentations.
+    """
+
+    def __init__(self, changes: list):
+        self.compose = audiomentations.Compose(changes)
+
+    def __call__(self, waveform: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+        """Return the changed waveform; ``(T,)`` as given, or longer or shorter where the speed changes."""
         with _seeded(seed):
-            return compose(waveform, sample_rate=SAMPLING_RATE)
-
-    return augment
+            return self.compose(waveform, sample_rate=SAMPLING_RATE)
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def build_model(
         )
     label2id = {emotion: i for i, emotion in enumerate(emotions)}
     labels = {"label2id": label2id, "id2label": {i: emotion for emotion, i in label2id.items()}}
+    labels["problem_type"] = "single_label_classification"  # pipeline reads it; a regression model would leave its own
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     else:
@@ -75,13 +76,14 @@ def build_model(
     config.update(labels)
     if config_overrides:
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
+        config = type(config).from_dict(config.to_dict())  # so that the config checks the new values
     _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
     if model_type is not None:
         model = AutoModelForAudioClassification.from_config(config)
         feature_extractor = default_feature_extractor(config)
     else:
         model = _load_pretrained(model_name_or_path, config, trust_remote_code)
-        feature_extractor = load_feature_extractor(model_name_or_path, config)
+        feature_extractor = load_feature_extractor(model_name_or_path, config, trust_remote_code=trust_remote_code)
     if config.model_type == "whisper" and longest is not None:
         cut_context(model, feature_extractor, longest)
     freeze_parameters(model, freeze)
@@ -113,7 +115,7 @@ def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, laye
     if hasattr(config, "apply_spec_augment"):
         config.apply_spec_augment = any(masking.get(key) for key in ("mask_time_prob", "mask_feature_prob"))
     config.update(masking)
-    if getattr(config, "mask_time_length", 0) > MIN_MASK_FRAMES:
+    if config.model_type != "mel" and getattr(config, "mask_time_length", 0) > MIN_MASK_FRAMES:
         reason = "a span longer than the utterance crashes SpecAugment"
         _log_adjustment("mask_time_length", config.mask_time_length, MIN_MASK_FRAMES, reason)
         config.mask_time_length = MIN_MASK_FRAMES
@@ -132,7 +134,8 @@ def _load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: boo
     if stored not in (None, torch.float32):
         _log_adjustment("dtype", stored, torch.float32, "training in half precision does not converge")
     # A vector that only SpecAugment uses; some checkpoints leave it out.
-    missing = [key for key in loading["missing_keys"] if not is_head(key) and not key.endswith("masked_spec_embed")]
+    absent = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
+    missing = [key for key in absent if not is_head(key) and not key.endswith("masked_spec_embed")]
     if missing:
         raise ValueError(
             f"'{name}' lacks {len(missing)} weights of its {config.model_type} encoder (first: {sorted(missing)[0]}); "
@@ -141,10 +144,12 @@ def _load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: boo
     return model
 
 
-def load_feature_extractor(name: str, config: PreTrainedConfig) -> SequenceFeatureExtractor:
+def load_feature_extractor(
+    name: str, config: PreTrainedConfig, *, trust_remote_code: bool = False
+) -> SequenceFeatureExtractor:
     """Load a checkpoint's feature extractor, or its architecture's default where it ships none; masks are on."""
     try:
-        feature_extractor = AutoFeatureExtractor.from_pretrained(name)
+        feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError:
         feature_extractor = default_feature_extractor(config)
         _log_adjustment("feature extractor", None, type(feature_extractor).__name__, f"'{name}' ships none")

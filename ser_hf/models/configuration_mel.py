@@ -1,6 +1,6 @@
 """Configuration of the mel model, the one architecture that is trained from scratch.
 
-This file and `modeling_mel.py` are a closed island: they import only torch, transformers and each other, because
+This file and `modeling_mel.py` are a closed island: they import only torch, transformers and each other, as
 `save_pretrained` copies them into the checkpoint, where they run as remote code without ser_hf.
 """
 
@@ -17,8 +17,8 @@ class MelConfig(PreTrainedConfig):
     SpecAugment has the names that it has in `Wav2Vec2Config`, so one option serves every architecture.
 
     Attributes:
-        features: "mel" (standardised log-mel spectrogram) or "mfcc" (with first and second differences).
-        encoder: "cnn" (convolutions), "crnn" (convolutions, then recurrent layers) or "lstm" (recurrent layers
+        features: "mel" (log-mel spectrogram) or "mfcc" (with first and second differences).
+        encoder: "cnn" (convolutions), "crnn" (convolutions, then recurrent layers) or "lstm" (LSTM layers
             on the feature frames).
         recurrent: Layers of the "crnn" encoder, "gru" or "lstm".
         sampling_rate: Hz of the waveforms that the model takes.
@@ -27,10 +27,12 @@ class MelConfig(PreTrainedConfig):
         hop_length: Samples from one frame to the next.
         n_mels: Mel filters between `fmin` and `fmax` Hz.
         n_mfcc: Cepstral coefficients kept, at most `n_mels`.
-        conv_channels: Channels of each convolution block; every block halves the mel bins and the frames.
+        keep_level: Whether loudness counts. If not, each utterance is first brought to one level and range,
+            so the gain of the microphone changes nothing.
+        conv_channels: Channels of each convolution block; each halves the mel bins and the frames.
         hidden_size: Width of the encoded frames and of the dense layer; even, for two recurrent directions.
         num_recurrent_layers: Bidirectional recurrent layers of the "crnn" and "lstm" encoders.
-        dropout: Share of units dropped before the dense layer, before the classifier and between recurrent layers.
+        dropout: Share of units dropped between recurrent layers, before the dense layer and the classifier.
         apply_spec_augment: Whether training masks spans of frames and bins.
         mask_time_prob: Share of the frames that is masked, from 0 to 1 (less where spans overlap).
         mask_time_length: Frames per span.
@@ -44,7 +46,7 @@ class MelConfig(PreTrainedConfig):
     model_type = "mel"
 
     features: str = "mel"
-    encoder: str = "cnn"
+    encoder: str = "crnn"
     recurrent: str = "gru"
     sampling_rate: int = 16000
     n_fft: int = 512
@@ -54,6 +56,7 @@ class MelConfig(PreTrainedConfig):
     fmin: float = 50.0
     fmax: float = 7600.0
     n_mfcc: int = 40
+    keep_level: bool = False
     conv_channels: list[int] | tuple[int, ...] = (16, 32, 64, 128)
     hidden_size: int = 128
     num_recurrent_layers: int = 2

@@ -1,4 +1,4 @@
-"""The model card, made from all_results.json, recipe.yaml and config.json of an output folder."""
+"""The model card, made from the results, recipe.yaml and config.json of an output folder."""
 
 import json
 from pathlib import Path
@@ -10,18 +10,18 @@ TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 METRICS = {"ua": "Unweighted average recall", "wa": "Weighted accuracy", "macro_f1": "Macro F1"}
 
 
-def render_card(folder: str | Path, *, repo_id: str | None = None) -> ModelCard:
+def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None) -> ModelCard:
     """Return the model card of a finished run.
 
     Args:
-        folder: Output folder with config.json, recipe.yaml and all_results.json.
+        folder: Output folder with config.json and recipe.yaml.
+        results: What its all_results.json holds.
         repo_id: Where it will be published; None: the folder's name stands for it.
 
     Raises:
-        FileNotFoundError: If one of the three files is missing.
+        FileNotFoundError: If one of the two files is missing.
     """
     folder = Path(folder)
-    results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = repo_id or folder.resolve().name

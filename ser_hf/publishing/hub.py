@@ -31,6 +31,8 @@ def publishable_files(folder: str | Path) -> list[Path]:
     missing = {"README.md", "all_results.json", "config.json", "preprocessor_config.json"} - {
         path.name for path in files
     }
+    if not any(path.suffix == ".safetensors" for path in files):
+        missing.add("model.safetensors")
     if missing:
         raise FileNotFoundError(f"'{folder}' is no finished run: expected {sorted(missing)} too.")
     return files

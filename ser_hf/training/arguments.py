@@ -76,6 +76,13 @@ class DataArguments:
             raise ValueError(f"data_root: expected the folder of corpus '{self.corpus}'. Say --data_root FOLDER.")
         if self.speaker_pattern is not None and self.corpus != "folder":
             raise ValueError(f"speaker_pattern: only corpus 'folder' takes one; '{self.corpus}' knows its speakers.")
+        for name in ("augment_probability", "time_shift", "speed"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
+                raise ValueError(f"{name}: expected 0 to 1, found {getattr(self, name)}.")
+        if self.max_duration < 1:
+            raise ValueError(f"max_duration: expected at least 1 second, found {self.max_duration}.")
+        if self.protocol is None and self.fold != 1:
+            raise ValueError(f"fold: only a protocol has folds; say --protocol too, or leave out --fold {self.fold}.")
         if self.protocol is not None and self.split == "random":
             raise ValueError("protocol and split: a protocol holds out speakers; leave out --split random.")
 
@@ -117,6 +124,17 @@ class ModelArguments:
     def __post_init__(self) -> None:
         if bad := [item for item in self.config_overrides if "=" not in item]:
             raise ValueError(f"config_overrides: expected key=value, found {bad}.")
+        if (self.model_name_or_path is None) == (self.model_type is None):
+            raise ValueError(
+                "Expected either --model_name_or_path (a pretrained encoder) or --model_type (an architecture to train "
+                f"from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
+            )
+        for name in ("mask_time_prob", "mask_feature_prob"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: expected 0 to 1, found {getattr(self, name)}.")
+        for name in ("mask_time_length", "mask_feature_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, found {getattr(self, name)}.")
 
 
 @dataclass
@@ -143,7 +161,6 @@ class SerTrainingArguments(TrainingArguments):
     metric_for_best_model: str | None = field(
         default="ua", metadata={"help": "What the best epoch is chosen by, on validation speakers: ua, wa, macro_f1."}
     )
-    greater_is_better: bool | None = field(default=True, metadata={"help": "Whether that metric should be high."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to validate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint to resume from."})
     logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
@@ -164,6 +181,16 @@ class SerTrainingArguments(TrainingArguments):
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
         super().__post_init__()
         metrics = ("ua", "wa", "macro_f1", "loss")
+        for name, wanted in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):
+            if getattr(self, name) != wanted:
+                raise ValueError(f"{name}: expected {wanted}, as the best epoch on validation speakers is kept.")
+        if self.resume_from_checkpoint is not None or self.max_steps > 0:
+            raise ValueError(
+                "resume_from_checkpoint and max_steps: leave them out. A run resumes by itself from the checkpoints in "
+                "its output_dir, and its length is num_train_epochs."
+            )
+        if self.push_to_hub and "/" not in (self.hub_model_id or ""):
+            raise ValueError("push_to_hub: expected the repository too. Say --hub_model_id USER/NAME.")
         # A misspelt name would switch early stopping off in silence.
         if self.metric_for_best_model.removeprefix("eval_") not in metrics:
             raise ValueError(f"metric_for_best_model: expected one of {metrics}, found '{self.metric_for_best_model}'.")
@@ -171,7 +198,8 @@ class SerTrainingArguments(TrainingArguments):
 
 class _Parser(HfArgumentParser):
     def error(self, message: str) -> None:
-        raise ValueError(f"{message} (--help lists all arguments).")
+        hint = " A value that begins with - is spelled --key=VALUE." if "expected one argument" in message else ""
+        raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
 
 def parse_recipe(argv: list[str]) -> tuple[DataArguments, ModelArguments, SerTrainingArguments]:
@@ -204,7 +232,10 @@ def _spell_yaml(path: Path) -> list[str]:
     """Spell a flat YAML file as command line arguments."""
     if not path.is_file():
         raise FileNotFoundError(f"No recipe '{path}': expected a YAML file such as recipes/configs/quickstart.yaml.")
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"'{path}' is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' is not a recipe: expected lines of `key: value`.")
     argv = []

@@ -77,11 +77,12 @@ def fit_probe(states: np.ndarray, labels: list[int], speakers: list[str | None])
     """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
+    folds = min(4, len(set(groups)))
     search = GridSearchCV(
         LogisticRegression(class_weight="balanced", max_iter=1000),
         {"C": STRENGTHS},
         scoring="balanced_accuracy",
-        cv=GroupKFold(min(4, len(set(groups)))),
+        cv=GroupKFold(folds) if folds > 1 else 2,
     )
     search.fit((states - mean) / deviation, labels, groups=groups)
     logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")

@@ -1,10 +1,13 @@
 """`recipe.yaml`: the resolved recipe in the output folder, which reruns this exact model and tells runs apart."""
 
 import dataclasses
+import hashlib
+import json
 from enum import Enum
 from pathlib import Path
 
 import yaml
+from datasets import DatasetDict
 
 from ser_hf import __version__
 from ser_hf.training.arguments import DataArguments, ModelArguments, SerTrainingArguments
@@ -12,9 +15,9 @@ from ser_hf.training.arguments import DataArguments, ModelArguments, SerTraining
 FILE_NAME = "recipe.yaml"
 # Where the data lie and where results go: on this machine only.
 PLACES = {"data_root", "output_dir"}
-# What may change between two runs of the same recipe: its length, and how it is launched, logged and published.
-NOT_IDENTITY = {
-    "num_train_epochs", "max_steps", "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
+# How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
+NOT_RECORDED = {
+    "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
     "report_to", "run_name", "project", "save_total_limit", "push_to_hub", "debug", "skip_memory_metrics",
 }  # fmt: skip
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
@@ -23,11 +26,11 @@ LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", 
 def resolve_recipe(data: DataArguments, model: ModelArguments, training: SerTrainingArguments) -> dict:
     """Return all settings that make the model: every data and model key, and the training keys that are set.
 
-    A model folder named by an absolute path is recorded by its name: the recipe will be published.
+    A model folder is recorded by its name, without the path to it: the recipe will be published.
     """
     recipe = dataclasses.asdict(data) | dataclasses.asdict(model) | _training_keys(training)
     name = recipe["model_name_or_path"]
-    if name is not None and Path(name).is_absolute():
+    if name is not None and Path(name).is_dir():
         recipe["model_name_or_path"] = Path(name).name
     return {key: value for key, value in recipe.items() if key not in PLACES}
 
@@ -39,13 +42,14 @@ def _training_keys(training: SerTrainingArguments) -> dict:
     keys = {}
     for item in dataclasses.fields(training):
         value = getattr(training, item.name)
-        if item.init and item.name != "hub_token" and (item.name in own or value != getattr(reference, item.name)):
+        recorded = item.name not in NOT_RECORDED and not item.name.startswith(LAUNCH_PREFIXES)
+        if item.init and recorded and (item.name in own or value != getattr(reference, item.name)):
             keys[item.name] = value.value if isinstance(value, Enum) else value
     return keys
 
 
-def claim_folder(folder: str | Path, recipe: dict) -> None:
-    """Write `recipe.yaml` into the output folder, unless the folder holds another recipe's run.
+def check_folder(folder: str | Path, recipe: dict) -> None:
+    """Refuse an output folder that holds another recipe's run, or other files.
 
     Raises:
         FileExistsError: If it does.
@@ -63,17 +67,38 @@ def claim_folder(folder: str | Path, recipe: dict) -> None:
         raise FileExistsError(
             f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
         )
+
+
+def claim_folder(folder: str | Path, recipe: dict, dataset: DatasetDict) -> None:
+    """Write `recipe.yaml` and the corpus' fingerprint into the output folder, when all is ready to train.
+
+    Raises:
+        FileExistsError: If the folder holds a run of the same recipe on other data.
+    """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    fingerprint = hashlib.sha256()
+    for part in dataset.values():
+        columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker"])
+        fingerprint.update(json.dumps(columns.to_dict()).encode())
+    held = folder / "data.sha256"
+    if held.exists() and held.read_text() != fingerprint.hexdigest():
+        raise FileExistsError(
+            f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers that it "
+            "began with. Take another --output_dir, or the former --data_root."
+        )
+    held.write_text(fingerprint.hexdigest())
     header = (
         f"# Resolved by ser_hf {__version__}. Rerun it with:\n"
         "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
     )
-    held.write_text(header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+    (folder / FILE_NAME).write_text(text, encoding="utf-8")
 
 
 def _differences(held: dict, wanted: dict) -> list[str]:
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())
-        if key not in NOT_IDENTITY and not key.startswith(LAUNCH_PREFIXES) and held.get(key) != wanted.get(key)
+        if key != "num_train_epochs" and held.get(key) != wanted.get(key)
     ]

@@ -48,7 +48,7 @@ def write_results(
     audio: dict,
     log_history: list[dict],
 ) -> dict:
-    """Write predictions.csv, all_results.json and the figures into the output folder.
+    """Write predictions.csv and the figures into the output folder, and return what all_results.json will hold.
 
     Args:
         folder: The output folder.
@@ -58,21 +58,25 @@ def write_results(
         split: From `describe_split`.
         audio: From `describe_audio`.
         log_history: The Trainer's.
-
-    Returns:
-        What all_results.json holds.
     """
     folder = Path(folder)
     write_predictions(predictions, folder / PREDICTIONS)
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in ("validation", "test")}
     results = {"emotions": emotions, **parts, "split": split, "audio": audio, "training": training}
-    (folder / RESULTS).write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / FIGURES).mkdir(exist_ok=True)
     plot_confusion(results["test"], folder / FIGURES / "confusion.png")
-    plot_speakers(results["test"], folder / FIGURES / "speakers.png")
-    plot_curves(log_history, folder / FIGURES / "curves.png")
+    if results["test"]["speakers"]:
+        plot_speakers(results["test"], folder / FIGURES / "speakers.png")
+    plot_curves(log_history, folder / FIGURES / "curves.png", best_epoch=training["best_epoch"])
     return results
+
+
+def mark_finished(folder: str | Path, results: dict) -> None:
+    """Write all_results.json, last of all and in one step: where it is, the run is finished."""
+    partial = Path(folder, f"{RESULTS}.partial")
+    partial.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+    partial.replace(Path(folder, RESULTS))
 
 
 def read_results(folder: str | Path) -> dict | None:
@@ -107,7 +111,9 @@ def describe_audio(seconds: float, problems: list[AudioProblem], dropped: Counte
     }
 
 
-def describe_training(model: PreTrainedModel, state: TrainerState, seconds: float, *, processes: int) -> dict:
+def describe_training(
+    model: PreTrainedModel, state: TrainerState, seconds: float, *, processes: int, resumed: bool
+) -> dict:
     """Return what was trained, for how long, on what, and which epoch was kept.
 
     Args:
@@ -115,6 +121,7 @@ def describe_training(model: PreTrainedModel, state: TrainerState, seconds: floa
         state: The Trainer's.
         seconds: Wall time of this launch's training.
         processes: How many processes shared it.
+        resumed: Whether this launch went on from a checkpoint, so that `seconds` is not the whole time.
     """
     best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
     return {
@@ -125,6 +132,7 @@ def describe_training(model: PreTrainedModel, state: TrainerState, seconds: floa
         "best_epoch": best[0] if best else state.epoch,
         "steps": state.global_step,
         "seconds": seconds,
+        "resumed": resumed,
         "processes": processes,
         "hardware": _hardware(),
         "date": date.today().isoformat(),

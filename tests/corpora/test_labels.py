@@ -20,8 +20,8 @@ def test_in_four_classes_excited_joins_happy_and_the_rest_is_counted():
 
 
 def test_a_label_map_renames_and_drops():
-    kept, dropped = map_labels(utterances("calm", "neutral", "xxx"), label_map={"calm": "neutral", "xxx": ""})
-    assert [utterance.emotion for utterance in kept] == ["neutral", "neutral"]
+    kept, dropped = map_labels(utterances("calm", "neutral", "xxx", "sad"), label_map={"calm": "neutral", "xxx": ""})
+    assert [utterance.emotion for utterance in kept] == ["neutral", "neutral", "sad"]
     assert dropped == {"xxx": 1}
 
 
@@ -31,5 +31,10 @@ def test_a_label_set_that_drops_everything_is_refused():
 
 
 def test_a_label_map_of_an_unknown_emotion_is_refused():
-    with pytest.raises(ValueError, match=r"renames \['exited'\].*\['excited'\]"):
-        map_labels(utterances("excited"), label_map={"exited": "happy"})
+    with pytest.raises(ValueError, match=r"renames \['exited'\].*\['excited', 'sad'\]"):
+        map_labels(utterances("excited", "sad"), label_map={"exited": "happy"})
+
+
+def test_one_emotion_is_no_task():
+    with pytest.raises(ValueError, match=r"at least two emotions, found \['actors'\]"):
+        map_labels(utterances("actors", "actors"))

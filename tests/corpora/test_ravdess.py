@@ -37,6 +37,12 @@ def test_other_files_are_left_out(tmp_path, write_audio):
     assert len(list(load_corpus("ravdess", tmp_path))) == 1
 
 
+def test_a_second_copy_of_a_file_is_left_out(tmp_path, write_audio):
+    for folder in ("Actor_01", "audio_speech_actors_01-24/Actor_01"):
+        write_audio(tmp_path / folder / "03-01-03-01-01-01-01.wav")
+    assert len(list(load_corpus("ravdess", tmp_path))) == 1
+
+
 def test_a_wrong_root_says_what_was_expected(tmp_path):
     with pytest.raises(FileNotFoundError, match="Actor_01/03-01"):
         list(load_corpus("ravdess", tmp_path))

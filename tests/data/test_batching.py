@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,11 @@ def test_only_the_training_split_is_augmented_and_by_epoch(dataset):
     noisy.epoch.fill_(0)
     assert not torch.equal(first, second)
     assert torch.equal(first, noisy(rows(dataset["train"]))["input_values"])
+
+
+def test_a_collator_can_be_handed_to_another_process():
+    collator = Collator(EXTRACTORS["wav2vec2"], augment=build_augmentation(gain=6), mask=SpectrogramMask())
+    assert pickle.loads(pickle.dumps(collator)).augment is not None
 
 
 def test_augmentation_does_not_depend_on_the_batch(dataset):

@@ -43,9 +43,10 @@ def for_every_variant(test):
     return test
 
 
+@pytest.mark.parametrize("keep_level", [False, True])
 @for_every_variant
-def test_padded_batch_equals_single_utterances(features, encoder):
-    model = make_model(features=features, encoder=encoder)
+def test_padded_batch_equals_single_utterances(features, encoder, keep_level):
+    model = make_model(features=features, encoder=encoder, keep_level=keep_level)
     make_running_statistics_matter(model)
     # An odd and an even number of frames, one frame, one sample, one short of a frame, one on its edge.
     utterances, padded, mask = make_batch(16000, 7777, 100, 1, 1599, 1600, 12345)
@@ -147,7 +148,7 @@ def test_gradients_reach_every_parameter(features, encoder):
 @pytest.mark.parametrize("recurrent", ["gru", "lstm"])
 def test_crnn_has_the_recurrent_layers_asked_for(recurrent):
     model = make_model(encoder="crnn", recurrent=recurrent)
-    assert {type(layer).__name__ for layer in model.recurrent.forwards} == {recurrent.upper()}
+    assert {type(layer).__name__ for layer in model.encoder[-1].forwards} == {recurrent.upper()}
 
 
 def test_spec_augment_acts_in_training_only():
@@ -204,6 +205,13 @@ def test_features_do_not_depend_on_the_gain(features):
     torch.testing.assert_close(loud, quiet, rtol=1e-3, atol=1e-3)
 
 
+def test_keep_level_lets_the_gain_count():
+    model = make_model(keep_level=True)
+    _, padded, mask = make_batch(8000, 5000)
+    difference = model.features(padded, mask.sum(-1))[0] - model.features(padded / 8, mask.sum(-1))[0]
+    assert difference[0].mean().item() == pytest.approx(2 * np.log(8), abs=0.01)  # log power, every bin alike
+
+
 def test_labels_may_be_shares_and_outputs_tuples():
     model = make_model()
     _, padded, mask = make_batch(8000, 5000)
@@ -228,7 +236,10 @@ def test_half_precision_is_close_to_single(dtype):
     [
         ({"encoder": "crn"}, r"Unknown encoder 'crn': expected one of \['cnn', .*\]\. Did you mean 'crnn'\?"),
         ({"features": "mfc"}, r"Unknown features 'mfc': .* Did you mean 'mfcc'\?"),
-        ({"recurrent": "transformer"}, r"Unknown recurrent 'transformer': expected one of \['gru', 'lstm'\]\.$"),
+        (
+            {"recurrent": "transformer"},
+            r"Unknown recurrent 'transformer': expected one of \['gru', 'lstm'\]\.$",
+        ),
         ({"win_length": 600}, "n_fft of at least win_length=600, found 512"),
         ({"n_mfcc": 65}, "n_mfcc of at most n_mels=64, found 65"),
         ({"hidden_size": 7}, "even hidden_size"),

@@ -119,11 +119,11 @@ def test_the_pipeline_gives_the_stored_answers_for_every_test_utterance(finetune
 
 def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, capsys):
     out = finetune("--save_total_limit", "9")
-    before = (out / "model.safetensors").read_bytes()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     capsys.readouterr()
     finetune("--save_total_limit", "9")
     assert "This recipe is finished" in capsys.readouterr().out
-    assert (out / "model.safetensors").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     finetune("--save_total_limit", "9", "--num_train_epochs", "3")
     results = json.loads((out / "all_results.json").read_text())
     assert (results["training"]["epochs"], results["training"]["epochs_run"]) == (3, 3)
@@ -156,6 +156,19 @@ def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     out = finetune("--split", "random")
     assert "Speaker-dependent scores" in (out / "README.md").read_text()
     assert json.loads((out / "all_results.json").read_text())["split"]["speaker_independent"] is False
+
+
+def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(finetune, tmp_path, write_audio):
+    for emotion, frequency in (("angry", 300), ("sad", 150)):
+        for i in range(12):
+            write_audio(tmp_path / "data" / emotion / f"{i}.wav", frequency=frequency + i)
+    with pytest.raises(SystemExit, match="--speaker_pattern"):
+        finetune(corpus="folder", data_root=tmp_path / "data")
+    out = finetune("--split", "random", corpus="folder", data_root=tmp_path / "data")  # the first try left nothing
+    card = (out / "README.md").read_text()
+    assert "Speaker-dependent scores" in card
+    assert "speakers.png" not in card
+    assert json.loads((out / "all_results.json").read_text())["test"]["interval_unit"] == "utterance"
 
 
 def test_the_card_says_how_much_is_heard(finetune):

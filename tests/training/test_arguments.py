@@ -32,6 +32,15 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--corpus", "folder"], "data_root: expected the folder of corpus 'folder'"),
         (["--speaker_pattern", "x"], "only corpus 'folder' takes one"),
         (["--protocol", "emobox", "--split", "random"], "a protocol holds out speakers"),
+        (["--max_steps", "5"], "length is num_train_epochs"),
+        (["--resume_from_checkpoint", "x"], "resumes by itself"),
+        (["--eval_strategy", "no"], "eval_strategy: expected epoch"),
+        (["--push_to_hub", "true"], "--hub_model_id USER/NAME"),
+        (["--fold", "2"], "say --protocol too"),
+        (["--speed", "1.5"], "speed: expected 0 to 1, found 1.5"),
+        (["--mask_time_length", "0"], "mask_time_length: expected at least 1"),
+        (["--model_name_or_path", "x"], "Expected either --model_name_or_path"),
+        (["--label_map", "-x=y"], "spelled --key=VALUE"),
         (["second.yaml"], r"found \['second.yaml'\]"),
     ],
 )
@@ -58,3 +67,14 @@ def test_a_missing_or_broken_yaml_is_refused(tmp_path):
 def test_a_missing_corpus_is_an_error():
     with pytest.raises(ValueError, match="required: --corpus"):
         parse_recipe(["--output_dir", "x"])
+
+
+@pytest.mark.parametrize(("metric", "high"), [("ua", True), ("macro_f1", True), ("loss", False)])
+def test_the_best_epoch_is_the_high_or_the_low_one(metric, high):
+    assert parse_recipe([*MINIMAL, "--metric_for_best_model", metric])[2].greater_is_better is high
+
+
+def test_text_that_is_no_yaml_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("corpus: [")
+    with pytest.raises(ValueError, match="is not YAML"):
+        parse_recipe([str(tmp_path / "a.yaml")])

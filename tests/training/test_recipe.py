@@ -1,7 +1,12 @@
 import pytest
 import yaml
+from datasets import Dataset, DatasetDict
 
-from ser_hf.training import claim_folder, parse_recipe, resolve_recipe
+from ser_hf.training import check_folder, claim_folder, parse_recipe, resolve_recipe
+
+ROW = {"split": "train", "path": "a.wav", "start": None, "end": None, "emotion": "sad", "speaker": "1"}
+DATA = DatasetDict(train=Dataset.from_list([ROW]))
+OTHER_DATA = DatasetDict(train=Dataset.from_list([ROW | {"emotion": "happy"}]))
 
 
 def recipe(output_dir, *argv):
@@ -11,7 +16,7 @@ def recipe(output_dir, *argv):
 
 def test_the_resolved_recipe_reads_back_as_the_same_recipe(tmp_path):
     first = recipe(tmp_path / "a", "--learning_rate", "0.01", "--mask_time_prob", "0.2", "--max_grad_norm", "3")
-    claim_folder(tmp_path / "a", first)
+    claim_folder(tmp_path / "a", first, DATA)
     argv = [str(tmp_path / "a" / "recipe.yaml"), "--output_dir", str(tmp_path / "b"), "--use_cpu", "true"]
     assert resolve_recipe(*parse_recipe(argv)) == first
 
@@ -23,28 +28,37 @@ def test_places_and_tokens_are_left_out(tmp_path):
     assert str(tmp_path) not in yaml.safe_dump(resolved)
 
 
-def test_an_absolute_model_folder_is_recorded_by_its_name(tmp_path):
+def test_a_model_folder_is_recorded_by_its_name(tmp_path):
+    (tmp_path / "encoder").mkdir()
     arguments = ["--corpus", "synthetic", "--use_cpu", "true", "--output_dir", "x"]
     resolved = resolve_recipe(*parse_recipe([*arguments, "--model_name_or_path", str(tmp_path / "encoder")]))
     assert resolved["model_name_or_path"] == "encoder"
 
 
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):
-    claim_folder(tmp_path, recipe(tmp_path))
+    claim_folder(tmp_path, recipe(tmp_path), DATA)
     before = (tmp_path / "recipe.yaml").read_text()
     with pytest.raises(FileExistsError, match="another recipe's run .*learning_rate: 3e-05 there, 0.01 here"):
-        claim_folder(tmp_path, recipe(tmp_path, "--learning_rate", "0.01"))
+        check_folder(tmp_path, recipe(tmp_path, "--learning_rate", "0.01"))
     assert (tmp_path / "recipe.yaml").read_text() == before
 
 
 def test_length_and_launch_may_change(tmp_path):
-    claim_folder(tmp_path, recipe(tmp_path))
+    claim_folder(tmp_path, recipe(tmp_path), DATA)
     changes = ["--num_train_epochs", "99", "--logging_steps", "3", "--dataloader_num_workers", "0", "--run_name", "b"]
-    claim_folder(tmp_path, recipe(tmp_path, *changes))
+    changed = recipe(tmp_path, *changes)
+    check_folder(tmp_path, changed)
+    claim_folder(tmp_path, changed, DATA)
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["num_train_epochs"] == 99
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(FileExistsError, match="holds no run of ser_hf"):
-        claim_folder(tmp_path, recipe(tmp_path))
+        check_folder(tmp_path, recipe(tmp_path))
+
+
+def test_other_data_under_the_same_recipe_is_refused(tmp_path):
+    claim_folder(tmp_path, recipe(tmp_path), DATA)
+    with pytest.raises(FileExistsError, match="a run of this recipe on other data"):
+        claim_folder(tmp_path, recipe(tmp_path), OTHER_DATA)

@@ -11,16 +11,14 @@ from matplotlib.ticker import MaxNLocator
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 
 
-def plot_curves(log_history: list[dict], path: str | Path) -> None:
+def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float | None = None) -> None:
     """Draw loss and validation UA over epochs, and mark the epoch whose checkpoint is kept.
-
-    That is the first epoch of the highest validation UA, the choice of a Trainer whose
-    `metric_for_best_model` is `ua`.
 
     Args:
         log_history: the Trainer's `state.log_history`: entries with `epoch` and either `loss` (training) or
             `eval_loss` and `eval_ua` (validation). Other entries are passed over.
         path: the PNG file to write (150 dpi), in a folder that exists.
+        best_epoch: the epoch that is kept; None: the first one of the highest validation UA.
 
     Raises:
         ValueError: no entry holds `eval_ua`.
@@ -35,7 +33,8 @@ def plot_curves(log_history: list[dict], path: str | Path) -> None:
     if not evaluations:
         keys = sorted({key for entry in log_history for key in entry})
         raise ValueError(f"Expected log entries with 'eval_ua': found {keys}. Was there any evaluation?")
-    best = max(evaluations, key=lambda entry: entry["eval_ua"])
+    kept = [entry for entry in evaluations if entry["epoch"] == best_epoch]
+    best = max(kept or evaluations, key=lambda entry: entry["eval_ua"])
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     loss_axes, ua_axes = figure.subplots(ncols=2)
     _plot_loss(loss_axes, log_history)
@@ -61,6 +60,7 @@ def _plot_ua(axes: Axes, evaluations: list[dict], best: dict) -> None:
     best_epoch, best_percent = best["epoch"], 100 * best["eval_ua"]
     axes.plot(epochs, percents, "o-", color=VALIDATION, markersize=4)
     axes.plot(best_epoch, best_percent, "*", color=VALIDATION, markersize=15, markeredgecolor="white")
+    axes.set_ylim(top=100)
     axes.set_title("Validation UA (%)", loc="left")
     note = f"best {best_percent:.1f} % at epoch {best_epoch:.4g}"
     axes.set_title(note, loc="right", color=VALIDATION, fontsize=10)
