@@ -156,10 +156,12 @@ def _hold_out(
     rows = sorted(utterances, key=lambda u: (u.corpus, u.speaker, u.emotion, u.gender or ""))
     groups = [f"{row.corpus}/{row.speaker}" for row in rows]
     strata = [f"{row.emotion}/{row.gender}" for row in rows]
-    n_splits = max(2, min(round(1 / share), len(set(groups))))
-    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    _, held = next(folds.split(rows, strata, groups))
-    speakers = speakers_of(rows[i] for i in held)
+    count = len(set(groups))
+    left = 2 if part == "test" else 1  # speakers that the parts to come need
+    n_splits = count if count < 4 else min(round(1 / share), count)
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed).split(rows, strata, groups)
+    candidates = (speakers_of(rows[i] for i in fold) for _, fold in folds)
+    speakers = next(held for held in candidates if 0 < len(held) <= count - left)
     kept = [u for u in utterances if (u.corpus, u.speaker) not in speakers]
     return kept, [u for u in utterances if (u.corpus, u.speaker) in speakers]
 
@@ -175,7 +177,7 @@ def _require_speakers(utterances: Sequence[Utterance], part: str) -> None:
     for utterance in utterances:
         by_emotion[utterance.emotion].add((utterance.corpus, utterance.speaker))
     speakers = speakers_of(utterances)
-    if len(speakers) < 2:
+    if len(speakers) < (3 if part == "test" else 2):
         raise ValueError(
             f"No speaker is left for {part}: expected at least 3 speakers (train, validation, test) in all, found "
             f"{len(speakers)} when {part} was taken. Add speakers, or accept an inflated score with --split random."

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -178,9 +179,6 @@ class SerTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
-        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
-        super().__post_init__()
-        metrics = ("ua", "wa", "macro_f1", "loss")
         for name, wanted in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):
             if getattr(self, name) != wanted:
                 raise ValueError(f"{name}: expected {wanted}, as the best epoch on validation speakers is kept.")
@@ -189,6 +187,9 @@ class SerTrainingArguments(TrainingArguments):
                 "resume_from_checkpoint and max_steps: leave them out. A run resumes by itself from the checkpoints in "
                 "its output_dir, and its length is num_train_epochs."
             )
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
+        super().__post_init__()
+        metrics = ("ua", "wa", "macro_f1", "loss")
         if self.push_to_hub and "/" not in (self.hub_model_id or ""):
             raise ValueError("push_to_hub: expected the repository too. Say --hub_model_id USER/NAME.")
         # A misspelt name would switch early stopping off in silence.
@@ -198,7 +199,11 @@ class SerTrainingArguments(TrainingArguments):
 
 class _Parser(HfArgumentParser):
     def error(self, message: str) -> None:
-        hint = " A value that begins with - is spelled --key=VALUE." if "expected one argument" in message else ""
+        hint = (
+            " A value that begins with - is spelled --key=VALUE."
+            if re.search("expected .*one argument", message)
+            else ""
+        )
         raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
 

@@ -28,7 +28,9 @@ class Handler(BaseHTTPRequestHandler):
             lines = [json.loads(line) for line in body.splitlines()]
             files = {v["path"]: base64.b64decode(v["content"]) for v in (x["value"] for x in lines) if "path" in v}
             self.server.commits.append(files)
-            return self.answer({"commitUrl": f"{self.server.url}/commit/0", "commitOid": "0" * 40, "success": True})
+            repo_id = self.path.removeprefix("/api/models/").split("/commit/")[0]
+            commit = f"{self.server.url}/{repo_id}/commit/{'0' * 40}"
+            return self.answer({"commitUrl": commit, "commitOid": "0" * 40, "success": True})
         return self.answer({"error": "not found"}, 404)
 
     def do_GET(self):

@@ -46,7 +46,7 @@ def test_the_real_client_uploads_the_allowlist_in_one_private_commit(finished):
         )
     assert run.returncode == 0, run.stderr
     assert server.created[0]["name"] == "model"
-    assert server.created[0]["private"] is True
+    assert server.created[0]["visibility"] == "private"
     assert len(server.commits) == 1
     assert set(server.commits[0]) == {*FINISHED, "recipe.yaml", "figures/confusion.png"}
     assert server.commits[0]["config.json"] == b"config.json"
