@@ -1,6 +1,7 @@
 """Train, validation and test: by speaker unless told otherwise, the same on every machine and in any file order."""
 
 import difflib
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -159,8 +160,10 @@ def _hold_out(
     count = len(set(groups))
     left = 2 if part == "test" else 1  # speakers that the parts to come need
     n_splits = count if count < 4 else min(round(1 / share), count)
-    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed).split(rows, strata, groups)
-    candidates = (speakers_of(rows[i] for i in fold) for _, fold in folds)
+    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an emotion of fewer utterances than folds is checked below
+        candidates = [speakers_of(rows[i] for i in held) for _, held in folds.split(rows, strata, groups)]
     speakers = next(held for held in candidates if 0 < len(held) <= count - left)
     kept = [u for u in utterances if (u.corpus, u.speaker) not in speakers]
     return kept, [u for u in utterances if (u.corpus, u.speaker) in speakers]
