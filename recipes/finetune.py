@@ -90,11 +90,9 @@ def main(argv: list[str]) -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
-    collator = Collator(
-        feature_extractor, augment=make_augmentation(data), mask=make_mask(model_args, model), seed=training.seed
-    )
-    # One push at the end, not the Trainer's many
-    arguments = dataclasses.replace(training, push_to_hub=False)
+    augment, mask = make_augmentation(data), make_mask(model_args, model)
+    collator = Collator(feature_extractor, augment=augment, mask=mask, seed=training.seed)
+    arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model()
@@ -102,13 +100,12 @@ def main(argv: list[str]) -> None:
     if not trainer.is_world_process_zero():
         return None
 
-    seconds = output.metrics["train_runtime"]
     results = write_results(
         training.output_dir,
         pandas.concat(tables),
         emotions=dataset["train"].features["label"].names,
         training=describe_training(
-            model, trainer.state, seconds, processes=training.world_size, resumed=checkpoint is not None
+            model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
         ),
         split=describe_split(dataset, name_split(data), speaker_independent=data.split == "speaker"),
         audio=describe_audio(sum(sum(part["duration"]) for part in dataset.values()), problems, dropped),

@@ -13,6 +13,7 @@ import transformers
 from datasets import Dataset
 from scipy.special import softmax
 from transformers import PreTrainedModel, TrainerState
+from transformers.trainer_utils import TrainOutput
 
 from ser_hf import __version__
 from ser_hf.data.dataset import AudioProblem
@@ -112,16 +113,16 @@ def describe_audio(seconds: float, problems: list[AudioProblem], dropped: Counte
 
 
 def describe_training(
-    model: PreTrainedModel, state: TrainerState, seconds: float, *, processes: int, resumed: bool
+    model: PreTrainedModel, state: TrainerState, output: TrainOutput, *, processes: int, resumed: bool
 ) -> dict:
     """Return what was trained, for how long, on what, and which epoch was kept.
 
     Args:
         model: The trained model.
         state: The Trainer's.
-        seconds: Wall time of this launch's training.
+        output: What this launch's training returned.
         processes: How many processes shared it.
-        resumed: Whether this launch went on from a checkpoint, so that `seconds` is not the whole time.
+        resumed: Whether this launch went on from a checkpoint, so that its time is not the whole.
     """
     best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
     return {
@@ -131,7 +132,7 @@ def describe_training(
         "epochs_run": state.epoch,
         "best_epoch": best[0] if best else state.epoch,
         "steps": state.global_step,
-        "seconds": seconds,
+        "seconds": output.metrics["train_runtime"],
         "resumed": resumed,
         "processes": processes,
         "hardware": _hardware(),
