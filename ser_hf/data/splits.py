@@ -162,7 +162,7 @@ def _hold_out(
     n_splits = count if count < 4 else min(round(1 / share), count)
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an emotion of fewer utterances than folds is checked below
+        warnings.simplefilter("ignore", UserWarning)  # rare emotions: check_split judges what comes out
         candidates = [speakers_of(rows[i] for i in held) for _, held in folds.split(rows, strata, groups)]
     speakers = next(held for held in candidates if 0 < len(held) <= count - left)
     kept = [u for u in utterances if (u.corpus, u.speaker) not in speakers]
