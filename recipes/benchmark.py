@@ -22,8 +22,9 @@ from transformers import Wav2Vec2FeatureExtractor
 from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
 
 from ser_hf.corpora import load_corpus
+from ser_hf.corpora.files import cache_folder
 from ser_hf.data import Collator, LengthGroupedSampler, build_dataset, decode_audio, load_audio, prepare_audio
-from ser_hf.data.audio import SAMPLING_RATE, cache_folder
+from ser_hf.data.audio import SAMPLING_RATE
 
 BATCH_SIZE = 32
 FILES = 100

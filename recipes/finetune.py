@@ -21,6 +21,7 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.corpora import load_corpus, map_labels
+from ser_hf.corpora.files import cache_folder
 from ser_hf.data import (
     Collator,
     SpectrogramMask,
@@ -33,7 +34,6 @@ from ser_hf.data import (
     split_randomly,
     write_problems,
 )
-from ser_hf.data.audio import cache_folder
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.models import build_model

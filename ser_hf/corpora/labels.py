@@ -8,16 +8,23 @@ from ser_hf.corpora.utterance import Utterance
 
 # RAVDESS' own names are the canonical ones; the other spellings are those met in class folders and tables.
 SYNONYMS = {
-    "angry": ("anger", "ang", "frustrated_anger"),
+    "amused": ("amusement",),
+    "angry": ("anger", "ang"),
+    "anxious": ("anx",),
+    "bored": ("boredom",),
+    "calm": ("calmness",),
+    "contempt": ("contemptuous",),
     "disgust": ("disgusted", "dis"),
+    "excited": ("excitement", "exc"),
     "fearful": ("fear", "fea", "afraid", "anxiety"),
+    "frustrated": ("frustration", "fru"),
     "happy": ("happiness", "hap", "joy", "joyful"),
     "neutral": ("neu",),
     "sad": ("sadness",),
+    "sleepy": ("sleepiness",),
     "surprised": ("surprise", "sur", "pleasant_surprise"),
-    "calm": ("calmness",),
-    "bored": ("boredom",),
-    "excited": ("excitement", "exc"),
+    "other": ("oth",),
+    "no_agreement": ("xxx",),  # the annotators' votes name no winner: a label, but no emotion
 }
 CANONICAL = {alias: name for name, aliases in SYNONYMS.items() for alias in (name, *aliases)}
 

@@ -14,11 +14,10 @@ Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
 """
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files
+from ser_hf.corpora.files import match_names, no_utterances
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -33,7 +32,7 @@ EMOTIONS = {
 }
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
-FILE_NAME = re.compile(r"03-(01|02)-(0[1-8])-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4])")
+FILE_NAME = r"03-(01|02)-(\d\d)-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4])"
 
 
 def ravdess(root: str | os.PathLike) -> Iterator[Utterance]:
@@ -56,25 +55,23 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
 
 def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
     seen = set()  # a much used copy of the corpus holds all files twice, in a folder within itself
-    for path in audio_files(root):
-        match = FILE_NAME.fullmatch(Path(path).stem)
-        if match is None or match[1] != channel or match[0] in seen:
+    example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
+    for path, match in match_names(root, FILE_NAME, corpus="RAVDESS", example=example):
+        name, (_, emotion, intensity, statement, repetition, actor) = Path(path).stem, match.groups()
+        if match[1] != channel or name in seen:
             continue
-        seen.add(match[0])
-        _, emotion, intensity, statement, repetition, actor = match.groups()
+        seen.add(name)
         yield Utterance(
             path=path,
             corpus=corpus,
-            emotion=EMOTIONS[emotion],
+            emotion=EMOTIONS.get(emotion, emotion),
             speaker=actor,
             gender="female" if int(actor) % 2 == 0 else "male",
+            language="en",
             text=STATEMENTS[statement],
             intensity=INTENSITIES[intensity],
             repetition=int(repetition),
             vocal_channel="speech" if channel == "01" else "song",
         )
     if not seen:
-        raise FileNotFoundError(
-            f"No RAVDESS utterances under '{root}': expected files like Actor_01/03-{channel}-05-01-02-01-12.wav. "
-            "Is data_root the folder that holds Actor_01 … Actor_24?"
-        )
+        raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))

@@ -9,6 +9,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from ser_hf.corpora.files import cache_folder
+
 SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
 
@@ -86,11 +88,6 @@ def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: fl
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
-
-
-def cache_folder() -> Path:
-    """Return the folder of all that can be made anew: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
-    return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
 
 
 def _keep(cached: Path, samples: np.ndarray) -> None:

@@ -32,9 +32,21 @@ def test_other_files_are_left_out(tmp_path, write_audio):
     write_audio(tmp_path / "03-01-03-01-01-01-01.wav")
     write_audio(tmp_path / "._03-01-03-01-01-01-01.wav")
     write_audio(tmp_path / "01-01-03-01-01-01-01.wav")  # a video's sound track
-    write_audio(tmp_path / "03-01-09-01-01-01-01.wav")  # no such emotion
     (tmp_path / "notes.txt").write_text("not audio")
     assert len(list(load_corpus("ravdess", tmp_path))) == 1
+
+
+def test_an_unknown_emotion_code_stays_as_it_is(tmp_path, write_audio):
+    write_audio(tmp_path / "03-01-09-01-01-01-01.wav")
+    assert [utterance.emotion for utterance in load_corpus("ravdess", tmp_path)] == ["09"]
+
+
+def test_files_of_other_names_are_counted(tmp_path, write_audio, caplog):
+    write_audio(tmp_path / "03-01-03-01-01-01-01.wav")
+    write_audio(tmp_path / "interview.wav")
+    list(load_corpus("ravdess", tmp_path))
+    assert "Passed over 1 of 2 audio files" in caplog.text
+    assert "(first: interview.wav)" in caplog.text
 
 
 def test_a_second_copy_of_a_file_is_left_out(tmp_path, write_audio):
