@@ -4,6 +4,7 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -15,14 +16,33 @@ SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
 
 
+class AudioHeader(NamedTuple):
+    """What a file says about its audio before any of it is decoded."""
+
+    duration: float  # seconds
+    sampling_rate: int  # Hz
+    channels: int
+    encoding: str  # libsndfile's format and subtype, such as "WAV PCM_16"
+
+
+def read_header(path: str | os.PathLike) -> AudioHeader:
+    """Read the header of an audio file.
+
+    Raises:
+        ValueError: If libsndfile cannot read the file.
+    """
+    with _open(path) as file:
+        encoding = f"{file.format} {file.subtype}"
+        return AudioHeader(file.frames / file.samplerate, file.samplerate, file.channels, encoding)
+
+
 def audio_duration(path: str | os.PathLike) -> float:
     """Return the duration of an audio file in seconds, from its header.
 
     Raises:
         ValueError: If libsndfile cannot read the file.
     """
-    with _open(path) as file:
-        return file.frames / file.samplerate
+    return read_header(path).duration
 
 
 def decode_audio(
