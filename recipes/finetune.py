@@ -18,10 +18,9 @@ from pathlib import Path
 import pandas
 import torch
 from datasets import Dataset, DatasetDict
+from ser_hf.data.audit import find_identical_audio, find_shared_speakers
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
-from ser_hf.corpora import load_corpus, map_labels
-from ser_hf.corpora.files import cache_folder
 from ser_hf.data import (
     Collator,
     SpectrogramMask,
@@ -29,9 +28,6 @@ from ser_hf.data import (
     build_dataset,
     check_split,
     prepare_audio,
-    split_by_protocol,
-    split_by_speaker,
-    split_randomly,
     write_problems,
 )
 from ser_hf.data.augment import Augmentation
@@ -53,6 +49,7 @@ from ser_hf.training import (
 from ser_hf.training.probe import probe_head
 from ser_hf.training.results import (
     describe_audio,
+    describe_audit,
     describe_split,
     describe_training,
     mark_finished,
@@ -60,6 +57,7 @@ from ser_hf.training.results import (
     tabulate_predictions,
     write_results,
 )
+from ser_hf.training.selection import audio_folders, name_split, select_split, select_utterances
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")
@@ -78,7 +76,7 @@ def main(argv: list[str]) -> None:
             print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
             return publish(training)
         with training.main_process_first(desc="reading the audio"):
-            dataset, problems, dropped = load_data(data)
+            dataset, described, problems = load_data(data)
         set_seed(training.seed)
         model, feature_extractor = make_model(model_args, training, dataset)
         if training.process_index == 0:
@@ -107,8 +105,7 @@ def main(argv: list[str]) -> None:
         training=describe_training(
             model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
         ),
-        split=describe_split(dataset, name_split(data), speaker_independent=data.split == "speaker"),
-        audio=describe_audio(sum(sum(part["duration"]) for part in dataset.values()), problems, dropped),
+        data=described,
         log_history=trainer.state.log_history,
     )
     render_card(training.output_dir, results, repo_id=training.hub_model_id).save(
@@ -131,28 +128,25 @@ def prepare_process(training: SerTrainingArguments) -> None:
         )
 
 
-def load_data(data: DataArguments) -> tuple[DatasetDict, list[AudioProblem], Counter]:
-    """Return the three splits, the utterances with unusual audio, and the emotions left out with their counts."""
-    root = data.data_root or cache_folder() / "corpora" / "synthetic"
-    options = {} if data.speaker_pattern is None else {"speaker_pattern": data.speaker_pattern}
-    utterances = load_corpus(data.corpus, root, **options)
-    label_map = dict(item.split("=", 1) for item in data.label_map)
-    utterances, dropped = map_labels(utterances, label_set=data.label_set, label_map=label_map)
-    shares = {"validation_share": data.validation_share, "seed": data.split_seed}
-    if data.protocol is not None:
-        split = split_by_protocol(utterances, data.protocol, data.fold, **shares)
-    elif data.split == "random":
-        split = split_randomly(utterances, test_share=data.test_share, **shares)
-    else:
-        split = split_by_speaker(utterances, test_share=data.test_share, **shares)
-    split, problems = prepare_audio(split, max_duration=data.max_duration)
-    check_split(split, shared_speakers=data.split == "random")
-    if dropped:
-        logger.info(f"Left out by the labels: {dict(sorted(dropped.items()))}.")
+def load_data(data: DataArguments) -> tuple[DatasetDict, dict, list[AudioProblem]]:
+    """Return the three datasets, what the results will say about them, and the utterances with unusual audio."""
+    utterances, dropped = select_utterances(data)
+    split = select_split(data, utterances)
+    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
+    split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
+    check_split(split, shared_speakers=data.protocol is None and data.split != "speaker")
     if problems:
         count = Counter(problem.action for problem in problems)
         logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
-    return build_dataset(split, root), problems, dropped
+    findings = find_shared_speakers(split) + find_identical_audio(split)
+    for finding in [finding for finding in findings if finding.severity == "leak"][:5]:
+        logger.warning(f"Leak: {finding.detail}")
+    described = {
+        "split": describe_split(split, name_split(data)),
+        "audio": describe_audio(split, problems, dropped),
+        "audit": describe_audit(findings),
+    }
+    return build_dataset(split, audio_folders(data), **windows), described, problems
 
 
 def make_model(
@@ -202,13 +196,6 @@ def make_augmentation(data: DataArguments) -> Augmentation | None:
     """Return the recipe's augmentation of training waveforms."""
     names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
     return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
-
-
-def name_split(data: DataArguments) -> str:
-    """Return the split in words, for the results and the card."""
-    if data.protocol is not None:
-        return f"{data.protocol}, fold {data.fold}, validation speakers by seed {data.split_seed}"
-    return f"{data.split}, seed {data.split_seed}"
 
 
 def publish(training: SerTrainingArguments) -> None:

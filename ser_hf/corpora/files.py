@@ -4,7 +4,9 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 # libsndfile reads the first row; the second is listed as unreadable, with the way out, rather than overlooked.
@@ -70,6 +72,32 @@ def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: 
         )
 
 
+def pair_names(
+    labelled: Collection[str], audible: Collection[str], root: str | os.PathLike, *, corpus: str, example: str
+) -> list[str]:
+    """Return the utterances, sorted, that have a label in the corpus' tables and an audio file.
+
+    Those that lack either are counted in a warning each.
+
+    Args:
+        labelled: Names of the labelled utterances.
+        audible: Names of the audio files, without extension.
+        root: The corpus' folder, for messages.
+        corpus: The corpus' usual name, for messages.
+        example: Path of an utterance, for messages.
+
+    Raises:
+        FileNotFoundError: If no utterance has both.
+    """
+    labelled, audible = set(labelled), set(audible)
+    if not labelled & audible:
+        raise FileNotFoundError(no_utterances(root, sorted(audible), corpus=corpus, example=example))
+    for names, lack in ((labelled - audible, "audio"), (audible - labelled, "label")):
+        if names:
+            logger.warning(f"Left out {len(names)} {corpus} utterances without {lack} (first: {min(names)}).")
+    return sorted(labelled & audible)
+
+
 def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, example: str) -> str:
     """Return what to say where a folder holds no file of a corpus: what was expected, and the nearest name seen."""
     near = difflib.get_close_matches(example, names, n=1, cutoff=0.0)
@@ -83,3 +111,22 @@ def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, exa
 def cache_folder() -> Path:
     """Return the folder of all that can be made anew: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
     return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
+
+
+def keep_file(path: Path, content: bytes) -> None:
+    """Write a file of the cache in one step, so that other processes see the whole of it or none.
+
+    Raises:
+        RuntimeError: If it cannot be written.
+    """
+    partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise RuntimeError(
+            f"Cannot keep audio under '{cache_folder()}': {error}. Set SER_HF_CACHE to a folder with room."
+        ) from error

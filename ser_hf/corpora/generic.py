@@ -1,10 +1,10 @@
 """Any corpus without a parser of its own."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ser_hf.corpora.cells import compile_speaker, match_speaker
 from ser_hf.corpora.files import audio_files
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
@@ -38,14 +38,10 @@ def folder(root: str | os.PathLike, *, speaker_pattern: str | None = None) -> It
 
 
 def _speakers(paths: list[Path], pattern: str) -> list[str]:
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"speaker_pattern '{pattern}' is not a regular expression: {error}.") from error
-    matches = [expression.search(path.name) for path in paths]
-    if missed := [path.name for path, match in zip(paths, matches, strict=True) if not match]:
+    expression = compile_speaker(pattern)
+    if missed := [path.name for path in paths if not expression.search(path.name)]:
         raise ValueError(
             f"speaker_pattern '{pattern}' does not match {len(missed)} of {len(paths)} file names "
             f"(first: '{missed[0]}'): every utterance needs its speaker."
         )
-    return [match[1] if expression.groups else match[0] for match in matches]
+    return [match_speaker(expression, path.name) for path in paths]

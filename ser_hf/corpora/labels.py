@@ -48,43 +48,77 @@ def canonical_emotion(name: str) -> str:
 
 
 def map_labels(
-    utterances: Iterable[Utterance], *, label_set: str = "all", label_map: dict[str, str] | None = None
+    utterances: Iterable[Utterance],
+    *,
+    label_set: str = "all",
+    label_map: dict[str, str] | None = None,
+    min_utterances: int = 1,
+    rare_emotion: str | None = None,
+    target: str = "emotion",
 ) -> tuple[list[Utterance], Counter]:
-    """Rename emotions by `label_map`, then keep those of `label_set`.
+    """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
+
+    Utterances whose annotators did not agree ("no_agreement") are always left out.
 
     Args:
         utterances: What a corpus yields.
         label_set: "all", "four" (excited joins happy) or "big6".
         label_map: Canonical emotion -> new name; an empty new name drops the emotion.
+        min_utterances: Emotions with fewer utterances are rare.
+        rare_emotion: Name that rare emotions are merged into; None drops them.
+        target: What is recognised: "emotion", "gender", "emotion_gender" or "intensity". It takes the emotion's place
+            in the utterances that are kept.
 
     Returns:
         The kept utterances, and the dropped emotions with their counts.
 
     Raises:
-        ValueError: If fewer than two emotions are kept, or `label_map` renames an emotion that the corpus lacks.
+        ValueError: If fewer than two labels are kept, or `label_map` renames an emotion that the corpus lacks.
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
-    label_map = label_map or {}
-    if unknown := sorted(set(label_map) - set(found)):
-        raise ValueError(f"label_map renames {unknown}: expected emotions of the corpus, {sorted(found)}.")
-    keep = LABEL_SETS[label_set]
+    renamed = _names(found, label_set, label_map or {})
+    counts = Counter()
+    for emotion, new in renamed.items():
+        counts[new] += found[emotion]
+    rare = {new for new, count in counts.items() if new and count < min_utterances}
+    renamed = {emotion: rare_emotion if new in rare else new for emotion, new in renamed.items()}
     kept, dropped = [], Counter()
     for utterance in utterances:
-        emotion = label_map.get(utterance.emotion, utterance.emotion)
-        emotion = emotion if keep is None else keep.get(emotion)
-        if emotion:
-            kept.append(replace(utterance, emotion=emotion))
-        else:
+        label = _target(utterance, renamed[utterance.emotion], target)
+        if label is None:
             dropped[utterance.emotion] += 1
+        else:
+            kept.append(replace(utterance, emotion=label))
     if not kept:
         raise ValueError(
-            f"Label set '{label_set}' keeps none of the {len(utterances)} utterances: expected some of "
-            f"{sorted(keep or [])}, found {dict(found)}. Rename with --label_map old=new, or use --label_set all."
+            f"Label set '{label_set}' and target '{target}' keep none of the {len(utterances)} utterances: expected "
+            f"some of {sorted(LABEL_SETS[label_set] or [])}, found {dict(found)}. Rename with --label_map old=new, or "
+            "use --label_set all."
         )
-    if len(emotions := {utterance.emotion for utterance in kept}) < 2:
+    if len(labels := {utterance.emotion for utterance in kept}) < 2:
         raise ValueError(
-            f"Expected at least two emotions, found {sorted(emotions)}. Is data_root the folder that holds the "
+            f"Expected at least two emotions, found {sorted(labels)}. Is data_root the folder that holds the "
             "emotions, and does the label map leave two?"
         )
     return kept, dropped
+
+
+def _names(found: Counter, label_set: str, label_map: dict[str, str]) -> dict[str, str | None]:
+    """Return what each emotion found is called from now on; None drops it."""
+    if unknown := sorted(set(label_map) - set(found)):
+        raise ValueError(f"label_map renames {unknown}: expected emotions of the corpus, {sorted(found)}.")
+    keep = LABEL_SETS[label_set]
+    names = {emotion: label_map.get(emotion, emotion) for emotion in found}
+    if keep is None:
+        return {emotion: name if name not in ("", "no_agreement") else None for emotion, name in names.items()}
+    return {emotion: keep.get(name) for emotion, name in names.items()}
+
+
+def _target(utterance: Utterance, emotion: str | None, target: str) -> str | None:
+    """Return the label of an utterance whose emotion is called `emotion` now; None where the corpus does not tell."""
+    if emotion is None or target == "emotion":
+        return emotion
+    if target == "emotion_gender":
+        return utterance.gender and f"{emotion}_{utterance.gender}"
+    return getattr(utterance, target)

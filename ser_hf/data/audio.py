@@ -1,8 +1,8 @@
 """Audio files -> mono float32 waveforms, decoded once and kept on disk as int16."""
 
 import hashlib
+import io
 import os
-import uuid
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ser_hf.corpora.files import cache_folder
+from ser_hf.corpora.files import cache_folder, keep_file
 
 SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
@@ -85,10 +85,22 @@ def decode_audio(
     return _from_int16(_to_int16(waveform))
 
 
-def load_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> np.ndarray:
+def load_audio(
+    path: str | os.PathLike,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    window: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Return `decode_audio(path, start, end)` at 16 kHz, ``(T,)`` float32, decoding at the first call only.
 
     The decoded audio lies under `cache_folder()`, named by the file's path, size and time of change.
+
+    Args:
+        path: As for `decode_audio`.
+        start: First second within the file.
+        end: Last second within the file.
+        window: First and last second, counted from `start`, of the part to return; None for all of it.
 
     Raises:
         ValueError: As `decode_audio`.
@@ -96,10 +108,13 @@ def load_audio(path: str | os.PathLike, *, start: float | None = None, end: floa
     """
     cached = cached_audio(path, start=start, end=end)
     if not cached.exists():
-        waveform = decode_audio(path, start=start, end=end)
-        _keep(cached, _to_int16(waveform))
-        return waveform
-    return _from_int16(np.load(cached, allow_pickle=False))
+        content = io.BytesIO()
+        np.save(content, _to_int16(decode_audio(path, start=start, end=end)))
+        keep_file(cached, content.getvalue())
+    samples = np.load(cached, allow_pickle=False, mmap_mode=None if window is None else "r")
+    if window is not None:
+        samples = samples[round(window[0] * SAMPLING_RATE) : round(window[1] * SAMPLING_RATE)]
+    return _from_int16(samples)
 
 
 def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> Path:
@@ -108,21 +123,6 @@ def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: fl
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
-
-
-def _keep(cached: Path, samples: np.ndarray) -> None:
-    partial = cached.with_suffix(f".{uuid.uuid4().hex}.partial")
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.save(file, samples)
-        partial.replace(cached)  # atomic: other processes see the whole file or none
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RuntimeError(
-            f"Cannot keep decoded audio under '{cache_folder()}': {error}. It takes 32 kB a second; set SER_HF_CACHE "
-            "to a folder with room."
-        ) from error
 
 
 def _open(path: str | os.PathLike) -> soundfile.SoundFile:

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import Sampler
 from transformers import ASTFeatureExtractor, BatchFeature, SequenceFeatureExtractor, WhisperFeatureExtractor
 
-from ser_hf.data.audio import SAMPLING_RATE, load_audio
+from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.dataset import MIN_DURATION
+from ser_hf.data.dataset import MIN_DURATION, load_row
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
 FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # pad and cut to their own length by themselves
@@ -73,7 +73,7 @@ class Collator:
         return batch
 
     def _waveform(self, row: dict) -> np.ndarray:
-        waveform = load_audio(row["audio"]["path"], start=row["start"], end=row["end"])
+        waveform = load_row(row)
         if self.augment is not None and row["split"] == "train":
             waveform = self.augment(waveform, self._seed(row))
         return waveform

@@ -1,39 +1,42 @@
 """Utterances -> a `datasets.DatasetDict` whose audio can be decoded, at 16 kHz, in the splits' order."""
 
 import csv
+import json
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import numpy as np
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.audio import SAMPLING_RATE, audio_duration, cached_audio, load_audio
+from ser_hf.data.audio import SAMPLING_RATE, audio_duration, load_audio
+from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
 MIN_DURATION = 0.25  # seconds; shorter audio crashes SpecAugment, under 25 ms also the convolutions
+FIELDS = {item.name for item in fields(Utterance)}
 
 FEATURES = Features(
     {
         "audio": Value("string"),  # becomes an Audio column below; a list of paths cannot be made one directly
-        "path": Value("string"),
         "index": Value("int64"),
-        "split": Value("string"),
-        "corpus": Value("string"),
-        "emotion": Value("string"),
-        "speaker": Value("string"),
-        "gender": Value("string"),
-        "start": Value("float64"),
-        "end": Value("float64"),
-        "duration": Value("float64"),
-        "text": Value("string"),
-        "intensity": Value("string"),
-        "repetition": Value("int64"),
-        "vocal_channel": Value("string"),
+        "utterance": Value("int64"),
+        "window_start": Value("float64"),
+        "window_end": Value("float64"),
+        "pauses": Value("bool"),
+        **dict.fromkeys(("start", "end", "duration", "valence", "arousal", "dominance"), Value("float64")),
+        **dict.fromkeys(("age", "repetition"), Value("int64")),
+        **dict.fromkeys(
+            ("path", "corpus", "emotion", "speaker", "gender", "language", "session", "style", "split", "text",
+             "intensity", "vocal_channel", "votes"),
+            Value("string"),
+        ),
     }
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class AudioProblem:
 
     Attributes:
         path: The file.
-        action: "skipped", "cut" or "padded".
+        action: "skipped", "windowed" or "padded".
         reason: Why, in words.
     """
 
@@ -51,25 +54,47 @@ class AudioProblem:
     reason: str
 
 
-def prepare_audio(split: Split, *, max_duration: float) -> tuple[Split, list[AudioProblem]]:
+def prepare_audio(
+    split: Split, *, trim: str = "none", min_duration: float = 0.0, max_duration: float = 30.0, overlap: float = 0.5
+) -> tuple[Split, list[AudioProblem]]:
     """Read every header, decode every utterance once into the cache, and set aside what cannot be used.
 
     Args:
         split: Utterances by "train", "validation" and "test". Splitting comes first, so that a bad file does not
             move the others.
-        max_duration: Longer utterances are cut to their first `max_duration` seconds.
+        trim: "none"; "ends" moves start and end to the speech; "pauses" shortens the silences inside as well.
+        min_duration: Shorter utterances are skipped, in seconds.
+        max_duration: Longer utterances will be heard in windows of so many seconds.
+        overlap: Share of a window that the next one hears again, at least.
 
     Returns:
         The split with the usable utterances and their durations, and a list of the others: unreadable, empty and
-        non-finite audio is skipped, long audio cut, and very short audio padded later.
+        non-finite audio is skipped, long audio windowed, and very short audio padded later.
 
     Raises:
         ValueError: If a part has no usable utterance.
     """
+
+    def prepare(utterance: Utterance) -> tuple[Utterance | None, AudioProblem | None]:
+        try:
+            utterance = _measure(utterance, trim)
+        except (ValueError, OSError) as error:
+            return None, AudioProblem(utterance.path, "skipped", str(error))
+        lasts = f"lasts {utterance.duration:.3f} s"
+        if utterance.duration < min_duration:
+            return None, AudioProblem(utterance.path, "skipped", f"{lasts}, less than the {min_duration:g} s asked for")
+        if utterance.duration < MIN_DURATION:
+            reason = f"{lasts}, padded with silence to {MIN_DURATION} s in training"
+            return utterance, AudioProblem(utterance.path, "padded", reason)
+        if len(windows := list_windows(utterance.duration, max_duration, overlap)) > 1:
+            reason = f"{lasts}, heard in {len(windows)} windows of {max_duration:g} s"
+            return utterance, AudioProblem(utterance.path, "windowed", reason)
+        return utterance, None
+
     prepared, problems = {}, []
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         for part, utterances in split.items():
-            outcomes = pool.map(lambda utterance: _prepare(utterance, max_duration), utterances)
+            outcomes = pool.map(prepare, utterances)
             outcomes = list(tqdm(outcomes, f"Reading {part} audio", len(utterances), unit="file", leave=False))
             prepared[part] = [utterance for utterance, _ in outcomes if utterance is not None]
             problems += [problem for _, problem in outcomes if problem is not None]
@@ -81,25 +106,33 @@ def prepare_audio(split: Split, *, max_duration: float) -> tuple[Split, list[Aud
     return prepared, problems
 
 
-def _prepare(utterance: Utterance, max_duration: float) -> tuple[Utterance | None, AudioProblem | None]:
-    problem = None
-    try:
-        start, end = utterance.start or 0.0, utterance.end
-        length = audio_duration(utterance.path)
-        end = length if end is None else min(end, length)
-        if end - start > max_duration:
-            reason = f"lasts {end - start:.1f} s, of which the first {max_duration:g} s are used"
-            problem = AudioProblem(utterance.path, "cut", reason)
-            end = start + max_duration
-            utterance = replace(utterance, start=start, end=end)
-        elif 0 < end - start < MIN_DURATION:
-            reason = f"lasts {end - start:.3f} s, padded with silence to {MIN_DURATION} s in training"
-            problem = AudioProblem(utterance.path, "padded", reason)
-        if not cached_audio(utterance.path, start=utterance.start, end=utterance.end).exists():
-            load_audio(utterance.path, start=utterance.start, end=utterance.end)
-    except (ValueError, OSError) as error:
-        return None, AudioProblem(utterance.path, "skipped", str(error))
-    return replace(utterance, duration=end - start), problem
+def _measure(utterance: Utterance, trim: str) -> Utterance:
+    """Decode into the cache; return the utterance with its duration, and where it was trimmed, its new ends."""
+    start, end = utterance.start, utterance.end
+    if trim != "none":
+        first, last = trim_ends(load_audio(utterance.path, start=start, end=end))
+        start, end = (start or 0.0) + first, (start or 0.0) + last
+    if end is not None:
+        end = min(end, audio_duration(utterance.path))
+    waveform = load_audio(utterance.path, start=start, end=end)
+    if trim == "pauses":
+        waveform = remove_pauses(waveform)
+    return replace(utterance, start=start, end=end, duration=len(waveform) / SAMPLING_RATE)
+
+
+def list_windows(duration: float, longest: float, overlap: float) -> list[tuple[float, float]]:
+    """Return the first and last second of the windows that cover an utterance, evenly spaced and equally long.
+
+    >>> list_windows(20.0, 8.0, 0.5)
+    [(0.0, 8.0), (4.0, 12.0), (8.0, 16.0), (12.0, 20.0)]
+    >>> list_windows(5.0, 8.0, 0.5)
+    [(0.0, 5.0)]
+    """
+    if duration <= longest:
+        return [(0.0, duration)]
+    steps = math.ceil((duration - longest) / (longest * (1 - overlap)) - 1e-9)
+    hop = (duration - longest) / steps
+    return [(i * hop, i * hop + longest) for i in range(steps + 1)]
 
 
 def write_problems(problems: list[AudioProblem], path: str | os.PathLike) -> None:
@@ -110,32 +143,68 @@ def write_problems(problems: list[AudioProblem], path: str | os.PathLike) -> Non
         rows.writerows((problem.path, problem.action, problem.reason) for problem in problems)
 
 
-def build_dataset(split: Split, root: str | os.PathLike) -> DatasetDict:
+def build_dataset(
+    split: Split,
+    roots: dict[str, str | os.PathLike],
+    *,
+    trim: str = "none",
+    max_duration: float = 30.0,
+    overlap: float = 0.5,
+) -> DatasetDict:
     """Return a split's utterances as a DatasetDict.
 
     Args:
         split: Prepared utterances (with durations) by "train", "validation" and "test".
-        root: The corpus' folder; the column `path` is relative to it.
+        roots: The folder of each corpus by name; the column `path` is relative to it.
+        trim: As for `prepare_audio`, as are the next two.
+        max_duration: Longest window in seconds.
+        overlap: Share of a window that the next one hears again, at least.
 
     Returns:
-        One dataset per part, with the columns of `Utterance`, an `audio` column cast to 16 kHz (not decoded),
-        `label` (ClassLabel over the sorted emotions of the training part), `index` (row) and `split`.
+        One dataset per part. A row is a window of an utterance, mostly the whole of it. The columns are those of
+        `Utterance`, an `audio` column cast to 16 kHz (not decoded), `label` (ClassLabel over the sorted emotions of
+        the training part), `split`, `index` (row), `utterance` (counted within the part), `window_start` and
+        `window_end` (seconds from `start`), `duration` (of the window) and `pauses` (whether they are kept).
     """
     emotions = sorted({utterance.emotion for utterance in split["train"]})
+    roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
     parts = {}
     for part, utterances in split.items():
         rows = [
-            asdict(utterance)
-            | {"audio": utterance.path, "path": _relative(utterance.path, root), "index": i, "split": part}
+            (i, window)
             for i, utterance in enumerate(utterances)
+            for window in list_windows(utterance.duration, max_duration, overlap)
         ]
-        columns = {name: [row[name] for row in rows] for name in FEATURES}
-        dataset = Dataset.from_dict(columns, features=FEATURES)
-        dataset = dataset.add_column("label", [emotions.index(row["emotion"]) for row in rows])
-        dataset = dataset.cast_column("label", ClassLabel(names=emotions))
+        speech = [utterances[i] for i, _ in rows]
+        columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
+        columns |= {
+            "audio": columns["path"],
+            "path": [Path(os.path.relpath(row.path, roots[row.corpus])).as_posix() for row in speech],
+            "votes": [row.votes and json.dumps(row.votes, sort_keys=True) for row in speech],
+            "split": [part] * len(rows),
+            "index": range(len(rows)),
+            "utterance": [i for i, _ in rows],
+            "window_start": [first for _, (first, _) in rows],
+            "window_end": [last for _, (_, last) in rows],
+            "duration": [last - first for _, (first, last) in rows],
+            "pauses": [trim != "pauses"] * len(rows),
+        }
+        columns["label"] = [emotions.index(emotion) for emotion in columns["emotion"]]
+        features = Features(FEATURES | {"label": ClassLabel(names=emotions)})
+        dataset = Dataset.from_dict(columns, features=features)
         parts[part] = dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False))
     return DatasetDict(parts)
 
 
-def _relative(path: str, root: str | os.PathLike) -> str:
-    return Path(os.path.relpath(path, Path(root).expanduser())).as_posix()
+def load_row(row: dict) -> np.ndarray:
+    """Return the waveform ``(T,)`` float32 at 16 kHz of a row of `build_dataset`.
+
+    Raises:
+        ValueError: If the file cannot be decoded.
+    """
+    path, start, end = row["audio"]["path"], row["start"], row["end"]
+    window = row["window_start"], row["window_end"]
+    if row["pauses"]:
+        return load_audio(path, start=start, end=end, window=window)
+    first, last = (round(second * SAMPLING_RATE) for second in window)
+    return remove_pauses(load_audio(path, start=start, end=end))[first:last]

@@ -1,26 +1,17 @@
 """Train, validation and test: by speaker unless told otherwise, the same on every machine and in any file order."""
 
-import difflib
-import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
-
-# Test actors of each fold.
-# Source: EmoBox, https://github.com/emo-box/EmoBox, and Luna-Jiménez et al. 2021, doi:10.3390/s21227665
-PROTOCOLS = {
-    ("ravdess", "emobox"): (
-        (1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 15, 16, 18), (6, 13, 17, 22),
-    ),
-    ("ravdess", "luna2021"): (
-        (2, 5, 14, 15, 16), (3, 6, 7, 13, 18), (10, 11, 12, 19, 20), (8, 17, 21, 23, 24), (1, 4, 9, 22),
-    ),
-}  # fmt: skip
+from ser_hf.data.protocols import list_folds, session_of, speaker_of, speakers_of, stratified_folds
 
 Split = dict[str, list[Utterance]]
+
+logger = logging.getLogger(__name__)
 
 
 def split_by_speaker(
@@ -52,39 +43,74 @@ def split_by_protocol(
     protocol: str,
     fold: int,
     *,
+    folds: int = 5,
     validation_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
-    """Take the test speakers of a published fold; validation speakers come out of the remaining ones.
+    """Take one fold's speakers for test; validation speakers come out of the remaining ones.
 
     Args:
-        utterances: All of one corpus.
-        protocol: Such as "emobox" or "luna2021" for RAVDESS.
+        utterances: All of them, in any order.
+        protocol: A published one of the corpus, such as "emobox" or "luna2021" for RAVDESS, or
+            "leave_one_session_out", "leave_one_speaker_out" or "group_kfold" (whole speakers, stratified).
         fold: Number of the fold, from 1.
-        validation_share: Share of the training speakers that goes to validation, above 0 and at most 0.5.
-        seed: Chooses the validation speakers.
+        folds: How many folds "group_kfold" has.
+        validation_share: Share of the training speakers (of the sessions, where one is left out) that goes to
+            validation, above 0 and at most 0.5.
+        seed: Chooses the validation speakers, and the folds of "group_kfold".
 
     Raises:
         ValueError: If the corpus has no such protocol, the protocol no such fold, or test or validation would
             be left without speakers.
     """
     utterances = _sorted(utterances)
-    corpora = sorted({utterance.corpus for utterance in utterances})
-    known = [name for corpus, name in PROTOCOLS if [corpus] == corpora]
-    if protocol not in known:
-        near = difflib.get_close_matches(protocol, known, n=1)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"Unknown protocol '{protocol}' for {corpora}: expected one of {known}.{hint}")
-    folds = PROTOCOLS[corpora[0], protocol]
-    if not 1 <= fold <= len(folds):
-        raise ValueError(f"Protocol '{protocol}' has folds 1 to {len(folds)}, found fold {fold}.")
-    test_speakers = {f"{actor:02d}" for actor in folds[fold - 1]}
-    test = [utterance for utterance in utterances if utterance.speaker in test_speakers]
-    rest = [utterance for utterance in utterances if utterance.speaker not in test_speakers]
-    if missing := sorted(test_speakers - {utterance.speaker for utterance in test}):
+    group = session_of if protocol == "leave_one_session_out" else speaker_of
+    _require_groups(utterances, "test", group)
+    held_out = list_folds(utterances, protocol, folds=folds, seed=seed)
+    if not 1 <= fold <= len(held_out):
+        raise ValueError(f"Protocol '{protocol}' has folds 1 to {len(held_out)}, found fold {fold}.")
+    test_groups = held_out[fold - 1]
+    if missing := sorted(name for _, name in test_groups - set(map(group, utterances))):
         raise ValueError(f"Fold {fold} of '{protocol}' tests on speakers {missing}, who have no utterance here.")
-    train, validation = _hold_out(rest, validation_share, seed, "validation")
+    test = [utterance for utterance in utterances if group(utterance) in test_groups]
+    rest = [utterance for utterance in utterances if group(utterance) not in test_groups]
+    train, validation = _hold_out(rest, validation_share, seed, "validation", group)
     return check_split({"train": train, "validation": validation, "test": test})
+
+
+def split_as_given(utterances: Iterable[Utterance], *, validation_share: float = 0.2, seed: int = 0) -> Split:
+    """Take the partitions that the corpus' owners or the table's split column assign.
+
+    Speakers may be in two parts, as in MELD: `is_speaker_independent` tells. Utterances of other partitions than
+    "train", "validation" and "test" (such as the further test sets of MSP-Podcast) are left out, with a warning.
+
+    Args:
+        utterances: All of them, in any order.
+        validation_share: Share of the training speakers that goes to validation where the partitions have none;
+            of the training utterances, where a speaker is unknown.
+        seed: Chooses these.
+
+    Raises:
+        ValueError: If no utterance is assigned to train or to test.
+    """
+    utterances = _sorted(utterances)
+    split = {part: [u for u in utterances if u.split == part] for part in ("train", "validation", "test")}
+    others = Counter(str(u.split) for u in utterances if u.split not in split)
+    for part in ("train", "test"):
+        if not split[part]:
+            raise ValueError(
+                f"Expected utterances that the corpus assigns to {part}, found none (other partitions: "
+                f"{dict(others)}). Take another --split or --protocol."
+            )
+    if others:
+        logger.warning(f"Left out, as neither train, validation nor test: {dict(sorted(others.items()))}.")
+    if not split["validation"]:
+        if any(utterance.speaker is None for utterance in split["train"]):
+            held = _hold_out_randomly(split["train"], validation_share, seed)
+        else:
+            held = _hold_out(split["train"], validation_share, seed, "validation")
+        split["train"], split["validation"] = held
+    return check_split(split, shared_speakers=True)
 
 
 def split_randomly(
@@ -103,13 +129,8 @@ def split_randomly(
     """
     utterances = _sorted(utterances)
 
-    def hold_out(rows: list[Utterance], share: float) -> tuple[list[Utterance], list[Utterance]]:
-        folds = StratifiedKFold(round(1 / share), shuffle=True, random_state=seed)
-        kept, held = next(folds.split(rows, [row.emotion for row in rows]))
-        return [rows[i] for i in kept], [rows[i] for i in held]
-
-    rest, test = hold_out(utterances, test_share)
-    train, validation = hold_out(rest, validation_share)
+    rest, test = _hold_out_randomly(utterances, test_share, seed)
+    train, validation = _hold_out_randomly(rest, validation_share, seed)
     return check_split({"train": train, "validation": validation, "test": test}, shared_speakers=True)
 
 
@@ -139,9 +160,10 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
     return split
 
 
-def speakers_of(utterances: Iterable[Utterance]) -> set[tuple[str, str | None]]:
-    """Return the (corpus, speaker) pairs of some utterances."""
-    return {(utterance.corpus, utterance.speaker) for utterance in utterances}
+def is_speaker_independent(split: Split) -> bool:
+    """Tell whether all speakers are known and none is in two parts."""
+    parts = [speakers_of(utterances) for utterances in split.values()]
+    return len(set().union(*parts)) == sum(map(len, parts)) and all(name for part in parts for _, name in part)
 
 
 def _sorted(utterances: Iterable[Utterance]) -> list[Utterance]:
@@ -149,44 +171,48 @@ def _sorted(utterances: Iterable[Utterance]) -> list[Utterance]:
 
 
 def _hold_out(
-    utterances: Sequence[Utterance], share: float, seed: int, part: str
+    utterances: Sequence[Utterance], share: float, seed: int, part: str, group: Callable = speaker_of
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """Return (kept, held out); about `share` of the speakers, and of each emotion and gender, is held out."""
-    _require_speakers(utterances, part)
-    # Ordered by speaker name, not by path, so that the split does not depend on where the files lie.
-    rows = sorted(utterances, key=lambda u: (u.corpus, u.speaker, u.emotion, u.gender or ""))
-    groups = [f"{row.corpus}/{row.speaker}" for row in rows]
-    strata = [f"{row.emotion}/{row.gender}" for row in rows]
-    count = len(set(groups))
-    left = 2 if part == "test" else 1  # speakers that the parts to come need
-    n_splits = count if count < 4 else min(round(1 / share), count)
-    folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rare emotions: check_split judges what comes out
-        candidates = [speakers_of(rows[i] for i in held) for _, held in folds.split(rows, strata, groups)]
-    speakers = next(held for held in candidates if 0 < len(held) <= count - left)
-    kept = [u for u in utterances if (u.corpus, u.speaker) not in speakers]
-    return kept, [u for u in utterances if (u.corpus, u.speaker) in speakers]
+    """Return (kept, held out); about `share` of the groups, and of each emotion and gender, is held out."""
+    _require_groups(utterances, part, group)
+    count = len(set(map(group, utterances)))
+    left = 2 if part == "test" else 1  # groups that the parts to come need
+    folds = count if count < 4 else min(round(1 / share), count)
+    candidates = stratified_folds(utterances, folds, seed, group)
+    held = next(held for held in candidates if 0 < len(held) <= count - left)
+    return [u for u in utterances if group(u) not in held], [u for u in utterances if group(u) in held]
 
 
-def _require_speakers(utterances: Sequence[Utterance], part: str) -> None:
-    if any(utterance.speaker is None for utterance in utterances):
+def _hold_out_randomly(
+    utterances: Sequence[Utterance], share: float, seed: int
+) -> tuple[list[Utterance], list[Utterance]]:
+    folds = StratifiedKFold(round(1 / share), shuffle=True, random_state=seed)
+    emotions = [utterance.emotion for utterance in utterances]
+    if max(Counter(emotions).values()) < folds.n_splits <= len(emotions):
+        emotions = [""] * len(emotions)  # too few to stratify: check_split judges what comes out
+    kept, held = next(folds.split(utterances, emotions))
+    return [utterances[i] for i in kept], [utterances[i] for i in held]
+
+
+def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable) -> None:
+    kind = "session" if group is session_of else "speaker"
+    groups = defaultdict(set)
+    for utterance in utterances:
+        groups[utterance.emotion].add(group(utterance))
+    everyone = set().union(*groups.values())
+    if any(name is None for _, name in everyone):
         raise ValueError(
-            "The speakers of these utterances are unknown, so a split by speaker is impossible. Say how a file name "
+            f"The {kind}s of these utterances are unknown, so a split by {kind} is impossible. Say how a file name "
             r"tells its speaker, as in --speaker_pattern '^(\w+?)_', or accept an inflated, speaker-dependent score "
             "with --split random."
         )
-    by_emotion = defaultdict(set)
-    for utterance in utterances:
-        by_emotion[utterance.emotion].add((utterance.corpus, utterance.speaker))
-    speakers = speakers_of(utterances)
-    if len(speakers) < (3 if part == "test" else 2):
+    if len(everyone) < (3 if part == "test" else 2):
         raise ValueError(
-            f"No speaker is left for {part}: expected at least 3 speakers (train, validation, test) in all, found "
-            f"{len(speakers)} when {part} was taken. Add speakers, or accept an inflated score with --split random."
+            f"No {kind} is left for {part}: expected at least 3 {kind}s (train, validation, test) in all, found "
+            f"{len(everyone)} when {part} was taken. Add {kind}s, or accept an inflated score with --split random."
         )
-    if alone := sorted(emotion for emotion, names in by_emotion.items() if len(names) == 1):
+    if alone := sorted(emotion for emotion, names in groups.items() if len(names) == 1):
         raise ValueError(
-            f"Emotions {alone} have one speaker only, so {part} cannot be split off by speaker: expected at least 3 "
-            "speakers for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
+            f"Emotions {alone} have one {kind} only, so {part} cannot be split off by {kind}: expected at least 3 "
+            f"{kind}s for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
         )

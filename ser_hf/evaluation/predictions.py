@@ -23,6 +23,26 @@ COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split", "targ
 DEPENDABLE_SPEAKERS = 10
 
 
+def average_windows(scores: np.ndarray, utterances: Sequence[int]) -> np.ndarray:
+    """Return the mean scores of each utterance over the windows in which it was heard.
+
+    Args:
+        scores: ``(N, C)`` probabilities of N windows.
+        utterances: which utterance each window belongs to, ``(N,)`` whole numbers from 0 to U - 1.
+
+    Returns:
+        ``(U, C)`` in the order of these numbers.
+
+    Examples:
+        >>> average_windows(np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]]), [0, 1, 0]).tolist()
+        [[0.5, 0.5], [0.25, 0.75]]
+    """
+    utterances = np.asarray(utterances)
+    sums = np.zeros((utterances.max() + 1, scores.shape[1]))
+    np.add.at(sums, utterances, scores)
+    return sums / np.bincount(utterances)[:, None]
+
+
 def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:
     """Write the table of predictions, losslessly.
 

@@ -72,7 +72,7 @@ def build_model(
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     else:
-        config = _load_config(model_name_or_path, trust_remote_code)
+        config = load_config(model_name_or_path, trust_remote_code)
     config.update(labels)
     if config_overrides:
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
@@ -82,7 +82,7 @@ def build_model(
         model = AutoModelForAudioClassification.from_config(config)
         feature_extractor = default_feature_extractor(config)
     else:
-        model = _load_pretrained(model_name_or_path, config, trust_remote_code)
+        model = load_pretrained(model_name_or_path, config, trust_remote_code)
         feature_extractor = load_feature_extractor(model_name_or_path, config, trust_remote_code=trust_remote_code)
     if config.model_type == "whisper" and longest is not None:
         cut_context(model, feature_extractor, longest)
@@ -91,7 +91,12 @@ def build_model(
     return model, feature_extractor
 
 
-def _load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
+def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
+    """Load a checkpoint's configuration.
+
+    Raises:
+        OSError: If there is none.
+    """
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError as error:
@@ -121,7 +126,12 @@ def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, laye
         config.mask_time_length = MIN_MASK_FRAMES
 
 
-def _load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+    """Load a checkpoint as an audio classifier in float32; its head may start at random, its encoder may not.
+
+    Raises:
+        ValueError: If the checkpoint lacks weights of the encoder.
+    """
     stored = config.dtype
     model, loading = AutoModelForAudioClassification.from_pretrained(
         name,

@@ -7,6 +7,12 @@ import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
+RECOGNISED = {
+    "emotion": "emotions",
+    "gender": "genders",
+    "emotion_gender": "pairs of emotion and gender",
+    "intensity": "intensities of emotion",
+}
 METRICS = {"ua": "Unweighted average recall", "wa": "Weighted accuracy", "macro_f1": "Macro F1"}
 
 
@@ -24,14 +30,16 @@ def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None
     folder = Path(folder)
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    corpora = [recipe["corpus"]] if isinstance(recipe["corpus"], str) else recipe["corpus"]
     name = repo_id or folder.resolve().name
     positions = config.get("max_source_positions") if config["model_type"] == "whisper" else None
     return ModelCard.from_template(
-        _metadata(results, recipe, name),
+        _metadata(results, recipe, corpora, name),
         template_str=TEMPLATE.read_text(encoding="utf-8"),
         title=name.split("/")[-1],
         repo_id=name,
-        corpus=recipe["corpus"],
+        recognised=RECOGNISED[recipe["target"]],
+        corpus=" and ".join(corpora),
         base_model=recipe["model_name_or_path"],
         remote_code="auto_map" in config,
         context_seconds=positions and positions // 50,  # 50 encoder frames a second
@@ -44,13 +52,13 @@ def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None
     )
 
 
-def _metadata(results: dict, recipe: dict, name: str) -> ModelCardData:
+def _metadata(results: dict, recipe: dict, corpora: list[str], name: str) -> ModelCardData:
     scores = [
         EvalResult(
             task_type="audio-classification",
             task_name="Speech emotion recognition",
-            dataset_type=recipe["corpus"],
-            dataset_name=recipe["corpus"],
+            dataset_type="+".join(corpora),
+            dataset_name=" and ".join(corpora),
             dataset_split="test",
             dataset_args={"split": results["split"]["name"]},
             metric_type=metric,
@@ -65,7 +73,7 @@ def _metadata(results: dict, recipe: dict, name: str) -> ModelCardData:
         library_name="transformers",
         pipeline_tag="audio-classification",
         base_model=_public_name(recipe["model_name_or_path"]),
-        tags=["speech-emotion-recognition", "ser_hf", recipe["corpus"]],
+        tags=["speech-emotion-recognition", "ser_hf", *corpora],
         metrics=list(METRICS),
         eval_results=scores,
     )

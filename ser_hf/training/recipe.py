@@ -10,11 +10,12 @@ import yaml
 from datasets import DatasetDict
 
 from ser_hf import __version__
-from ser_hf.training.arguments import DataArguments, ModelArguments, SerTrainingArguments
+from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training.data_arguments import DataArguments
 
 FILE_NAME = "recipe.yaml"
 # Where the data lie and where results go: on this machine only.
-PLACES = {"data_root", "output_dir"}
+PLACES = {"data_root", "audio_root", "output_dir"}
 # How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
 NOT_RECORDED = {
     "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
@@ -32,6 +33,8 @@ def resolve_recipe(data: DataArguments, model: ModelArguments, training: SerTrai
     name = recipe["model_name_or_path"]
     if name is not None and Path(name).is_dir():
         recipe["model_name_or_path"] = Path(name).name
+    if len(data.corpus) == 1:
+        recipe["corpus"] = data.corpus[0]
     return {key: value for key, value in recipe.items() if key not in PLACES}
 
 

@@ -16,26 +16,32 @@ from transformers import PreTrainedModel, TrainerState
 from transformers.trainer_utils import TrainOutput
 
 from ser_hf import __version__
+from ser_hf.corpora import Utterance
+from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.protocols import speakers_of
+from ser_hf.data.splits import Split, is_speaker_independent
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
-from ser_hf.evaluation.predictions import COLUMNS
+from ser_hf.evaluation.predictions import COLUMNS, average_windows
 
 PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
 
 
 def tabulate_predictions(dataset: Dataset, logits: np.ndarray) -> pandas.DataFrame:
-    """Return the table of predictions of one split.
+    """Return the table of predictions of one split: a row per utterance, its windows averaged.
 
     Args:
         dataset: A part of `build_dataset`'s result, N rows.
         logits: ``(N, C)`` in the order of the dataset.
     """
     emotions = dataset.features["label"].names
-    table = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).to_pandas()
-    table["target"] = dataset["emotion"]
-    table["prediction"] = [emotions[label] for label in logits.argmax(-1)]
-    scores = pandas.DataFrame(softmax(logits.astype(np.float64), -1), columns=[f"score_{name}" for name in emotions])
+    scores = average_windows(softmax(logits.astype(np.float64), -1), dataset["utterance"])
+    names = [name for name in COLUMNS if name in dataset.column_names]
+    table = dataset.select_columns([*names, "utterance", "emotion"]).to_pandas()
+    table = table.drop_duplicates("utterance", ignore_index=True).rename(columns={"emotion": "target"})
+    table["prediction"] = [emotions[label] for label in scores.argmax(-1)]
+    scores = pandas.DataFrame(scores, columns=[f"score_{name}" for name in emotions])
     return pandas.concat([table[COLUMNS], scores], axis=1)
 
 
@@ -45,8 +51,7 @@ def write_results(
     *,
     emotions: list[str],
     training: dict,
-    split: dict,
-    audio: dict,
+    data: dict,
     log_history: list[dict],
 ) -> dict:
     """Write predictions.csv and the figures into the output folder, and return what all_results.json will hold.
@@ -56,15 +61,14 @@ def write_results(
         predictions: Validation and test rows.
         emotions: In the order of their labels.
         training: From `describe_training`.
-        split: From `describe_split`.
-        audio: From `describe_audio`.
+        data: "split", "audio" and "audit", from `describe_split`, `describe_audio` and `describe_audit`.
         log_history: The Trainer's.
     """
     folder = Path(folder)
     write_predictions(predictions, folder / PREDICTIONS)
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in ("validation", "test")}
-    results = {"emotions": emotions, **parts, "split": split, "audio": audio, "training": training}
+    results = {"emotions": emotions, **parts, **data, "training": training}
     (folder / FIGURES).mkdir(exist_ok=True)
     plot_confusion(results["test"], folder / FIGURES / "confusion.png")
     if results["test"]["speakers"]:
@@ -86,30 +90,42 @@ def read_results(folder: str | Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def describe_split(dataset: dict[str, Dataset], name: str, *, speaker_independent: bool) -> dict:
-    """Return the split's name, and the speakers, utterances and emotions of each part."""
+def describe_split(split: Split, name: str) -> dict:
+    """Return the split's name, whether speakers are apart, and the speakers, utterances and emotions of each part."""
+    everyone = set().union(*map(speakers_of, split.values()))
     return {
         "name": name,
-        "speaker_independent": speaker_independent,
+        "speaker_independent": is_speaker_independent(split),
         **{
             part: {
-                "speakers": sorted({speaker for speaker in rows["speaker"] if speaker is not None}),
-                "utterances": len(rows),
-                "emotions": dict(sorted(Counter(rows["emotion"]).items())),
+                "speakers": _names(utterances, several=len({corpus for corpus, _ in everyone}) > 1),
+                "utterances": len(utterances),
+                "emotions": dict(sorted(Counter(utterance.emotion for utterance in utterances).items())),
             }
-            for part, rows in dataset.items()
+            for part, utterances in split.items()
         },
     }
 
 
-def describe_audio(seconds: float, problems: list[AudioProblem], dropped: Counter) -> dict:
-    """Return how much audio was used, and how many utterances were skipped, cut, padded, or lost their label."""
+def _names(utterances: list[Utterance], *, several: bool) -> list[str]:
+    speakers = sorted((corpus, speaker) for corpus, speaker in speakers_of(utterances) if speaker is not None)
+    return [f"{corpus}/{speaker}" if several else speaker for corpus, speaker in speakers]
+
+
+def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> dict:
+    """Return the hours of audio, and how many utterances were skipped, windowed, padded, or lost their label."""
     actions = Counter(problem.action for problem in problems)
     return {
-        "hours": seconds / 3600,
-        **{action: actions[action] for action in ("skipped", "cut", "padded")},
+        "hours": sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,
+        **{action: actions[action] for action in ("skipped", "windowed", "padded")},
         "dropped_emotions": dict(sorted(dropped.items())),
     }
+
+
+def describe_audit(findings: list[Finding]) -> dict:
+    """Return how many leaks there are between the parts, by their kind."""
+    leaks = Counter(finding.kind for finding in findings if finding.severity == "leak")
+    return {kind.replace(" ", "_"): leaks[kind] for kind in ("shared speaker", "identical audio")}
 
 
 def describe_training(

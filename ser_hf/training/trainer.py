@@ -1,10 +1,13 @@
 """The stock Trainer with two learning rates, batches of like durations, and predictions in dataset order."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
+from scipy.special import softmax
 from torch import nn
 from transformers import (
     EarlyStoppingCallback,
@@ -17,6 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, PredictionOutput
 
 from ser_hf.data.batching import Collator, LengthGroupedSampler, evaluation_order
+from ser_hf.evaluation.predictions import average_windows
 from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
 from ser_hf.models.padding import evaluation_batch_size
@@ -58,7 +62,7 @@ class SerTrainer(Trainer):
             eval_dataset=dataset["validation"],
             processing_class=feature_extractor,
             compute_loss_func=CrossEntropy(weights, label_smoothing=args.label_smoothing_factor),
-            compute_metrics=compute_metrics,
+            compute_metrics=compute_metrics,  # evaluation_loop tells it the utterances
             callbacks=callbacks,
         )
 
@@ -90,6 +94,13 @@ class SerTrainer(Trainer):
             self.optimizer = kind(parameters, **options)
         return self.optimizer
 
+    def evaluation_loop(self, dataloader, *args, **kwargs):
+        """Score utterances, not the windows that long ones are heard in."""
+        order = evaluation_order(dataloader.dataset["duration"])
+        utterances = np.asarray(dataloader.dataset["utterance"])[order]
+        self.compute_metrics = partial(compute_metrics, utterances=utterances)
+        return super().evaluation_loop(dataloader, *args, **kwargs)
+
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Predict one batch; only the logits are gathered, not the hidden states that a layer sum returns."""
         return super().prediction_step(model, inputs, prediction_loss_only, ["hidden_states", "attentions"])
@@ -115,10 +126,12 @@ class EpochCallback(TrainerCallback):
         self.epoch.fill_(int(state.epoch))
 
 
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
-    logits, labels = prediction.predictions, prediction.label_ids
-    confusion = count_confusion(labels, logits.argmax(-1), range(logits.shape[1]))
+def compute_metrics(prediction: EvalPrediction, utterances: Sequence[int]) -> dict[str, float]:
+    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``, for windows of `utterances` ``(N,)``."""
+    scores = average_windows(softmax(prediction.predictions.astype(np.float64), -1), utterances)
+    labels = np.zeros(len(scores), dtype=np.int64)
+    labels[utterances] = prediction.label_ids
+    confusion = count_confusion(labels, scores.argmax(-1), range(scores.shape[1]))
     return {name: float(metric(confusion)) for name, metric in METRICS.items()}
 
 

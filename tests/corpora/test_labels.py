@@ -7,10 +7,37 @@ def utterances(*emotions):
     return [Utterance(path=f"{i}.wav", corpus="toy", emotion=emotion) for i, emotion in enumerate(emotions)]
 
 
-def test_all_keeps_everything():
-    kept, dropped = map_labels(utterances("happy", "xxx"))
-    assert [utterance.emotion for utterance in kept] == ["happy", "xxx"]
+def test_all_keeps_every_emotion_but_what_the_annotators_disagree_on():
+    kept, dropped = map_labels(utterances("happy", "pride", "no_agreement"))
+    assert [utterance.emotion for utterance in kept] == ["happy", "pride"]
+    assert dropped == {"no_agreement": 1}
+
+
+def test_rare_emotions_are_dropped_or_merged_and_counted_after_renaming():
+    rows = utterances("happy", "joyful", "sad", "sad", "pride", "envy")
+    options = {"label_map": {"joyful": "happy"}, "min_utterances": 2}
+    kept, dropped = map_labels(rows, **options)
+    assert [utterance.emotion for utterance in kept] == ["happy", "happy", "sad", "sad"]
+    assert dropped == {"pride": 1, "envy": 1}
+    kept, dropped = map_labels(rows, **options, rare_emotion="other")
+    assert [utterance.emotion for utterance in kept] == ["happy", "happy", "sad", "sad", "other", "other"]
     assert not dropped
+
+
+def test_another_target_takes_the_emotions_place():
+    rows = [
+        Utterance(path="1.wav", corpus="toy", emotion="sad", gender="female", intensity="strong"),
+        Utterance(path="2.wav", corpus="toy", emotion="sad", gender="male", intensity="normal"),
+        Utterance(path="3.wav", corpus="toy", emotion="sad"),
+    ]
+    for target, expected in {
+        "gender": ["female", "male"],
+        "emotion_gender": ["sad_female", "sad_male"],
+        "intensity": ["strong", "normal"],
+    }.items():
+        kept, dropped = map_labels(rows, target=target)
+        assert [utterance.emotion for utterance in kept] == expected
+        assert dropped == {"sad": 1}
 
 
 def test_in_four_classes_excited_joins_happy_and_the_rest_is_counted():
@@ -26,7 +53,7 @@ def test_a_label_map_renames_and_drops():
 
 
 def test_a_label_set_that_drops_everything_is_refused():
-    with pytest.raises(ValueError, match="keeps none of the 2 utterances.*found.*xxx"):
+    with pytest.raises(ValueError, match="keep none of the 2 utterances.*found.*xxx"):
         map_labels(utterances("xxx", "yyy"), label_set="four")
 
 

@@ -33,8 +33,8 @@ EXTRACTORS = {
 
 @pytest.fixture(scope="module")
 def dataset(toy_ravdess):
-    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)), max_duration=30)
-    return build_dataset(split, toy_ravdess)
+    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)))
+    return build_dataset(split, {"ravdess": toy_ravdess})
 
 
 def rows(dataset, count=4):

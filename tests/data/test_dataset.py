@@ -6,12 +6,20 @@ import soundfile
 from datasets import Audio
 
 from ser_hf.corpora import Utterance, load_corpus
+from ser_hf.corpora.synthetic import synthetic
 from ser_hf.data import build_dataset, prepare_audio, split_by_speaker, write_problems
-from ser_hf.data.audio import cached_audio
+from ser_hf.data.dataset import load_row
 
 
 def utterance(path, **fields):
     return Utterance(path=str(path), corpus="toy", emotion="sad", speaker="1", **fields)
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory):
+    """An utterance of the synthetic corpus, ``(T,)`` float32 at 16 kHz."""
+    first = next(synthetic(tmp_path_factory.mktemp("synthetic")))
+    return soundfile.read(first.path, dtype="float32")[0]
 
 
 @pytest.fixture
@@ -28,12 +36,12 @@ def rotten(tmp_path, write_audio):
     return {name: utterance(tmp_path / f"{name}.wav") for name in names}
 
 
-def test_bad_files_are_skipped_cut_or_padded_and_listed(rotten, tmp_path):
-    split, problems = prepare_audio({"train": list(rotten.values())}, max_duration=30)
+def test_bad_files_are_skipped_windowed_or_padded_and_listed(rotten, tmp_path):
+    split, problems = prepare_audio({"train": list(rotten.values())})
     durations = {row.path.rsplit("/")[-1]: row.duration for row in split["train"]}
-    assert durations == {"good.wav": 1.0, "short.wav": 0.01, "long.wav": 30.0}
+    assert durations == {"good.wav": 1.0, "short.wav": 0.01, "long.wav": 1200.0}
     actions = {problem.path.rsplit("/")[-1].removesuffix(".wav"): problem.action for problem in problems}
-    assert actions == {"short": "padded", "long": "cut"} | dict.fromkeys(
+    assert actions == {"short": "padded", "long": "windowed"} | dict.fromkeys(
         ("text", "empty", "zero_length", "nan", "missing"), "skipped"
     )
     write_problems(problems, tmp_path / "problems.csv")
@@ -41,28 +49,73 @@ def test_bad_files_are_skipped_cut_or_padded_and_listed(rotten, tmp_path):
         assert len(list(csv.DictReader(file))) == 7
 
 
-def test_a_long_utterance_costs_the_cache_its_first_seconds_only(rotten):
-    split, _ = prepare_audio({"train": [rotten["long"]]}, max_duration=30)
-    (cut,) = split["train"]
-    assert cached_audio(cut.path, start=cut.start, end=cut.end).stat().st_size == pytest.approx(2 * 480_000, abs=256)
+def test_a_long_utterance_becomes_equal_windows_that_overlap_and_cover_it(tmp_path, write_audio):
+    waveform = write_audio(tmp_path / "long.wav", seconds=5.0)
+    rows = [utterance(tmp_path / "long.wav"), utterance(tmp_path / "long.wav", start=1.0, end=3.0)]
+    windows = {"max_duration": 2.0, "overlap": 0.25}
+    split, problems = prepare_audio({"train": rows}, **windows)
+    assert [(problem.action, problem.reason) for problem in problems] == [
+        ("windowed", "lasts 5.000 s, heard in 3 windows of 2 s")
+    ]
+    dataset = build_dataset(split, {"toy": tmp_path}, **windows)["train"]
+    assert dataset["utterance"] == [0, 0, 0, 1]
+    assert dataset["duration"] == [2.0] * 4
+    heard = [load_row(row) for row in dataset]
+    for start, window in zip((0.0, 1.5, 3.0, 1.0), heard, strict=True):
+        first = round(start * 16_000)
+        np.testing.assert_allclose(window, waveform[first : first + 32_000], atol=1e-4)
+
+
+def test_shorter_utterances_than_asked_for_are_left_out_and_listed(tmp_path, write_audio):
+    for seconds in (0.5, 1.5):
+        write_audio(tmp_path / f"{seconds}.wav", seconds=seconds)
+    rows = [utterance(tmp_path / f"{seconds}.wav") for seconds in (0.5, 1.5)]
+    split, problems = prepare_audio({"train": rows}, min_duration=1.0)
+    assert [row.duration for row in split["train"]] == [1.5]
+    assert [(problem.action, problem.reason) for problem in problems] == [
+        ("skipped", "lasts 0.500 s, less than the 1 s asked for")
+    ]
+
+
+def test_silence_is_trimmed_at_the_ends_and_on_request_inside(tmp_path, spoken):
+    quiet = np.zeros(16_000, dtype=np.float32)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([quiet, spoken, quiet, spoken, quiet]), 16_000)
+    length = len(spoken) / 16_000
+    durations = {}
+    for trim in ("none", "ends", "pauses"):
+        split, _ = prepare_audio({"train": [utterance(tmp_path / "a.wav")]}, trim=trim)
+        (row,) = build_dataset(split, {"toy": tmp_path}, trim=trim)["train"]
+        durations[trim] = row["duration"]
+        assert len(load_row(row)) == pytest.approx(row["duration"] * 16_000, abs=1)
+    assert durations["none"] == pytest.approx(3 + 2 * length, abs=0.001)
+    assert durations["ends"] == pytest.approx(1 + 2 * length, abs=0.3)
+    assert durations["pauses"] < durations["ends"] - 0.4
+
+
+def test_votes_and_ratings_are_carried_along(tmp_path, write_audio):
+    write_audio(tmp_path / "a.wav")
+    rated = utterance(tmp_path / "a.wav", valence=2.5, votes={"sad": 2, "angry": 1}, session="Session1")
+    split, _ = prepare_audio({"train": [rated]})
+    (row,) = build_dataset(split, {"toy": tmp_path})["train"]
+    assert (row["valence"], row["session"], row["votes"]) == (2.5, "Session1", '{"angry": 1, "sad": 2}')
 
 
 def test_segments_have_their_own_durations(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav", seconds=3.0)
     rows = [utterance(tmp_path / "a.wav", start=0.5, end=2.0), utterance(tmp_path / "a.wav", start=2.0, end=9.0)]
-    split, problems = prepare_audio({"train": rows}, max_duration=30)
+    split, problems = prepare_audio({"train": rows})
     assert [row.duration for row in split["train"]] == [1.5, 1.0]
     assert not problems
 
 
 def test_a_part_without_a_readable_file_is_refused(rotten):
     with pytest.raises(ValueError, match="Expected readable audio in test, but none of its 1 utterances"):
-        prepare_audio({"train": [rotten["good"]], "test": [rotten["text"]]}, max_duration=30)
+        prepare_audio({"train": [rotten["good"]], "test": [rotten["text"]]})
 
 
 def test_the_dataset_has_audio_at_16_khz_labels_and_relative_paths(toy_ravdess):
-    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)), max_duration=30)
-    dataset = build_dataset(split, toy_ravdess)
+    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)))
+    dataset = build_dataset(split, {"ravdess": toy_ravdess})
     assert set(dataset) == {"train", "validation", "test"}
     assert sum(dataset.num_rows.values()) == 48
     features = dataset["test"].features

@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.splits import PROTOCOLS, speakers_of, split_by_protocol, split_by_speaker, split_randomly
+from ser_hf.data.protocols import GENERIC_PROTOCOLS, PROTOCOLS, list_folds, session_of, speakers_of
+from ser_hf.data.splits import (
+    is_speaker_independent,
+    split_as_given,
+    split_by_protocol,
+    split_by_speaker,
+    split_randomly,
+)
 
 EMOTIONS = ("angry", "happy", "sad")
 
@@ -58,15 +65,96 @@ def test_both_genders_are_held_out():
         assert {utterance.gender for utterance in part} == {"female", "male"}
 
 
-@pytest.mark.parametrize(("corpus_name", "protocol"), PROTOCOLS)
-def test_the_folds_of_a_protocol_test_every_speaker_once(corpus_name, protocol):
+def published(corpus_name, protocol):
+    speakers = sorted(" ".join(PROTOCOLS[corpus_name, protocol]).split())
+    return [
+        Utterance(
+            path=f"/data/{speaker}/{emotion}.wav", corpus=corpus_name, emotion=emotion, speaker=speaker,
+            session=f"Session{number // 2}",
+        )
+        for number, speaker in enumerate(speakers)
+        for emotion in EMOTIONS
+    ]  # fmt: skip
+
+
+EVERY_PROTOCOL = [*PROTOCOLS] + [("ravdess", protocol) for protocol in GENERIC_PROTOCOLS]
+
+
+@pytest.mark.parametrize(("corpus_name", "protocol"), EVERY_PROTOCOL)
+@settings(max_examples=5, deadline=None)
+@given(order=st.randoms(), seed=st.integers(0, 99))
+def test_every_protocol_tests_everyone_once_shares_no_speaker_and_ignores_file_order(
+    corpus_name, protocol, order, seed
+):
+    utterances = published(corpus_name, protocol if (corpus_name, protocol) in PROTOCOLS else "emobox")
+    shuffled = order.sample(utterances, len(utterances))
     tested = []
-    for fold in range(1, len(PROTOCOLS[corpus_name, protocol]) + 1):
-        split = split_by_protocol(corpus(actors(24), name=corpus_name), protocol, fold)
-        parts = [speakers_of(part) for part in split.values()]
-        assert not parts[0] & parts[1] and not parts[1] & parts[2] and not parts[0] & parts[2]
-        tested += [speaker for _, speaker in speakers_of(split["test"])]
-    assert sorted(tested) == actors(24)
+    for fold in range(1, len(list_folds(utterances, protocol, seed=seed)) + 1):
+        split = split_by_protocol(utterances, protocol, fold, seed=seed)
+        assert split == split_by_protocol(shuffled, protocol, fold, seed=seed)
+        assert all(split.values())
+        assert is_speaker_independent(split)
+        assert sorted(u.path for part in split.values() for u in part) == sorted(u.path for u in utterances)
+        tested += split["test"]
+    assert sorted(u.path for u in tested) == sorted(u.path for u in utterances)
+
+
+def test_a_session_left_out_is_in_no_other_part():
+    split = split_by_protocol(published("iemocap", "emobox"), "leave_one_session_out", 2)
+    sessions = {part: {session for _, session in map(session_of, rows)} for part, rows in split.items()}
+    assert sessions["test"] == {"Session1"}
+    assert len(sessions["validation"]) == 1
+    assert len(sessions["train"] | sessions["validation"]) == 4
+
+
+def test_group_kfold_has_as_many_folds_as_asked_for():
+    assert len(list_folds(corpus(actors(12)), "group_kfold", folds=4)) == 4
+
+
+def test_given_partitions_are_taken_and_others_counted(caplog):
+    parts = ("train", "train", "validation", "test", "test2")
+    rows = [
+        Utterance(path=f"{i}{emotion}.wav", corpus="toy", emotion=emotion, speaker=str(i), split=part)
+        for i, part in enumerate(parts)
+        for emotion in EMOTIONS
+    ]
+    split = split_as_given(rows)
+    assert {part: sorted(u.speaker for u in rows)[::3] for part, rows in split.items()} == {
+        "train": ["0", "1"],
+        "validation": ["2"],
+        "test": ["3"],
+    }
+    assert "{'test2': 3}" in caplog.text
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_missing_validation_comes_out_of_the_training_partition(known):
+    rows = [
+        Utterance(
+            path=f"{i}{emotion}.wav", corpus="toy", emotion=emotion, speaker=str(i) if known else None,
+            split="test" if i == 9 else "train",
+        )
+        for i in range(10)
+        for emotion in EMOTIONS
+    ]  # fmt: skip
+    split = split_as_given(rows)
+    assert len(split["test"]) == 3
+    assert len(split["train"]) > len(split["validation"]) > 0
+    assert is_speaker_independent(split) is known
+
+
+def test_partitions_that_share_speakers_are_taken_as_given_and_known_to():
+    rows = [
+        Utterance(path=f"{part}{emotion}.wav", corpus="meld", emotion=emotion, speaker="Joey", split=part)
+        for part in ("train", "validation", "test")
+        for emotion in EMOTIONS
+    ]
+    assert not is_speaker_independent(split_as_given(rows))
+
+
+def test_a_corpus_without_partitions_is_refused():
+    with pytest.raises(ValueError, match=r"assigns to train, found none.*'None': 18"):
+        split_as_given(corpus(actors(3)))
 
 
 def test_emobox_fold_1_tests_its_published_actors():

@@ -20,7 +20,8 @@ RESULTS = {
     "split": {
         "name": "emobox, fold 1", "speaker_independent": True, "train": GROUP, "validation": GROUP, "test": GROUP,
     },
-    "audio": {"hours": 1.5, "skipped": 3, "cut": 2, "padded": 1, "dropped_emotions": {"calm": 7}},
+    "audio": {"hours": 1.5, "skipped": 3, "windowed": 2, "padded": 1, "dropped_emotions": {"calm": 7}},
+    "audit": {"shared_speaker": 0, "identical_audio": 3},
     "training": {
         "architecture": "WhisperForAudioClassification", "parameters": 8_300_000, "epochs_run": 9.0, "best_epoch": 7.0,
         "seconds": 660.0, "processes": 1, "hardware": "CPU, 2 threads", "date": "2026-11-20",
@@ -32,7 +33,8 @@ RESULTS = {
 @pytest.fixture
 def finished(tmp_path):
     def write(recipe=None, results=RESULTS, config=None):
-        recipe = {"corpus": "ravdess", "model_name_or_path": "openai/whisper-tiny.en"} | (recipe or {})
+        base = {"corpus": "ravdess", "model_name_or_path": "openai/whisper-tiny.en"}
+        recipe = base | {"target": "emotion", "trim": "none"} | (recipe or {})
         (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
         config = {"model_type": "whisper", "max_source_positions": 300} if config is None else config
         (tmp_path / "config.json").write_text(json.dumps(config))
@@ -56,7 +58,8 @@ def test_the_card_says_what_was_measured(finished):
         "On 4 speakers it never heard",
         "95 % interval from 4 speakers only.",
         "Audio beyond the first 6 seconds is not heard",
-        "3 files could not be read and were skipped, 2 were cut and 1 were padded",
+        "3 files could not be read and were skipped, 2 were heard in windows and 1 were padded",
+        "Audit: no speaker and 3 identical recordings in two parts of the split.",
         "Emotions left out: calm (7)",
         'model="someone/model")',
         "| happy | 62.5 | 50.0 | 55.0 | 120 |",

@@ -15,7 +15,7 @@ def test_every_config_parses_and_says_what_it_is(path):
     data, model, training = parse_recipe([str(path), *PLACES])
     assert (model.model_name_or_path is None) != (model.model_type is None)
     assert Path(training.output_dir).parts[0] == "runs"
-    assert data.corpus in (path.parent.name, "synthetic")
+    assert data.corpus in ([path.parent.name], ["synthetic"])
     head = path.read_text(encoding="utf-8").split("\n\n")[0]
     assert all(line.startswith("# ") for line in head.splitlines())
     assert "recipes/finetune.py recipes/configs/" in head

@@ -12,7 +12,7 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         "model_type: mel\noutput_dir: out\nlayer_sum: true\nuse_cpu: true\nnoise_snr:\n"
     )
     data, model, training = parse_recipe([str(path), "--learning_rate", "0.5", "--data_root=there"])
-    assert (data.corpus, data.data_root) == ("ravdess", "there")
+    assert (data.corpus, data.data_root) == (["ravdess"], ["there"])
     assert data.label_map == ["calm=neutral", "surprised="]
     assert data.noise_snr is None
     assert model.layer_sum is True
@@ -29,14 +29,19 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--test_share", "0.9"], "test_share: expected above 0 and at most 0.5, found 0.9"),
         (["--label_map", "calm"], r"label_map: expected old=new, found \['calm'\]"),
         (["--metric_for_best_model", "uar"], "metric_for_best_model: expected one of"),
-        (["--corpus", "folder"], "data_root: expected the folder of corpus 'folder'"),
-        (["--speaker_pattern", "x"], "only corpus 'folder' takes one"),
+        (["--corpus", "folder"], r"data_root: expected a folder for each corpus of \['folder'\], found \[\]"),
+        (["--speaker_pattern", "x"], "only folder, table, hub take it"),
         (["--protocol", "emobox", "--split", "random"], "a protocol holds out speakers"),
         (["--max_steps", "5"], "length is num_train_epochs"),
         (["--resume_from_checkpoint", "x"], "resumes by itself"),
         (["--eval_strategy", "no"], "eval_strategy: expected epoch"),
         (["--push_to_hub", "true"], "--hub_model_id USER/NAME"),
         (["--fold", "2"], "say --protocol too"),
+        (["--columns", "emotion=label"], "columns: only table, hub take it"),
+        (["--columns", "emotion"], r"columns: expected ours=theirs, found \['emotion'\]"),
+        (["--window_overlap", "1"], "window_overlap: expected 0 to 0.9, found 1.0"),
+        (["--corpus", "ravdess", "urdu", "--data_root", "x"], r"a folder for each corpus of .*, found \['x'\]"),
+        (["--protocol", "emobox", "--split", "given"], "leave out --split given"),
         (["--speed", "1.5"], "speed: expected 0 to 1, found 1.5"),
         (["--mask_time_length", "0"], "mask_time_length: expected at least 1"),
         (["--model_name_or_path", "x"], "Expected either --model_name_or_path"),

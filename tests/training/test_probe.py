@@ -14,8 +14,8 @@ LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
 
 @pytest.fixture(scope="module")
 def train(toy_ravdess):
-    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)), max_duration=30)
-    return build_dataset(split, toy_ravdess)["train"]
+    split, _ = prepare_audio(split_by_speaker(load_corpus("ravdess", toy_ravdess)))
+    return build_dataset(split, {"ravdess": toy_ravdess})["train"]
 
 
 @pytest.mark.parametrize("name", LINEAR)

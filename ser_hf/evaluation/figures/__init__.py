@@ -1,11 +1,13 @@
-"""Pictures of an evaluation, one file each; the only place that imports matplotlib.
+"""Pictures of a corpus and of an evaluation, one file each; the only place that imports matplotlib.
 
 The figures are drawn through `matplotlib.figure.Figure`, without pyplot and its global state, so they can
 be drawn on a server, in a thread and next to a notebook of the user.
 """
 
 from ser_hf.evaluation.figures.confusion import plot_confusion
+from ser_hf.evaluation.figures.corpus import plot_corpus
 from ser_hf.evaluation.figures.curves import plot_curves
+from ser_hf.evaluation.figures.gallery import plot_gallery
 from ser_hf.evaluation.figures.speakers import plot_speakers
 
-__all__ = ["plot_confusion", "plot_curves", "plot_speakers"]
+__all__ = ["plot_confusion", "plot_corpus", "plot_curves", "plot_gallery", "plot_speakers"]

@@ -1,0 +1,144 @@
+"""Cells of a table that somebody else made -> fields of `Utterance`."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from sys import intern
+
+from ser_hf.corpora.columns import BLANKS
+from ser_hf.corpora.labels import canonical_emotion
+
+# Source: SPLIT_KEYWORDS of https://github.com/huggingface/datasets, for which "eval" is a test set too
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "devel", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+EXPECTED = {
+    "path": "a file name (the corpus 'hub' reads audio within a table)",
+    **dict.fromkeys(("start", "end"), "seconds such as 1.5"),
+    **dict.fromkeys(("valence", "arousal", "dominance"), "a number such as 1.5"),
+    "age": "years",
+    "votes": "annotators per emotion, such as 2 or {'sad': 2}",
+}
+
+
+def read_cells(cells: Mapping[str, object]) -> dict[str, object]:
+    """Return the arguments of `Utterance` that a row tells; empty cells are left out.
+
+    Args:
+        cells: Text, or a number or an object of JSON or Parquet, by field (see `choose_columns`).
+
+    Raises:
+        ValueError: If a cell is not what its field needs, or `end` does not lie after `start`.
+    """
+    fields = {}
+    if votes := {name.removeprefix("votes_"): cell for name, cell in cells.items() if name.startswith("votes_")}:
+        cells = {name: cell for name, cell in cells.items() if not name.startswith("votes_")} | {"votes": votes}
+    for field, cell in cells.items():
+        try:
+            if field == "votes":
+                fields[field] = _votes(cell)
+            elif value := _text(cell):
+                fields[field] = READERS[field](value)
+        except (ValueError, TypeError) as error:
+            way_out = "" if field in ("path", "emotion") else f" To leave the column out: --columns {field}="
+            found = f"{cell!r:.60}" if isinstance(cell, str | int | float | dict) else type(cell).__name__
+            raise ValueError(f"{field}: expected {EXPECTED.get(field, 'text')}, found {found}.{way_out}") from error
+    start, end = fields.get("start") or 0.0, fields.get("end")
+    if start < 0 or (end is not None and end <= start):
+        raise ValueError(f"expected 0 <= start < end in seconds, found start {start:g} and end {end}.")
+    return fields
+
+
+def canonical_split(name: str) -> str:
+    """Return "train", "validation" or "test" for their usual spellings; another name stays as it is.
+
+    >>> canonical_split("Dev"), canonical_split("Test2")
+    ('validation', 'Test2')
+    """
+    return SPLITS.get(name.lower(), intern(name))
+
+
+def compile_speaker(pattern: str) -> re.Pattern:
+    """Compile the regular expression that finds the speaker in a file name.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"speaker_pattern '{pattern}' is not a regular expression: {error}.") from error
+
+
+def match_speaker(expression: re.Pattern, name: str) -> str:
+    """Return the first group of a pattern in a file name, or its whole match where it has no group.
+
+    Raises:
+        ValueError: If it finds none.
+    """
+    match = expression.search(name)
+    speaker = match and match[1 if expression.groups else 0]
+    if not speaker:
+        raise ValueError(f"speaker_pattern '{expression.pattern}' finds no speaker in '{name}'.")
+    return intern(speaker)
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, str):
+        return cell.strip(BLANKS)
+    if cell is None or cell != cell:
+        return ""
+    if not isinstance(cell, int | float):
+        raise TypeError
+    whole = isinstance(cell, float) and cell.is_integer()  # a column of whole numbers with gaps comes as floats
+    return str(int(cell) if whole else cell)
+
+
+def _number(text: str) -> float | None:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return None if math.isnan(value) else value
+
+
+def _age(text: str) -> int | None:
+    years = _number(text)
+    return None if years is None else int(years)
+
+
+def _gender(text: str) -> str | None:
+    return GENDERS.get(text.lower())
+
+
+def _emotion(text: str) -> str:
+    return intern(canonical_emotion(text))
+
+
+def _votes(cell: object) -> dict[str, float] | None:
+    if isinstance(cell, str):
+        cell = json.loads(cell.strip(BLANKS) or "{}")
+    votes = {}
+    for emotion, count in dict(cell or {}).items():  # Parquet has structs, with None for other rows' emotions, or pairs
+        count = _number(_text(count) or "0") or 0
+        if count < 0:
+            raise ValueError
+        if count:
+            emotion = _emotion(str(emotion))
+            votes[emotion] = votes.get(emotion, 0) + (int(count) if count.is_integer() else count)
+    return votes or None
+
+
+GENDERS = dict.fromkeys(("f", "female", "frau", "w", "woman"), "female")
+GENDERS |= dict.fromkeys(("m", "male", "man", "mann"), "male")
+READERS = {
+    **dict.fromkeys(("path", "text"), str),
+    **dict.fromkeys(("speaker", "language", "session"), intern),
+    **dict.fromkeys(("start", "end", "valence", "arousal", "dominance"), _number),
+    "emotion": _emotion,
+    "gender": _gender,
+    "split": canonical_split,
+    "age": _age,
+}

@@ -1,0 +1,85 @@
+"""CREMA-D, the Crowd-sourced Emotional Multimodal Actors Dataset.
+
+91 actors (48 male, 43 female, aged 20 to 74), English, acted: 7442 utterances of twelve sentences in six
+emotions; one sentence, "It's eleven o'clock", at three intensities. Licence ODbL 1.0, the recordings DbCL 1.0;
+from https://github.com/CheyneyComputerScience/CREMA-D by `git lfs clone` (the folder `AudioWAV`). Ages and
+genders are in its `VideoDemographics.csv`, the votes of those who only heard the voice in its
+`processedResults/tabulatedVotes.csv`; both are read where they lie anywhere under the root, and unknown without.
+
+File names are actor_sentence_emotion_intensity: `1001_IEO_ANG_HI.wav` is actor 1001, "It's eleven o'clock",
+angry, high. XX means that no intensity was asked for. Left out: a second copy of an utterance in another
+folder; of the owners' two, the processed `AudioWAV` is kept and what the raters heard, `AudioMP3`, is not. Not
+left out, but named by the owners as very short and without sound: `1076_MTI_SAD_XX.wav`. In some copies
+`1040_ITH_SAD_XX.wav` is called `1040_ITH_SAD_X.wav`.
+
+Source: Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244, and the owners' README
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import match_names
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+VOTES = {code[0]: emotion for code, emotion in EMOTIONS.items()}
+INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high"}
+SENTENCES = {
+    "IEO": "It's eleven o'clock",
+    "TIE": "That is exactly what happened",
+    "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about",
+    "TAI": "The airplane is almost full",
+    "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock",
+    "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket",
+    "ITS": "I think I've seen this before",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
+FILE_NAME = r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX?)"
+
+
+def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield every utterance of CREMA-D under `root` once.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    actors = {row["ActorID"]: row for row in _read_table(root, "VideoDemographics.csv")}
+    votes = _count_voice_votes(root)
+    files = match_names(root, FILE_NAME, corpus="CREMA-D", example="AudioWAV/1001_IEO_ANG_HI.wav")
+    for path, match in {Path(path).stem: (path, match) for path, match in files}.values():  # the last copy stays
+        actor, sentence, emotion, intensity = match.groups()
+        demographics = actors.get(actor)
+        yield Utterance(
+            path=path,
+            corpus="crema_d",
+            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            speaker=actor,
+            gender=demographics and demographics["Sex"].lower(),
+            age=demographics and int(demographics["Age"]),
+            language="en",
+            text=SENTENCES.get(sentence),
+            intensity=INTENSITIES.get(intensity),
+            votes=votes.get(f"{actor}_{sentence}_{emotion}_{intensity.ljust(2, 'X')}"),
+        )
+
+
+def _count_voice_votes(root: str | os.PathLike) -> dict[str, dict[str, float]]:
+    """Return each utterance's votes by canonical emotion, from those who neither saw the face nor took over 10 s."""
+    rows = _read_table(root, "processedResults/tabulatedVotes.csv")
+    # The nameless first column numbers voices from 100001, faces from 200001, both together from 300001.
+    voices = [row for row in rows if row[""].startswith("1")]
+    return {row["fileName"]: {emotion: int(row[code]) for code, emotion in VOTES.items()} for row in voices}
+
+
+def _read_table(root: str | os.PathLike, name: str) -> list[dict[str, str]]:
+    rows = []
+    for path in Path(root).expanduser().rglob(name):
+        with open(path, newline="", encoding="utf-8") as file:
+            rows += csv.DictReader(file)
+    return rows

@@ -1,0 +1,54 @@
+"""EmoV-DB, the Emotional Voices Database.
+
+Four speakers (two female, two male), English, acted: some 6900 utterances of CMU Arctic sentences in four emotions
+and neutral (josh has neither angry nor disgusted). For non-commercial purposes only; from https://openslr.org/115,
+each archive unpacked into a folder of its own name (`bea_Amused.tar.gz` into `bea_Amused`), because the names within
+do not tell the speaker. The older "sorted" archive, with its folders `bea/Amused`, is read as well. Any audio
+extension is read, at any depth under the root.
+
+Folder and file name tell speaker, emotion, and again emotion, range of the annotation and sentence:
+`bea_Amused/amused_1-15_0001.wav` is the sentence arctic_a0001 by bea, amused. The text is read from `cmuarctic.data`
+(http://www.festvox.org/cmu_arctic/cmuarctic.data) where that file lies in the root. Left out: the unsorted
+recordings.
+
+Source: Adigwe et al. 2018, https://arxiv.org/abs/1806.09514, and https://github.com/numediart/EmoV-DB
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import match_names
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {"amused": "amused", "angry": "angry", "disgusted": "disgust", "neutral": "neutral", "sleepy": "sleepy"}
+GENDERS = {"bea": "female", "jenie": "female", "josh": "male", "sam": "male"}
+FILE_NAME = r"(bea|jenie|josh|sam)[_/]([A-Za-z]+)/[A-Za-z]+_\d+[-_]\d+_(\d{4})"
+
+
+def emov_db(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the utterances of EmoV-DB under `root`, sorted by path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    texts = _texts(Path(root).expanduser() / "cmuarctic.data")
+    for path, match in match_names(root, FILE_NAME, corpus="EmoV-DB", example="bea_Amused/amused_1-15_0001.wav"):
+        speaker, emotion, sentence = match.groups()
+        yield Utterance(
+            path=path,
+            corpus="emov_db",
+            emotion=EMOTIONS.get(emotion.lower(), emotion.lower()),
+            speaker=speaker,
+            gender=GENDERS[speaker],
+            language="en",
+            text=texts.get(sentence),
+        )
+
+
+def _texts(transcript: Path) -> dict[str, str]:
+    # A line is `( arctic_a0001 "Author of the danger trail, Philip Steels, etc." )`; EmoV-DB reads the first half, a.
+    if not transcript.is_file():
+        return {}
+    return dict(re.findall(r'arctic_a(\d{4}) "(.*)"', transcript.read_text(encoding="utf-8")))

@@ -1,0 +1,123 @@
+r"""IEMOCAP, the Interactive Emotional Dyadic Motion Capture database.
+
+10 actors (5 female, 5 male; a pair per session), American English, acted: 10039 turns of dialogues that are
+improvised ("impro") or played from a script ("script"), each judged by three or more annotators. Free for research
+on request, under the licence of the University of Southern California; from https://sail.usc.edu/iemocap/ .
+The root is `IEMOCAP_full_release`, or the folder that holds it. Any audio extension is read.
+
+`Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav` is the fourth turn of the male actor (the last
+letter) in improvisation 01 of session 1. The first letter says whose motion was captured: `Ses01F_…` and `Ses01M_…`
+are dialogues of the same two people, so the speaker is session and last letter, here "01M".
+
+Labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, a block per turn (tabs between the fields):
+
+    [6.2901 - 8.2357]  Ses01F_impro01_F000  neu  [2.5000, 2.5000, 2.5000]
+    C-E2:  Neutral;  ()
+    C-F1:  Neutral;  (curious)
+    A-E3:  val 3; act 2; dom 2;  ()
+
+The first line has the emotion and the means of valence, arousal and dominance (1 to 5). `votes` counts the `C-E`
+lines, the annotators' choices: an annotator who names several emotions adds one to each. Left out: the actors'
+judgements of themselves (`C-F`, `C-M`), which the owners' means leave out too; turns without audio or without label.
+Turns on which the annotators disagree (`xxx`) are "no_agreement". The owners assign no split.
+
+Source: Busso et al. 2008, doi:10.1007/s10579-008-9076-6
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import audio_files, pair_names
+from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {
+    "ang": "angry",
+    "dis": "disgust",
+    "exc": "excited",
+    "fea": "fearful",
+    "fru": "frustrated",
+    "hap": "happy",
+    "neu": "neutral",
+    "oth": "other",
+    "sad": "sad",
+    "sur": "surprised",
+    "xxx": "no_agreement",
+}
+STYLES = {"impro": "improvised", "script": "scripted"}
+NAME = re.compile(r"Ses(0[1-5])[FM]_(impro|script)\w+_([FM])\w*\d")
+TURN = re.compile(r"\[.+?\]\s+(\w+)\s+(\w+)\s+\[([\d.]+), ([\d.]+), ([\d.]+)\]")
+VOTE = re.compile(r"C-E\d+:([^(]*)")
+TRANSCRIPT = re.compile(r"(\w+) \[.+?\]:(.*)")
+
+
+def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the utterances of IEMOCAP under `root`, sorted by name.
+
+    Utterances without audio and audio without label are counted in a warning each.
+
+    Raises:
+        FileNotFoundError: If there are no label files, or none of their utterances has audio.
+    """
+    audio = {Path(path).stem: path for path in audio_files(root) if NAME.fullmatch(Path(path).stem)}
+    labels = _read_labels(Path(root).expanduser())
+    texts = _read_texts(Path(root).expanduser())
+    example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
+    for name in pair_names(labels, audio, root, corpus="IEMOCAP", example=example):
+        session, style, gender = NAME.fullmatch(name).groups()
+        yield Utterance(
+            path=audio[name],
+            corpus="iemocap",
+            speaker=session + gender,
+            gender={"F": "female", "M": "male"}[gender],
+            language="en",
+            session=f"Session{int(session)}",
+            style=STYLES[style],
+            text=texts.get(name),
+            **labels[name],
+        )
+
+
+def _read_labels(root: Path) -> dict[str, dict]:
+    """Return each turn's emotion, valence, arousal, dominance and votes, by utterance name."""
+    labels = {}
+    paths = _dialogue_files(root, "EmoEvaluation")
+    if not paths:
+        raise FileNotFoundError(
+            f"No IEMOCAP labels under '{root}': expected Session1/dialog/EmoEvaluation/Ses01F_impro01.txt, found "
+            f"{sorted(path.name for path in root.iterdir())[:5]}. Is data_root the folder IEMOCAP_full_release?"
+        )
+    for path in paths:
+        for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            if turn := TURN.match(line):
+                name, emotion, *means = turn.groups()
+                valence, arousal, dominance = map(float, means)
+                votes = {}
+                labels[name] = {
+                    "emotion": EMOTIONS.get(emotion, emotion),
+                    "valence": valence,
+                    "arousal": arousal,
+                    "dominance": dominance,
+                    "votes": votes,
+                }
+            elif vote := VOTE.match(line):
+                for choice in filter(None, map(str.strip, vote[1].split(";"))):
+                    choice = canonical_emotion(choice)
+                    votes[choice] = votes.get(choice, 0) + 1
+    return labels
+
+
+def _read_texts(root: Path) -> dict[str, str]:
+    texts = {}
+    for path in _dialogue_files(root, "transcriptions"):
+        for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            if match := TRANSCRIPT.match(line):
+                texts[match[1]] = match[2].strip()
+    return texts
+
+
+def _dialogue_files(root: Path, folder: str) -> list[Path]:
+    pattern = f"Session*/dialog/{folder}/Ses*.txt"  # "Ses" passes over the hidden ._Ses… of the unpacked release
+    return sorted([*root.glob(pattern), *root.glob(f"*/{pattern}")])

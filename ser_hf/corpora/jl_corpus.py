@@ -1,0 +1,65 @@
+"""JL-Corpus, New Zealand English with secondary emotions.
+
+Four professional speakers (2 female, 2 male), New Zealand English, acted: 2400 utterances, 15 sentences in five
+primary emotions (angry, excited, happy, neutral, sad) and five secondary ones (anxious, apologetic, assertive,
+concerned, encouraging), twice in each of two sessions. Licence CC0; from
+https://www.kaggle.com/datasets/tli725/jl-corpus (`JL(wav+txt)`).
+
+File names are speaker_emotion_number_repetition, the number being that of the sentence, with the session's letter:
+`male1_angry_10a_1.wav` is speaker male1, angry, sentence 10, session a, first repetition. The text is in the file
+beside it, `male1_angry_10a_1.txt`, and unknown without. Left out: second copies of the same file; the owners'
+upload holds a part twice.
+
+Source: James, Tian & Watson 2018, https://www.isca-archive.org/interspeech_2018/james18_interspeech.pdf, and the
+corpus' Format_Intro.txt
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import match_names
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {
+    "angry": "angry",
+    "anxious": "anxious",
+    "apologetic": "apologetic",
+    "assertive": "assertive",
+    "concerned": "concerned",
+    "encouraging": "encouraging",
+    "excited": "excited",
+    "happy": "happy",
+    "neutral": "neutral",
+    "sad": "sad",
+}
+FILE_NAME = r"((female|male)\d)_([a-z]+)_\d+([a-z])_(\d)"
+
+
+def jl_corpus(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the utterances of JL-Corpus under `root`, sorted by path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    seen = set()
+    for path, match in match_names(root, FILE_NAME, corpus="JL-Corpus", example="male1_angry_10a_1.wav"):
+        name, (speaker, gender, emotion, session, repetition) = Path(path).stem, match.groups()
+        if name in seen:
+            continue
+        seen.add(name)
+        yield Utterance(
+            path=path,
+            corpus="jl_corpus",
+            emotion=EMOTIONS.get(emotion, emotion),
+            speaker=speaker,
+            gender=gender,
+            language="en-NZ",
+            session=session,
+            text=_read_text(Path(path).with_suffix(".txt")),
+            repetition=int(repetition),
+        )
+
+
+def _read_text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else None

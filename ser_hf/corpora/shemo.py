@@ -1,0 +1,44 @@
+"""ShEMO, the Sharif Emotional Speech Database.
+
+87 native speakers of Persian (31 female, 56 male), semi-natural: 3000 utterances cut from online radio plays, in five
+emotions and neutral as the majority of twelve annotators heard them. Free of charge for academic purposes;
+`female.zip`, `male.zip` and `transcript.zip` from https://github.com/mansourehk/ShEMO, all three unpacked into one
+folder. Any audio extension is read, at any depth under the root.
+
+File names are gender, speaker, emotion and number: `F03S02.wav` is the second sad utterance of the female speaker 03.
+The text comes from the orthographic transcripts (`F03S02.ort`) where they lie under the root too. Left out: the
+phonetic transcripts (`.tra`).
+
+Source: Mohamad Nezami et al. 2019, doi:10.1007/s10579-018-9427-x, and the corpus' README
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ser_hf.corpora.files import match_names
+from ser_hf.corpora.utterance import Utterance
+
+EMOTIONS = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
+FILE_NAME = r"(([FM])\d\d)([A-Z])\d\d"
+
+
+def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
+    """Yield the utterances of ShEMO under `root`, sorted by path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    transcripts = Path(root).expanduser().rglob("*.ort")
+    texts = {path.stem: path.read_text(encoding="utf-8-sig").strip() for path in transcripts}
+    for path, match in match_names(root, FILE_NAME, corpus="ShEMO", example="female/F03S02.wav"):
+        speaker, gender, emotion = match.groups()
+        yield Utterance(
+            path=path,
+            corpus="shemo",
+            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            speaker=speaker,
+            gender="female" if gender == "F" else "male",
+            language="fa",
+            text=texts.get(Path(path).stem),
+        )

@@ -1,0 +1,266 @@
+"""What would make a score wrong: leaks between train, validation and test, contradictory labels, broken audio."""
+
+import json
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations, groupby
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from ser_hf.corpora import Utterance
+from ser_hf.data.fingerprint import find_identical, find_near_identical, is_silent, load_utterance, map_in_threads
+from ser_hf.data.splits import Split
+
+CLIPPED = 1e-4  # share of the samples; RAVDESS has none, and a single clipped plosive stays below
+UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, for a size that it cannot know
+SEVERITIES = ("leak", "fault", "note")
+
+Member = tuple[str, Utterance]  # part of the split, utterance
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Tell one thing that is wrong with a corpus or its split, or worth knowing.
+
+    Attributes:
+        kind: What it is; findings of one kind are listed together.
+        severity: "leak" (between parts: scores come out too high), "fault" (of the data) or "note".
+        utterances: Files: both of a pair, or an example from each part.
+        parts: The parts of the split that these files are in.
+        detail: A sentence with figures.
+    """
+
+    kind: Literal[
+        "shared speaker", "shared session", "identical audio", "near-identical audio", "shared sentence",
+        "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
+    ]  # fmt: skip
+    severity: Literal["leak", "fault", "note"]
+    utterances: tuple[str, ...]
+    parts: tuple[str, ...]
+    detail: str
+
+
+def audit(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
+    """Look for every kind of finding; each utterance is decoded, the first time into the cache.
+
+    Args:
+        split: Utterances by part. A corpus that is not split is one part: ``{"all": utterances}``.
+        unnamed: Audio files in the corpus' folder that no utterance comes from.
+    """
+    findings = [Finding("wrongly named", "note", (path,), (), "no utterance comes from this file") for path in unnamed]
+    findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
+    findings += _find_lone_speakers(split)
+    faults, audible = _find_faults(split)
+    return findings + faults + find_identical_audio(audible) + find_near_identical_audio(audible)
+
+
+def is_bad(findings: Sequence[Finding]) -> bool:
+    """Tell whether there is a leak, or one recording under two speakers or two emotions."""
+    return any(
+        finding.severity == "leak" or (finding.severity == "fault" and finding.kind.endswith("identical audio"))
+        for finding in findings
+    )
+
+
+def find_shared_speakers(split: Split) -> list[Finding]:
+    """Find speakers who are in two parts: leaks. Where speakers of two parts are unknown, a note says so."""
+    findings = []
+    for parts, (corpus, speaker), both in _in_two_parts(split, lambda u: (u.corpus, u.speaker or "")):
+        subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, perhaps the same:"
+        findings.append(_share("shared speaker", "leak" if speaker else "note", parts, both, subject))
+    return findings
+
+
+def find_identical_audio(split: Split) -> list[Finding]:
+    """Find utterances that are equal sample for sample once decoded; silent ones are not compared.
+
+    A copy in another part is a leak; one of another speaker or emotion in the same part a fault; any other a note.
+
+    Raises:
+        ValueError: If a file cannot be read.
+    """
+    members = _members(split)
+    pairs = find_identical([utterance for _, utterance in members])
+    return [_judge("identical audio", members[i], members[j], "the same samples") for i, j in pairs]
+
+
+def find_near_identical_audio(split: Split) -> list[Finding]:
+    """Find utterances that are one recording re-encoded, re-scaled or resampled, judged as identical ones are.
+
+    Raises:
+        ValueError: If a file cannot be read.
+    """
+    members = _members(split)
+    findings = []
+    for match in find_near_identical([utterance for _, utterance in members]):
+        how = f"correlation {match.correlation:.2f} at a lag of {1000 * match.lag:.0f} ms"
+        findings.append(_judge("near-identical audio", members[match.one], members[match.other], how))
+    return findings
+
+
+def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, limit: int = 10) -> str:
+    """Return the findings as text, the gravest first: how many of each kind, then one on a line.
+
+    Args:
+        findings: As `audit` returns them.
+        root: The corpus' folder; files are named relative to it.
+        limit: How many of a kind to name.
+    """
+
+    def rank(finding: Finding) -> tuple[int, str]:
+        return SEVERITIES.index(finding.severity), finding.kind
+
+    lines = []
+    for (_, kind), group in groupby(sorted(findings, key=rank), rank):
+        group = list(group)
+        lines.append(f"{kind}: {_count(len(group), group[0].severity)}")
+        for finding in group[:limit]:
+            lines.append(f"  {', '.join(_relative(finding, root).utterances)}: {finding.detail}")
+        if len(group) > limit:
+            lines.append(f"  … and {len(group) - limit} more")
+    return "\n".join(lines) or "Nothing found."
+
+
+def findings_as_json(findings: Sequence[Finding], root: str | os.PathLike) -> str:
+    """Return the findings as a JSON list of objects with the fields of `Finding`, files relative to `root`."""
+    return json.dumps([asdict(_relative(finding, root)) for finding in findings], indent=2, ensure_ascii=False)
+
+
+def _find_shared_sessions(split: Split) -> list[Finding]:
+    shared = _in_two_parts(split, lambda u: u.session and (u.corpus, u.session))
+    return [
+        _share("shared session", "note", parts, both, f"session {session} of {corpus}")
+        for parts, (corpus, session), both in shared
+    ]
+
+
+def _find_shared_sentences(split: Split) -> list[Finding]:
+    """Return one note for two parts, since acted corpora share their sentences by design."""
+    by_parts = defaultdict(list)
+    for parts, _, both in _in_two_parts(split, lambda u: u.text and _normalise(u.text)):
+        by_parts[parts].append(both)
+    findings = []
+    for parts, shared in by_parts.items():
+        both = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
+        subject = f"{_count(len(shared), 'sentence')} (as '{both[0][0].text}'), by design where actors read a list:"
+        findings.append(_share("shared sentence", "note", parts, both, subject))
+    return findings
+
+
+def _find_lone_speakers(split: Split) -> list[Finding]:
+    by_emotion = defaultdict(list)
+    for part, utterance in _members(split):
+        by_emotion[utterance.emotion].append((part, utterance))
+    findings = []
+    for emotion, members in sorted(by_emotion.items()):
+        part, utterance = members[0]
+        if utterance.speaker and len({(u.corpus, u.speaker) for _, u in members}) == 1:
+            detail = f"{_count(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
+            findings.append(Finding("one speaker", "note", (utterance.path,), (part,), detail))
+    return findings
+
+
+def _find_faults(split: Split) -> tuple[list[Finding], Split]:
+    """Return what is wrong with single files, and the split without unreadable and silent utterances."""
+    members = _members(split)
+    findings, audible = [], {part: [] for part in split}
+    for (part, utterance), faults in zip(members, map_in_threads(lambda m: list(_listen(m[1])), members), strict=True):
+        findings += [Finding(kind, grade, (utterance.path,), (part,), detail) for kind, grade, detail in faults]
+        if not {"unreadable", "silent"} & {kind for kind, _, _ in faults}:
+            audible[part].append(utterance)
+    return findings, audible
+
+
+def _listen(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, severity and detail of each fault of an utterance's audio."""
+    try:
+        waveform = load_utterance(utterance)
+        with soundfile.SoundFile(utterance.path) as file:
+            first = round((utterance.start or 0.0) * file.samplerate)
+            last = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32", always_2d=True)  # (T, channels), before resampling
+            missing = (last - first - len(samples)) / file.samplerate
+    except (ValueError, OSError) as error:
+        yield "unreadable", "fault", str(error)
+        return
+    if is_silent(waveform):
+        yield "silent", "fault", f"the peak is {np.abs(waveform).max():.5f} of full scale"
+    if (share := _clipped_share(samples)) > CLIPPED:
+        yield "clipped", "note", f"{share:.2%} of the samples are in flat peaks at full scale"
+    if missing > 0.05:
+        yield (
+            "truncated",
+            "fault",
+            f"the last {missing:.2f} s of what is promised are missing",
+        )
+    elif utterance.end is None and (count := _missing_bytes(utterance.path)) > 8:  # some count the header's 8
+        yield "truncated", "fault", f"the header promises {count} bytes more than the file has"
+
+
+def _clipped_share(samples: np.ndarray) -> float:
+    """Return the share of ``(T, channels)`` samples near full scale that repeat the two before, worst channel."""
+    samples = np.clip(samples, -1, 32_767 / 32_768)  # as the cache cuts what float and lossy files hold beyond
+    repeated = (samples[1:] == samples[:-1]) & (np.abs(samples[1:]) > 0.99)
+    return float((repeated[1:] & repeated[:-1]).sum(axis=0).max() / len(samples))
+
+
+def _missing_bytes(path: str) -> int:
+    with open(path, "rb") as file:
+        tag, size = file.read(4), file.read(4)
+    order = {b"RIFF": "little", b"FORM": "big"}.get(tag)  # WAV and AIFF; libsndfile believes the file's end
+    promised = 8 + int.from_bytes(size, order) if order else 0
+    return promised - os.path.getsize(path) if promised < UNKNOWN_SIZE else 0
+
+
+def _members(split: Split) -> list[tuple[str, Utterance]]:
+    return [(part, utterance) for part, utterances in split.items() for utterance in utterances]
+
+
+def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str], object, tuple[list, list]]]:
+    """Yield the two parts, the key and each part's utterances, wherever a key (if any) is in two parts."""
+    grouped = {part: defaultdict(list) for part in split}
+    for part, utterance in _members(split):
+        grouped[part][key(utterance)].append(utterance)
+    for one, other in combinations(split, 2):
+        for value in sorted(filter(None, grouped[one].keys() & grouped[other].keys())):
+            yield (one, other), value, (grouped[one][value], grouped[other][value])
+
+
+def _share(kind: str, severity: str, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
+    counts = " and ".join(f"{_count(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
+    return Finding(kind, severity, tuple(us[0].path for us in both), parts, f"{subject} {counts}")
+
+
+def _judge(kind: str, one: Member, other: Member, how: str) -> Finding:
+    """Return the finding of two utterances that are one recording."""
+    (part, first), (other_part, second) = one, other
+    speakers = {(utterance.corpus, utterance.speaker) for utterance in (first, second) if utterance.speaker}
+    if part != other_part:
+        severity = "leak"
+    elif first.emotion != second.emotion or len(speakers) > 1:
+        severity = "fault"
+    else:
+        severity = "note"
+    who = " and ".join(f"{u.emotion} by speaker {u.speaker or 'unknown'} in {name}" for name, u in (one, other))
+    return Finding(kind, severity, (first.path, second.path), (part, other_part), f"{who}: {how}")
+
+
+def _normalise(text: str) -> str:
+    """Return a sentence without case, punctuation and doubled spaces; other scripts keep their vowel signs."""
+    letters = (c for c in unicodedata.normalize("NFKC", text).casefold() if unicodedata.category(c)[0] not in "PS")
+    return " ".join("".join(letters).split())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _relative(finding: Finding, root: str | os.PathLike) -> Finding:
+    root = os.path.expanduser(root)
+    return replace(finding, utterances=tuple(os.path.relpath(path, root) for path in finding.utterances))

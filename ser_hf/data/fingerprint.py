@@ -1,0 +1,159 @@
+"""Recordings that are there twice: sample for sample, or re-encoded, re-scaled, resampled or a little shifted.
+
+Two takes of a sentence by one actor are alike in everything that a listener would name, but never in phase. So
+a coarse sketch of the spectrogram proposes pairs, and the correlation of the waveforms decides.
+
+Source: own measurement on RAVDESS' 1440 utterances and 12 altered copies of each of 120 of them: Ogg Opus at
+24 kbit/s, MP3 at 12 and 16 kbit/s, 8 kHz, half volume, reversed polarity, 56 ms more or less at the ends, mixtures
+of these, and a telephone's band (300 to 3400 Hz).
+
+                                    altered copies                    distinct recordings
+    similarity of the sketches      at least 0.89 (telephone 0.70)    0.1 % of 277 740 pairs above 0.70
+    correlation of the waveforms    at least 0.93 (telephone 0.79)    at most 0.57 (6884 pairs: same actor, sentence)
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import soxr
+from scipy.signal import butter, correlate, sosfilt
+
+from ser_hf.corpora import Utterance
+from ser_hf.data.audio import SAMPLING_RATE, load_audio
+
+SILENCE = 1e-3  # peak of full scale, -60 dB; the quietest of RAVDESS' utterances peaks at -47 dB
+MAX_LAG = 0.15  # seconds that a codec may add or take, at both ends together
+MIN_SIMILARITY = 0.7  # of sketches, to be looked at more closely
+MIN_CORRELATION = 0.7  # of waveforms, to be one recording
+BLOCK = 2048  # utterances compared at once: 16 MB
+
+WINDOW, HOP = 512, 320  # samples: 32 ms and 20 ms
+BANDS = np.geomspace(100, 3400, 9)  # Hz, edges; Opus, MP3 and 8 kHz keep what lies between
+DYNAMIC_RANGE = 30  # dB below an utterance's loudest band; what is softer is the codec's own
+MODULATIONS = slice(1, 41)  # of 256 points at 50 Hz: 0.2 to 7.8 Hz
+
+RATE = 8_000  # Hz, of the waveforms that are correlated
+PASSBAND = butter(4, (300, 2000), "bandpass", fs=RATE, output="sos")  # what a telephone and every codec keep
+
+
+class Match(NamedTuple):
+    """Say which two utterances are one recording."""
+
+    one: int  # index into the utterances
+    other: int
+    correlation: float  # of the waveforms, from 0 to 1, whatever the polarity
+    lag: float  # seconds that the other comes later
+
+
+def find_identical(utterances: Sequence[Utterance]) -> list[tuple[int, int]]:
+    """Return pairs of indices of utterances whose decoded samples are equal: the first of its kind, and each copy.
+
+    Silent utterances are not compared.
+
+    Raises:
+        ValueError: If a file cannot be read.
+    """
+    first, pairs = {}, []
+    for i, digest in enumerate(map_in_threads(_digest, utterances)):
+        if digest is not None and first.setdefault(digest, i) != i:
+            pairs.append((first[digest], i))
+    return pairs
+
+
+def find_near_identical(utterances: Sequence[Utterance]) -> list[Match]:
+    """Return the pairs of utterances that are one recording, but not sample for sample.
+
+    Args:
+        utterances: Audible ones; a duration more than `MAX_LAG` off counts as another recording.
+
+    Raises:
+        ValueError: If a file cannot be read.
+    """
+    fingerprints = map_in_threads(_fingerprint, utterances)
+    durations = np.array([duration for duration, _ in fingerprints])
+    sketches = np.array([sketch for _, sketch in fingerprints])
+    candidates = [pair for block in _similar(durations, sketches) for pair in block.tolist()]
+    matches = map_in_threads(lambda pair: _match(utterances, *sorted(pair)), candidates)
+    return sorted(match for match in matches if match is not None)
+
+
+def map_in_threads(function: Callable, items: Sequence) -> list:
+    """Return `function` of each item; decoding and arithmetic on arrays let other threads run."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
+
+
+def load_utterance(utterance: Utterance) -> np.ndarray:
+    """Return the utterance's own stretch of its file, ``(T,)`` float32 at 16 kHz.
+
+    Raises:
+        ValueError: If the file cannot be read.
+    """
+    return load_audio(utterance.path, start=utterance.start, end=utterance.end)
+
+
+def is_silent(waveform: np.ndarray) -> bool:
+    """Tell whether a ``(T,)`` waveform stays below `SILENCE` throughout."""
+    return np.abs(waveform).max() < SILENCE
+
+
+def _digest(utterance: Utterance) -> bytes | None:
+    waveform = load_utterance(utterance)
+    return None if is_silent(waveform) else hashlib.blake2b(waveform, digest_size=16).digest()
+
+
+def _fingerprint(utterance: Utterance) -> tuple[float, np.ndarray]:
+    waveform = load_utterance(utterance)
+    return len(waveform) / SAMPLING_RATE, _sketch(waveform)
+
+
+def _sketch(waveform: np.ndarray) -> np.ndarray:
+    """Describe how the bands' levels rise and fall, as a vector of length 1 that a delay or a gain leaves alone."""
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(waveform, WINDOW // 2), WINDOW)[::HOP]
+    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)) ** 2  # (F, bins)
+    edges = np.round(BANDS * WINDOW / SAMPLING_RATE).astype(int)
+    levels = 10 * np.log10(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1) + 1e-12)  # (F, bands) dB
+    levels = np.maximum(levels - levels.max() + DYNAMIC_RANGE, 0)  # silence that a codec adds is nothing
+    # A delay changes the phases of the modulation spectrum only, which the magnitude leaves out. Differences along
+    # the modulations bring out what is the utterance's own: all speech has much slow modulation and little fast.
+    modulation = np.abs(np.fft.rfft(levels, 256, axis=0))[MODULATIONS]
+    sketch = np.diff(np.sqrt(modulation), axis=0).ravel().astype(np.float32)
+    return sketch / (np.linalg.norm(sketch) + 1e-9)
+
+
+def _similar(durations: np.ndarray, sketches: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield ``(pairs, 2)`` indices of like duration and sketch, block by block so that memory stays flat."""
+    order = np.argsort(durations, kind="stable")
+    durations, sketches = durations[order], sketches[order]
+    for top in range(0, len(order), BLOCK):
+        rows = slice(top, top + BLOCK)
+        end = np.searchsorted(durations, durations[rows][-1] + MAX_LAG, side="right")
+        for left in range(top, end, BLOCK):
+            columns = slice(left, left + BLOCK)
+            alike = sketches[rows] @ sketches[columns].T > MIN_SIMILARITY
+            alike &= durations[columns] - durations[rows, None] <= MAX_LAG
+            i, j = np.nonzero(alike)
+            later = j + left > i + top
+            yield order[np.column_stack((i + top, j + left))[later]]
+
+
+def _match(utterances: Sequence[Utterance], one: int, other: int) -> Match | None:
+    waveform, counterpart = load_utterance(utterances[one]), load_utterance(utterances[other])
+    if np.array_equal(waveform, counterpart):
+        return None
+    correlation, lag = _correlate(waveform, counterpart)
+    return Match(one, other, correlation, lag) if correlation >= MIN_CORRELATION else None
+
+
+def _correlate(waveform: np.ndarray, counterpart: np.ndarray) -> tuple[float, float]:
+    """Return the highest correlation of two ``(T,)`` waveforms within `MAX_LAG`, and the lag in seconds."""
+    x, y = (sosfilt(PASSBAND, soxr.resample(samples, SAMPLING_RATE, RATE)) for samples in (waveform, counterpart))
+    correlation = np.abs(correlate(x, y, method="fft")) / np.sqrt((x @ x) * (y @ y) + 1e-12)
+    lags = len(y) - 1 - np.arange(len(correlation))
+    correlation[np.abs(lags) > MAX_LAG * RATE] = 0
+    best = correlation.argmax()
+    return float(correlation[best]), float(lags[best] / RATE)

@@ -1,0 +1,106 @@
+"""Folds: who is tested in each, as published for a corpus or as any corpus allows."""
+
+import difflib
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ser_hf.corpora import Utterance
+
+# Test speakers of each fold. EmoBox' folds of CREMA-D, EMO-DB, TESS and others share speakers, and are left out.
+# Source: EmoBox, https://github.com/emo-box/EmoBox, and Luna-Jiménez et al. 2021, doi:10.3390/s21227665
+PROTOCOLS = {
+    ("ravdess", "emobox"): (
+        "01 11 20 21", "04 10 12 14", "08 09 19 23", "03 05 07 24", "02 15 16 18", "06 13 17 22",
+    ),
+    ("ravdess", "luna2021"): (
+        "02 05 14 15 16", "03 06 07 13 18", "10 11 12 19 20", "08 17 21 23 24", "01 04 09 22",
+    ),
+    ("cafe", "emobox"): ("01 07 08 10", "02 04 09 12", "03 05 06 11"),
+    ("emovo", "emobox"): ("f2", "m3", "m2", "f3", "f1", "m1"),
+    ("esd", "emobox"): (
+        "0005 0011 0016 0018", "0012 0014 0015 0019", "0003 0004 0006 0009", "0007 0008 0013 0020",
+        "0001 0002 0010 0017",
+    ),
+    ("iemocap", "emobox"): ("01F 01M", "02F 02M", "03F 03M", "04F 04M", "05F 05M"),
+    ("jl_corpus", "emobox"): ("male2", "female1", "male1", "female2"),
+    ("savee", "emobox"): ("JE", "KL", "DC", "JK"),
+    ("subesco", "emobox"): (
+        "F03 M03 M08 M09", "F01 F04 F10 M07", "F06 F08 M05 M06", "F05 F07 F09 M04", "F02 M01 M02 M10",
+    ),
+}  # fmt: skip
+# Folds that any corpus has: one for each session or speaker, or as many as asked for.
+GENERIC_PROTOCOLS = ("leave_one_session_out", "leave_one_speaker_out", "group_kfold")
+
+
+def speakers_of(utterances: Iterable[Utterance]) -> set[tuple[str, str | None]]:
+    """Return the (corpus, speaker) pairs of some utterances."""
+    return set(map(speaker_of, utterances))
+
+
+def speaker_of(utterance: Utterance) -> tuple[str, str | None]:
+    """Return the corpus and the speaker: one name in two corpora is two people."""
+    return utterance.corpus, utterance.speaker
+
+
+def session_of(utterance: Utterance) -> tuple[str, str | None]:
+    """Return the corpus and the session."""
+    return utterance.corpus, utterance.session
+
+
+def list_folds(utterances: Sequence[Utterance], protocol: str, *, folds: int = 5, seed: int = 0) -> list[set[tuple]]:
+    """Return the test speakers (or sessions) of each fold of a protocol, as (corpus, name) pairs.
+
+    Args:
+        utterances: All of them, in any order.
+        protocol: A published one of the corpus, or one of `GENERIC_PROTOCOLS`.
+        folds: How many folds "group_kfold" has.
+        seed: Chooses the folds of "group_kfold".
+
+    Raises:
+        ValueError: If the corpus has no such protocol.
+    """
+    if protocol == "leave_one_session_out":
+        return [{session} for session in sorted(set(map(session_of, utterances)))]
+    if protocol == "leave_one_speaker_out":
+        return [{speaker} for speaker in sorted(speakers_of(utterances))]
+    if protocol == "group_kfold":
+        return stratified_folds(utterances, folds, seed, speaker_of)
+    corpora = sorted({utterance.corpus for utterance in utterances})
+    known = [name for corpus, name in PROTOCOLS if [corpus] == corpora] + [*GENERIC_PROTOCOLS]
+    if protocol not in known:
+        near = difflib.get_close_matches(protocol, known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"Unknown protocol '{protocol}' for {corpora}: expected one of {known}.{hint}")
+    return [{(corpora[0], speaker) for speaker in speakers.split()} for speakers in PROTOCOLS[corpora[0], protocol]]
+
+
+def stratified_folds(utterances: Sequence[Utterance], folds: int, seed: int, group: Callable) -> list[set[tuple]]:
+    """Return the groups held out in each fold, stratified by emotion and gender.
+
+    Args:
+        utterances: All of them, in any order; their groups are known.
+        folds: How many.
+        seed: Same seed, same folds.
+        group: `speaker_of` or `session_of`.
+    """
+    # Ordered by name, not by path, so that the folds do not depend on where the files lie.
+    rows = sorted(utterances, key=lambda u: (group(u), u.emotion, u.gender or ""))
+    strata = choose_strata(rows, folds)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rare emotions: check_split judges what comes out
+        parts = splitter.split(rows, strata, ["/".join(group(row)) for row in rows])
+        return [{group(rows[i]) for i in held} for _, held in parts]
+
+
+def choose_strata(utterances: Sequence[Utterance], folds: int) -> list[str]:
+    """Return emotion and gender of each utterance; the emotion only, or nothing, where too few have both alike."""
+    choices = (
+        [f"{utterance.emotion}/{utterance.gender}" for utterance in utterances],
+        [utterance.emotion for utterance in utterances],
+    )
+    enough = (strata for strata in choices if max(Counter(strata).values()) >= folds)
+    return next(enough, [""] * len(utterances))

@@ -1,0 +1,175 @@
+"""What a corpus holds, told from its labels and audio headers before anything is trained."""
+
+import logging
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+
+import numpy as np
+import pandas
+from tqdm import tqdm
+
+from ser_hf.corpora import Utterance
+from ser_hf.data.audio import AudioHeader, read_header
+
+WIDTH = 100  # characters of a line in the terminal
+COUNTED = {"channels": "channels", "encoding": "encodings", "language": "languages", "corpus": "corpora"}
+QUANTILES = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
+NO_HEADER = AudioHeader(np.nan, np.nan, np.nan, None)
+
+logger = logging.getLogger(__name__)
+
+
+def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
+    """Read the header of every file once and tell what each utterance's audio is; nothing is decoded.
+
+    Utterances that cannot be read, or whose stretch of the file holds no sample, are counted in a warning.
+
+    Args:
+        utterances: What a corpus yields.
+
+    Returns:
+        One row per utterance, in their order: the columns of `Utterance` with `duration` in seconds (NaN where
+        unreadable), then `sampling_rate` in Hz, `channels`, `encoding` and `readable`.
+    """
+    utterances = list(utterances)
+    paths = list(dict.fromkeys(utterance.path for utterance in utterances))
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+        outcomes = tqdm(pool.map(_try_header, paths), "Reading headers", len(paths), unit="file", leave=False)
+        outcomes = dict(zip(paths, outcomes, strict=True))
+    headers = {path: found for path, found in outcomes.items() if isinstance(found, AudioHeader)}
+    table = pandas.DataFrame(
+        {field.name: [getattr(row, field.name) for row in utterances] for field in fields(Utterance)}
+    )
+    audio = pandas.DataFrame([headers.get(path, NO_HEADER) for path in table["path"]], columns=AudioHeader._fields)
+    start, end = table["start"].astype(float).fillna(0.0), table["end"].astype(float).fillna(np.inf)
+    length = np.minimum(end, audio["duration"]) - start
+    table["duration"] = length.where(length > 0)
+    table = table.join(audio.drop(columns="duration")).assign(readable=length > 0)
+    if len(lost := table.loc[~table["readable"], "path"]):
+        reason = outcomes[lost.iloc[0]] if lost.iloc[0] not in headers else f"'{lost.iloc[0]}' holds no sample there"
+        logger.warning(f"{len(lost)} of {len(table)} utterances have no readable audio (first: {reason}).")
+    return table
+
+
+def summarize_corpus(table: pandas.DataFrame) -> dict:
+    """Count what a corpus holds.
+
+    Args:
+        table: What `read_headers` returns, with at least one row.
+
+    Returns:
+        JSON-serialisable: ``utterances``, ``hours``, ``speakers`` (how many are known; one name in two corpora is
+        two speakers) and ``genders`` {gender: utterances} of all and, under ``emotions``, of each emotion;
+        ``unknown_speaker`` and ``unreadable`` (utterances); ``durations`` in seconds by the names of `QUANTILES`,
+        empty if nothing is readable; and utterances by ``sampling_rates`` (Hz), ``channels``, ``encodings``,
+        ``languages`` and ``corpora``, the most frequent first. What the corpus does not tell is "unknown".
+        Audio is that of the readable utterances, everything else that of all.
+    """
+    readable = table[table["readable"]]
+    quantiles = readable["duration"].quantile([*QUANTILES.values()]) if len(readable) else ()
+    return {
+        **_measure(table),
+        "emotions": {emotion: _measure(rows) for emotion, rows in table.groupby("emotion")},
+        "unknown_speaker": int(table["speaker"].isna().sum()),
+        "unreadable": len(table) - len(readable),
+        "durations": {name: float(seconds) for name, seconds in zip(QUANTILES, quantiles, strict=False)},
+        "sampling_rates": _count(readable["sampling_rate"].astype(int)),
+        "channels": _count(readable["channels"].astype(int)),
+        "encodings": _count(readable["encoding"]),
+        "languages": _count(table["language"].fillna("unknown")),
+        "corpora": _count(table["corpus"]),
+    }
+
+
+def describe_corpus(summary: dict) -> str:
+    """Lay out what `summarize_corpus` returns as plain text, at most 100 characters wide."""
+    genders = sorted(summary["genders"])
+    rows = [("emotion", "utterances", "share", "hours", "speakers", *genders)]
+    for emotion, part in [*summary["emotions"].items(), ("all emotions", summary)]:
+        share = f"{100 * part['utterances'] / summary['utterances']:.1f} %"
+        counts = [part["genders"].get(gender, 0) for gender in genders]
+        rows.append((emotion, part["utterances"], share, f"{part['hours']:.3f}", part["speakers"], *counts))
+    facts = {
+        "duration": [f"{name} {seconds:.2f} s" for name, seconds in summary["durations"].items()],
+        "sampling rate": [f"{rate} Hz ({count})" for rate, count in summary["sampling_rates"].items()],
+        **{fact: [f"{name} ({count})" for name, count in summary[key].items()] for fact, key in COUNTED.items()},
+        "unknown speaker": [f"{summary['unknown_speaker']} of {summary['utterances']}"],
+        "unreadable": [f"{summary['unreadable']} of {summary['utterances']}"],
+    }
+    return "\n".join([*_align(rows), "", *_list(facts)])
+
+
+def choose_examples(utterances: Iterable[Utterance], per_emotion: int = 1, seed: int = 0) -> list[Utterance]:
+    """Choose utterances to look at: of their emotion's median duration, from different speakers where possible.
+
+    A speaker not shown yet comes before a duration nearer to the median, which counts in tenths of a second.
+    Unreadable utterances are passed over.
+
+    Args:
+        utterances: What a corpus yields, in any order.
+        per_emotion: How many of each emotion; fewer where the emotion has fewer.
+        seed: Chooses among those that suit equally well.
+
+    Returns:
+        The chosen utterances, sorted by emotion, with their durations.
+    """
+    utterances = sorted(utterances, key=lambda row: (row.corpus, row.path, row.start or 0.0))
+    table = read_headers(utterances)
+    table = table[table["readable"]].sample(frac=1, random_state=seed)
+    shown, chosen = Counter(), []
+    for _, rows in table.groupby("emotion"):
+        distance = (rows["duration"] - rows["duration"].median()).abs().round(1)
+        nearest = list(distance.sort_values(kind="stable").index)
+        for _ in range(min(per_emotion, len(nearest))):
+            best = min(nearest, key=lambda i: shown[utterances[i].corpus, utterances[i].speaker])
+            nearest.remove(best)
+            chosen.append(replace(utterances[best], duration=float(rows["duration"][best])))
+            shown[utterances[best].corpus, utterances[best].speaker] += 1
+    return chosen
+
+
+def _try_header(path: str) -> AudioHeader | str:
+    """Return the header of a file, or why there is none."""
+    try:
+        return read_header(path)
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def _measure(rows: pandas.DataFrame) -> dict:
+    return {
+        "utterances": len(rows),
+        "hours": float(rows["duration"].sum() / 3600),
+        "speakers": rows.groupby(["corpus", "speaker"]).ngroups,
+        "genders": _count(rows["gender"].fillna("unknown")),
+    }
+
+
+def _count(values: pandas.Series) -> dict[str, int]:
+    """Count the utterances of each value, the most frequent first."""
+    return {str(value): int(count) for value, count in values.value_counts().items()}
+
+
+def _align(rows: list[tuple]) -> list[str]:
+    """Lay out rows as columns: the name on the left and cut to 30 characters, numbers on the right."""
+    rows = [[name if len(name) <= 30 else f"{name[:29]}…", *map(str, numbers)] for name, *numbers in rows]
+    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([f"{name:<{name_width}}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))])
+        for name, *cells in rows
+    ]
+
+
+def _list(facts: dict[str, list[str]]) -> list[str]:
+    """Write a line per fact, or several where its values do not fit one; a fact without values is left out."""
+    width = max(map(len, facts)) + 2
+    lines = []
+    for name, values in facts.items():
+        lines += textwrap.wrap(
+            ", ".join(values), WIDTH, initial_indent=f"{name:<{width}}", subsequent_indent=" " * width
+        )
+    return lines

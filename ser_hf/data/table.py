@@ -1,0 +1,49 @@
+"""Utterances -> a CSV or Parquet table, for pandas and for people."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+
+import pyarrow
+from pyarrow import csv, parquet
+
+from ser_hf.corpora import Utterance
+from ser_hf.data.dataset import FEATURES
+
+BATCH = 10_000  # utterances in memory at once
+WRITERS = {".csv": csv.CSVWriter, ".parquet": parquet.ParquetWriter}
+NAMES = [item.name for item in fields(Utterance)]
+
+
+def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -> int:
+    """Write a row per utterance with the columns of `Utterance`, in batches: memory stays flat.
+
+    Votes are written as JSON.
+
+    Args:
+        utterances: What a corpus yields.
+        path: File to write, .csv or .parquet.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ValueError: If the file is to be of another kind.
+    """
+    suffix = Path(path).suffix
+    if suffix not in WRITERS:
+        raise ValueError(f"output: expected a file {' or '.join(WRITERS)}, found '{path}'.")
+    schema = pyarrow.schema([FEATURES.arrow_schema.field(name) for name in NAMES])
+    rows, count = iter(utterances), 0
+    batch = list(islice(rows, BATCH))  # a corpus that cannot be read leaves no file behind
+    with WRITERS[suffix](str(path), schema) as writer:
+        while batch:
+            columns = {name: [getattr(row, name) for row in batch] for name in NAMES}
+            columns["votes"] = [votes and json.dumps(votes, sort_keys=True) for votes in columns["votes"]]
+            writer.write_table(pyarrow.table(columns, schema=schema))
+            count += len(batch)
+            batch = list(islice(rows, BATCH))
+    return count

@@ -1,0 +1,109 @@
+"""What a recipe's data arguments select: utterances, and who of them is held out."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ser_hf.corpora import Utterance, load_corpus, map_labels
+from ser_hf.corpora.files import cache_folder
+from ser_hf.corpora.labels import SYNONYMS
+from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
+from ser_hf.training.data_arguments import DataArguments
+
+logger = logging.getLogger(__name__)
+
+
+def name_roots(data: DataArguments) -> dict[str, str]:
+    """Return where each corpus lies, by its name; the second corpus 'folder' of a recipe is 'folder_2'."""
+    roots, seen = {}, Counter()
+    for name, root in zip(data.corpus, data.data_root or [cache_folder() / "corpora" / "synthetic"], strict=True):
+        seen[name] += 1
+        roots[name if seen[name] == 1 else f"{name}_{seen[name]}"] = str(root)
+    return roots
+
+
+def load_utterances(data: DataArguments) -> Iterator[Utterance]:
+    """Yield the utterances of all corpora of a recipe as their owners label them; nothing is decoded.
+
+    Raises:
+        ValueError: If a corpus is unknown, or a file or column is not as expected.
+        FileNotFoundError: If a folder is missing or holds no such corpus.
+    """
+    columns = dict(item.split("=", 1) for item in data.columns)
+    options = {
+        "folder": {"speaker_pattern": data.speaker_pattern},
+        "table": {
+            "columns": columns,
+            "audio_root": data.audio_root,
+            "allow_outside": data.allow_outside,
+            "speaker_pattern": data.speaker_pattern,
+        },
+        "hub": {"columns": columns, "subset": data.subset, "speaker_pattern": data.speaker_pattern},
+    }
+    for corpus, (name, root) in zip(data.corpus, name_roots(data).items(), strict=True):
+        for utterance in load_corpus(corpus, root, **options.get(corpus, {})):
+            yield utterance if name == corpus else replace(utterance, corpus=name)
+
+
+def select_utterances(data: DataArguments) -> tuple[list[Utterance], Counter]:
+    """Return the utterances under the labels of a recipe, and the emotions left out with their counts.
+
+    Raises:
+        ValueError: As `load_utterances` and `map_labels`.
+        FileNotFoundError: As `load_utterances`.
+    """
+    utterances, dropped = map_labels(
+        load_utterances(data),
+        label_set=data.label_set,
+        label_map=dict(item.split("=", 1) for item in data.label_map),
+        min_utterances=data.min_utterances_per_emotion,
+        rare_emotion=data.rare_emotion,
+        target=data.target,
+    )
+    if dropped:
+        logger.info(f"Left out by the labels: {dict(sorted(dropped.items()))}.")
+    if data.target == "emotion":
+        names = Counter(utterance.emotion for utterance in utterances)
+        if unusual := {name: count for name, count in sorted(names.items()) if name not in SYNONYMS}:
+            logger.info(f"Emotions under names of the corpus' own: {unusual}. --label_map renames or drops them.")
+    return utterances, dropped
+
+
+def select_split(data: DataArguments, utterances: list[Utterance]) -> Split:
+    """Return the utterances by "train", "validation" and "test".
+
+    Raises:
+        ValueError: If the split is impossible or would leak.
+    """
+    options = {"validation_share": data.validation_share, "seed": data.split_seed}
+    if data.protocol is not None:
+        return split_by_protocol(utterances, data.protocol, data.fold, folds=data.folds, **options)
+    if data.split == "given":
+        return split_as_given(utterances, **options)
+    if data.split == "random":
+        return split_randomly(utterances, test_share=data.test_share, **options)
+    return split_by_speaker(utterances, test_share=data.test_share, **options)
+
+
+def name_split(data: DataArguments) -> str:
+    """Return the split in words, for the results and the card."""
+    if data.protocol is not None:
+        return f"{data.protocol}, fold {data.fold}, validation speakers by seed {data.split_seed}"
+    if data.split == "given":
+        return "the partitions given with the corpus"
+    return f"{data.split}, seed {data.split_seed}"
+
+
+def audio_folders(data: DataArguments) -> dict[str, Path]:
+    """Return the folder that each corpus' paths are shown relative to."""
+    folders = {}
+    for corpus, (name, root) in zip(data.corpus, name_roots(data).items(), strict=True):
+        root = Path(root).expanduser()
+        if corpus == "hub":
+            root = cache_folder() / "hub"
+        elif corpus == "table":
+            root = Path(data.audio_root).expanduser() if data.audio_root else root.parent if root.is_file() else root
+        folders[name] = root
+    return folders

@@ -1,0 +1,105 @@
+import pytest
+
+from ser_hf.corpora.iemocap import EMOTIONS, iemocap
+
+BLOCK = """[6.2901 - 8.2357]\t{name}\t{emotion}\t[2.5000, 3.0000, 3.5000]
+C-E2:\tNeutral;\t()
+C-E3:\tHappiness; Excited;\t(smiling; not much)
+C-E4:\tNeutral;\t()
+C-F1:\tFrustration;\t(curious)
+A-E3:\tval 3; act 2; dom  2;\t()
+A-F1:\tval 3; act 2; dom  1;\t()
+"""
+
+
+@pytest.fixture
+def write_turn(tmp_path, write_audio):
+    """Write the labels, the transcript and the audio of one turn into the release's folders."""
+
+    def write(name, emotion="neu", *, root=tmp_path, extension=".wav", **options):
+        dialogue, session = name.rsplit("_", 1)[0], root / f"Session{name[4]}"
+        for folder, text in (
+            ("EmoEvaluation", BLOCK.format(name=name, emotion=emotion)),
+            ("transcriptions", f"{name} [006.2901-008.2357]: Excuse me: you.\n"),
+        ):
+            path = session / "dialog" / folder / f"{dialogue}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            before = path.read_text() if path.exists() else "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+            path.write_text(before + text + "\n")
+        if extension:
+            write_audio(session / "sentences" / "wav" / dialogue / f"{name}{extension}", **options)
+
+    return write
+
+
+def test_every_field_of_a_turn_is_read(tmp_path, write_turn):
+    write_turn("Ses01F_impro01_M003", "xxx")
+    (utterance,) = iemocap(tmp_path)
+    assert (utterance.emotion, utterance.speaker, utterance.gender) == ("no_agreement", "01M", "male")
+    assert (utterance.session, utterance.style, utterance.split) == ("Session1", "improvised", None)
+    assert (utterance.valence, utterance.arousal, utterance.dominance) == (2.5, 3.0, 3.5)
+    assert utterance.text == "Excuse me: you."
+    assert utterance.path.endswith("Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav")
+
+
+def test_votes_are_the_annotators_and_not_the_actors(tmp_path, write_turn):
+    write_turn("Ses01F_impro01_F000")
+    (utterance,) = iemocap(tmp_path)
+    assert utterance.votes == {"neutral": 2, "happy": 1, "excited": 1}
+
+
+@pytest.mark.parametrize(("code", "emotion"), EMOTIONS.items())
+def test_every_emotion_code_is_read(tmp_path, write_turn, code, emotion):
+    write_turn("Ses01F_impro01_F000", code)
+    assert [utterance.emotion for utterance in iemocap(tmp_path)] == [emotion]
+
+
+def test_both_recordings_of_a_session_have_the_same_two_speakers(tmp_path, write_turn):
+    for name in ("Ses05F_impro01_F000", "Ses05M_script01_1b_F000", "Ses05M_script01_1b_M001", "Ses02F_impro01_F000"):
+        write_turn(name)
+    found = [(utterance.speaker, utterance.style) for utterance in iemocap(tmp_path)]
+    assert found == [("02F", "improvised"), ("05F", "improvised"), ("05F", "scripted"), ("05M", "scripted")]
+
+
+def test_votes_are_kept_apart_between_the_turns_of_a_dialogue(tmp_path, write_turn):
+    write_turn("Ses01F_impro01_F000")
+    write_turn("Ses01F_impro01_F001")
+    assert [sum(utterance.votes.values()) for utterance in iemocap(tmp_path)] == [4, 4]
+
+
+def test_converted_audio_is_found(tmp_path, write_turn):
+    write_turn("Ses01F_impro01_F000", extension=".opus", format="OGG", subtype="OPUS")
+    (utterance,) = iemocap(tmp_path)
+    assert utterance.path.endswith("Ses01F_impro01_F000.opus")
+
+
+def test_the_folder_above_the_release_and_hidden_files_do_no_harm(tmp_path, write_turn, write_audio, caplog):
+    release = tmp_path / "IEMOCAP_full_release"
+    write_turn("Ses01F_impro01_F000", root=release)
+    write_audio(release / "Session1" / "sentences" / "wav" / "Ses01F_impro01" / "._Ses01F_impro01_F000.wav")
+    write_audio(release / "Session1" / "dialog" / "wav" / "Ses01F_impro01.wav")
+    hidden = release / "Session1" / "dialog" / "EmoEvaluation" / "._Ses01F_impro01.txt"
+    hidden.write_text(BLOCK.format(name="Ses01F_impro01_F009", emotion="ang"))
+    assert len(list(iemocap(tmp_path))) == len(list(iemocap(release))) == 1
+    assert not caplog.text
+
+
+def test_missing_audio_and_missing_labels_are_counted(tmp_path, write_turn, write_audio, caplog):
+    write_turn("Ses01F_impro01_F000")
+    write_turn("Ses01F_impro01_F002", extension=None)
+    write_turn("Ses01F_impro01_F001", extension=None)
+    write_audio(tmp_path / "Session1" / "sentences" / "wav" / "Ses01F_impro01" / "Ses01F_impro01_MXX0.wav")
+    assert len(list(iemocap(tmp_path))) == 1
+    assert "2 IEMOCAP utterances without audio (first: Ses01F_impro01_F001)" in caplog.text
+    assert "1 IEMOCAP utterances without label (first: Ses01F_impro01_MXX0)" in caplog.text
+
+
+def test_a_wrong_root_says_what_was_expected(tmp_path, write_turn, write_audio):
+    write_audio(tmp_path / "a.wav")
+    with pytest.raises(FileNotFoundError, match=r"EmoEvaluation/Ses01F_impro01.txt, found \['a.wav'\]"):
+        list(iemocap(tmp_path))
+    write_turn("Ses01F_impro01_F000", extension=None)
+    with pytest.raises(FileNotFoundError, match="expected files like Session1/sentences.*found no audio file"):
+        list(iemocap(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        list(iemocap(tmp_path / "missing"))

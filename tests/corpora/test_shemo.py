@@ -1,0 +1,54 @@
+import pytest
+
+from ser_hf.corpora.shemo import EMOTIONS, shemo
+
+
+@pytest.fixture
+def corpus(tmp_path, write_audio):
+    """Two women and two men, with every emotion twice."""
+    for folder, letter in (("female", "F"), ("male", "M")):
+        for speaker in ("01", "02"):
+            for emotion in EMOTIONS:
+                for number in ("01", "02"):
+                    write_audio(tmp_path / folder / f"{letter}{speaker}{emotion}{number}.wav", seconds=0.01)
+    return tmp_path
+
+
+def test_speakers_genders_and_emotions_are_read(corpus):
+    utterances = list(shemo(corpus))
+    assert len(utterances) == 2 * 2 * 6 * 2
+    assert {(utterance.speaker, utterance.gender) for utterance in utterances} == {
+        ("F01", "female"),
+        ("F02", "female"),
+        ("M01", "male"),
+        ("M02", "male"),
+    }
+    assert {utterance.emotion for utterance in utterances} == set(EMOTIONS.values())
+    assert {utterance.language for utterance in utterances} == {"fa"}
+
+
+def test_a_letter_means_gender_first_and_emotion_then(tmp_path, write_audio):
+    write_audio(tmp_path / "M02F01.flac")
+    (utterance,) = shemo(tmp_path)
+    assert (utterance.gender, utterance.emotion) == ("male", "fearful")
+
+
+def test_the_text_comes_from_the_orthographic_transcript(corpus):
+    (corpus / "final text").mkdir()
+    (corpus / "final text" / "F02S02.ort").write_bytes("\ufeffسلام\r".encode())
+    (corpus / "final text" / "F02S02.tra").write_text("salɑm")
+    texts = {utterance.speaker: utterance.text for utterance in shemo(corpus) if "S02" in utterance.path}
+    assert texts == {"F01": None, "F02": "سلام", "M01": None, "M02": None}
+
+
+def test_an_unknown_emotion_stays(tmp_path, write_audio):
+    write_audio(tmp_path / "F01X01.wav")
+    assert [utterance.emotion for utterance in shemo(tmp_path)] == ["x"]
+
+
+def test_a_wrong_root_says_what_was_expected(tmp_path, write_audio):
+    write_audio(tmp_path / "interview.wav")
+    with pytest.raises(FileNotFoundError, match=r"No ShEMO utterances.*female/F03S02\.wav.*interview\.wav"):
+        list(shemo(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
+        list(shemo(tmp_path / "missing"))

@@ -1,0 +1,130 @@
+"""Corpora of every kind, end to end through `recipes/finetune.py`."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from transformers import pipeline
+
+from ser_hf.evaluation import read_predictions
+
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+
+
+@pytest.fixture
+def toy_urdu(tmp_path, write_audio):
+    for speaker in ("SM1", "SM2", "SF3", "SF4", "SM5", "SF6"):
+        for i, emotion in enumerate(("Angry", "Happy", "Neutral", "Sad")):
+            write_audio(tmp_path / "urdu" / emotion / f"{speaker}_F1_{emotion[0]}01.wav", frequency=200 + 100 * i)
+    return tmp_path / "urdu"
+
+
+@pytest.fixture
+def toy_iemocap(tmp_path, write_audio):
+    """Two turns of each label by each actor, as .opus."""
+    root = tmp_path / "IEMOCAP_full_release"
+    codes = ("ang", "hap", "exc", "neu", "sad", "fea", "dis", "xxx")
+    for session in range(1, 6):
+        dialogue = f"Ses0{session}F_impro01"
+        lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
+        for gender in "FM":
+            for i, code in enumerate(codes * 2):
+                name = f"{dialogue}_{gender}{i:03d}"
+                lines += [f"[{i}.0000 - {i}.5000]\t{name}\t{code}\t[2.5000, 2.5000, 2.5000]", "C-E2:\tAnger;\t()", ""]
+                path = root / f"Session{session}" / "sentences" / "wav" / dialogue / f"{name}.opus"
+                write_audio(path, frequency=150 + 50 * i, format="OGG", subtype="OPUS")
+        labels = root / f"Session{session}" / "dialog" / "EmoEvaluation" / f"{dialogue}.txt"
+        labels.parent.mkdir(parents=True)
+        labels.write_text("\n".join(lines))
+    return root
+
+
+def results_of(out):
+    return json.loads((out / "all_results.json").read_text())
+
+
+def test_two_corpora_at_once_keep_their_names_and_speakers_apart(finetune, toy_ravdess, toy_urdu):
+    out = finetune("--label_set", "four", corpus="ravdess urdu", data_root=[toy_ravdess, toy_urdu])
+    table = read_predictions(out / "predictions.csv")
+    assert set(table["corpus"]) == {"ravdess", "urdu"}
+    results = results_of(out)
+    assert results["emotions"] == ["angry", "happy", "neutral", "sad"]
+    parts = [results["split"][part]["speakers"] for part in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == 12 == len(set().union(*parts))
+    assert results["split"]["speaker_independent"]
+    assert "utterances of ravdess and urdu" in (out / "README.md").read_text()
+
+
+def test_another_target_than_emotion(finetune):
+    out = finetune("--target", "gender")
+    assert results_of(out)["emotions"] == ["female", "male"]
+    assert json.loads((out / "config.json").read_text())["id2label"] == {"0": "female", "1": "male"}
+    assert "Recognises 2 genders" in (out / "README.md").read_text()
+
+
+def test_iemocap_as_opus_in_four_classes_counts_what_it_drops(finetune, toy_iemocap):
+    out = finetune(
+        "--label_set", "four", "--protocol", "leave_one_session_out", "--fold", "5", corpus="iemocap",
+        data_root=toy_iemocap,
+    )  # fmt: skip
+    results = results_of(out)
+    assert results["audio"]["dropped_emotions"] == {"disgust": 20, "fearful": 20, "no_agreement": 20}
+    assert results["split"]["test"]["speakers"] == ["05F", "05M"]
+    assert results["split"]["test"]["emotions"] == {"angry": 4, "happy": 8, "neutral": 4, "sad": 4}
+
+
+def test_a_long_utterance_is_heard_in_windows_of_one_part_and_scored_in_one_row(finetune, toy_urdu, write_audio):
+    write_audio(toy_urdu / "Sad" / "SF6_F2_S02.wav", seconds=20)
+    out = finetune("--max_duration", "5", "--window_overlap", "0.5", corpus="urdu", data_root=toy_urdu)
+    with (out / "audio_problems.csv").open(newline="") as file:
+        (problem,) = csv.DictReader(file)
+    assert (problem["action"], problem["reason"]) == ("windowed", "lasts 20.000 s, heard in 7 windows of 5 s")
+    results, table = results_of(out), read_predictions(out / "predictions.csv")
+    (part,) = (part for part in ("train", "validation", "test") if "SF6" in results["split"][part]["speakers"])
+    assert results["split"][part]["utterances"] == sum(table["split"] == part) or part == "train"
+    assert sum(results["split"][part]["utterances"] for part in ("train", "validation", "test")) == 25
+
+
+def test_the_row_of_a_windowed_utterance_holds_the_mean_of_its_windows(finetune, toy_urdu, write_audio):
+    for path in sorted(toy_urdu.rglob("*.wav")):
+        write_audio(path, seconds=7)
+    out = finetune("--max_duration", "4", "--window_overlap", "0.25", corpus="urdu", data_root=toy_urdu)
+    table = read_predictions(out / "predictions.csv")
+    assert len(table) == sum(results_of(out)["split"][part]["utterances"] for part in ("validation", "test"))
+    classifier = pipeline("audio-classification", model=str(out), top_k=None)
+    row = table.iloc[-1]
+    waveform, _ = soundfile.read(toy_urdu / row["path"], dtype="float32")
+    windows = classifier([waveform[:64_000], waveform[48_000:]])
+    means = {name: np.mean([{i["label"]: i["score"] for i in window}[name] for window in windows]) for name in EMOTIONS}
+    assert means == pytest.approx({name: row[f"score_{name}"] for name in EMOTIONS}, abs=1e-5)
+
+
+def test_a_table_with_partitions_of_its_own(finetune, tmp_path, write_audio):
+    lines = ["File;Label;Speaker_ID;Partition"]
+    for i, part in enumerate(("train", "train", "dev", "test")):
+        for emotion in ("Anger", "Joy"):
+            write_audio(tmp_path / "data" / f"{i}{emotion}.wav", frequency=200 * (i + 1))
+            lines.append(f"{i}{emotion}.wav;{emotion};{i};{part}")
+    (tmp_path / "data" / "labels.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    out = finetune("--split", "given", corpus="table", data_root=tmp_path / "data" / "labels.csv")
+    split = results_of(out)["split"]
+    assert [split[part]["speakers"] for part in ("train", "validation", "test")] == [["0", "1"], ["2"], ["3"]]
+    assert split["name"] == "the partitions given with the corpus"
+    assert set(read_predictions(out / "predictions.csv")["path"]) == {
+        "2Anger.wav",
+        "2Joy.wav",
+        "3Anger.wav",
+        "3Joy.wav",
+    }
+
+
+def test_a_copied_file_in_two_parts_is_told_in_the_log_and_on_the_card(finetune, tmp_path, write_audio, caplog):
+    for speaker in range(6):
+        for emotion in ("angry", "sad"):  # the same two tones by everybody
+            write_audio(tmp_path / "data" / emotion / f"{speaker}_a.wav", frequency={"angry": 300, "sad": 200}[emotion])
+    out = finetune("--speaker_pattern", "^(.)_", corpus="folder", data_root=tmp_path / "data")
+    assert results_of(out)["audit"]["identical_audio"] > 0
+    assert "Leak: " in caplog.text
+    assert "identical recordings in two parts of the split" in " ".join((out / "README.md").read_text().split())
