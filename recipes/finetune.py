@@ -12,26 +12,20 @@ import dataclasses
 import logging
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pandas
 import torch
 from datasets import Dataset, DatasetDict
-from ser_hf.data.audit import find_identical_audio, find_shared_speakers
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.data import (
     Collator,
     SpectrogramMask,
     build_augmentation,
-    build_dataset,
-    check_split,
-    prepare_audio,
     write_problems,
 )
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.dataset import AudioProblem
 from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.publishing import push_to_hub, render_card
@@ -48,16 +42,13 @@ from ser_hf.training import (
 )
 from ser_hf.training.probe import probe_head
 from ser_hf.training.results import (
-    describe_audio,
-    describe_audit,
-    describe_split,
     describe_training,
     mark_finished,
     read_results,
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.selection import audio_folders, name_split, select_split, select_utterances
+from ser_hf.training.selection import load_data
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")
@@ -126,27 +117,6 @@ def prepare_process(training: SerTrainingArguments) -> None:
             f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "
             "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
         )
-
-
-def load_data(data: DataArguments) -> tuple[DatasetDict, dict, list[AudioProblem]]:
-    """Return the three datasets, what the results will say about them, and the utterances with unusual audio."""
-    utterances, dropped = select_utterances(data)
-    split = select_split(data, utterances)
-    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
-    split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
-    check_split(split, shared_speakers=data.protocol is None and data.split != "speaker")
-    if problems:
-        count = Counter(problem.action for problem in problems)
-        logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
-    findings = find_shared_speakers(split) + find_identical_audio(split)
-    for finding in [finding for finding in findings if finding.severity == "leak"][:5]:
-        logger.warning(f"Leak: {finding.detail}")
-    described = {
-        "split": describe_split(split, name_split(data)),
-        "audio": describe_audio(split, problems, dropped),
-        "audit": describe_audit(findings),
-    }
-    return build_dataset(split, audio_folders(data), **windows), described, problems
 
 
 def make_model(

@@ -1,4 +1,4 @@
-"""Any corpus without a parser of its own."""
+"""Any corpus with a sub-folder per emotion."""
 
 import os
 from collections.abc import Iterator

@@ -1,16 +1,20 @@
 """Utterances -> batches."""
 
 from ser_hf.data.audio import audio_duration, decode_audio, load_audio
+from ser_hf.data.audit import audit
 from ser_hf.data.augment import build_augmentation
 from ser_hf.data.batching import Collator, LengthGroupedSampler, SpectrogramMask, extract_features
 from ser_hf.data.dataset import build_dataset, prepare_audio, write_problems
-from ser_hf.data.splits import check_split, split_by_protocol, split_by_speaker, split_randomly
+from ser_hf.data.splits import check_split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
+from ser_hf.data.summary import read_headers, summarize_corpus
+from ser_hf.data.table import write_utterances
 
 __all__ = [
     "Collator",
     "LengthGroupedSampler",
     "SpectrogramMask",
     "audio_duration",
+    "audit",
     "build_augmentation",
     "build_dataset",
     "check_split",
@@ -18,8 +22,12 @@ __all__ = [
     "extract_features",
     "load_audio",
     "prepare_audio",
+    "read_headers",
+    "split_as_given",
     "split_by_protocol",
     "split_by_speaker",
     "split_randomly",
+    "summarize_corpus",
     "write_problems",
+    "write_utterances",
 ]

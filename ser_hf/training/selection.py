@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from datasets import DatasetDict
+
 from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.files import cache_folder
 from ser_hf.corpora.labels import SYNONYMS
+from ser_hf.data import build_dataset, check_split, prepare_audio
+from ser_hf.data.audit import find_identical_audio, find_shared_speakers
+from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.training.data_arguments import DataArguments
+from ser_hf.training.results import describe_audio, describe_audit, describe_split
 
 logger = logging.getLogger(__name__)
 
@@ -107,3 +113,31 @@ def audio_folders(data: DataArguments) -> dict[str, Path]:
             root = Path(data.audio_root).expanduser() if data.audio_root else root.parent if root.is_file() else root
         folders[name] = root
     return folders
+
+
+def load_data(data: DataArguments) -> tuple[DatasetDict, dict, list[AudioProblem]]:
+    """Return the three datasets, what the results will say about them, and the utterances with unusual audio.
+
+    Leaks between the parts (a shared speaker, the same recording twice) are logged and counted.
+
+    Raises:
+        ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
+        FileNotFoundError: If a folder is missing or holds no such corpus.
+    """
+    utterances, dropped = select_utterances(data)
+    split = select_split(data, utterances)
+    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
+    split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
+    check_split(split, shared_speakers=data.protocol is None and data.split != "speaker")
+    if problems:
+        count = Counter(problem.action for problem in problems)
+        logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
+    findings = find_shared_speakers(split) + find_identical_audio(split)
+    for finding in [finding for finding in findings if finding.severity == "leak"][:5]:
+        logger.warning(f"Leak: {finding.detail}")
+    described = {
+        "split": describe_split(split, name_split(data)),
+        "audio": describe_audio(split, problems, dropped),
+        "audit": describe_audit(findings),
+    }
+    return build_dataset(split, audio_folders(data), **windows), described, problems

@@ -1,0 +1,266 @@
+"""scikit-learn heads over fixed-size vectors: how well they serve new speakers, their fit, and their probabilities.
+
+Every head is a pipeline of `StandardScaler`, fitted on the training rows alone, and a class-balanced classifier. One
+inner cross-validation over the training speakers serves three ends: it chooses the head's parameter, it scores the
+head (so that features and heads are compared without the test speakers), and its margins on held-out speakers set
+the temperature that turns margins into probabilities.
+
+Shapes: N utterances, D numbers in a vector, C emotions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin, clone
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.model_selection import GroupKFold, ParameterGrid, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
+from threadpoolctl import threadpool_limits
+
+HEADS: dict[str, ClassifierMixin] = {
+    "svm_rbf": SVC(kernel="rbf"),
+    "svm_linear": SVC(kernel="linear"),
+    "logistic_regression": LogisticRegression(max_iter=1000),
+    # Few bins, and a tenth of the numbers at each split: seconds at D = 4000.
+    "gradient_boosting": HistGradientBoostingClassifier(max_leaf_nodes=8, max_features=0.1, max_bins=32),
+    "random_forest": RandomForestClassifier(300, n_jobs=-1),
+    "extra_trees": ExtraTreesClassifier(300, n_jobs=-1),
+    "knn": KNeighborsClassifier(weights="distance", algorithm="brute"),
+    "mlp": MLPClassifier((128,), max_iter=60),  # no early stopping: it would hold out rows of training speakers
+}
+GRIDS = {
+    "svm_rbf": {"C": (1, 3, 10, 30)},
+    "svm_linear": {"C": (0.0003, 0.003, 0.03)},
+    "logistic_regression": {"C": (0.0003, 0.003, 0.03, 0.3)},
+    "knn": {"n_neighbors": (3, 5, 10)},
+    "mlp": {"alpha": (0.01, 1.0)},
+}
+ROTATABLE = ("svm_rbf", "svm_linear", "logistic_regression")  # they see distances and inner products only
+INNER_FOLDS = 4
+FLOOR = 0.01  # added to the votes of trees and neighbours, which may be zero, before the logarithm
+
+
+@dataclass(frozen=True)
+class InnerScore:
+    """Hold what the inner cross-validation of a head found.
+
+    Attributes:
+        ua: Unweighted average recall on held-out training speakers, all folds pooled, of the best parameters.
+        parameters: The best parameters, by name; empty for a head without a grid.
+        margins: ``(N, C)`` of the best parameters, each row by a fit that did not hear its speaker.
+    """
+
+    ua: float
+    parameters: dict[str, float]
+    margins: np.ndarray
+
+
+@dataclass(frozen=True)
+class Head:
+    """Hold a fitted pipeline and the temperature that turns its margins into probabilities.
+
+    Attributes:
+        name: As in `HEADS`.
+        pipeline: `StandardScaler` and the classifier.
+        temperature: What margins are divided by before the softmax.
+        parameters: As in `InnerScore`.
+        inner_ua: UA on held-out training speakers.
+    """
+
+    name: str
+    pipeline: Pipeline
+    temperature: float
+    parameters: dict[str, float]
+    inner_ua: float
+
+    def predict_proba(self, vectors: np.ndarray) -> np.ndarray:
+        """Return probabilities ``(N, C)`` of vectors ``(N, D)``; each row sums to 1."""
+        classifier = self.pipeline["classifier"]
+        margins = _margins(classifier, self.pipeline["scaler"].transform(vectors), len(classifier.classes_))
+        return softmax(margins / self.temperature, axis=1)
+
+    def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the most probable labels ``(N,)`` of vectors ``(N, D)``."""
+        return self.predict_proba(vectors).argmax(1)
+
+
+def build_head(name: str, *, seed: int = 0) -> Pipeline:
+    """Return the unfitted pipeline of a head in `HEADS`: "scaler" and "classifier"."""
+    classifier = clone(HEADS[name])
+    if "random_state" in classifier.get_params():
+        classifier.set_params(random_state=seed)
+    return Pipeline([("scaler", StandardScaler()), ("classifier", classifier)])
+
+
+def cross_validate_head(
+    name: str, vectors: np.ndarray, labels: Sequence[int], speakers: Sequence[str] | None, *, seed: int = 0
+) -> InnerScore:
+    """Try each parameter of a head's grid on held-out training speakers, and return the best with its score.
+
+    Args:
+        name: As in `HEADS`.
+        vectors: ``(N, D)`` of the training utterances, float32.
+        labels: ``(N,)`` from 0 to C - 1.
+        speakers: ``(N,)``; no speaker is in both parts of a fold. None where speakers are unknown: the folds are
+            then stratified by emotion and the score comes out too high.
+        seed: Chooses what the classifier draws at random, and the folds where speakers are unknown.
+
+    Raises:
+        ValueError: If vectors are not finite or not in pairs with labels and speakers, a label has no utterance,
+            or there is one speaker only.
+    """
+    vectors, labels = _checked(vectors, labels)
+    pipeline, settings = build_head(name, seed=seed), list(ParameterGrid(GRIDS.get(name, {})))
+    margins = np.empty((len(settings), len(labels), labels.max() + 1))
+    with threadpool_limits(1):  # small matrices: threads that wait for each other cost ten times what they save
+        for fit_on, held_out in inner_folds(labels, speakers, seed=seed):
+            rows = pipeline["scaler"].fit_transform(vectors[fit_on])
+            others = pipeline["scaler"].transform(vectors[held_out])
+            if name in ROTATABLE and rows.shape[1] > rows.shape[0]:
+                rows, others = rotate(rows, others)
+            for i, parameters in enumerate(settings):
+                classifier = clone(pipeline["classifier"]).set_params(**parameters)
+                _fit_balanced(classifier, rows, labels[fit_on])
+                margins[i, held_out] = _margins(classifier, others, margins.shape[2])
+    scores = [balanced_accuracy_score(labels, each.argmax(1)) for each in margins]
+    best = int(np.argmax(scores))
+    return InnerScore(float(scores[best]), settings[best], margins[best])
+
+
+def fit_head(
+    name: str,
+    vectors: np.ndarray,
+    labels: Sequence[int],
+    speakers: Sequence[str] | None,
+    *,
+    seed: int = 0,
+    inner: InnerScore | None = None,
+) -> Head:
+    """Fit a head on all training utterances, with the parameters and temperature of the inner cross-validation.
+
+    Args:
+        name: As in `HEADS`.
+        vectors: ``(N, D)``, as in `cross_validate_head`.
+        labels: ``(N,)`` from 0 to C - 1.
+        speakers: ``(N,)`` or None.
+        seed: Chooses what the classifier draws at random.
+        inner: What `cross_validate_head` returned for the same arguments; None runs it.
+
+    Raises:
+        ValueError: As `cross_validate_head`.
+    """
+    vectors, labels = _checked(vectors, labels)
+    inner = inner or cross_validate_head(name, vectors, labels, speakers, seed=seed)
+    pipeline = build_head(name, seed=seed)
+    pipeline["classifier"].set_params(**inner.parameters)
+    with threadpool_limits(1):
+        _fit_balanced(pipeline["classifier"], pipeline["scaler"].fit_transform(vectors), labels)
+    return Head(name, pipeline, fit_temperature(inner.margins, labels), inner.parameters, inner.ua)
+
+
+def inner_folds(
+    labels: np.ndarray, speakers: Sequence[str] | None, *, seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield rows to fit on and rows held out, by speaker, or stratified by label where speakers are unknown.
+
+    Raises:
+        ValueError: If there is one speaker only, or there are not as many speakers as labels.
+    """
+    if speakers is None:
+        return StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels)
+    if (found := len(set(speakers))) < 2:
+        raise ValueError("Expected at least two training speakers, found one: give speakers=None to hold out at random.")
+    return GroupKFold(min(INNER_FOLDS, found)).split(labels, groups=speakers)
+
+
+def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows ``(n, D)`` and others ``(m, D)``, n < D, in n + 1 columns that leave every fit as it is.
+
+    The first n are coordinates in the span of the rows, the last is each vector's distance from that span (zero for
+    the rows), so inner products among the rows, and of the rows with the others, and all these distances stay.
+    """
+    basis, coordinates = np.linalg.qr(rows.T)  # (D, n), (n, n)
+    inside = others @ basis
+    outside = np.sqrt(np.maximum((others**2).sum(1) - (inside**2).sum(1), 0))
+    return np.pad(coordinates.T, ((0, 0), (0, 1))), np.column_stack([inside, outside])
+
+
+def fit_temperature(margins: np.ndarray, labels: np.ndarray) -> float:
+    """Return the temperature that gives margins ``(N, C)`` the lowest log loss; from 0.001 to 1000.
+
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599
+    """
+    classes = np.arange(margins.shape[1])
+    found = minimize_scalar(
+        lambda exponent: log_loss(labels, softmax(margins / 10**exponent, axis=1), labels=classes), bounds=(-3, 3)
+    )
+    return float(10**found.x)
+
+
+def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
+    """Return vectors ``(N, D)`` in units of their own speaker's deviation from that speaker's own mean.
+
+    It is transductive: a speaker's unlabelled utterances are heard together, which one utterance alone does not
+    allow. A number that a speaker never varies becomes 0, so the only utterance of a speaker becomes all zeros.
+
+    Raises:
+        ValueError: If a speaker is unknown, or there are not as many speakers as vectors.
+    """
+    speakers = np.asarray(speakers, dtype=object)
+    if len(speakers) != len(vectors):
+        raise ValueError(f"Expected a speaker for each of {len(vectors)} vectors, found {len(speakers)}.")
+    if unknown := sum(speaker is None for speaker in speakers):
+        raise ValueError(
+            f"{unknown} of {len(speakers)} utterances have no known speaker: normalisation by speaker needs all. "
+            "Leave it off for this corpus."
+        )
+    normalized = np.empty(vectors.shape, np.float32)
+    for speaker in set(speakers):
+        own = vectors[speakers == speaker].astype(np.float64)
+        mean, deviation = own.mean(0), own.std(0)
+        floor = 1e-6 * np.maximum(np.abs(mean), 1)  # what rounding makes of a constant
+        normalized[speakers == speaker] = (own - mean) / np.maximum(deviation, floor)
+    return normalized
+
+
+def _checked(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    vectors, labels = np.asarray(vectors), np.asarray(labels)
+    if len(vectors) != len(labels):
+        raise ValueError(f"Expected a label for each of {len(vectors)} vectors, found {len(labels)}.")
+    if len(bad := np.flatnonzero(~np.isfinite(vectors).all(1))):
+        raise ValueError(f"{len(bad)} of {len(vectors)} vectors are not finite (first: row {bad[0]}); leave them out.")
+    if missing := sorted(set(range(max(labels.max() + 1, 2))) - set(labels.tolist())):
+        raise ValueError(f"Labels {missing} have no training utterance: expected all from 0 to C - 1, at least two.")
+    return vectors, labels
+
+
+def _fit_balanced(classifier: ClassifierMixin, rows: np.ndarray, labels: np.ndarray) -> None:
+    """Fit in place, each emotion weighing the same where the classifier takes weights (k-NN does not)."""
+    weights = {}
+    if has_fit_parameter(classifier, "sample_weight"):
+        weights["sample_weight"] = compute_sample_weight("balanced", labels)
+    classifier.fit(rows, labels, **weights)
+
+
+def _margins(classifier: ClassifierMixin, rows: np.ndarray, classes: int) -> np.ndarray:
+    """Return margins ``(N, C)``: decision values, or log votes; a label that the fit lacked gets the row's least."""
+    if hasattr(classifier, "decision_function"):
+        known = classifier.decision_function(rows)
+    else:
+        known = np.log(classifier.predict_proba(rows) + FLOOR)
+    if known.ndim == 1:  # two classes: scikit-learn keeps the difference
+        known = np.column_stack([-known, known]) / 2
+    margins = np.repeat(known.min(1, keepdims=True), classes, axis=1)
+    margins[:, classifier.classes_] = known
+    return margins
