@@ -22,15 +22,11 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 from ser_hf.data import (
     Collator,
     SpectrogramMask,
-    build_augmentation,
-    write_problems,
 )
-from ser_hf.data.augment import Augmentation
 from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.publishing import push_to_hub, render_card
 from ser_hf.training import (
-    DataArguments,
     ModelArguments,
     SerTrainer,
     SerTrainingArguments,
@@ -48,7 +44,7 @@ from ser_hf.training.results import (
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.selection import load_data
+from ser_hf.training.selection import load_speech, make_augmentation, write_problems
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")
@@ -67,18 +63,19 @@ def main(argv: list[str]) -> None:
             print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
             return publish(training)
         with training.main_process_first(desc="reading the audio"):
-            dataset, described, problems = load_data(data)
+            speech = load_speech(data)
         set_seed(training.seed)
-        model, feature_extractor = make_model(model_args, training, dataset)
+        model, feature_extractor = make_model(model_args, training, speech.dataset)
         if training.process_index == 0:
-            claim_folder(training.output_dir, recipe, dataset)
-            write_problems(problems, Path(training.output_dir, "audio_problems.csv"))
+            claim_folder(training.output_dir, recipe, speech.dataset)
+            write_problems(data, speech, training.output_dir)
         checkpoint = last_checkpoint(training.output_dir)
         if model_args.head_init == "probe" and checkpoint is None:
-            start_from_probe(model.to(training.device), dataset["train"], feature_extractor, training)
+            start_from_probe(model.to(training.device), speech.dataset["train"], feature_extractor, training)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
+    dataset = speech.dataset
     augment, mask = make_augmentation(data), make_mask(model_args, model)
     collator = Collator(feature_extractor, augment=augment, mask=mask, seed=training.seed)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
@@ -96,7 +93,7 @@ def main(argv: list[str]) -> None:
         training=describe_training(
             model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
         ),
-        data=described,
+        data=speech.described,
         log_history=trainer.state.log_history,
     )
     render_card(training.output_dir, results, repo_id=training.hub_model_id).save(
@@ -160,12 +157,6 @@ def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> Spectrogram
     if model.config.model_type not in SPECTROGRAM_MODELS:
         return None
     return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
-
-
-def make_augmentation(data: DataArguments) -> Augmentation | None:
-    """Return the recipe's augmentation of training waveforms."""
-    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
-    return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
 
 
 def publish(training: SerTrainingArguments) -> None:

@@ -2,11 +2,11 @@
 
 import difflib
 import logging
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import load_audio
 from ser_hf.data.audit import audit, describe_findings, findings_as_json, is_bad
@@ -15,7 +15,14 @@ from ser_hf.data.table import write_utterances
 from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.selection import audio_folders, load_utterances, select_split, select_utterances
+from ser_hf.training.selection import (
+    audio_folders,
+    common_folder,
+    label_utterances,
+    load_utterances,
+    name_split,
+    select_split,
+)
 
 
 @dataclass
@@ -50,6 +57,7 @@ class GalleryArguments:
 
 def data_audit(argv: list[str]) -> int:
     """Look for leaks between train, validation and test, and for contradictory or broken files."""
+    argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
     kinds = [DataArguments, AuditArguments]
     if "--recipe" in argv:  # read as a recipe is: its YAML first, what stands beside it on the command line after it
         recipe = argv[argv.index("--recipe") + 1 :][:1]
@@ -58,13 +66,14 @@ def data_audit(argv: list[str]) -> int:
         argv = recipe + argv
         kinds += [ModelArguments, SerTrainingArguments]
     data, options, *_ = _parse("data audit", argv, *kinds)
-    utterances, _ = select_utterances(data)
-    folders = audio_folders(data)
-    named = {utterance.path for utterance in load_utterances(data)}
-    unnamed = [path for folder in folders.values() for path in audio_files(folder) if path not in named]
-    whole = not (options.recipe or data.protocol or "--split" in argv)
-    findings = audit({"all": utterances} if whole else select_split(data, utterances), unnamed=unnamed)
-    root = os.path.commonpath([os.path.abspath(folder) for folder in folders.values()])
+    asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
+    utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
+    split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
+    findings = audit(split, unnamed=_unnamed(data, utterances))
+    unreadable = [finding for finding in findings if finding.kind == "unreadable"]
+    if len(unreadable) == sum(map(len, split.values())):
+        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio; {unreadable[0].detail}")
+    print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
     print(describe_findings(findings, root))
     if options.output:
         Path(options.output).write_text(findings_as_json(findings, root), encoding="utf-8")
@@ -74,6 +83,8 @@ def data_audit(argv: list[str]) -> int:
 def data_table(argv: list[str]) -> int:
     """Write every utterance with its labels as a CSV or Parquet table."""
     data, options = _parse("data table", argv, DataArguments, TableArguments)
+    if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
+        raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
     rows = write_utterances(load_utterances(data), options.output)
     print(f"{rows} utterances written to {options.output}.")
     return 0
@@ -97,7 +108,7 @@ def data_gallery(argv: list[str]) -> int:
     from ser_hf.evaluation.figures import plot_gallery
 
     data, options = _parse("data gallery", argv, DataArguments, GalleryArguments)
-    chosen = choose_examples(select_utterances(data)[0], options.per_emotion)
+    chosen = choose_examples(load_utterances(data), options.per_emotion)
     examples = [
         (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
     ]
@@ -129,10 +140,21 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if asked else 2
     try:
         return COMMANDS[command](argv[2:])
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
 def _parse(command: str, argv: list[str], *kinds: type) -> tuple:
-    return parse_arguments(argv, kinds, prog=f"ser-hf {command}", description=COMMANDS[command].__doc__)
+    options = {"prog": f"ser-hf {command}", "description": COMMANDS[command].__doc__}
+    data, own, *others = parse_arguments(argv, kinds, **options)
+    if own.output and not Path(own.output).absolute().parent.is_dir():
+        raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")
+    return data, own, *others
+
+
+def _unnamed(data: DataArguments, utterances: list[Utterance]) -> list[str]:
+    """Return the audio files that a corpus' own names pass over; tables and datasets name what they like."""
+    named = {utterance.path for utterance in utterances}
+    folders = [folder for name, folder in audio_folders(data).items() if not name.startswith(("table", "hub"))]
+    return [path for folder in folders for path in audio_files(folder) if path not in named]

@@ -63,6 +63,37 @@ def test_a_softer_copy_in_another_part_is_a_leak(copied, capsys):
     assert "near-identical audio" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("spelling", [["--split", "random"], ["--split=random"]])
+def test_an_option_is_audited_however_it_is_spelled(copied, capsys, spelling):
+    assert main(["data", "audit", *folder(copied), *spelling]) == 1
+    assert "split: random" in capsys.readouterr().out
+
+
+def test_stretches_of_a_file_that_overlap_across_parts_are_a_leak(copied, tmp_path, capsys):
+    rows = ["path,emotion,speaker,start,end,split"]
+    for i, path in enumerate(sorted(copied.rglob("*.wav"))):
+        rows.append(f"{path.relative_to(copied)},{path.parent.name},{i},0,0.5,{'train' if i % 4 else 'validation'}")
+        rows.append(f"{path.relative_to(copied)},{path.parent.name},x{i},{0.2 if i == 5 else 0.5},0.8,test")
+    (copied / "table.csv").write_text("\n".join(rows))
+    assert main(["data", "audit", "--corpus", "table", "--data_root", str(copied), "--split", "given"]) == 1
+    assert "stretches of one file overlap for 0.30 s" in capsys.readouterr().out
+
+
+def test_a_corpus_without_any_readable_file_ends_in_one_sentence(tmp_path, capsys):
+    (tmp_path / "table.csv").write_text("path,emotion\na.wav,sad\nb.wav,happy\n")
+    assert main(["data", "audit", "--corpus", "table", "--data_root", str(tmp_path)]) == 2
+    assert "None of the 2 utterances has readable audio" in capsys.readouterr().err
+
+
+def test_a_table_is_not_written_over_itself(toy_ravdess, tmp_path, capsys):
+    path = tmp_path / "table.csv"
+    main(["data", "table", "--corpus", "ravdess", "--data_root", str(toy_ravdess), "--output", str(path)])
+    before = path.read_text()
+    assert main(["data", "table", "--corpus", "table", "--data_root", str(path), "--output", str(path)]) == 2
+    assert path.read_text() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_split_of_a_recipe_is_audited(copied, tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("corpus: folder\nsplit: random\nmodel_type: mel\noutput_dir: out\nspeaker_pattern: (sp\\d+)\n")
@@ -106,6 +137,7 @@ def test_the_summary_and_the_gallery_show_every_emotion(toy_ravdess, tmp_path, c
         (["data", "table", "--corpus", "ravdess", "--data_root", "nowhere", "--output", "a.csv"], "is not a folder"),
         (["data", "table", "--corpus", "synthetic", "--output", "a.xlsx"], "expected a file .csv or .parquet"),
         (["data", "summary", "--corpus", "synthetic", "--corpsu", "x"], "Did you mean 'corpus'"),
+        (["data", "summary", "--corpus", "synthetic", "--output", "no/a.png"], "expected a folder that exists"),
         (["data", "audit", "--recipe"], "recipe: expected a YAML file"),
     ],
 )

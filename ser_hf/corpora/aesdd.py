@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"a": "angry", "d": "disgust", "f": "fearful", "h": "happy", "s": "sad"}
@@ -33,7 +34,7 @@ def aesdd(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="aesdd",
-            emotion=EMOTIONS.get(emotion, emotion),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=str(int(speaker)),
             language="el",
             repetition=ord(take or "a") - ord("a") + 1,

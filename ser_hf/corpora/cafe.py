@@ -14,9 +14,9 @@ https://arxiv.org/abs/2406.07162
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.files import first_copies, match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -50,16 +50,13 @@ def cafe(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If there is none.
     """
-    seen = set()
-    for path, match in match_names(root, FILE_NAME, corpus="CaFE", example="Peur/Faible/02-P-1-4.wav"):
-        name, (actor, emotion, intensity, sentence) = Path(path).stem, match.groups()
-        if name in seen:
-            continue
-        seen.add(name)
+    files = match_names(root, FILE_NAME, corpus="CaFE", example="Peur/Faible/02-P-1-4.wav")
+    for path, match in first_copies(files, corpus="CaFE").values():
+        actor, emotion, intensity, sentence = match.groups()
         yield Utterance(
             path=path,
             corpus="cafe",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=actor,
             gender="female" if int(actor) % 2 == 0 else "male",
             age=AGES[actor],

@@ -1,8 +1,11 @@
 """Cells of a table that somebody else made -> fields of `Utterance`."""
 
 import json
+import logging
 import math
+import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from sys import intern
 
@@ -23,12 +26,15 @@ EXPECTED = {
     "votes": "annotators per emotion, such as 2 or {'sad': 2}",
 }
 
+logger = logging.getLogger(__name__)
 
-def read_cells(cells: Mapping[str, object]) -> dict[str, object]:
+
+def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, object]:
     """Return the arguments of `Utterance` that a row tells; empty cells are left out.
 
     Args:
         cells: Text, or a number or an object of JSON or Parquet, by field (see `choose_columns`).
+        genders: Counts the cells that name neither gender, for `warn_of_genders`.
 
     Raises:
         ValueError: If a cell is not what its field needs, or `end` does not lie after `start`.
@@ -46,10 +52,33 @@ def read_cells(cells: Mapping[str, object]) -> dict[str, object]:
             way_out = "" if field in ("path", "emotion") else f" To leave the column out: --columns {field}="
             found = f"{cell!r:.60}" if isinstance(cell, str | int | float | dict) else type(cell).__name__
             raise ValueError(f"{field}: expected {EXPECTED.get(field, 'text')}, found {found}.{way_out}") from error
+    if "gender" in fields and fields["gender"] is None:
+        genders[_text(cells["gender"])] += 1
     start, end = fields.get("start") or 0.0, fields.get("end")
     if start < 0 or (end is not None and end <= start):
         raise ValueError(f"expected 0 <= start < end in seconds, found start {start:g} and end {end}.")
     return fields
+
+
+def warn_of_genders(genders: Counter, table: str | os.PathLike) -> None:
+    """Count the gender cells of a table that `read_cells` could not map, in one warning."""
+    if genders:
+        found = ", ".join(f"'{cell}' {count} times" for cell, count in genders.most_common(5))
+        logger.warning(
+            f"Left {genders.total()} genders of '{table}' unknown: expected {' or '.join(sorted(GENDERS))}, found {found}."
+        )
+
+
+def read_number(text: str) -> float | None:
+    """Return a number of a corpus' own table; None where the cell holds none.
+
+    >>> read_number("2.5"), read_number(""), read_number("NaN")
+    (2.5, None, None)
+    """
+    try:
+        return _number(text)
+    except ValueError:
+        return None
 
 
 def canonical_split(name: str) -> str:

@@ -15,12 +15,13 @@ left out, but named by the owners as very short and without sound: `1076_MTI_SAD
 Source: Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244, and the owners' README
 """
 
-import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.cells import read_number
+from ser_hf.corpora.files import first_copies, match_names, read_table
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
@@ -49,19 +50,21 @@ def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If there is none.
     """
-    actors = {row["ActorID"]: row for row in _read_table(root, "VideoDemographics.csv")}
+    actors = {row["ActorID"]: row for row in _read_tables(root, "VideoDemographics.csv", "ActorID", "Age", "Sex")}
     votes = _count_voice_votes(root)
     files = match_names(root, FILE_NAME, corpus="CREMA-D", example="AudioWAV/1001_IEO_ANG_HI.wav")
-    for path, match in {Path(path).stem: (path, match) for path, match in files}.values():  # the last copy stays
+    files = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # the owners' unprocessed copies come last
+    for path, match in first_copies(files, corpus="CREMA-D").values():
         actor, sentence, emotion, intensity = match.groups()
-        demographics = actors.get(actor)
+        demographics = actors.get(actor, {"Sex": "", "Age": ""})
+        age = read_number(demographics["Age"])
         yield Utterance(
             path=path,
             corpus="crema_d",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=actor,
-            gender=demographics and demographics["Sex"].lower(),
-            age=demographics and int(demographics["Age"]),
+            gender=demographics["Sex"].lower() or None,
+            age=None if age is None else int(age),
             language="en",
             text=SENTENCES.get(sentence),
             intensity=INTENSITIES.get(intensity),
@@ -71,15 +74,11 @@ def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
 
 def _count_voice_votes(root: str | os.PathLike) -> dict[str, dict[str, float]]:
     """Return each utterance's votes by canonical emotion, from those who neither saw the face nor took over 10 s."""
-    rows = _read_table(root, "processedResults/tabulatedVotes.csv")
+    rows = _read_tables(root, "processedResults/tabulatedVotes.csv", "", "fileName", *VOTES)
     # The nameless first column numbers voices from 100001, faces from 200001, both together from 300001.
     voices = [row for row in rows if row[""].startswith("1")]
     return {row["fileName"]: {emotion: int(row[code]) for code, emotion in VOTES.items()} for row in voices}
 
 
-def _read_table(root: str | os.PathLike, name: str) -> list[dict[str, str]]:
-    rows = []
-    for path in Path(root).expanduser().rglob(name):
-        with open(path, newline="", encoding="utf-8") as file:
-            rows += csv.DictReader(file)
-    return rows
+def _read_tables(root: str | os.PathLike, name: str, *columns: str) -> list[dict[str, str]]:
+    return [row for path in sorted(Path(root).expanduser().rglob(name)) for row in read_table(path, *columns)]

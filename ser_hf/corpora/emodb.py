@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {  # Wut, Langeweile, Ekel, Angst, Freude, Trauer
@@ -66,7 +67,7 @@ def emodb(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="emodb",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender=gender,
             age=age,

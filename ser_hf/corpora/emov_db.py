@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"amused": "amused", "angry": "angry", "disgusted": "disgust", "neutral": "neutral", "sleepy": "sleepy"}
@@ -39,7 +40,7 @@ def emov_db(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="emov_db",
-            emotion=EMOTIONS.get(emotion.lower(), emotion.lower()),
+            emotion=EMOTIONS.get(emotion.lower(), canonical_emotion(emotion)),
             speaker=speaker,
             gender=GENDERS[speaker],
             language="en",

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {  # disgusto, gioia, neutrale, paura, rabbia, sorpresa, tristezza
@@ -57,7 +58,7 @@ def emovo(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="emovo",
-            emotion=EMOTIONS.get(emotion, emotion),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender="female" if speaker.startswith("f") else "male",
             age=AGES.get(speaker),

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"Angry": "angry", "Happy": "happy", "Neutral": "neutral", "Sad": "sad", "Surprise": "surprised"}
@@ -48,7 +49,7 @@ def esd(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="esd",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender=GENDERS.get(speaker),
             language=language,

@@ -1,11 +1,12 @@
 """Where the audio files of a corpus lie, and which of them bear its names."""
 
+import csv
 import difflib
 import logging
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,21 +22,41 @@ logger = logging.getLogger(__name__)
 def audio_files(root: str | os.PathLike) -> list[str]:
     """List the audio files at any depth under `root`, sorted; hidden files and folders are left out.
 
+    Links to folders are not followed, but counted in a warning.
+
     Raises:
         FileNotFoundError: If `root` is not a folder.
+        ValueError: If an audio file is a link that leads out of `root`.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"data_root '{root}' is not a folder: expected the folder of the corpus.")
-    found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(folder, name)
-            for name in names
-            if os.path.splitext(name)[1].lower() in AUDIO_EXTENSIONS and not name.startswith(".")
-        ]
+    found, links, folders, linked = [], [], [str(root)], []
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    (linked if entry.is_symlink() else folders).append(entry.path)
+                elif os.path.splitext(entry.name)[1].lower() in AUDIO_EXTENSIONS:
+                    found.append(entry.path)
+                    if entry.is_symlink():
+                        links.append(entry.path)
+    _refuse_outside(links, root)
+    if linked:
+        logger.warning(f"Passed over {len(linked)} links to folders under '{root}' (first: {min(linked)}).")
     return sorted(found)
+
+
+def _refuse_outside(links: list[str], root: Path) -> None:
+    inside = os.path.join(os.path.realpath(root), "")
+    if outside := sorted(path for path in links if not os.path.realpath(path).startswith(inside)):
+        raise ValueError(
+            f"{len(outside)} audio files under '{root}' are links that lead out of it: expected the audio itself, "
+            f"found '{outside[0]}' -> '{os.path.realpath(outside[0])}'. Copy the files (cp -rL), or pass as data_root "
+            "the folder that holds both links and files, or list them for the corpus 'table' with --allow_outside."
+        )
 
 
 def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: str) -> Iterator[tuple[str, re.Match]]:
@@ -72,6 +93,32 @@ def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: 
         )
 
 
+def _stem(match: re.Match) -> str:
+    return os.path.basename(match.string)  # of the path without extension
+
+
+def first_copies(
+    files: Iterable[tuple[str, re.Match]], *, corpus: str, name: Callable[[re.Match], Hashable] = _stem
+) -> dict[Hashable, tuple[str, re.Match]]:
+    """Return name -> path and match, the first of each name; further ones are counted in a warning.
+
+    Args:
+        files: What `match_names` yields.
+        corpus: The corpus' usual name, for messages.
+        name: What a match names; the file's name without extension, if nothing else is said.
+    """
+    kept, copies = {}, []
+    for path, match in files:
+        if kept.setdefault(name(match), (path, match))[0] != path:
+            copies.append(path)
+    if copies:
+        logger.warning(
+            f"Left out {len(copies)} {corpus} files as second copies by their names; their audio was not compared "
+            f"(first: {copies[0]})."
+        )
+    return kept
+
+
 def pair_names(
     labelled: Collection[str], audible: Collection[str], root: str | os.PathLike, *, corpus: str, example: str
 ) -> list[str]:
@@ -96,6 +143,28 @@ def pair_names(
         if names:
             logger.warning(f"Left out {len(names)} {corpus} utterances without {lack} (first: {min(names)}).")
     return sorted(labelled & audible)
+
+
+def read_table(path: Path, *columns: str, **dialect) -> Iterator[dict[str, str]]:
+    """Yield the rows of a corpus' own table, in UTF-8 with or without a byte order mark; other bytes become U+FFFD.
+
+    Args:
+        path: The table.
+        *columns: Those that it has to have.
+        **dialect: Arguments of `csv.DictReader`.
+
+    Raises:
+        ValueError: If a column is missing.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        rows = csv.DictReader(lines, restval="", **dialect)
+        header = rows.fieldnames or []
+        if missing := [name for name in columns if name not in header]:
+            raise ValueError(
+                f"Table '{path}' lacks {missing}: expected the columns {list(columns)}, found {header}. Is it the "
+                "corpus' own, unchanged?"
+            )
+        yield from rows
 
 
 def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, example: str) -> str:

@@ -3,11 +3,12 @@
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ser_hf.corpora.cells import canonical_split, compile_speaker, match_speaker, read_cells
+from ser_hf.corpora.cells import canonical_split, compile_speaker, match_speaker, read_cells, warn_of_genders
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import AUDIO_EXTENSIONS, cache_folder, keep_file
 from ser_hf.corpora.utterance import Utterance
@@ -57,12 +58,12 @@ def hub(
     """
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
     splits = _load_splits(root, subset)
-    rows, silent, first = 0, 0, None
+    rows, silent, first, genders = 0, 0, None, Counter()
     for split, dataset in splits.items():
         given = {} if list(splits) == ["train"] else {"split": canonical_split(split)}
         for number, audio, cells in _read_rows(dataset, columns, str(root)):
             try:
-                fields = read_cells(cells) | given
+                fields = read_cells(cells, genders) | given
                 if expression:
                     fields["speaker"] = match_speaker(expression, os.path.basename(audio["path"] or ""))
             except ValueError as error:
@@ -74,6 +75,7 @@ def hub(
                 silent, first = silent + 1, first or f"row {number} of '{split}'"
     if silent == rows:
         raise ValueError(f"No utterances in '{root}': expected rows with audio and emotion, found {rows} rows without.")
+    warn_of_genders(genders, root)
     if silent:
         logger.warning(f"Left out {silent} of {rows} rows of '{root}' without emotion or audio (first: {first}).")
 

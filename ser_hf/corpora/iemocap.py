@@ -29,7 +29,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files, pair_names
+from ser_hf.corpora.cells import read_number
+from ser_hf.corpora.files import first_copies, match_names, pair_names
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
@@ -47,8 +48,9 @@ EMOTIONS = {
     "xxx": "no_agreement",
 }
 STYLES = {"impro": "improvised", "script": "scripted"}
-NAME = re.compile(r"Ses(0[1-5])[FM]_(impro|script)\w+_([FM])\w*\d")
-TURN = re.compile(r"\[.+?\]\s+(\w+)\s+(\w+)\s+\[([\d.]+), ([\d.]+), ([\d.]+)\]")
+DIMENSIONS = ("valence", "arousal", "dominance")
+FILE_NAME = r"Ses(0[1-5])[FM]_(impro|script)\w+?(?:_([FM])\w*\d)?"  # a whole dialogue's names no actor
+TURN = re.compile(r"\[.+?\]\s+(\w+)\s+(\w+)(?:\s+\[(.*)\])?")
 VOTE = re.compile(r"C-E\d+:([^(]*)")
 TRANSCRIPT = re.compile(r"(\w+) \[.+?\]:(.*)")
 
@@ -56,19 +58,21 @@ TRANSCRIPT = re.compile(r"(\w+) \[.+?\]:(.*)")
 def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
     """Yield the utterances of IEMOCAP under `root`, sorted by name.
 
-    Utterances without audio and audio without label are counted in a warning each.
+    Utterances without audio, audio without label and audio of other names are counted in a warning each.
 
     Raises:
         FileNotFoundError: If there are no label files, or none of their utterances has audio.
     """
-    audio = {Path(path).stem: path for path in audio_files(root) if NAME.fullmatch(Path(path).stem)}
+    example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
+    files = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example)
+    audio = first_copies((file for file in files if file[1][3]), corpus="IEMOCAP")
     labels = _read_labels(Path(root).expanduser())
     texts = _read_texts(Path(root).expanduser())
-    example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
     for name in pair_names(labels, audio, root, corpus="IEMOCAP", example=example):
-        session, style, gender = NAME.fullmatch(name).groups()
+        path, match = audio[name]
+        session, style, gender = match.groups()
         yield Utterance(
-            path=audio[name],
+            path=path,
             corpus="iemocap",
             speaker=session + gender,
             gender={"F": "female", "M": "male"}[gender],
@@ -90,17 +94,16 @@ def _read_labels(root: Path) -> dict[str, dict]:
             f"{sorted(path.name for path in root.iterdir())[:5]}. Is data_root the folder IEMOCAP_full_release?"
         )
     for path in paths:
+        votes = {}
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+            if line.startswith("["):
+                votes = {}  # of a turn that cannot be read, too
             if turn := TURN.match(line):
-                name, emotion, *means = turn.groups()
-                valence, arousal, dominance = map(float, means)
-                votes = {}
+                name, emotion, means = turn.groups()
                 labels[name] = {
-                    "emotion": EMOTIONS.get(emotion, emotion),
-                    "valence": valence,
-                    "arousal": arousal,
-                    "dominance": dominance,
+                    "emotion": EMOTIONS.get(emotion, canonical_emotion(emotion)),
                     "votes": votes,
+                    **dict(zip(DIMENSIONS, map(read_number, (means or "").split(",")), strict=False)),
                 }
             elif vote := VOTE.match(line):
                 for choice in filter(None, map(str.strip, vote[1].split(";"))):

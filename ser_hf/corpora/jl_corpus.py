@@ -18,7 +18,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.files import first_copies, match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -42,16 +43,13 @@ def jl_corpus(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If there is none.
     """
-    seen = set()
-    for path, match in match_names(root, FILE_NAME, corpus="JL-Corpus", example="male1_angry_10a_1.wav"):
-        name, (speaker, gender, emotion, session, repetition) = Path(path).stem, match.groups()
-        if name in seen:
-            continue
-        seen.add(name)
+    files = match_names(root, FILE_NAME, corpus="JL-Corpus", example="male1_angry_10a_1.wav")
+    for path, match in first_copies(files, corpus="JL-Corpus").values():
+        speaker, gender, emotion, session, repetition = match.groups()
         yield Utterance(
             path=path,
             corpus="jl_corpus",
-            emotion=EMOTIONS.get(emotion, emotion),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender=gender,
             language="en-NZ",

@@ -1,10 +1,14 @@
 """Canonical emotion names, label sets, and the mapping that a recipe applies to a corpus' labels."""
 
+import difflib
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 from ser_hf.corpora.utterance import Utterance
+
+logger = logging.getLogger(__name__)
 
 # RAVDESS' own names are the canonical ones; the other spellings are those met in class folders and tables.
 SYNONYMS = {
@@ -58,61 +62,72 @@ def map_labels(
 ) -> tuple[list[Utterance], Counter]:
     """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
 
-    Utterances whose annotators did not agree ("no_agreement") are always left out.
-
     Args:
         utterances: What a corpus yields.
-        label_set: "all", "four" (excited joins happy) or "big6".
-        label_map: Canonical emotion -> new name; an empty new name drops the emotion.
+        label_set: "all" (but "no_agreement", unless something else than the emotion is recognised), "four" (excited
+            joins happy) or "big6".
+        label_map: Emotion -> new name; an empty new name drops the emotion.
         min_utterances: Emotions with fewer utterances are rare.
         rare_emotion: Name that rare emotions are merged into; None drops them.
         target: What is recognised: "emotion", "gender", "emotion_gender" or "intensity". It takes the emotion's place
             in the utterances that are kept.
 
     Returns:
-        The kept utterances, and the dropped emotions with their counts.
+        The kept utterances, and what was dropped, by emotion and reason, with counts.
 
     Raises:
-        ValueError: If fewer than two labels are kept, or `label_map` renames an emotion that the corpus lacks.
+        ValueError: If nothing is kept, or `label_map` renames an emotion that the corpus lacks.
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
-    renamed = _names(found, label_set, label_map or {})
-    counts = Counter()
-    for emotion, new in renamed.items():
-        counts[new] += found[emotion]
-    rare = {new for new, count in counts.items() if new and count < min_utterances}
-    renamed = {emotion: rare_emotion if new in rare else new for emotion, new in renamed.items()}
+    names = _rename(found, label_set, label_map or {}, target)
+    names, rare = _without_rare(found, names, min_utterances, rare_emotion)
     kept, dropped = [], Counter()
     for utterance in utterances:
-        label = _target(utterance, renamed[utterance.emotion], target)
+        emotion = utterance.emotion
+        label = _target(utterance, names[emotion], target)
         if label is None:
-            dropped[utterance.emotion] += 1
+            reason = " (rare)" if emotion in rare else f" (no {target})" if names[emotion] else ""
+            dropped[emotion + reason] += 1
         else:
-            kept.append(replace(utterance, emotion=label))
+            kept.append(utterance if label == emotion else replace(utterance, emotion=label))
     if not kept:
         raise ValueError(
             f"Label set '{label_set}' and target '{target}' keep none of the {len(utterances)} utterances: expected "
-            f"some of {sorted(LABEL_SETS[label_set] or [])}, found {dict(found)}. Rename with --label_map old=new, or "
-            "use --label_set all."
-        )
-    if len(labels := {utterance.emotion for utterance in kept}) < 2:
-        raise ValueError(
-            f"Expected at least two emotions, found {sorted(labels)}. Is data_root the folder that holds the "
-            "emotions, and does the label map leave two?"
+            f"{sorted(LABEL_SETS[label_set] or ['an emotion'])}, left out {dict(dropped)}. Rename with --label_map "
+            "old=new, or take another --label_set or --target."
         )
     return kept, dropped
 
 
-def _names(found: Counter, label_set: str, label_map: dict[str, str]) -> dict[str, str | None]:
+def _rename(found: Counter, label_set: str, label_map: dict[str, str], target: str) -> dict[str, str | None]:
     """Return what each emotion found is called from now on; None drops it."""
+    label_map = {canonical_emotion(old): canonical_emotion(new) for old, new in label_map.items()}
     if unknown := sorted(set(label_map) - set(found)):
-        raise ValueError(f"label_map renames {unknown}: expected emotions of the corpus, {sorted(found)}.")
+        near = difflib.get_close_matches(unknown[0], found, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"label_map renames {unknown}: expected emotions of the corpus, {sorted(found)}.{hint}")
     keep = LABEL_SETS[label_set]
-    names = {emotion: label_map.get(emotion, emotion) for emotion in found}
-    if keep is None:
-        return {emotion: name if name not in ("", "no_agreement") else None for emotion, name in names.items()}
-    return {emotion: keep.get(name) for emotion, name in names.items()}
+    names = {emotion: label_map.get(emotion, emotion) or None for emotion in found}
+    if keep is not None:
+        return {emotion: keep.get(name) for emotion, name in names.items()}
+    if target.startswith("emotion") and names.get("no_agreement") == "no_agreement":
+        names["no_agreement"] = None
+    return names
+
+
+def _without_rare(
+    found: Counter, names: dict[str, str | None], least: int, rare_emotion: str | None
+) -> tuple[dict[str, str | None], set[str]]:
+    """Return the names with the rare ones merged or dropped, and the emotions that were dropped so."""
+    counts = Counter()
+    for emotion, name in names.items():
+        counts[name] += found[emotion]
+    rare = {emotion for emotion, name in names.items() if name and counts[name] < least}
+    if rare and rare_emotion:
+        logger.info(f"Merged into '{rare_emotion}': { {emotion: found[emotion] for emotion in sorted(rare)} }.")
+    names = names | dict.fromkeys(rare, rare_emotion)
+    return names, set() if rare_emotion else rare
 
 
 def _target(utterance: Utterance, emotion: str | None, target: str) -> str | None:

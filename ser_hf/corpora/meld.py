@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.files import audio_files, no_utterances
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {

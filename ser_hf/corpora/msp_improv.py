@@ -29,33 +29,35 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files, pair_names
+from ser_hf.corpora.files import first_copies, match_names, pair_names
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "O": "other", "S": "sad", "X": "no_agreement"}
 STYLES = {"P": "natural interaction", "R": "target read", "S": "other improvised", "T": "target improvised"}
-NAME = re.compile(r"MSP-IMPROV-S\d\d[AHNS]-([FM])(\d\d)-([PRST])-[FM]{2}\d+")
+FILE_NAME = r"MSP-IMPROV-S\d\d[AHNS]-([FM])(\d\d)-([PRST])-[FM]{2}\d+"
 
 
 def msp_improv(root: str | os.PathLike) -> Iterator[Utterance]:
     """Yield the utterances of MSP-IMPROV under `root`, sorted by name.
 
-    Utterances without audio and audio without label are counted in a warning each.
+    Utterances without audio, audio without label and audio of other names are counted in a warning each.
 
     Raises:
         FileNotFoundError: If there is no label file, or none of its utterances has audio.
     """
-    audio = {Path(path).stem: path for path in audio_files(root) if NAME.fullmatch(Path(path).stem)}
+    example = "session1/S01A/T/MSP-IMPROV-S01A-F01-T-FM01.wav"
+    files = match_names(root, FILE_NAME, corpus="MSP-IMPROV", example=example)
+    audio = first_copies(files, corpus="MSP-IMPROV")
     root = Path(root).expanduser()
     labels = _read_labels(root)
     texts = {path.stem: path for path in root.glob("**/*ranscription*/**/MSP-IMPROV-*.txt")}
-    example = "session1/S01A/T/MSP-IMPROV-S01A-F01-T-FM01.wav"
     for name in pair_names(labels, audio, root, corpus="MSP-IMPROV", example=example):
-        gender, session, style = NAME.fullmatch(name).groups()
+        path, match = audio[name]
+        gender, session, style = match.groups()
         text = texts[name].read_text(encoding="utf-8-sig", errors="replace").strip() if name in texts else None
         yield Utterance(
-            path=audio[name],
+            path=path,
             corpus="msp_improv",
             speaker=gender + session,
             gender={"F": "female", "M": "male"}[gender],
@@ -82,7 +84,7 @@ def _read_labels(root: Path) -> dict[str, dict]:
         means = {key: float(mean) for key, mean in re.findall(r"([AVD]):([\d.]+)", consensus)}  # NaN is left out
         annotators = dict(line.split(";")[:2] for line in annotations if ";" in line)
         labels[f"MSP-{Path(name).stem}"] = {
-            "emotion": EMOTIONS.get(emotion, emotion),
+            "emotion": EMOTIONS.get(emotion, canonical_emotion(emotion)),
             "valence": means.get("V"),
             "arousal": 6 - means["A"] if "A" in means else None,
             "dominance": means.get("D"),

@@ -21,12 +21,12 @@ releases) is "validation", `Test1` is "test".
 Source: Lotfian & Busso 2019, doi:10.1109/TAFFC.2017.2736999; Busso et al. 2025, https://arxiv.org/abs/2509.09791
 """
 
-import csv
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files, pair_names
+from ser_hf.corpora.cells import read_number
+from ser_hf.corpora.files import first_copies, match_names, pair_names, read_table
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
@@ -51,59 +51,63 @@ SPLITS = {
     "Test2": "test2",
     "Test3": "test3",
 }
+COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
+# not the audio that former releases had, which lies in other folders
+FILE_NAME = r"Audio[^/]*/(?:.*/)?(MSP-PODCAST_\d{4})_\d{4}(?:_\d{4})?"
 
 
 def msp_podcast(root: str | os.PathLike) -> Iterator[Utterance]:
     """Yield the utterances of MSP-Podcast under `root`, sorted by name.
 
-    Utterances without audio and audio without label are counted in a warning each.
+    Utterances without audio, audio without label and audio of other names are counted in a warning each.
 
     Raises:
-        FileNotFoundError: If a table is missing, or none of its utterances has audio.
+        FileNotFoundError: If the labels are missing, or none of their utterances has audio.
+        ValueError: If a table lacks a column.
     """
     root = Path(root).expanduser()
-    rows = {Path(row["FileName"]).stem: row for row in _read_table(root, "labels_con[cs]ensus.csv")}
-    votes = _count_votes(root)
-    # not the whole root: it holds the audio that former releases had, too
-    audio = {Path(path).stem: path for folder in root.glob("Audio*/") for path in audio_files(folder)}
     example = "Audios/MSP-PODCAST_0001_0008.wav"
+    rows, votes = _read_consensus(root), _count_votes(root)
+    audio = first_copies(match_names(root, FILE_NAME, corpus="MSP-Podcast", example=example), corpus="MSP-Podcast")
     for name in pair_names(rows, audio, root, corpus="MSP-Podcast", example=example):
-        row, text = rows[name], root / "Transcripts" / f"{name}.txt"
+        row, (path, match) = rows[name], audio[name]
+        text = root / "Transcripts" / f"{name}.txt"
         yield Utterance(
-            path=audio[name],
+            path=path,
             corpus="msp_podcast",
-            emotion=EMOTIONS.get(row["EmoClass"], row["EmoClass"]),
+            emotion=EMOTIONS.get(row["EmoClass"], canonical_emotion(row["EmoClass"])),
             speaker=None if row["SpkrID"] == "Unknown" else row["SpkrID"],
             gender=GENDERS.get(row["Gender"]),
             language="en",
-            session="_".join(name.split("_")[:2]),
+            session=match[1],
             split=SPLITS.get(row["Split_Set"], row["Split_Set"]),
             text=text.read_text(encoding="utf-8-sig", errors="replace").strip() if text.is_file() else None,
-            valence=float(row["EmoVal"]),
-            arousal=float(row["EmoAct"]),
-            dominance=float(row["EmoDom"]),
+            valence=read_number(row["EmoVal"]),
+            arousal=read_number(row["EmoAct"]),
+            dominance=read_number(row["EmoDom"]),
             votes=votes.get(name),
         )
 
 
-def _count_votes(root: Path) -> dict[str, dict[str, int]]:
-    votes = {}
-    for row in _read_table(root, "labels_detailed.csv"):
-        primary = row["EmoClass_Major"] if "EmoClass_Major" in row else row["EmoDetail"].split(";")[1]
-        emotion = canonical_emotion(primary)
-        emotion = "other" if emotion.startswith("other") else emotion
-        counts = votes.setdefault(Path(row["FileName"]).stem, {})
-        counts[emotion] = counts.get(emotion, 0) + 1
-    return votes
-
-
-def _read_table(root: Path, name: str) -> Iterator[dict[str, str]]:
-    paths = sorted(root.glob(f"[Ll]abel*/{name}"))
+def _read_consensus(root: Path) -> dict[str, dict[str, str]]:
+    paths = sorted(root.glob("[Ll]abel*/labels_con[cs]ensus.csv"))
     if not paths:
         found = sorted(str(path.relative_to(root)) for path in [*root.glob("*"), *root.glob("*/*.csv")])[:8]
         raise FileNotFoundError(
-            f"No table {name} under '{root}': expected Labels/labels_consensus.csv and Labels/labels_detailed.csv, "
-            f"found {found}. Is data_root the folder that holds Labels and Audios?"
+            f"No MSP-Podcast labels under '{root}': expected Labels/labels_consensus.csv, found {found}. Is data_root "
+            "the folder that holds Labels and Audios?"
         )
-    with open(paths[0], encoding="utf-8-sig", errors="replace", newline="") as table:
-        yield from csv.DictReader(table)
+    return {Path(row["FileName"]).stem: row for row in read_table(paths[0], *COLUMNS)}
+
+
+def _count_votes(root: Path) -> dict[str, dict[str, int]]:
+    """Return each turn's votes by utterance name; none where the release comes without the table."""
+    votes = {}
+    for path in sorted(root.glob("[Ll]abel*/labels_detailed.csv"))[:1]:
+        for row in read_table(path, "FileName"):
+            primary = row["EmoClass_Major"] if "EmoClass_Major" in row else row["EmoDetail"].split(";")[1]
+            emotion = canonical_emotion(primary)
+            emotion = "other" if emotion.startswith("other") else emotion
+            counts = votes.setdefault(Path(row["FileName"]).stem, {})
+            counts[emotion] = counts.get(emotion, 0) + 1
+    return votes

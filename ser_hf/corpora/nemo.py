@@ -16,7 +16,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.files import match_names, read_table
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -54,7 +55,7 @@ def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="nemo",
-            emotion=EMOTIONS.get(emotion, emotion),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender=gender,
             age=age,
@@ -66,6 +67,5 @@ def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
 def _texts(table: Path) -> dict[str, str]:
     if not table.is_file():
         return {}
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return {Path(row["file_id"]).stem: row["raw_text"] for row in rows}
+    rows = read_table(table, "file_id", "raw_text", delimiter="\t", quoting=csv.QUOTE_NONE)
+    return {Path(row["file_id"]).stem: row["raw_text"] for row in rows}

@@ -15,9 +15,9 @@ Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from ser_hf.corpora.files import match_names, no_utterances
+from ser_hf.corpora.files import first_copies, match_names, no_utterances
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -54,17 +54,18 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
-    seen = set()  # a much used copy of the corpus holds all files twice, in a folder within itself
     example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
-    for path, match in match_names(root, FILE_NAME, corpus="RAVDESS", example=example):
-        name, (_, emotion, intensity, statement, repetition, actor) = Path(path).stem, match.groups()
-        if match[1] != channel or name in seen:
-            continue
-        seen.add(name)
+    files = match_names(root, FILE_NAME, corpus="RAVDESS", example=example)
+    # a much used copy of the corpus holds all files twice, in a folder within itself
+    files = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
+    if not files:
+        raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))
+    for path, match in files.values():
+        _, emotion, intensity, statement, repetition, actor = match.groups()
         yield Utterance(
             path=path,
             corpus=corpus,
-            emotion=EMOTIONS.get(emotion, emotion),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=actor,
             gender="female" if int(actor) % 2 == 0 else "male",
             language="en",
@@ -73,5 +74,3 @@ def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Ut
             repetition=int(repetition),
             vocal_channel="speech" if channel == "01" else "song",
         )
-    if not seen:
-        raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
@@ -30,15 +31,23 @@ def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If there is none.
     """
     transcripts = Path(root).expanduser().rglob("*.ort")
-    texts = {path.stem: path.read_text(encoding="utf-8-sig").strip() for path in transcripts}
+    texts = {path.stem: _read_text(path) for path in transcripts}
     for path, match in match_names(root, FILE_NAME, corpus="ShEMO", example="female/F03S02.wav"):
         speaker, gender, emotion = match.groups()
         yield Utterance(
             path=path,
             corpus="shemo",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             gender="female" if gender == "F" else "male",
             language="fa",
             text=texts.get(Path(path).stem),
         )
+
+
+def _read_text(path: Path) -> str:
+    text = path.read_bytes()
+    try:
+        return text.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return text.decode("cp1256", errors="replace").strip()  # Windows' encoding of the Arabic script

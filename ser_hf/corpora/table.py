@@ -6,11 +6,12 @@ import logging
 import ntpath
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
-from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells
+from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, warn_of_genders
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.utterance import Utterance
 
@@ -30,7 +31,7 @@ def table(
     allow_outside: bool = False,
     speaker_pattern: str | None = None,
 ) -> Iterator[Utterance]:
-    r"""Yield the utterances of a table, in its order; rows that name no emotion are left out and counted.
+    r"""Yield the utterances of a table, in its order; rows that name no emotion are left out and counted, as are genders of unknown names.
 
     `file_name,label,speaker` is such a table's header; `SPELLINGS` in `columns.py` lists the columns that are
     recognised. Rows are read as they are asked for, so that a table of any length takes little memory.
@@ -52,10 +53,10 @@ def table(
     file = _find_table(Path(root).expanduser())
     locate = _locator(file.parent if audio_root is None else Path(audio_root).expanduser(), allow_outside)
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
-    rows, silent, first = 0, 0, None
+    rows, silent, first, genders = 0, 0, None, Counter()
     for number, cells in _read_rows(file, columns):
         try:
-            fields = read_cells(cells)
+            fields = read_cells(cells, genders)
             if "emotion" in fields:
                 fields["path"] = locate(fields.get("path", ""))
                 if expression:
@@ -69,6 +70,7 @@ def table(
             silent, first = silent + 1, first or number
     if silent == rows:
         raise ValueError(f"No utterances in '{file}': expected rows with an emotion, found {rows} rows without one.")
+    warn_of_genders(genders, file)
     if silent:
         logger.warning(f"Left out {silent} of {rows} rows of '{file}' that name no emotion (first: row {first}).")
 

@@ -13,9 +13,11 @@ Source: Dupuis & Pichora-Fuller 2010, doi:10.5683/SP2/E8H2MF
 """
 
 import os
+import re
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.files import first_copies, match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -28,7 +30,7 @@ EMOTIONS = {
     "sad": "sad",
 }
 AGES = {"OAF": 64, "YAF": 26}
-FILE_NAME = r"(OAF?|YAF)_([^_/]+)_([^/]+)"
+FILE_NAME = r"(OA|YA)F?_([^_/]+)_([^/]+)"
 
 
 def tess(root: str | os.PathLike) -> Iterator[Utterance]:
@@ -37,17 +39,13 @@ def tess(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If there is none.
     """
-    seen = set()
-    for path, match in match_names(root, FILE_NAME, corpus="TESS", example="OAF_Fear/OAF_back_fear.wav"):
-        code, word, emotion = match.groups()
-        speaker = "YAF" if code == "YAF" else "OAF"
-        if (speaker, word, emotion) in seen:
-            continue
-        seen.add((speaker, word, emotion))
+    files = match_names(root, FILE_NAME, corpus="TESS", example="OAF_Fear/OAF_back_fear.wav")
+    for path, match in first_copies(files, corpus="TESS", name=re.Match.groups).values():
+        speaker, word, emotion = match[1] + "F", match[2], match[3]
         yield Utterance(
             path=path,
             corpus="tess",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion.lower(), canonical_emotion(emotion)),
             speaker=speaker,
             gender="female",
             age=AGES[speaker],

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator
 
 from ser_hf.corpora.files import match_names
+from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"Angry": "angry", "Calm": "calm", "Happy": "happy", "Sad": "sad"}
@@ -36,7 +37,7 @@ def turev_db(root: str | os.PathLike) -> Iterator[Utterance]:
         yield Utterance(
             path=path,
             corpus="turev_db",
-            emotion=EMOTIONS.get(emotion, emotion.lower()),
+            emotion=EMOTIONS.get(emotion, canonical_emotion(emotion)),
             speaker=speaker,
             language="tr",
             text=word,

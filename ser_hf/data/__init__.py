@@ -4,7 +4,7 @@ from ser_hf.data.audio import audio_duration, decode_audio, load_audio
 from ser_hf.data.audit import audit
 from ser_hf.data.augment import build_augmentation
 from ser_hf.data.batching import Collator, LengthGroupedSampler, SpectrogramMask, extract_features
-from ser_hf.data.dataset import build_dataset, prepare_audio, write_problems
+from ser_hf.data.dataset import build_dataset, prepare_audio
 from ser_hf.data.splits import check_split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.data.summary import read_headers, summarize_corpus
 from ser_hf.data.table import write_utterances
@@ -28,6 +28,5 @@ __all__ = [
     "split_by_speaker",
     "split_randomly",
     "summarize_corpus",
-    "write_problems",
     "write_utterances",
 ]

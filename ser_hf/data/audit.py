@@ -1,6 +1,7 @@
 """What would make a score wrong: leaks between train, validation and test, contradictory labels, broken audio."""
 
 import json
+import math
 import os
 import unicodedata
 from collections import defaultdict
@@ -9,15 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations, groupby
 from typing import Literal
 
-import numpy as np
-import soundfile
-
 from ser_hf.corpora import Utterance
-from ser_hf.data.fingerprint import find_identical, find_near_identical, is_silent, load_utterance, map_in_threads
+from ser_hf.data.faults import find_faults
+from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.splits import Split
 
-CLIPPED = 1e-4  # share of the samples; RAVDESS has none, and a single clipped plosive stays below
-UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, for a size that it cannot know
+OVERLAP = 0.05  # seconds; annotators' borders touch
 SEVERITIES = ("leak", "fault", "note")
 
 Member = tuple[str, Utterance]  # part of the split, utterance
@@ -36,8 +34,8 @@ class Finding:
     """
 
     kind: Literal[
-        "shared speaker", "shared session", "identical audio", "near-identical audio", "shared sentence",
-        "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
+        "shared speaker", "shared session", "identical audio", "near-identical audio", "overlapping audio",
+        "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
     ]  # fmt: skip
     severity: Literal["leak", "fault", "note"]
     utterances: tuple[str, ...]
@@ -56,7 +54,8 @@ def audit(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
     findings += _find_lone_speakers(split)
     faults, audible = _find_faults(split)
-    return findings + faults + find_identical_audio(audible) + find_near_identical_audio(audible)
+    copies = find_identical_audio(audible) + find_near_identical_audio(audible)
+    return findings + find_overlapping_audio(split) + faults + copies
 
 
 def is_bad(findings: Sequence[Finding]) -> bool:
@@ -100,6 +99,27 @@ def find_near_identical_audio(split: Split) -> list[Finding]:
     for match in find_near_identical([utterance for _, utterance in members]):
         how = f"correlation {match.correlation:.2f} at a lag of {1000 * match.lag:.0f} ms"
         findings.append(_judge("near-identical audio", members[match.one], members[match.other], how))
+    return findings
+
+
+def find_overlapping_audio(split: Split) -> list[Finding]:
+    """Find stretches of one file that overlap and are in two parts: leaks."""
+    by_file = defaultdict(list)
+    for member in _members(split):
+        by_file[os.path.realpath(member[1].path)].append(member)
+    findings = []
+    for members in by_file.values():
+        members.sort(key=lambda member: member[1].start or 0.0)
+        for i, (part, utterance) in enumerate(members):
+            end = math.inf if utterance.end is None else utterance.end
+            for other_part, other in members[i + 1 :]:
+                shared = min(end, math.inf if other.end is None else other.end) - (other.start or 0.0)
+                if shared <= OVERLAP:
+                    break
+                if other_part != part:
+                    how = "to the file's end" if math.isinf(shared) else f"for {shared:.2f} s"
+                    one, two = (part, utterance), (other_part, other)
+                    findings.append(_judge("overlapping audio", one, two, f"stretches of one file overlap {how}"))
     return findings
 
 
@@ -169,53 +189,12 @@ def _find_faults(split: Split) -> tuple[list[Finding], Split]:
     """Return what is wrong with single files, and the split without unreadable and silent utterances."""
     members = _members(split)
     findings, audible = [], {part: [] for part in split}
-    for (part, utterance), faults in zip(members, map_in_threads(lambda m: list(_listen(m[1])), members), strict=True):
+    heard = map_in_threads(lambda member: list(find_faults(member[1])), members)
+    for (part, utterance), faults in zip(members, heard, strict=True):
         findings += [Finding(kind, grade, (utterance.path,), (part,), detail) for kind, grade, detail in faults]
         if not {"unreadable", "silent"} & {kind for kind, _, _ in faults}:
             audible[part].append(utterance)
     return findings, audible
-
-
-def _listen(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, severity and detail of each fault of an utterance's audio."""
-    try:
-        waveform = load_utterance(utterance)
-        with soundfile.SoundFile(utterance.path) as file:
-            first = round((utterance.start or 0.0) * file.samplerate)
-            last = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)  # (T, channels), before resampling
-            missing = (last - first - len(samples)) / file.samplerate
-    except (ValueError, OSError) as error:
-        yield "unreadable", "fault", str(error)
-        return
-    if is_silent(waveform):
-        yield "silent", "fault", f"the peak is {np.abs(waveform).max():.5f} of full scale"
-    if (share := _clipped_share(samples)) > CLIPPED:
-        yield "clipped", "note", f"{share:.2%} of the samples are in flat peaks at full scale"
-    if missing > 0.05:
-        yield (
-            "truncated",
-            "fault",
-            f"the last {missing:.2f} s of what is promised are missing",
-        )
-    elif utterance.end is None and (count := _missing_bytes(utterance.path)) > 8:  # some count the header's 8
-        yield "truncated", "fault", f"the header promises {count} bytes more than the file has"
-
-
-def _clipped_share(samples: np.ndarray) -> float:
-    """Return the share of ``(T, channels)`` samples near full scale that repeat the two before, worst channel."""
-    samples = np.clip(samples, -1, 32_767 / 32_768)  # as the cache cuts what float and lossy files hold beyond
-    repeated = (samples[1:] == samples[:-1]) & (np.abs(samples[1:]) > 0.99)
-    return float((repeated[1:] & repeated[:-1]).sum(axis=0).max() / len(samples))
-
-
-def _missing_bytes(path: str) -> int:
-    with open(path, "rb") as file:
-        tag, size = file.read(4), file.read(4)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(tag)  # WAV and AIFF; libsndfile believes the file's end
-    promised = 8 + int.from_bytes(size, order) if order else 0
-    return promised - os.path.getsize(path) if promised < UNKNOWN_SIZE else 0
 
 
 def _members(split: Split) -> list[tuple[str, Utterance]]:

@@ -1,6 +1,5 @@
 """Utterances -> a `datasets.DatasetDict` whose audio can be decoded, at 16 kHz, in the splits' order."""
 
-import csv
 import json
 import math
 import os
@@ -45,7 +44,7 @@ class AudioProblem:
 
     Attributes:
         path: The file.
-        action: "skipped", "windowed" or "padded".
+        action: "skipped", "too short", "windowed" or "padded".
         reason: Why, in words.
     """
 
@@ -63,7 +62,7 @@ def prepare_audio(
         split: Utterances by "train", "validation" and "test". Splitting comes first, so that a bad file does not
             move the others.
         trim: "none"; "ends" moves start and end to the speech; "pauses" shortens the silences inside as well.
-        min_duration: Shorter utterances are skipped, in seconds.
+        min_duration: Shorter utterances are left out, in seconds.
         max_duration: Longer utterances will be heard in windows of so many seconds.
         overlap: Share of a window that the next one hears again, at least.
 
@@ -82,7 +81,8 @@ def prepare_audio(
             return None, AudioProblem(utterance.path, "skipped", str(error))
         lasts = f"lasts {utterance.duration:.3f} s"
         if utterance.duration < min_duration:
-            return None, AudioProblem(utterance.path, "skipped", f"{lasts}, less than the {min_duration:g} s asked for")
+            reason = f"{lasts}, less than the {min_duration:g} s asked for"
+            return None, AudioProblem(utterance.path, "too short", reason)
         if utterance.duration < MIN_DURATION:
             reason = f"{lasts}, padded with silence to {MIN_DURATION} s in training"
             return utterance, AudioProblem(utterance.path, "padded", reason)
@@ -133,14 +133,6 @@ def list_windows(duration: float, longest: float, overlap: float) -> list[tuple[
     steps = math.ceil((duration - longest) / (longest * (1 - overlap)) - 1e-9)
     hop = (duration - longest) / steps
     return [(i * hop, i * hop + longest) for i in range(steps + 1)]
-
-
-def write_problems(problems: list[AudioProblem], path: str | os.PathLike) -> None:
-    """Write a list of audio problems as a CSV table with the columns path, action and reason."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("path", "action", "reason"))
-        rows.writerows((problem.path, problem.action, problem.reason) for problem in problems)
 
 
 def build_dataset(

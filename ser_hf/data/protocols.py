@@ -67,6 +67,8 @@ def list_folds(utterances: Sequence[Utterance], protocol: str, *, folds: int = 5
     if protocol == "leave_one_speaker_out":
         return [{speaker} for speaker in sorted(speakers_of(utterances))]
     if protocol == "group_kfold":
+        if not 2 <= folds <= (count := len(speakers_of(utterances))):
+            raise ValueError(f"folds: expected 2 to {count}, the number of speakers, found {folds}.")
         return stratified_folds(utterances, folds, seed, speaker_of)
     corpora = sorted({utterance.corpus for utterance in utterances})
     known = [name for corpus, name in PROTOCOLS if [corpus] == corpora] + [*GENERIC_PROTOCOLS]

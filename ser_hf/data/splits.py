@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.protocols import list_folds, session_of, speaker_of, speakers_of, stratified_folds
+from ser_hf.data.protocols import GENERIC_PROTOCOLS, list_folds, session_of, speaker_of, speakers_of, stratified_folds
 
 Split = dict[str, list[Utterance]]
 
@@ -65,7 +65,8 @@ def split_by_protocol(
     """
     utterances = _sorted(utterances)
     group = session_of if protocol == "leave_one_session_out" else speaker_of
-    _require_groups(utterances, "test", group)
+    if protocol in GENERIC_PROTOCOLS:
+        _require_groups(utterances, "test", group)
     held_out = list_folds(utterances, protocol, folds=folds, seed=seed)
     if not 1 <= fold <= len(held_out):
         raise ValueError(f"Protocol '{protocol}' has folds 1 to {len(held_out)}, found fold {fold}.")
@@ -128,7 +129,6 @@ def split_randomly(
         ValueError: If an emotion has fewer utterances than the split needs.
     """
     utterances = _sorted(utterances)
-
     rest, test = _hold_out_randomly(utterances, test_share, seed)
     train, validation = _hold_out_randomly(rest, validation_share, seed)
     return check_split({"train": train, "validation": validation, "test": test}, shared_speakers=True)
@@ -149,8 +149,17 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
         for i, one in enumerate(parts):
             for other in parts[i + 1 :]:
                 if shared := speakers_of(split[one]) & speakers_of(split[other]):
-                    raise ValueError(f"Speakers {sorted(map(str, shared))} are in both {one} and {other}.")
+                    names = sorted(f"{corpus}/{speaker or 'unknown'}" for corpus, speaker in shared)
+                    raise ValueError(
+                        f"Speakers {names} are in both {one} and {other}: expected none. Take a protocol that keeps "
+                        "speakers apart, such as leave_one_speaker_out or group_kfold."
+                    )
     trained = {utterance.emotion for utterance in split["train"]}
+    if len(trained) < 2:
+        raise ValueError(
+            f"Expected at least two emotions to train on, found {sorted(trained)}. Is data_root the folder that holds "
+            "the emotions, and does the label map leave two?"
+        )
     for part in parts:
         if untrained := sorted({utterance.emotion for utterance in split[part]} - trained):
             raise ValueError(
@@ -167,7 +176,7 @@ def is_speaker_independent(split: Split) -> bool:
 
 
 def _sorted(utterances: Iterable[Utterance]) -> list[Utterance]:
-    return sorted(utterances, key=lambda u: (u.corpus, u.path, u.start or 0.0))
+    return sorted(utterances, key=lambda u: (u.corpus, u.path, u.start or 0.0, u.end or 0.0, u.emotion))
 
 
 def _hold_out(
@@ -201,11 +210,12 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
         groups[utterance.emotion].add(group(utterance))
     everyone = set().union(*groups.values())
     if any(name is None for _, name in everyone):
-        raise ValueError(
-            f"The {kind}s of these utterances are unknown, so a split by {kind} is impossible. Say how a file name "
-            r"tells its speaker, as in --speaker_pattern '^(\w+?)_', or accept an inflated, speaker-dependent score "
-            "with --split random."
+        speaker_hint = (
+            r"Say how a file name tells its speaker, as in --speaker_pattern '^(\w+?)_', or accept an inflated, "
+            "speaker-dependent score with --split random."
         )
+        hint = speaker_hint if kind == "speaker" else "Take another protocol, such as leave_one_speaker_out."
+        raise ValueError(f"The {kind}s of these utterances are unknown, so a split by {kind} is impossible. {hint}")
     if len(everyone) < (3 if part == "test" else 2):
         raise ValueError(
             f"No {kind} is left for {part}: expected at least 3 {kind}s (train, validation, test) in all, found "
@@ -213,6 +223,6 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
         )
     if alone := sorted(emotion for emotion, names in groups.items() if len(names) == 1):
         raise ValueError(
-            f"Emotions {alone} have one {kind} only, so {part} cannot be split off by {kind}: expected at least 3 "
-            f"{kind}s for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
+            f"Emotions {alone} have one {kind} only, so {part} cannot be split off by {kind}: expected several "
+            f"for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
         )

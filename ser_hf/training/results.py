@@ -25,6 +25,8 @@ from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
 from ser_hf.evaluation.predictions import COLUMNS, average_windows
 
+ACTIONS = ("skipped", "too short", "windowed", "padded")
+LEAKS = ("shared speaker", "identical audio", "overlapping audio")  # what recipes always look for
 PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
 
 
@@ -113,11 +115,11 @@ def _names(utterances: list[Utterance], *, several: bool) -> list[str]:
 
 
 def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> dict:
-    """Return the hours of audio, and how many utterances were skipped, windowed, padded, or lost their label."""
+    """Return the hours of audio, how many utterances had unusual audio, and how many lost their label."""
     actions = Counter(problem.action for problem in problems)
     return {
         "hours": sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,
-        **{action: actions[action] for action in ("skipped", "windowed", "padded")},
+        **{action.replace(" ", "_"): actions[action] for action in ACTIONS},
         "dropped_emotions": dict(sorted(dropped.items())),
     }
 
@@ -125,7 +127,7 @@ def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter)
 def describe_audit(findings: list[Finding]) -> dict:
     """Return how many leaks there are between the parts, by their kind."""
     leaks = Counter(finding.kind for finding in findings if finding.severity == "leak")
-    return {kind.replace(" ", "_"): leaks[kind] for kind in ("shared speaker", "identical audio")}
+    return {kind.replace(" ", "_"): leaks[kind] for kind in LEAKS}
 
 
 def describe_training(
@@ -151,6 +153,13 @@ def describe_training(
         "seconds": output.metrics["train_runtime"],
         "resumed": resumed,
         "processes": processes,
+        **describe_machine(),
+    }
+
+
+def describe_machine() -> dict:
+    """Return the hardware, the date and the versions of what computes."""
+    return {
         "hardware": _hardware(),
         "date": date.today().isoformat(),
         "versions": {

@@ -1,18 +1,29 @@
 """What a recipe's data arguments select: utterances, and who of them is held out."""
 
+import csv
 import logging
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from datasets import DatasetDict
 
 from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.files import cache_folder
 from ser_hf.corpora.labels import SYNONYMS
-from ser_hf.data import build_dataset, check_split, prepare_audio
-from ser_hf.data.audit import find_identical_audio, find_shared_speakers
+from ser_hf.data import build_augmentation, build_dataset, check_split, prepare_audio
+from ser_hf.data.audit import (
+    Finding,
+    describe_findings,
+    find_identical_audio,
+    find_overlapping_audio,
+    find_shared_speakers,
+    findings_as_json,
+)
+from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.training.data_arguments import DataArguments
@@ -53,15 +64,14 @@ def load_utterances(data: DataArguments) -> Iterator[Utterance]:
             yield utterance if name == corpus else replace(utterance, corpus=name)
 
 
-def select_utterances(data: DataArguments) -> tuple[list[Utterance], Counter]:
-    """Return the utterances under the labels of a recipe, and the emotions left out with their counts.
+def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tuple[list[Utterance], Counter]:
+    """Return the utterances under the labels of a recipe, and what was left out, by emotion and reason, with counts.
 
     Raises:
-        ValueError: As `load_utterances` and `map_labels`.
-        FileNotFoundError: As `load_utterances`.
+        ValueError: As `map_labels`.
     """
     utterances, dropped = map_labels(
-        load_utterances(data),
+        utterances,
         label_set=data.label_set,
         label_map=dict(item.split("=", 1) for item in data.label_map),
         min_utterances=data.min_utterances_per_emotion,
@@ -115,16 +125,23 @@ def audio_folders(data: DataArguments) -> dict[str, Path]:
     return folders
 
 
-def load_data(data: DataArguments) -> tuple[DatasetDict, dict, list[AudioProblem]]:
-    """Return the three datasets, what the results will say about them, and the utterances with unusual audio.
+class Speech(NamedTuple):
+    """Hold what a recipe learns and is judged from."""
 
-    Leaks between the parts (a shared speaker, the same recording twice) are logged and counted.
+    dataset: DatasetDict  # "train", "validation", "test"
+    described: dict  # "split", "audio" and "audit" of the results
+    problems: list[AudioProblem]
+    findings: list[Finding]
+
+
+def load_speech(data: DataArguments) -> Speech:
+    """Load, label, split and decode what a recipe asks for, and look for leaks, which are logged.
 
     Raises:
         ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
         FileNotFoundError: If a folder is missing or holds no such corpus.
     """
-    utterances, dropped = select_utterances(data)
+    utterances, dropped = label_utterances(data, load_utterances(data))
     split = select_split(data, utterances)
     windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
     split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
@@ -132,12 +149,34 @@ def load_data(data: DataArguments) -> tuple[DatasetDict, dict, list[AudioProblem
     if problems:
         count = Counter(problem.action for problem in problems)
         logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
-    findings = find_shared_speakers(split) + find_identical_audio(split)
-    for finding in [finding for finding in findings if finding.severity == "leak"][:5]:
-        logger.warning(f"Leak: {finding.detail}")
+    findings = find_shared_speakers(split) + find_identical_audio(split) + find_overlapping_audio(split)
+    folders = audio_folders(data)
+    if leaks := [finding for finding in findings if finding.severity == "leak"]:
+        logger.warning(f"Leaks between the parts of the split:\n{describe_findings(leaks, common_folder(folders))}")
     described = {
         "split": describe_split(split, name_split(data)),
         "audio": describe_audio(split, problems, dropped),
         "audit": describe_audit(findings),
     }
-    return build_dataset(split, audio_folders(data), **windows), described, problems
+    return Speech(build_dataset(split, folders, **windows), described, problems, findings)
+
+
+def write_problems(data: DataArguments, speech: Speech, folder: str | os.PathLike) -> None:
+    """Write audio_problems.csv and audit.json, which name files and stay at home, into the output folder."""
+    with Path(folder, "audio_problems.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("path", "action", "reason"))
+        rows.writerows((problem.path, problem.action, problem.reason) for problem in speech.problems)
+    text = findings_as_json(speech.findings, common_folder(audio_folders(data)))
+    Path(folder, "audit.json").write_text(text, encoding="utf-8")
+
+
+def common_folder(folders: dict[str, Path]) -> str:
+    """Return the folder that holds those of all corpora; findings name files relative to it."""
+    return os.path.commonpath([os.path.abspath(folder) for folder in folders.values()])
+
+
+def make_augmentation(data: DataArguments) -> Augmentation | None:
+    """Return the recipe's augmentation of training waveforms."""
+    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
+    return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})

@@ -127,6 +127,23 @@ def test_given_partitions_are_taken_and_others_counted(caplog):
     assert "{'test2': 3}" in caplog.text
 
 
+@settings(max_examples=20, deadline=None)
+@given(order=st.randoms(), seed=st.integers(0, 99))
+@pytest.mark.parametrize("split", [split_randomly, split_as_given])
+def test_other_splits_lose_nothing_and_ignore_file_order_too(split, order, seed):
+    utterances = [  # stretches of a few files, some beginning alike
+        Utterance(
+            path=f"/data/{i // 12}.wav", corpus="toy", emotion=EMOTIONS[i % 3], speaker=str(i // 6), start=i // 2 % 3,
+            end=3 + i, split="test" if i > 50 else "train",
+        )
+        for i in range(72)
+    ]  # fmt: skip
+    parts = split(utterances, seed=seed)
+    assert parts == split(order.sample(utterances, len(utterances)), seed=seed)
+    assert all(parts.values())
+    assert sorted(u.end for part in parts.values() for u in part) == sorted(u.end for u in utterances)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_missing_validation_comes_out_of_the_training_partition(known):
     rows = [
@@ -168,6 +185,7 @@ def test_emobox_fold_1_tests_its_published_actors():
     [
         ("emobx", 1, "Unknown protocol 'emobx'.*Did you mean 'emobox'"),
         ("emobox", 7, "has folds 1 to 6, found fold 7"),
+        ("leave_one_session_out", 1, "sessions of these utterances are unknown.*Take another protocol"),
     ],
 )
 def test_an_unknown_fold_is_refused(protocol, fold, message):
@@ -202,3 +220,24 @@ def test_an_emotion_of_one_speaker_is_refused():
     alone = Utterance(path="x", corpus="toy", emotion="bored", speaker="01")
     with pytest.raises(ValueError, match=r"Emotions \['bored'\] have one speaker only"):
         split_by_speaker([*corpus(actors(6)), alone])
+
+
+def test_more_folds_than_speakers_are_refused():
+    with pytest.raises(ValueError, match="folds: expected 2 to 6, the number of speakers, found 7"):
+        split_by_protocol(corpus(actors(6)), "group_kfold", 1, folds=7)
+
+
+def test_sessions_that_share_speakers_are_refused_with_a_way_out():
+    rows = [
+        Utterance(path=f"{i}{emotion}", corpus="toy", emotion=emotion, speaker=str(i % 2), session=str(i))
+        for i in range(6)
+        for emotion in EMOTIONS
+    ]
+    with pytest.raises(ValueError, match=r"(?s)toy/[01].*are in both.*leave_one_speaker_out"):
+        split_by_protocol(rows, "leave_one_session_out", 1)
+
+
+def test_one_emotion_is_no_task():
+    alone = [utterance for utterance in corpus(actors(6)) if utterance.emotion == "sad"]
+    with pytest.raises(ValueError, match=r"at least two emotions to train on, found \['sad'\]"):
+        split_by_speaker(alone)

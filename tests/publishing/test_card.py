@@ -20,8 +20,8 @@ RESULTS = {
     "split": {
         "name": "emobox, fold 1", "speaker_independent": True, "train": GROUP, "validation": GROUP, "test": GROUP,
     },
-    "audio": {"hours": 1.5, "skipped": 3, "windowed": 2, "padded": 1, "dropped_emotions": {"calm": 7}},
-    "audit": {"shared_speaker": 0, "identical_audio": 3},
+    "audio": {"hours": 1.5, "skipped": 3, "too_short": 4, "windowed": 2, "padded": 1, "dropped_emotions": {"calm": 7}},
+    "audit": {"shared_speaker": 0, "identical_audio": 3, "overlapping_audio": 1},
     "training": {
         "architecture": "WhisperForAudioClassification", "parameters": 8_300_000, "epochs_run": 9.0, "best_epoch": 7.0,
         "seconds": 660.0, "processes": 1, "hardware": "CPU, 2 threads", "date": "2026-11-20",
@@ -58,9 +58,9 @@ def test_the_card_says_what_was_measured(finished):
         "On 4 speakers it never heard",
         "95 % interval from 4 speakers only.",
         "Audio beyond the first 6 seconds is not heard",
-        "3 files could not be read and were skipped, 2 were heard in windows and 1 were padded",
-        "Audit: no speaker and 3 identical recordings in two parts of the split.",
-        "Emotions left out: calm (7)",
+        "left out as unreadable: 3, as too short: 4; heard in overlapping windows: 2; padded to 0.25 s in training: 1",
+        "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping stretches.",
+        "Left out by the labels: calm (7)",
         'model="someone/model")',
         "| happy | 62.5 | 50.0 | 55.0 | 120 |",
         "of which epoch 7 was best on the validation speakers",

@@ -126,5 +126,8 @@ def test_a_copied_file_in_two_parts_is_told_in_the_log_and_on_the_card(finetune,
             write_audio(tmp_path / "data" / emotion / f"{speaker}_a.wav", frequency={"angry": 300, "sad": 200}[emotion])
     out = finetune("--speaker_pattern", "^(.)_", corpus="folder", data_root=tmp_path / "data")
     assert results_of(out)["audit"]["identical_audio"] > 0
-    assert "Leak: " in caplog.text
-    assert "identical recordings in two parts of the split" in " ".join((out / "README.md").read_text().split())
+    assert "identical audio: " in caplog.text
+    assert "Found in two parts of the split: no speakers, no identical" not in (out / "README.md").read_text()
+    leak = next(item for item in json.loads((out / "audit.json").read_text()) if item["severity"] == "leak")
+    assert leak["kind"] == "identical audio"
+    assert all((tmp_path / "data" / path).exists() for path in leak["utterances"])

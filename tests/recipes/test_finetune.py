@@ -162,7 +162,7 @@ def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, wr
     audio = json.loads((out / "all_results.json").read_text())["audio"]
     assert (audio["skipped"], audio["windowed"], audio["padded"]) == (2, 1, 12)
     assert "s1_text.wav" in (out / "audio_problems.csv").read_text()
-    assert "2 files could not be read" in (out / "README.md").read_text().replace("\n", " ")
+    assert "left out as unreadable: 2" in (out / "README.md").read_text().replace("\n", " ")
 
 
 @pytest.mark.parametrize(

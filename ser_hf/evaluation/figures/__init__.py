@@ -4,10 +4,11 @@ The figures are drawn through `matplotlib.figure.Figure`, without pyplot and its
 be drawn on a server, in a thread and next to a notebook of the user.
 """
 
+from ser_hf.evaluation.figures.candidates import plot_candidates
 from ser_hf.evaluation.figures.confusion import plot_confusion
 from ser_hf.evaluation.figures.corpus import plot_corpus
 from ser_hf.evaluation.figures.curves import plot_curves
 from ser_hf.evaluation.figures.gallery import plot_gallery
 from ser_hf.evaluation.figures.speakers import plot_speakers
 
-__all__ = ["plot_confusion", "plot_corpus", "plot_curves", "plot_gallery", "plot_speakers"]
+__all__ = ["plot_candidates", "plot_confusion", "plot_corpus", "plot_curves", "plot_gallery", "plot_speakers"]

@@ -1,0 +1,81 @@
+"""Run a recipe on every fold of its protocol and pool the test predictions: one command, resumable at fold and step.
+
+    python recipes/cross_validate.py finetune recipes/configs/ravdess/whisper_tiny.yaml --data_root ~/RAVDESS \\
+        --output_dir runs/ravdess/whisper_tiny_folds
+
+The recipe is `finetune` or `probe`; what stands before its name goes to `accelerate launch`, as in `python
+recipes/cross_validate.py --config_file recipes/accelerate/multi_gpu.yaml finetune …`. Each fold has a folder of its own
+in the output folder, fold_1 and so on. Run again after an interruption, finished folds are kept and the one under way
+goes on from its last checkpoint.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ser_hf.data.protocols import list_folds
+from ser_hf.publishing.card import render_folds_card
+from ser_hf.training import DataArguments, parse_recipe
+from ser_hf.training.folds import pool_folds
+from ser_hf.training.selection import label_utterances, load_utterances
+
+FOLDER = Path(__file__).parent
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
+
+
+def main(argv: list[str]) -> None:
+    """Run the folds one after the other, then write their pooled results and card."""
+    try:
+        launch_options, script, argv = split_command(argv)
+        data, output_dir = read_arguments(argv)
+        count = len(
+            list_folds(
+                label_utterances(data, load_utterances(data))[0], data.protocol, folds=data.folds, seed=data.split_seed
+            )
+        )
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
+    for fold, folder in enumerate(folders, 1):
+        print(f"Fold {fold} of {count} of {data.protocol}, in {folder}", flush=True)
+        places = ["--fold", str(fold), "--output_dir", str(folder)]
+        run = subprocess.run([*LAUNCH, *launch_options, str(FOLDER / f"{script}.py"), *argv, *places])
+        if run.returncode:
+            sys.exit(f"error: fold {fold} ended with exit code {run.returncode}; run the same command again to go on.")
+    results = pool_folds(folders, output_dir, protocol=data.protocol)
+    (output_dir / "README.md").write_text(render_folds_card(results, folders[0]), encoding="utf-8")
+    print(tell(results, output_dir))
+
+
+def split_command(argv: list[str]) -> tuple[list[str], str, list[str]]:
+    """Return the options of accelerate launch, the recipe's name, and the recipe's own arguments."""
+    names = [item for item in argv if item in ("finetune", "probe")]
+    if not names:
+        raise ValueError(f"Expected the recipe to run, finetune or probe, found {argv}.")
+    at = argv.index(names[0])
+    return argv[:at] or ["--num_processes", "1"], names[0], argv[at + 1 :]
+
+
+def read_arguments(argv: list[str]) -> tuple[DataArguments, Path]:
+    """Return what is recognised of whom, and where the folds go."""
+    data, _, training = parse_recipe(argv)
+    if data.protocol is None:
+        raise ValueError(
+            "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
+        )
+    return data, Path(training.output_dir)
+
+
+def tell(results: dict, output_dir: Path) -> str:
+    """Return what to print at the end."""
+    test, mean, sd = results["test"], results["mean"]["ua"], results["sd"]["ua"]
+    low, high = test["intervals"]["ua"]
+    return (
+        f"Test UA {test['ua']:.3f} over {len(results['folds'])} folds pooled, 95 % interval {low:.3f} to {high:.3f} "
+        f"({test['utterances']} utterances of {test['speakers']} speakers); fold mean {mean:.3f} ± {sd:.3f}.\n"
+        f"Evidence: {output_dir}/README.md"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,124 @@
+"""Compare frozen features and scikit-learn heads: would an SVM on MFCCs do?
+
+    python recipes/probe.py --corpus ravdess --data_root ~/RAVDESS --protocol emobox --features classical embedding \\
+        --model_name_or_path openai/whisper-tiny.en --output_dir runs/ravdess/probe
+
+Every head is fitted on every kind of features. Parameters, layer, features and head are chosen by cross-validation over
+the training speakers (those of train and validation); the table shows all, the headline is the chosen one, which is
+kept as a checkpoint (head.skops, head.json). `cross_validate.py probe …` runs all folds of a protocol.
+"""
+
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+from datasets import Dataset, concatenate_datasets
+
+from ser_hf.evaluation import summarize, write_predictions
+from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
+from ser_hf.models.head_files import save_head
+from ser_hf.publishing.card import render_probe_card
+from ser_hf.training import DataArguments, check_folder, claim_folder
+from ser_hf.training.command_line import parse_arguments
+from ser_hf.training.probing import Candidate, ProbeArguments, compare_heads, gather_features, name_speakers
+from ser_hf.training.results import (
+    FIGURES,
+    PREDICTIONS,
+    describe_machine,
+    mark_finished,
+    read_results,
+    tabulate_predictions,
+)
+from ser_hf.training.selection import load_speech, make_augmentation, write_problems
+
+
+def main(argv: list[str]) -> None:
+    """Compare, choose, score and keep."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("ser_hf").setLevel(logging.INFO)
+    try:
+        data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments))
+        recipe = dataclasses.asdict(data) | dataclasses.asdict(arguments)
+        recipe = {key: value for key, value in recipe.items() if key not in ("data_root", "audio_root", "output_dir")}
+        check_folder(arguments.output_dir, recipe)
+        if finished := read_results(arguments.output_dir):
+            return print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
+        speech = load_speech(data)
+        dataset = speech.dataset
+        claim_folder(arguments.output_dir, recipe, dataset)
+        write_problems(data, speech, arguments.output_dir)
+        train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
+        train = number_rows(train)
+        candidates = []
+        for features in gather_features(train, test, arguments, make_augmentation(data)):
+            for candidate in compare_heads(features, train["label"], name_speakers(train), arguments):
+                candidates.append(candidate)
+                print(f"{features.name:12} {candidate.head.name:20} {candidate.inner.ua:.3f} UA, training speakers")
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    results = write_evidence(arguments, candidates, train, test, speech.described)
+    mark_finished(arguments.output_dir, results)
+    return print(tell(results, arguments.output_dir))
+
+
+def number_rows(dataset: Dataset) -> Dataset:
+    """Return the training rows, of which some were validation rows, counted as one part."""
+    windows = zip(dataset["split"], dataset["utterance"], strict=True)
+    numbers = {window: i for i, window in enumerate(dict.fromkeys(windows))}
+    utterances = [numbers[window] for window in zip(dataset["split"], dataset["utterance"], strict=True)]
+    return dataset.remove_columns("utterance").add_column("utterance", utterances)
+
+
+def write_evidence(
+    arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, described: dict
+) -> dict:
+    """Write predictions, figures, the chosen head and the card; return what all_results.json will hold."""
+    folder, emotions = Path(arguments.output_dir), test.features["label"].names
+    chosen = max(candidates, key=lambda candidate: candidate.inner.ua)
+    rows = []
+    for candidate in candidates:
+        summary = summarize(predict(candidate, test), emotions)
+        scores = {name: summary[name] for name in ("ua", "wa", "macro_f1", "intervals")}
+        rows.append(
+            {"features": candidate.features.name, "head": candidate.head.name, "parameters": candidate.head.parameters}
+            | {"inner_ua": candidate.inner.ua, "seconds": candidate.seconds, "chosen": candidate is chosen} | scores
+        )  # fmt: skip
+    heard = tabulate_predictions(train, chosen.inner.margins[: len(train)] / chosen.head.temperature)
+    tables = {"validation": heard.assign(split="validation"), "test": predict(chosen, test)}
+    results = {
+        "emotions": emotions,
+        **{part: summarize(table, emotions) for part, table in tables.items()},
+        **described,
+        "candidates": rows,
+        "training": describe_machine() | {"seconds": sum(row["seconds"] for row in rows)},
+    }
+    write_predictions(pandas.concat(tables.values(), ignore_index=True), folder / PREDICTIONS)
+    (folder / FIGURES).mkdir(exist_ok=True)
+    plot_candidates(rows, folder / FIGURES / "candidates.png")
+    plot_confusion(results["test"], folder / FIGURES / "confusion.png")
+    plot_speakers(results["test"], folder / FIGURES / "speakers.png")
+    save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
+    (folder / "README.md").write_text(render_probe_card(folder, results), encoding="utf-8")
+    return results
+
+
+def predict(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
+    """Return the table of a candidate's predictions of the test utterances."""
+    return tabulate_predictions(test, np.log(candidate.head.predict_proba(candidate.features.test)))
+
+
+def tell(results: dict, folder: str) -> str:
+    """Return what to print at the end."""
+    (chosen,) = (row for row in results["candidates"] if row["chosen"])
+    low, high = results["test"]["intervals"]["ua"]
+    return (
+        f"Chosen: {chosen['head']} on {chosen['features']} (UA {chosen['inner_ua']:.3f} on held-out training speakers).\n"
+        f"Test UA {results['test']['ua']:.3f}, 95 % interval {low:.3f} to {high:.3f}. All heads: {folder}/README.md"
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,51 @@
+"""What is wrong with the audio of a single utterance: unreadable, silent, clipped or truncated."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from ser_hf.corpora import Utterance
+from ser_hf.data.fingerprint import is_silent, load_utterance
+
+CLIPPED = 1e-4  # share of the samples; RAVDESS has none, and a single clipped plosive stays below
+UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, for a size that it cannot know
+
+
+def find_faults(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
+    """Yield kind ("unreadable", "silent", "clipped", "truncated"), severity and detail of each fault."""
+    try:
+        waveform = load_utterance(utterance)
+        with soundfile.SoundFile(utterance.path) as file:
+            first = round((utterance.start or 0.0) * file.samplerate)
+            last = file.frames if utterance.end is None else round(utterance.end * file.samplerate)
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32", always_2d=True)  # (T, channels), before resampling
+            missing = (last - first - len(samples)) / file.samplerate
+    except (ValueError, OSError) as error:
+        yield "unreadable", "fault", str(error)
+        return
+    if is_silent(waveform):
+        yield "silent", "fault", f"the peak is {np.abs(waveform).max():.5f} of full scale"
+    if (share := _clipped_share(samples)) > CLIPPED:
+        yield "clipped", "note", f"{share:.2%} of the samples are in flat peaks at full scale"
+    if missing > 0.05:
+        yield "truncated", "fault", f"the last {missing:.2f} s of what is promised are missing"
+    elif utterance.end is None and (count := _missing_bytes(utterance.path)) > 8:  # some count the header's 8
+        yield "truncated", "fault", f"the header promises {count} bytes more than the file has"
+
+
+def _clipped_share(samples: np.ndarray) -> float:
+    """Return the share of ``(T, channels)`` samples near full scale that repeat the two before, worst channel."""
+    samples = np.clip(samples, -1, 32_767 / 32_768)  # as the cache cuts what float and lossy files hold beyond
+    repeated = (samples[1:] == samples[:-1]) & (np.abs(samples[1:]) > 0.99)
+    return float((repeated[1:] & repeated[:-1]).sum(axis=0).max() / len(samples))
+
+
+def _missing_bytes(path: str) -> int:
+    with open(path, "rb") as file:
+        tag, size = file.read(4), file.read(4)
+    order = {b"RIFF": "little", b"FORM": "big"}.get(tag)  # WAV and AIFF; libsndfile believes the file's end
+    promised = 8 + int.from_bytes(size, order) if order else 0
+    return promised - os.path.getsize(path) if promised < UNKNOWN_SIZE else 0

@@ -1,0 +1,39 @@
+"""Heads and features side by side: test UA with its interval, and what the training speakers said before."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+CHOSEN, OTHER = "#0072B2", "#999999"  # Okabe and Ito's blue; grey
+
+
+def plot_candidates(candidates: Sequence[dict], path: str | Path) -> None:
+    """Draw a row per candidate: test UA with its 95 % interval, and the UA on held-out training speakers.
+
+    Args:
+        candidates: each with ``features``, ``head``, ``ua``, ``intervals`` {"ua": [low, high]}, ``inner_ua`` and
+            ``chosen``; shares, not percent.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+    """
+    rows = sorted(candidates, key=lambda row: row["inner_ua"])
+    axes = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6)).add_axes((0, 0, 1, 1))
+    for place, row in enumerate(rows):
+        colour = CHOSEN if row["chosen"] else OTHER
+        low, high = (100 * bound for bound in row["intervals"]["ua"])
+        axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=1)
+        axes.plot(100 * row["ua"], place, "o", color=colour, zorder=3)
+        axes.plot(100 * row["inner_ua"], place, "|", color="black", markersize=9, markeredgewidth=1.6, zorder=2)
+    names = [f"{row['head'].replace('_', ' ')}, {row['features']}" for row in rows]
+    axes.set_yticks(range(len(rows)), names, fontsize=8)
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row["chosen"] else "normal")
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_xlabel("UA (%)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="0.9", zorder=0)
+    axes.plot([], [], "o-", color=CHOSEN, label="test, 95 % interval: chosen")
+    axes.plot([], [], "o-", color=OTHER, label="others")
+    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label="training speakers, which chose")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=3, frameon=False, fontsize=8)
+    axes.figure.savefig(path, format="png", dpi=150, bbox_inches="tight")

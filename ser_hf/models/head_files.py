@@ -1,0 +1,134 @@
+"""A fitted head on disk: `head.skops` (the pipeline, no pickle) and `head.json` (the rest).
+
+skops builds only types that are named here, or that it trusts itself (plain values, numpy arrays, scikit-learn's
+estimators). A type says nothing of its content, so the nodes of trees are checked too.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import skops
+import skops.io
+from sklearn.base import ClassifierMixin
+from sklearn.pipeline import Pipeline
+
+from ser_hf.models.heads import Head, build_head
+
+logger = logging.getLogger(__name__)
+
+TRUSTED_TYPES = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+def save_head(
+    head: Head, folder: str | os.PathLike, *, emotions: Sequence[str], features: dict, metadata: dict | None = None
+) -> None:
+    """Write `head.skops` and `head.json` into `folder`.
+
+    Args:
+        head: A fitted head.
+        folder: Made where it is missing; files of these names are overwritten.
+        emotions: Names in the order of the labels.
+        features: What vectors the head takes, as JSON knows it: kind, encoder, layers, normalisation.
+        metadata: More to keep in `head.json`, such as corpus and command.
+
+    Raises:
+        ValueError: If there are not as many emotions as the head knows labels.
+    """
+    if len(emotions) != (found := len(head.pipeline["classifier"].classes_)):
+        raise ValueError(f"Expected the names of {found} emotions, found {len(emotions)}: {list(emotions)}.")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    skops.io.dump(head.pipeline, folder / "head.skops")
+    description = {
+        "head": head.name,
+        "emotions": list(emotions),
+        "features": features,
+        "parameters": head.parameters,
+        "temperature": head.temperature,
+        "inner_ua": head.inner_ua,
+        "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "skops": skops.__version__},
+        "metadata": metadata or {},
+    }
+    (folder / "head.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
+    """Return the head that `save_head` wrote into `folder`, and what `head.json` says.
+
+    Another version of scikit-learn than the one that saved the head is named in a warning.
+
+    Raises:
+        FileNotFoundError: If either file is missing.
+        ValueError: If `head.skops` holds a type outside of `TRUSTED_TYPES`, another pipeline than `head.json` names, or
+            a tree whose nodes point nowhere.
+    """
+    folder = Path(folder)
+    if missing := [name for name in ("head.json", "head.skops") if not (folder / name).is_file()]:
+        raise FileNotFoundError(f"'{folder}' holds no head: expected head.json and head.skops, missing {missing}.")
+    description = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+    if (saved := description["versions"]["scikit-learn"]) != sklearn.__version__:
+        logger.warning(
+            f"The head in '{folder}' was saved by scikit-learn {saved}, this is {sklearn.__version__}: it may answer "
+            f"otherwise or fail. To be sure, install scikit-learn=={saved}."
+        )
+    pipeline = _load_pipeline(folder / "head.skops")
+    _check_pipeline(pipeline, description)
+    fields = {key: description[key] for key in ("temperature", "parameters", "inner_ua")}
+    return Head(description["head"], pipeline, **fields), description
+
+
+def _load_pipeline(path: Path) -> object:
+    if others := sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)):
+        raise ValueError(
+            f"'{path}' holds types that no head of ser_hf needs, {others}; it is not loaded. Expected at most "
+            f"{list(TRUSTED_TYPES)}. Is it a file of somebody you trust?"
+        )
+    return skops.io.load(path, trusted=list(TRUSTED_TYPES))
+
+
+def _check_pipeline(pipeline: object, description: dict) -> None:
+    """Refuse what no call of `save_head` can have written."""
+    expected = _outline(build_head(description["head"]))
+    if (found := _outline(pipeline)) != expected:
+        raise ValueError(f"head.skops holds {found}, expected {expected} of head '{description['head']}'.")
+    classifier = pipeline["classifier"]
+    if classifier.classes_.tolist() != list(range(len(description["emotions"]))):
+        raise ValueError(f"head.skops knows labels {classifier.classes_}, head.json {description['emotions']}.")
+    if not all(_sound(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
+        raise ValueError("head.skops holds a tree whose nodes point outside of it; it is damaged or malicious.")
+
+
+def _outline(pipeline: object) -> dict[str, str] | str:
+    if isinstance(pipeline, Pipeline):
+        return {name: type(step).__name__ for name, step in pipeline.steps}
+    return type(pipeline).__name__
+
+
+def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, ...]]:
+    """Return left child, right child, feature and whether it is a leaf, of all nodes of each tree."""
+    if hasattr(classifier, "estimators_"):
+        trees = [tree.tree_ for tree in classifier.estimators_]
+        return [(t.children_left, t.children_right, t.feature, t.children_left == -1) for t in trees]
+    trees = [predictor.nodes for stage in getattr(classifier, "_predictors", []) for predictor in stage]
+    # No head has categories: a node that claims one counts as pointing to no number.
+    features = [np.where(nodes["is_categorical"], -1, nodes["feature_idx"]) for nodes in trees]
+    return [(t["left"], t["right"], f, t["is_leaf"] == 1) for t, f in zip(trees, features, strict=True)]
+
+
+def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.ndarray, features: int) -> bool:
+    """Tell whether each inner node points to later nodes of its tree and to a number of the vector.
+
+    scikit-learn follows these indices without a look at the bounds. Source: `skops.io.exceptions`.
+    """
+    node = np.arange(len(leaf))
+    children = (np.minimum(left, right) > node) & (np.maximum(left, right) < len(leaf))
+    return bool(len(leaf) and (leaf | (children & (feature >= 0) & (feature < features))).all())
