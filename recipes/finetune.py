@@ -10,24 +10,15 @@ new length has at that step.
 
 import dataclasses
 import logging
-import os
 import sys
 from pathlib import Path
 
 import pandas
-import torch
-from datasets import Dataset, DatasetDict
-from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
+from transformers import set_seed
 
-from ser_hf.data import (
-    Collator,
-    SpectrogramMask,
-)
-from ser_hf.models import build_model
-from ser_hf.models.backbone import SPECTROGRAM_MODELS
+from ser_hf.data import Collator
 from ser_hf.publishing import push_to_hub, render_card
 from ser_hf.training import (
-    ModelArguments,
     SerTrainer,
     SerTrainingArguments,
     check_folder,
@@ -36,7 +27,7 @@ from ser_hf.training import (
     parse_recipe,
     resolve_recipe,
 )
-from ser_hf.training.probe import probe_head
+from ser_hf.training.building import make_augmentation, make_mask, make_model, prepare_process, start_from_probe
 from ser_hf.training.results import (
     describe_training,
     mark_finished,
@@ -44,7 +35,7 @@ from ser_hf.training.results import (
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.selection import load_speech, make_augmentation, write_problems
+from ser_hf.training.selection import load_speech, write_problems
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")
@@ -102,61 +93,6 @@ def main(argv: list[str]) -> None:
     mark_finished(training.output_dir, results)
     print(tell(training.output_dir))
     return publish(training)
-
-
-def prepare_process(training: SerTrainingArguments) -> None:
-    """Let rank 0 log, and give the processor's cores to the processes."""
-    logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
-    if training.use_cpu:  # accelerate launch gives a process one thread only
-        torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
-    if training.n_gpu > 1:
-        raise ValueError(
-            f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "
-            "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
-        )
-
-
-def make_model(
-    model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
-) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Return the model and its feature extractor, fitted to the labels and durations of the training split."""
-    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
-    return build_model(
-        model_args.model_name_or_path,
-        emotions=dataset["train"].features["label"].names,
-        model_type=model_args.model_type,
-        config_overrides=dict(item.split("=", 1) for item in model_args.config_overrides),
-        freeze=model_args.freeze,
-        layer_sum=model_args.layer_sum,
-        masking=masking(model_args),
-        longest=max(dataset["train"]["duration"]),
-        layerdrop=0.0 if dropping_breaks else None,
-        trust_remote_code=model_args.trust_remote_code,
-    )
-
-
-def start_from_probe(
-    model: PreTrainedModel,
-    dataset: Dataset,
-    feature_extractor: SequenceFeatureExtractor,
-    training: SerTrainingArguments,
-) -> None:
-    """Fit the head to the frozen encoder; every process does, so that all start from the same weights."""
-    collator = Collator(feature_extractor)
-    probe_head(model, dataset, collator, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
-
-
-def masking(model_args: ModelArguments) -> dict[str, float]:
-    """Return the recipe's SpecAugment settings under the names that configs give them."""
-    names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
-    return {name: getattr(model_args, name) for name in names}
-
-
-def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> SpectrogramMask | None:
-    """Return the mask of the spectrograms, for architectures that do not mask by themselves."""
-    if model.config.model_type not in SPECTROGRAM_MODELS:
-        return None
-    return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
 
 
 def publish(training: SerTrainingArguments) -> None:

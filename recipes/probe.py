@@ -22,6 +22,7 @@ from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_spea
 from ser_hf.models.head_files import save_head
 from ser_hf.publishing.card import render_probe_card
 from ser_hf.training import DataArguments, check_folder, claim_folder
+from ser_hf.training.building import make_augmentation
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.probing import Candidate, ProbeArguments, compare_heads, gather_features, name_speakers
 from ser_hf.training.results import (
@@ -32,7 +33,7 @@ from ser_hf.training.results import (
     read_results,
     tabulate_predictions,
 )
-from ser_hf.training.selection import load_speech, make_augmentation, write_problems
+from ser_hf.training.selection import load_speech, write_problems
 
 
 def main(argv: list[str]) -> None:

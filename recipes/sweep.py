@@ -11,7 +11,6 @@ and sweep.png; all three are written anew after each trial.
 
 import dataclasses
 import logging
-import runpy
 import sys
 import time
 import uuid
@@ -27,7 +26,14 @@ from transformers.trainer_utils import SaveStrategy
 
 from ser_hf.data import Collator
 from ser_hf.evaluation.figures.sweep import plot_sweep
-from ser_hf.training import DataArguments, ModelArguments, SerTrainer, SerTrainingArguments, resolve_recipe
+from ser_hf.training import (
+    DataArguments,
+    ModelArguments,
+    SerTrainer,
+    SerTrainingArguments,
+    building,
+    resolve_recipe,
+)
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.search import (
     COMPLETE,
@@ -42,9 +48,8 @@ from ser_hf.training.search import (
     suggest,
     tabulate_trials,
 )
-from ser_hf.training.selection import load_speech, make_augmentation
+from ser_hf.training.selection import load_speech
 
-FINETUNE = runpy.run_path(str(Path(__file__).with_name("finetune.py")))
 SHOWN = 5  # best trials in the printed table
 PAUSE = 2  # seconds between looks whether the trials of other processes are finished
 
@@ -94,7 +99,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
             "CUDA_VISIBLE_DEVICES=0 accelerate launch --num_processes 1 recipes/sweep.py … once for each GPU: they "
             "share the search."
         )
-    FINETUNE["prepare_process"](training)
+    building.prepare_process(training)
 
 
 def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, dataset: DatasetDict) -> None:
@@ -130,8 +135,8 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
 def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
     """Return the Trainer of all trials of this process; its model only stands in until the first begins."""
     _, model_args, training = arguments
-    model, feature_extractor = FINETUNE["make_model"](model_args, training, dataset)
-    collator = Collator(feature_extractor, mask=FINETUNE["make_mask"](model_args, model), seed=training.seed)
+    model, feature_extractor = building.make_model(model_args, training, dataset)
+    collator = Collator(feature_extractor, mask=building.make_mask(model_args, model), seed=training.seed)
     training = dataclasses.replace(training, push_to_hub=False)
     training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
     return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
@@ -141,10 +146,10 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     """Return the model that a trial starts from, with the random numbers of fine-tuning, which can so redo it."""
     data, model_args, training = arguments
     set_seed(training.seed)
-    model, feature_extractor = FINETUNE["make_model"](model_args, training, dataset)
+    model, feature_extractor = building.make_model(model_args, training, dataset)
     if model_args.head_init == "probe":
-        FINETUNE["start_from_probe"](model.to(training.device), dataset["train"], feature_extractor, training)
-    trainer.data_collator.augment = make_augmentation(data)
+        building.start_from_probe(model.to(training.device), dataset["train"], feature_extractor, training)
+    trainer.data_collator.augment = building.make_augmentation(data)
     set_seed(training.seed)  # as the Trainer there
     return model
 

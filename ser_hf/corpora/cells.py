@@ -65,7 +65,7 @@ def warn_of_genders(genders: Counter, table: str | os.PathLike) -> None:
     if genders:
         found = ", ".join(f"'{cell}' {count} times" for cell, count in genders.most_common(5))
         logger.warning(
-            f"Left {genders.total()} genders of '{table}' unknown: expected {' or '.join(sorted(GENDERS))}, found {found}."
+            f"{genders.total()} genders of '{table}' stay unknown: expected {', '.join(GENDERS)}, found {found}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the audio files of a corpus lie, and which of them bear its names."""
+"""Where the audio files of a corpus lie, which of them bear its names, and what its tables say."""
 
 import csv
 import difflib
@@ -93,12 +93,11 @@ def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: 
         )
 
 
-def _stem(match: re.Match) -> str:
-    return os.path.basename(match.string)  # of the path without extension
-
-
 def first_copies(
-    files: Iterable[tuple[str, re.Match]], *, corpus: str, name: Callable[[re.Match], Hashable] = _stem
+    files: Iterable[tuple[str, re.Match]],
+    *,
+    corpus: str,
+    name: Callable[[re.Match], Hashable] = lambda match: os.path.basename(match.string),
 ) -> dict[Hashable, tuple[str, re.Match]]:
     """Return name -> path and match, the first of each name; further ones are counted in a warning.
 

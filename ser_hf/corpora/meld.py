@@ -12,14 +12,13 @@ audio. Complete copies lack two: dev `dia110_utt7` is not in the archive, train 
 Source: Poria et al. 2019, https://arxiv.org/abs/1810.02508
 """
 
-import csv
-import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files, no_utterances
+from ser_hf.corpora.files import first_copies, match_names, pair_names, read_table
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.utterance import Utterance
 
@@ -35,64 +34,57 @@ EMOTIONS = {
 SPLITS = {"train": "train", "dev": "validation", "valid": "validation", "test": "test"}
 GENDERS = dict.fromkeys(("Monica", "Phoebe", "Rachel"), "female")
 GENDERS |= dict.fromkeys(("Chandler", "Joey", "Ross"), "male")
-CLIP = re.compile(r".*(train|dev|valid|test).*/dia(\d+)_utt(\d+)\.\w+")
+COLUMNS = ("Dialogue_ID", "Utterance_ID", "Utterance", "Speaker", "Emotion")
+VIDEOS = (".mp4", ".webm")
+FILE_NAME = r".*(train|dev|valid|test).*/dia(\d+)_utt(\d+)"
+EXAMPLE = "train_splits/dia0_utt0.wav"
 # Windows' quotation marks and dashes, read as Latin-1 when the tables were written
 MISREAD = {code: bytes([code]).decode("cp1252", "replace") for code in range(0x80, 0xA0)}
 
-Key = tuple[str, int, int]  # split, dialogue, utterance
-
-logger = logging.getLogger(__name__)
-
 
 def meld(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of MELD under `root`, in the order of its tables; those without audio are counted.
+    """Yield the utterances of MELD under `root`, in the order of its tables.
+
+    Utterances without audio, audio without label and audio of other names are counted in a warning each.
 
     Raises:
         FileNotFoundError: If a table is missing, or none of its utterances has a file.
-        ValueError: If a part of the corpus has videos and no audio.
+        ValueError: If a part of the corpus has videos and no audio, or a table lacks a column.
     """
     audio = _find_audio(root)
     rows = _read_tables(Path(root).expanduser())
-    if not rows.keys() & audio.keys():
-        names = [Path(path).name for path in audio_files(root)]
-        example = "train_splits/dia0_utt0.wav"
-        raise FileNotFoundError(no_utterances(root, names, corpus="MELD", example=example))
-    if missing := [key for key in rows if key not in audio]:
-        first = "{}_dia{}_utt{}".format(*missing[0])
-        logger.warning(f"Left out {len(missing)} of {len(rows)} MELD utterances without audio (first: {first}).")
-    for key, row in rows.items():
-        if key in audio:
-            speaker = row["Speaker"].translate(MISREAD)
+    both = set(pair_names(rows, audio, root, corpus="MELD", example=EXAMPLE))
+    for name, row in rows.items():
+        if name in both:
+            path, match = audio[name]
+            speaker, split = row["Speaker"].translate(MISREAD), SPLITS[match[1]]
             yield Utterance(
-                path=audio[key],
+                path=path,
                 corpus="meld",
-                emotion=EMOTIONS.get(row["Emotion"], row["Emotion"]),
+                emotion=EMOTIONS.get(row["Emotion"], canonical_emotion(row["Emotion"])),
                 speaker=speaker,
                 gender=GENDERS.get(speaker),
                 language="en",
-                session=f"{key[0]}_dia{key[1]}",
-                split=key[0],
+                session=f"{split}_dia{match[2]}",
+                split=split,
                 text=row["Utterance"].translate(MISREAD),
             )
 
 
-def _find_audio(root: str | os.PathLike) -> dict[Key, str]:
-    audio, videos = {}, {}
-    below = len(str(Path(root).expanduser()))  # a folder above the root may be called "test" too
-    for path in audio_files(root):
-        if clip := CLIP.fullmatch(path[below:].replace(os.sep, "/")):
-            key = (SPLITS[clip[1]], int(clip[2]), int(clip[3]))
-            (videos if path.endswith(".mp4") else audio)[key] = path
-    if silent := sorted({split for split, *_ in videos} - {split for split, *_ in audio}):
+def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
+    audio, videos = [], []
+    for path, match in match_names(root, FILE_NAME, corpus="MELD", example=EXAMPLE):
+        (videos if path.lower().endswith(VIDEOS) else audio).append((path, match))
+    if silent := sorted({SPLITS[match[1]] for _, match in videos} - {SPLITS[match[1]] for _, match in audio}):
         raise ValueError(
             f"MELD under '{root}' has videos only for {silent}: expected audio files like dia0_utt0.wav. Extract 16 "
-            f"kHz mono audio beside the videos with: cd '{root}' && for f in $(find . -name 'dia*_utt*.mp4'); do "
-            "ffmpeg -nostdin -loglevel error -i $f -vn -ac 1 -ar 16000 ${f%.mp4}.wav; done"
+            f"kHz mono audio beside the videos with: cd {shlex.quote(str(root))} && find . '(' -iname 'dia*.mp4' "
+            """-o -iname 'dia*.webm' ')' -exec sh -c 'ffmpeg -nostdin -loglevel error -i "$1" -vn -ac 1 -ar 16000 "${1%.*}.wav"' _ {} ';'"""
         )
-    return audio
+    return first_copies(audio, corpus="MELD", name=lambda match: f"{SPLITS[match[1]]}_dia{match[2]}_utt{match[3]}")
 
 
-def _read_tables(root: Path) -> dict[Key, dict[str, str]]:
+def _read_tables(root: Path) -> dict[str, dict[str, str]]:
     rows = {}
     for part in ("train", "dev", "test"):
         name = f"{part}_sent_emo.csv"
@@ -103,7 +95,6 @@ def _read_tables(root: Path) -> dict[Key, dict[str, str]]:
                 f"No {name} under '{root}': expected train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv, found "
                 f"{found}. They lie in data/MELD of https://github.com/declare-lab/MELD ."
             )
-        with open(paths[0], encoding="utf-8-sig", errors="replace", newline="") as table:
-            for row in csv.DictReader(table):
-                rows[SPLITS[part], int(row["Dialogue_ID"]), int(row["Utterance_ID"])] = row
+        for row in read_table(paths[0], *COLUMNS):
+            rows[f"{SPLITS[part]}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"] = row
     return rows

@@ -53,7 +53,7 @@ SPLITS = {
 }
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
 # not the audio that former releases had, which lies in other folders
-FILE_NAME = r"Audio[^/]*/(?:.*/)?(MSP-PODCAST_\d{4})_\d{4}(?:_\d{4})?"
+FILE_NAME = r"Audio[^/]*/(?:.*/)?(MSP-PODCAST_\d+)_\d+(?:_\d+)?"
 
 
 def msp_podcast(root: str | os.PathLike) -> Iterator[Utterance]:
@@ -104,10 +104,12 @@ def _count_votes(root: Path) -> dict[str, dict[str, int]]:
     """Return each turn's votes by utterance name; none where the release comes without the table."""
     votes = {}
     for path in sorted(root.glob("[Ll]abel*/labels_detailed.csv"))[:1]:
-        for row in read_table(path, "FileName"):
-            primary = row["EmoClass_Major"] if "EmoClass_Major" in row else row["EmoDetail"].split(";")[1]
-            emotion = canonical_emotion(primary)
-            emotion = "other" if emotion.startswith("other") else emotion
-            counts = votes.setdefault(Path(row["FileName"]).stem, {})
-            counts[emotion] = counts.get(emotion, 0) + 1
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+            column = "EmoClass_Major" if "EmoClass_Major" in lines.readline() else "EmoDetail"
+        for row in read_table(path, "FileName", column):
+            *_, primary = row[column].split(";")[:2]  # the emotion alone, or the second of several fields
+            if emotion := canonical_emotion(primary):
+                emotion = "other" if emotion.startswith("other") else emotion
+                counts = votes.setdefault(Path(row["FileName"]).stem, {})
+                counts[emotion] = counts.get(emotion, 0) + 1
     return votes

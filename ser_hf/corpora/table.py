@@ -31,7 +31,7 @@ def table(
     allow_outside: bool = False,
     speaker_pattern: str | None = None,
 ) -> Iterator[Utterance]:
-    r"""Yield the utterances of a table, in its order; rows that name no emotion are left out and counted, as are genders of unknown names.
+    r"""Yield the utterances of a table, in its order; rows that name no emotion are left out and counted.
 
     `file_name,label,speaker` is such a table's header; `SPELLINGS` in `columns.py` lists the columns that are
     recognised. Rows are read as they are asked for, so that a table of any length takes little memory.

@@ -14,7 +14,7 @@ from datasets import DatasetDict
 from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.files import cache_folder
 from ser_hf.corpora.labels import SYNONYMS
-from ser_hf.data import build_augmentation, build_dataset, check_split, prepare_audio
+from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (
     Finding,
     describe_findings,
@@ -23,7 +23,6 @@ from ser_hf.data.audit import (
     find_shared_speakers,
     findings_as_json,
 )
-from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.training.data_arguments import DataArguments
@@ -174,9 +173,3 @@ def write_problems(data: DataArguments, speech: Speech, folder: str | os.PathLik
 def common_folder(folders: dict[str, Path]) -> str:
     """Return the folder that holds those of all corpora; findings name files relative to it."""
     return os.path.commonpath([os.path.abspath(folder) for folder in folders.values()])
-
-
-def make_augmentation(data: DataArguments) -> Augmentation | None:
-    """Return the recipe's augmentation of training waveforms."""
-    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
-    return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})

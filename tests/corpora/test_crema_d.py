@@ -81,11 +81,27 @@ def test_of_two_copies_the_processed_one_is_kept(tmp_path, write_audio):
 
 
 def test_an_unknown_emotion_code_stays(tmp_path, write_audio):
-    write_audio(tmp_path / "1001_IEO_SUR_XX.wav")
-    assert [utterance.emotion for utterance in crema_d(tmp_path)] == ["sur"]
+    write_audio(tmp_path / "1001_IEO_XYZ_XX.wav")
+    assert [utterance.emotion for utterance in crema_d(tmp_path)] == ["xyz"]
 
 
 def test_a_wrong_root_says_what_was_expected(tmp_path, write_audio):
     write_audio(tmp_path / "03-01-06-02-01-02-12.wav")
     with pytest.raises(FileNotFoundError, match="No CREMA-D utterances .* AudioWAV/1001_IEO_ANG_HI.wav"):
         list(crema_d(tmp_path))
+
+
+def test_tables_that_excel_wrote_are_read(corpus):
+    for name in ("VideoDemographics.csv", "processedResults/tabulatedVotes.csv"):
+        (corpus / name).write_text((corpus / name).read_text(), encoding="utf-8-sig")
+    test_genders_and_ages_come_from_the_table(corpus)
+    test_votes_are_those_for_the_voice_alone(corpus)
+
+
+def test_an_empty_age_is_unknown_and_a_missing_column_is_named(corpus):
+    table = corpus / "VideoDemographics.csv"
+    table.write_text(DEMOGRAPHICS.replace("1002,21", "1002,"))
+    assert {utterance.age for utterance in crema_d(corpus)} == {51, None}
+    table.write_text(DEMOGRAPHICS.replace("Sex", "Gender"))
+    with pytest.raises(ValueError, match=r"VideoDemographics.csv' lacks \['Sex'\]"):
+        list(crema_d(corpus))

@@ -40,7 +40,7 @@ def test_a_broken_pattern_is_refused(class_folders):
 
 def test_files_outside_class_folders_are_no_corpus(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav")
-    with pytest.raises(FileNotFoundError, match="a sub-folder per emotion"):
+    with pytest.raises(FileNotFoundError, match="expected one per emotion.*found 1 audio files beside them"):
         list(load_corpus("folder", tmp_path))
 
 
@@ -54,3 +54,21 @@ def test_the_real_urdu_corpus_loads_as_a_folder(shared):
     utterances = list(load_corpus("folder", shared / "data" / "urdu", speaker_pattern=r"(S[MF]\d+)_"))
     assert len(utterances) == 400
     assert {utterance.emotion for utterance in utterances} == {"angry", "happy", "neutral", "sad"}
+
+
+def test_files_beside_the_class_folders_are_counted(class_folders, write_audio, caplog):
+    write_audio(class_folders / "b.wav")
+    write_audio(class_folders / "a.wav")
+    assert len(list(load_corpus("folder", class_folders))) == 3
+    assert "Passed over 2 of 5 audio files" in caplog.text
+    assert "(first: a.wav)" in caplog.text
+
+
+def test_linked_class_folders_are_counted_and_alone_are_refused(class_folders, tmp_path, caplog):
+    root = tmp_path / "links"
+    root.mkdir()
+    for name in ("Anger", "joy"):
+        (root / name).symlink_to(class_folders / name)
+    with pytest.raises(FileNotFoundError, match="Links to folders are not followed"):
+        list(load_corpus("folder", root))
+    assert "Passed over 2 links to folders" in caplog.text

@@ -225,3 +225,10 @@ def test_corpora_are_imported_without_the_library_datasets():
         "assert not {'datasets', 'pyarrow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_genders_of_unknown_names_are_counted_in_one_warning(tmp_path, write_dataset, caplog):
+    root = save(write_dataset({"gender": ["weiblich", "m"]}), tmp_path / "set", "saved")
+    assert [utterance.gender for utterance in hub(root)] == [None, "male"]
+    assert f"1 genders of '{root}' stay unknown" in caplog.text
+    assert "'weiblich' 1 times" in caplog.text

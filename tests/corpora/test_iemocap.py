@@ -95,11 +95,38 @@ def test_missing_audio_and_missing_labels_are_counted(tmp_path, write_turn, writ
 
 
 def test_a_wrong_root_says_what_was_expected(tmp_path, write_turn, write_audio):
-    write_audio(tmp_path / "a.wav")
-    with pytest.raises(FileNotFoundError, match=r"EmoEvaluation/Ses01F_impro01.txt, found \['a.wav'\]"):
-        list(iemocap(tmp_path))
     write_turn("Ses01F_impro01_F000", extension=None)
-    with pytest.raises(FileNotFoundError, match="expected files like Session1/sentences.*found no audio file"):
+    write_audio(tmp_path / "a.wav")
+    with pytest.raises(FileNotFoundError, match="expected files like Session1/sentences.*the nearest is 'a.wav'"):
         list(iemocap(tmp_path))
+    write_audio(tmp_path / "other" / "Ses01F_impro01_F000.wav")
+    with pytest.raises(FileNotFoundError, match=r"EmoEvaluation/Ses01F_impro01.txt, found \['Ses01F_impro01_F000.wav'"):
+        list(iemocap(tmp_path / "other"))
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         list(iemocap(tmp_path / "missing"))
+
+
+def test_votes_stay_with_their_turn_where_its_line_is_odd(tmp_path, write_turn):
+    for number in range(3):
+        write_turn(f"Ses01F_impro01_F00{number}")
+    table = tmp_path / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
+    odd = table.read_text().replace("F001\tneu\t[2.5000, 3.0000, 3.5000]", "F001\tneu\t[-1, nan, 2.5]")
+    table.write_text("C-E2:\tNeutral;\t()\n" + odd.replace("F002\tneu\t[2.5000, 3.0000, 3.5000]", "F002"))
+    first, second = iemocap(tmp_path)
+    assert (first.votes, second.votes) == 2 * ({"neutral": 2, "happy": 1, "excited": 1},)
+    assert (second.valence, second.arousal, second.dominance) == (-1.0, None, 2.5)
+
+
+def test_files_of_other_names_and_second_copies_are_counted(tmp_path, write_turn, write_audio, caplog):
+    write_turn("Ses01F_impro01_F000")
+    write_audio(tmp_path / "Session1" / "sentences" / "wav" / "odd_name.wav")
+    write_audio(tmp_path / "Session1" / "Ses01F_impro01_F000.wav")
+    (utterance,) = iemocap(tmp_path)
+    assert utterance.path == str(tmp_path / "Session1" / "Ses01F_impro01_F000.wav")
+    assert "Passed over 1 of 3 audio files" in caplog.text
+    assert "Left out 1 IEMOCAP files as second copies" in caplog.text
+
+
+def test_another_spelling_of_an_emotion_is_no_class_of_its_own(tmp_path, write_turn):
+    write_turn("Ses01F_impro01_F000", "anger")
+    assert [utterance.emotion for utterance in iemocap(tmp_path)] == ["angry"]

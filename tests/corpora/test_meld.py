@@ -85,23 +85,25 @@ def test_missing_audio_is_counted_and_unlisted_clips_are_left_out(corpus, write_
     write_audio(corpus / "test" / "output_repeated_splits_test" / "final_videos_testdia0_utt3.wav")
     write_audio(corpus / "train" / "train_splits" / "._dia125_utt3.wav")
     assert len(list(meld(corpus))) == 1
-    assert "Left out 1 of 2 MELD utterances without audio (first: train_dia125_utt3)" in caplog.text
+    assert "Left out 2 MELD utterances without label (first: test_dia0_utt3)" in caplog.text
+    assert "Passed over 1 of 4 audio files" in caplog.text
+    assert "Left out 1 MELD utterances without audio (first: train_dia125_utt3)" in caplog.text
 
 
 def test_videos_alone_are_refused_with_the_line_that_extracts_their_sound(tmp_path, write_audio):
-    root = tmp_path / "MELD Raw"
-    (root / "train_splits").mkdir(parents=True)
-    (root / "train_splits" / "dia0_utt0.mp4").touch()
+    root = tmp_path / "MELD's Raw"
+    (root / "train splits").mkdir(parents=True)
+    (root / "train splits" / "dia0_utt0.MP4").touch()
     with pytest.raises(ValueError, match=r"videos only for \['train'\].*ffmpeg .*-ac 1 -ar 16000") as error:
         list(meld(root))
     line = str(error.value).split("beside the videos with: ")[1]
     # a stand-in for ffmpeg writes down what it is asked for
-    (tmp_path / "ffmpeg").write_text('#!/bin/sh\necho "$@" >> "$ASKED"\n')
+    (tmp_path / "ffmpeg").write_text('#!/bin/sh\n(printf "%s|" "$@"; echo) >> "$ASKED"\n')
     (tmp_path / "ffmpeg").chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["sh", "-c", line], check=True, env={"PATH": path, "ASKED": str(tmp_path / "asked")})
     asked = (tmp_path / "asked").read_text()
-    assert asked.endswith("-i ./train_splits/dia0_utt0.mp4 -vn -ac 1 -ar 16000 ./train_splits/dia0_utt0.wav\n")
+    assert asked.endswith("-i|./train splits/dia0_utt0.MP4|-vn|-ac|1|-ar|16000|./train splits/dia0_utt0.wav|\n")
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
@@ -120,6 +122,7 @@ def test_the_line_makes_audio_of_videos(tmp_path, write_audio):
 
 def test_a_missing_table_says_what_was_expected_and_found(tmp_path, write_audio):
     write_tables(tmp_path, parts=("train", "test"))
+    write_audio(tmp_path / "train_splits" / "dia0_utt0.wav")
     with pytest.raises(FileNotFoundError, match=r"No dev_sent_emo.csv.*found \['test_sent_emo.csv', 'train_sent"):
         list(meld(tmp_path))
 
@@ -133,3 +136,24 @@ def test_tables_without_audio_are_no_corpus(tmp_path, write_audio):
     write_audio(root / "clips" / "dia0_utt0.wav")  # of which part? the root's own name does not tell
     with pytest.raises(FileNotFoundError, match="expected files like train_splits/dia0_utt0.wav"):
         list(meld(root))
+
+
+def test_audio_in_the_videos_container_is_audio_and_videos_beside_audio_are_passed_over(tmp_path, write_audio, caplog):
+    write_tables(tmp_path, [("train", "Hi", "Ross", "anger", 0, number) for number in (0, 1)])
+    write_audio(tmp_path / "train_splits" / "dia0_utt0.wav")
+    for name in ("dia0_utt0.MP4", "dia0_utt1.m4a", "dia0_utt2.mp4"):
+        (tmp_path / "train_splits" / name).touch()
+    assert [os.path.basename(utterance.path) for utterance in meld(tmp_path)] == ["dia0_utt0.wav", "dia0_utt1.m4a"]
+    assert not caplog.text
+
+
+def test_the_first_of_two_copies_stays_and_a_missing_column_is_named(tmp_path, write_audio, caplog):
+    write_tables(tmp_path, [("train", "Hi", "Ross", "Anger", 0, 0)])
+    for folder in ("a_train", "b_train"):
+        write_audio(tmp_path / folder / "dia0_utt0.wav")
+    (utterance,) = meld(tmp_path)
+    assert (utterance.path, utterance.emotion) == (str(tmp_path / "a_train" / "dia0_utt0.wav"), "angry")
+    assert "Left out 1 MELD files as second copies" in caplog.text
+    (tmp_path / "dev_sent_emo.csv").write_text(HEADER.replace("Speaker", "Who"))
+    with pytest.raises(ValueError, match=r"dev_sent_emo.csv' lacks \['Speaker'\]"):
+        list(meld(tmp_path))

@@ -87,8 +87,18 @@ def test_missing_audio_and_missing_labels_are_counted(tmp_path, write_turn, writ
 
 def test_a_wrong_root_says_what_was_expected(tmp_path, write_turn, write_audio):
     write_audio(tmp_path / "a.wav")
-    with pytest.raises(FileNotFoundError, match=r"expected Evalution.txt.*found \['a.wav'\]"):
+    with pytest.raises(FileNotFoundError, match="expected files like session1/S01A/T/MSP-IMPROV.*nearest is 'a.wav'"):
         list(msp_improv(tmp_path))
-    write_turn("S01A-F01-P-FM01", audio=False)
-    with pytest.raises(FileNotFoundError, match="expected files like session1/S01A/T/MSP-IMPROV"):
+    write_audio(tmp_path / "MSP-IMPROV-S01A-F01-P-FM01.wav")
+    with pytest.raises(FileNotFoundError, match="expected Evalution.txt.*found .*'a.wav'"):
         list(msp_improv(tmp_path))
+
+
+def test_files_of_other_names_and_second_copies_are_counted(tmp_path, write_turn, write_audio, caplog):
+    write_turn("S01A-F01-P-FM01", "happiness")
+    write_audio(tmp_path / "odd_name.wav")
+    write_audio(tmp_path / "Zweitkopie" / "MSP-IMPROV-S01A-F01-P-FM01.wav")
+    (utterance,) = msp_improv(tmp_path)
+    assert (utterance.emotion, "Zweitkopie" in utterance.path) == ("happy", False)
+    assert "Passed over 1 of 3 audio files" in caplog.text
+    assert "Left out 1 MSP-IMPROV files as second copies" in caplog.text

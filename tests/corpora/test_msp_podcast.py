@@ -88,16 +88,17 @@ def test_missing_audio_and_missing_labels_are_counted(write_corpus, write_audio,
     write_audio(root / "Audios" / "MSP-PODCAST_0002_0001.wav")
     write_audio(root / "Previous_releases_information" / "MSP-PODCAST_0003_0001.wav")
     assert len(list(msp_podcast(root))) == 1
+    assert "Passed over 1 of 3 audio files" in caplog.text
     assert "2 MSP-Podcast utterances without audio (first: MSP-PODCAST_0001_0009)" in caplog.text
     assert "1 MSP-Podcast utterances without label (first: MSP-PODCAST_0002_0001)" in caplog.text
 
 
 def test_a_missing_table_says_what_was_expected_and_found(write_corpus, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"expected Labels/labels_consensus.csv.*found \[\]"):
+    with pytest.raises(FileNotFoundError, match=r"expected Labels/labels_consensus.csv, found \[\]"):
         list(msp_podcast(tmp_path))
     root = write_corpus(row())
-    (root / "Labels" / "labels_detailed.csv").unlink()
-    with pytest.raises(FileNotFoundError, match="No table labels_detailed.csv.*'Labels/labels_consensus.csv'"):
+    (root / "Labels" / "labels_consensus.csv").unlink()
+    with pytest.raises(FileNotFoundError, match="No MSP-Podcast labels.*'Labels/labels_detailed.csv'"):
         list(msp_podcast(root))
 
 
@@ -106,3 +107,32 @@ def test_tables_without_audio_are_no_corpus(write_corpus):
     (root / "Audios" / f"{NAME}.wav").unlink()
     with pytest.raises(FileNotFoundError, match="expected files like Audios/MSP-PODCAST_0001_0008.wav"):
         list(msp_podcast(root))
+
+
+def test_without_the_table_of_annotations_the_votes_are_unknown(write_corpus):
+    root = write_corpus(row())
+    (root / "Labels" / "labels_detailed.csv").unlink()
+    assert [utterance.votes for utterance in msp_podcast(root)] == [None]
+
+
+def test_empty_ratings_are_unknown(write_corpus):
+    (utterance,) = msp_podcast(write_corpus(row(emotion="anger").replace("4.5,3.25,5.0", ",3.25,NA")))
+    assert (utterance.arousal, utterance.valence, utterance.dominance) == (None, 3.25, None)
+    assert utterance.emotion == "angry"
+
+
+def test_a_table_that_lacks_a_column_is_named(write_corpus):
+    root = write_corpus(row(), detailed="FileName,Emotion\n")
+    with pytest.raises(ValueError, match=r"labels_detailed.csv' lacks \['EmoDetail'\]"):
+        list(msp_podcast(root))
+    table = root / "Labels" / "labels_consensus.csv"
+    table.write_text(table.read_text().replace("SpkrID", "Speaker"))
+    with pytest.raises(ValueError, match=r"labels_consensus.csv' lacks \['SpkrID'\]"):
+        list(msp_podcast(root))
+
+
+def test_the_first_of_two_copies_stays_and_the_others_are_counted(write_corpus, write_audio, caplog):
+    root = write_corpus(row())
+    write_audio(root / "Audios" / "more" / f"{NAME}.wav")
+    assert [utterance.path for utterance in msp_podcast(root)] == [str(root / "Audios" / f"{NAME}.wav")]
+    assert "Left out 1 MSP-Podcast files as second copies" in caplog.text

@@ -46,3 +46,11 @@ def test_a_wrong_root_says_what_was_expected(tmp_path, write_audio):
     write_audio(tmp_path / "interview.wav")
     with pytest.raises(FileNotFoundError, match=r"No nEMO utterances.*samples/WR0_surprised_64\.wav.*interview\.wav"):
         list(nemo(tmp_path))
+
+
+def test_a_table_from_excel_is_read_and_one_that_lacks_a_column_is_named(corpus):
+    (corpus / "data.tsv").write_text("file_id\traw_text\nWR0_fear_64.wav\tUcho\n", encoding="utf-8-sig")
+    assert "Ucho" in {utterance.text for utterance in nemo(corpus)}
+    (corpus / "data.tsv").write_text("file_id\ttext\nWR0_fear_64.wav\tUcho\n")
+    with pytest.raises(ValueError, match=r"data.tsv' lacks \['raw_text'\]"):
+        list(nemo(corpus))

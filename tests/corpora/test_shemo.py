@@ -52,3 +52,10 @@ def test_a_wrong_root_says_what_was_expected(tmp_path, write_audio):
         list(shemo(tmp_path))
     with pytest.raises(FileNotFoundError, match="is not a folder"):
         list(shemo(tmp_path / "missing"))
+
+
+def test_a_transcript_in_windows_encoding_is_read_beside_the_others(corpus):
+    (corpus / "F01S01.ort").write_bytes("سلام".encode("cp1256"))
+    (corpus / "F02S02.ort").write_text("سلام", encoding="utf-8")
+    texts = [utterance.text for utterance in shemo(corpus) if utterance.text]
+    assert texts == ["سلام", "سلام"]

@@ -52,8 +52,8 @@ def test_a_second_copy_of_the_corpus_is_left_out(tmp_path):
 
 
 def test_an_unknown_emotion_code_stays(tmp_path, write_audio):
-    write_audio(tmp_path / "OAF_back_Boredom.wav")
-    assert [utterance.emotion for utterance in tess(tmp_path)] == ["boredom"]
+    write_audio(tmp_path / "OAF_back_Pensive.wav")
+    assert [utterance.emotion for utterance in tess(tmp_path)] == ["pensive"]
 
 
 def test_a_wrong_root_says_what_was_expected(tmp_path, write_audio):

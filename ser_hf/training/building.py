@@ -1,0 +1,77 @@
+"""What a recipe's arguments build: the model, how it starts, and what changes its input at train time."""
+
+import logging
+import os
+
+import torch
+from datasets import Dataset, DatasetDict
+from transformers import PreTrainedModel, SequenceFeatureExtractor
+
+from ser_hf.data import Collator, SpectrogramMask, build_augmentation
+from ser_hf.data.augment import Augmentation
+from ser_hf.models import build_model
+from ser_hf.models.backbone import SPECTROGRAM_MODELS
+from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training.data_arguments import DataArguments
+from ser_hf.training.probe import probe_head
+
+
+def prepare_process(training: SerTrainingArguments) -> None:
+    """Let rank 0 log, and give the processor's cores to the processes."""
+    logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
+    if training.use_cpu:  # accelerate launch gives a process one thread only
+        torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+    if training.n_gpu > 1:
+        raise ValueError(
+            f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "
+            "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
+        )
+
+
+def make_model(
+    model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
+) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+    """Return the model and its feature extractor, fitted to the labels and durations of the training split."""
+    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
+    return build_model(
+        model_args.model_name_or_path,
+        emotions=dataset["train"].features["label"].names,
+        model_type=model_args.model_type,
+        config_overrides=dict(item.split("=", 1) for item in model_args.config_overrides),
+        freeze=model_args.freeze,
+        layer_sum=model_args.layer_sum,
+        masking=masking(model_args),
+        longest=max(dataset["train"]["duration"]),
+        layerdrop=0.0 if dropping_breaks else None,
+        trust_remote_code=model_args.trust_remote_code,
+    )
+
+
+def start_from_probe(
+    model: PreTrainedModel,
+    dataset: Dataset,
+    feature_extractor: SequenceFeatureExtractor,
+    training: SerTrainingArguments,
+) -> None:
+    """Fit the head to the frozen encoder; every process does, so that all start from the same weights."""
+    collator = Collator(feature_extractor)
+    probe_head(model, dataset, collator, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
+
+
+def masking(model_args: ModelArguments) -> dict[str, float]:
+    """Return the recipe's SpecAugment settings under the names that configs give them."""
+    names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
+    return {name: getattr(model_args, name) for name in names}
+
+
+def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> SpectrogramMask | None:
+    """Return the mask of the spectrograms, for architectures that do not mask by themselves."""
+    if model.config.model_type not in SPECTROGRAM_MODELS:
+        return None
+    return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
+
+
+def make_augmentation(data: DataArguments) -> Augmentation | None:
+    """Return the recipe's augmentation of training waveforms."""
+    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
+    return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
