@@ -38,6 +38,10 @@ COLUMNS = ("Dialogue_ID", "Utterance_ID", "Utterance", "Speaker", "Emotion")
 VIDEOS = (".mp4", ".webm")
 FILE_NAME = r".*(train|dev|valid|test).*/dia(\d+)_utt(\d+)"
 EXAMPLE = "train_splits/dia0_utt0.wav"
+EXTRACT = (
+    "find . '(' -iname 'dia*.mp4' -o -iname 'dia*.webm' ')' -exec sh -c "
+    """'ffmpeg -nostdin -loglevel error -i "$1" -vn -ac 1 -ar 16000 "${1%.*}.wav"' _ {} ';'"""
+)
 # Windows' quotation marks and dashes, read as Latin-1 when the tables were written
 MISREAD = {code: bytes([code]).decode("cp1252", "replace") for code in range(0x80, 0xA0)}
 
@@ -78,8 +82,7 @@ def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
     if silent := sorted({SPLITS[match[1]] for _, match in videos} - {SPLITS[match[1]] for _, match in audio}):
         raise ValueError(
             f"MELD under '{root}' has videos only for {silent}: expected audio files like dia0_utt0.wav. Extract 16 "
-            f"kHz mono audio beside the videos with: cd {shlex.quote(str(root))} && find . '(' -iname 'dia*.mp4' "
-            """-o -iname 'dia*.webm' ')' -exec sh -c 'ffmpeg -nostdin -loglevel error -i "$1" -vn -ac 1 -ar 16000 "${1%.*}.wav"' _ {} ';'"""
+            f"kHz mono audio beside the videos with: cd {shlex.quote(str(root))} && {EXTRACT}"
         )
     return first_copies(audio, corpus="MELD", name=lambda match: f"{SPLITS[match[1]]}_dia{match[2]}_utt{match[3]}")
 

@@ -104,7 +104,5 @@ def test_a_table_is_read_with_and_without_a_byte_order_mark(tmp_path):
 @pytest.mark.parametrize("text", ["name,Text\na,b\n", ""])
 def test_a_table_that_lacks_a_column_is_named(tmp_path, text):
     (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(
-        ValueError, match=r"labels.csv' lacks .*'text'\]: expected the columns \['name', 'text'\], found"
-    ):
+    with pytest.raises(ValueError, match=r"labels.csv' lacks .*'text'\]: expected .*'name', 'text'\], found"):
         list(read_table(tmp_path / "labels.csv", "name", "text"))
