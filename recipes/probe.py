@@ -116,8 +116,8 @@ def tell(results: dict, folder: str) -> str:
     (chosen,) = (row for row in results["candidates"] if row["chosen"])
     low, high = results["test"]["intervals"]["ua"]
     return (
-        f"Chosen: {chosen['head']} on {chosen['features']}, UA {chosen['inner_ua']:.3f} on held-out training speakers.\n"
-        f"Test UA {results['test']['ua']:.3f}, 95 % interval {low:.3f} to {high:.3f}. All heads: {folder}/README.md"
+        f"Chosen: {chosen['head']} on {chosen['features']}, UA {chosen['inner_ua']:.3f} on training speakers.\n"
+        f"Test UA {results['test']['ua']:.3f}, 95 % interval {low:.3f} to {high:.3f}. All: {folder}/README.md"
     )
 
 
