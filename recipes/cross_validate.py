@@ -15,19 +15,25 @@ from pathlib import Path
 
 from ser_hf.data.protocols import list_folds
 from ser_hf.publishing.card import render_folds_card
-from ser_hf.training import DataArguments, parse_recipe
+from ser_hf.training import DataArguments, ModelArguments, SerTrainingArguments
+from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.folds import pool_folds
+from ser_hf.training.probing import ProbeArguments
 from ser_hf.training.selection import label_utterances, load_utterances
 
 FOLDER = Path(__file__).parent
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
+KINDS = {
+    "finetune": (DataArguments, ModelArguments, SerTrainingArguments),
+    "probe": (DataArguments, ProbeArguments),
+}
 
 
 def main(argv: list[str]) -> None:
     """Run the folds one after the other, then write their pooled results and card."""
     try:
         launch_options, script, argv = split_command(argv)
-        data, output_dir = read_arguments(argv)
+        data, output_dir = read_arguments(script, argv)
         count = len(
             list_folds(
                 label_utterances(data, load_utterances(data))[0], data.protocol, folds=data.folds, seed=data.split_seed
@@ -39,7 +45,8 @@ def main(argv: list[str]) -> None:
     for fold, folder in enumerate(folders, 1):
         print(f"Fold {fold} of {count} of {data.protocol}, in {folder}", flush=True)
         places = ["--fold", str(fold), "--output_dir", str(folder)]
-        run = subprocess.run([*LAUNCH, *launch_options, str(FOLDER / f"{script}.py"), *argv, *places])
+        launch = [*LAUNCH, *launch_options] if script == "finetune" else [sys.executable]
+        run = subprocess.run([*launch, str(FOLDER / f"{script}.py"), *argv, *places])
         if run.returncode:
             sys.exit(f"error: fold {fold} ended with exit code {run.returncode}; run the same command again to go on.")
     results = pool_folds(folders, output_dir, protocol=data.protocol)
@@ -49,21 +56,21 @@ def main(argv: list[str]) -> None:
 
 def split_command(argv: list[str]) -> tuple[list[str], str, list[str]]:
     """Return the options of accelerate launch, the recipe's name, and the recipe's own arguments."""
-    names = [item for item in argv if item in ("finetune", "probe")]
+    names = [item for item in argv if item in KINDS]
     if not names:
         raise ValueError(f"Expected the recipe to run, finetune or probe, found {argv}.")
     at = argv.index(names[0])
     return argv[:at] or ["--num_processes", "1"], names[0], argv[at + 1 :]
 
 
-def read_arguments(argv: list[str]) -> tuple[DataArguments, Path]:
+def read_arguments(script: str, argv: list[str]) -> tuple[DataArguments, Path]:
     """Return what is recognised of whom, and where the folds go."""
-    data, _, training = parse_recipe(argv)
+    data, *_, last = parse_arguments(argv, KINDS[script])
     if data.protocol is None:
         raise ValueError(
             "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
         )
-    return data, Path(training.output_dir)
+    return data, Path(last.output_dir)
 
 
 def tell(results: dict, output_dir: Path) -> str:

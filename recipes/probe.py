@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
             return print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
         speech = load_speech(data)
         dataset = speech.dataset
-        claim_folder(arguments.output_dir, recipe, dataset)
+        claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
         write_problems(data, speech, arguments.output_dir)
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
@@ -108,7 +108,8 @@ def write_evidence(
 
 def predict(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
     """Return the table of a candidate's predictions of the test utterances."""
-    return tabulate_predictions(test, np.log(candidate.head.predict_proba(candidate.features.test)))
+    scores = candidate.head.predict_proba(candidate.features.test)
+    return tabulate_predictions(test, np.log(scores.clip(1e-12)))
 
 
 def tell(results: dict, folder: str) -> str:

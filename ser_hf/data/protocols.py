@@ -31,8 +31,9 @@ PROTOCOLS = {
         "F03 M03 M08 M09", "F01 F04 F10 M07", "F06 F08 M05 M06", "F05 F07 F09 M04", "F02 M01 M02 M10",
     ),
 }  # fmt: skip
-# Folds that any corpus has: one for each session or speaker, or as many as asked for.
-GENERIC_PROTOCOLS = ("leave_one_session_out", "leave_one_speaker_out", "group_kfold")
+# Folds that any corpus has: one for each session or speaker, or as many as asked for. The last shares speakers, to show
+# how much too high the scores of a random split are.
+GENERIC_PROTOCOLS = ("leave_one_session_out", "leave_one_speaker_out", "group_kfold", "random_kfold")
 
 
 def speakers_of(utterances: Iterable[Utterance]) -> set[tuple[str, str | None]]:
@@ -50,14 +51,24 @@ def session_of(utterance: Utterance) -> tuple[str, str | None]:
     return utterance.corpus, utterance.session
 
 
+def utterance_of(utterance: Utterance) -> tuple[str, str]:
+    """Return the corpus and what tells the utterance from all others of it."""
+    return utterance.corpus, f"{utterance.path} {utterance.start} {utterance.end}"
+
+
+def grouping(protocol: str) -> Callable[[Utterance], tuple]:
+    """Return what a protocol keeps together: a session, a speaker, or nothing but the utterance."""
+    return {"leave_one_session_out": session_of, "random_kfold": utterance_of}.get(protocol, speaker_of)
+
+
 def list_folds(utterances: Sequence[Utterance], protocol: str, *, folds: int = 5, seed: int = 0) -> list[set[tuple]]:
     """Return the test speakers (or sessions) of each fold of a protocol, as (corpus, name) pairs.
 
     Args:
         utterances: All of them, in any order.
         protocol: A published one of the corpus, or one of `GENERIC_PROTOCOLS`.
-        folds: How many folds "group_kfold" has.
-        seed: Chooses the folds of "group_kfold".
+        folds: How many folds "group_kfold" and "random_kfold" have.
+        seed: Chooses the folds of these two.
 
     Raises:
         ValueError: If the corpus has no such protocol.
@@ -66,6 +77,8 @@ def list_folds(utterances: Sequence[Utterance], protocol: str, *, folds: int = 5
         return [{session} for session in sorted(set(map(session_of, utterances)))]
     if protocol == "leave_one_speaker_out":
         return [{speaker} for speaker in sorted(speakers_of(utterances))]
+    if protocol == "random_kfold":
+        return stratified_folds(utterances, folds, seed, utterance_of)
     if protocol == "group_kfold":
         if not 2 <= folds <= (count := len(speakers_of(utterances))):
             raise ValueError(f"folds: expected 2 to {count}, the number of speakers, found {folds}.")
@@ -86,7 +99,7 @@ def stratified_folds(utterances: Sequence[Utterance], folds: int, seed: int, gro
         utterances: All of them, in any order; their groups are known.
         folds: How many.
         seed: Same seed, same folds.
-        group: `speaker_of` or `session_of`.
+        group: `speaker_of`, `session_of` or `utterance_of`.
     """
     # Ordered by name, not by path, so that the folds do not depend on where the files lie.
     rows = sorted(utterances, key=lambda u: (group(u), u.emotion, u.gender or ""))

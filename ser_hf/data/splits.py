@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.protocols import GENERIC_PROTOCOLS, list_folds, session_of, speaker_of, speakers_of, stratified_folds
+from ser_hf.data.protocols import (
+    GENERIC_PROTOCOLS,
+    grouping,
+    list_folds,
+    session_of,
+    speaker_of,
+    speakers_of,
+    stratified_folds,
+)
 
 Split = dict[str, list[Utterance]]
 
@@ -52,19 +60,20 @@ def split_by_protocol(
     Args:
         utterances: All of them, in any order.
         protocol: A published one of the corpus, such as "emobox" or "luna2021" for RAVDESS, or
-            "leave_one_session_out", "leave_one_speaker_out" or "group_kfold" (whole speakers, stratified).
+            "leave_one_session_out", "leave_one_speaker_out", "group_kfold" (whole speakers, stratified) or
+            "random_kfold" (stratified utterances, whose speakers are shared).
         fold: Number of the fold, from 1.
-        folds: How many folds "group_kfold" has.
+        folds: How many folds "group_kfold" and "random_kfold" have.
         validation_share: Share of the training speakers (of the sessions, where one is left out) that goes to
             validation, above 0 and at most 0.5.
-        seed: Chooses the validation speakers, and the folds of "group_kfold".
+        seed: Chooses the validation speakers, and the folds of these two.
 
     Raises:
         ValueError: If the corpus has no such protocol, the protocol no such fold, or test or validation would
             be left without speakers.
     """
     utterances = _sorted(utterances)
-    group = session_of if protocol == "leave_one_session_out" else speaker_of
+    group = grouping(protocol)
     if protocol in GENERIC_PROTOCOLS:
         _require_groups(utterances, "test", group)
     held_out = list_folds(utterances, protocol, folds=folds, seed=seed)
@@ -76,7 +85,8 @@ def split_by_protocol(
     test = [utterance for utterance in utterances if group(utterance) in test_groups]
     rest = [utterance for utterance in utterances if group(utterance) not in test_groups]
     train, validation = _hold_out(rest, validation_share, seed, "validation", group)
-    return check_split({"train": train, "validation": validation, "test": test})
+    shared_speakers = protocol == "random_kfold"
+    return check_split({"train": train, "validation": validation, "test": test}, shared_speakers=shared_speakers)
 
 
 def split_as_given(utterances: Iterable[Utterance], *, validation_share: float = 0.2, seed: int = 0) -> Split:

@@ -60,12 +60,12 @@ class DataArguments:
     protocol: str | None = field(
         default=None,
         metadata={
-            "help": "Folds: leave_one_session_out, leave_one_speaker_out, group_kfold, or published ones of the "
-            "corpus, such as emobox and luna2021 of ravdess."
+            "help": "Folds: leave_one_session_out, leave_one_speaker_out, group_kfold, random_kfold, or those "
+            "published for the corpus, such as emobox and luna2021 of ravdess."
         },
     )
     fold: int = field(default=1, metadata={"help": "Fold of the protocol, from 1."})
-    folds: int = field(default=5, metadata={"help": "How many folds group_kfold has."})
+    folds: int = field(default=5, metadata={"help": "How many folds group_kfold and random_kfold have."})
     validation_share: float = field(
         default=0.2, metadata={"help": "Share of the training speakers that goes to validation, above 0 to 0.5."}
     )

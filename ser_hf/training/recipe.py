@@ -72,7 +72,9 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
         )
 
 
-def claim_folder(folder: str | Path, recipe: dict, dataset: DatasetDict) -> None:
+def claim_folder(
+    folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
+) -> None:
     """Write `recipe.yaml` and the corpus' fingerprint into the output folder, when all is ready to train.
 
     Raises:
@@ -93,7 +95,7 @@ def claim_folder(folder: str | Path, recipe: dict, dataset: DatasetDict) -> None
     held.write_text(fingerprint.hexdigest())
     header = (
         f"# Resolved by ser_hf {__version__}. Rerun it with:\n"
-        "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
+        f"# {launch} recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
     )
     text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
     (folder / FILE_NAME).write_text(text, encoding="utf-8")

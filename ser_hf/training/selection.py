@@ -144,7 +144,7 @@ def load_speech(data: DataArguments) -> Speech:
     split = select_split(data, utterances)
     windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
     split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
-    check_split(split, shared_speakers=data.protocol is None and data.split != "speaker")
+    check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
         count = Counter(problem.action for problem in problems)
         logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")

@@ -77,7 +77,14 @@ def published(corpus_name, protocol):
     ]  # fmt: skip
 
 
-EVERY_PROTOCOL = [*PROTOCOLS] + [("ravdess", protocol) for protocol in GENERIC_PROTOCOLS]
+EVERY_PROTOCOL = [*PROTOCOLS] + [("ravdess", protocol) for protocol in GENERIC_PROTOCOLS if protocol != "random_kfold"]
+
+
+def test_random_folds_share_speakers_and_test_everyone_once():
+    utterances = corpus(actors(6), per_emotion=4)
+    splits = [split_by_protocol(utterances, "random_kfold", fold, folds=4) for fold in (1, 2, 3, 4)]
+    assert not any(map(is_speaker_independent, splits))
+    assert sorted(u.path for split in splits for u in split["test"]) == sorted(u.path for u in utterances)
 
 
 @pytest.mark.parametrize(("corpus_name", "protocol"), EVERY_PROTOCOL)

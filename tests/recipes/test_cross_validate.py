@@ -63,6 +63,15 @@ def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsy
     assert (out / "figures" / "confusion.png").exists()
 
 
+def test_probes_are_pooled_too(toy_ravdess, tmp_path):
+    argv = ["--corpus", "ravdess", "--data_root", str(toy_ravdess), "--heads", "svm_linear", "--processes", "1"]
+    folds = ["--protocol", "leave_one_speaker_out", "--output_dir", str(tmp_path / "out")]
+    runpy.run_path(str(RECIPE))["main"](["probe", *argv, *folds])
+    results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert results["test"]["utterances"] == 48
+    assert [fold["speakers"] for fold in results["folds"]] == [[f"{actor:02d}"] for actor in range(1, 7)]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,0 +1,125 @@
+"""Heads on frozen features, end to end: `recipes/probe.py` on a toy corpus."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+
+from ser_hf.evaluation import read_predictions
+from ser_hf.models.features import classical_features
+from ser_hf.models.head_files import load_head
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"
+HEADS = ("svm_linear", "logistic_regression")
+
+
+@pytest.fixture
+def probe(tmp_path, toy_ravdess):
+    """Run the recipe in this process: ``probe("--key", "value", …)`` returns the output folder."""
+    main = runpy.run_path(str(RECIPE))["main"]
+
+    def run(*argv):
+        main([
+            "--corpus", "ravdess", "--data_root", str(toy_ravdess), "--output_dir", str(tmp_path / "out"),
+            "--heads", *HEADS, "--processes", "1", *argv,
+        ])  # fmt: skip
+        return tmp_path / "out"
+
+    return run
+
+
+def results_of(out):
+    return json.loads((out / "all_results.json").read_text())
+
+
+def test_all_heads_are_told_and_the_one_that_training_speakers_choose_is_kept(probe, toy_ravdess):
+    out = probe()
+    results = results_of(out)
+    assert [(row["features"], row["head"]) for row in results["candidates"]] == [("classical", name) for name in HEADS]
+    (chosen,) = (row for row in results["candidates"] if row["chosen"])
+    assert chosen["inner_ua"] == max(row["inner_ua"] for row in results["candidates"])
+    assert results["test"]["ua"] == chosen["ua"] > 0.8  # the pitch tells the emotion
+    card = (out / "README.md").read_text()
+    assert f"**{chosen['head']}**" in card and all(name in card for name in HEADS)
+
+    head, description = load_head(out)
+    row = read_predictions(out / "predictions.csv").query("split == 'test'").iloc[0]
+    waveform, _ = soundfile.read(toy_ravdess / row["path"], dtype="float32")
+    scores = head.predict_proba(classical_features(waveform).to_numpy()[None])[0]
+    stored = row[[f"score_{name}" for name in description["emotions"]]].to_numpy(float)
+    np.testing.assert_allclose(scores, stored, atol=1e-4)
+
+
+def test_training_speakers_are_scored_by_heads_that_did_not_hear_them(probe):
+    out = probe()
+    table = read_predictions(out / "predictions.csv")
+    results = results_of(out)
+    speakers = {part: set(rows["speaker"]) for part, rows in table.groupby("split")}
+    assert not speakers["validation"] & speakers["test"]
+    assert len(table) == 48
+    heard = table.query("split == 'validation'")
+    assert (heard["target"] == heard["prediction"]).mean() == pytest.approx(results["validation"]["wa"])
+
+
+def test_the_layer_of_an_encoder_is_chosen_and_all_are_tried(probe, encoders):
+    out = probe("--features", "embedding", "--model_name_or_path", str(encoders / "whisper"))
+    names = {row["features"] for row in results_of(out)["candidates"]}
+    assert "all layers" in names and len(names) == 2
+    features = json.loads((out / "head.json").read_text())["features"]
+    assert features["kind"] == "embedding" and features["layers"]
+
+
+def test_augmented_copies_are_of_training_utterances_only(probe):
+    out = probe("--augmented_copies", "2", "--noise_snr", "10", "--augment_probability", "1")
+    table = read_predictions(out / "predictions.csv")
+    assert len(table) == 48
+
+
+def test_normalisation_by_speaker_is_told_on_the_card(probe):
+    out = probe("--speaker_normalization", "true")
+    assert "**Normalised by speaker.**" in (out / "README.md").read_text()
+    assert json.loads((out / "head.json").read_text())["features"]["speaker_normalization"] is True
+
+
+def test_a_random_split_says_why_it_is_higher(probe):
+    out = probe("--protocol", "random_kfold")
+    assert "**Speaker-dependent scores.**" in (out / "README.md").read_text()
+
+
+def test_a_finished_run_changes_nothing_and_another_recipe_is_refused(probe, capsys):
+    out = probe()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    probe()
+    assert "This recipe is finished" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    with pytest.raises(SystemExit, match="another recipe"):
+        probe("--seed", "1")
+
+
+def test_silent_and_very_short_files_have_finite_features(probe, toy_ravdess, tmp_path):
+    for i, samples in enumerate((np.zeros(8_000), np.full(8_000, 0.5), np.array([0.1, -0.1]))):
+        folder = tmp_path / "data" / ("sad" if i else "happy")
+        folder.mkdir(parents=True, exist_ok=True)
+        for speaker in range(6):
+            soundfile.write(folder / f"s{speaker}_{i}.wav", samples, 16_000)
+    argv = ("--corpus", "folder", "--data_root", str(tmp_path / "data"), "--speaker_pattern", "s([0-9])_")
+    out = probe(*argv)
+    assert np.isfinite(results_of(out)["test"]["ua"])
+    assert pandas.read_csv(out / "audio_problems.csv")["action"].tolist() == ["padded"] * 6
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--features", "mfcc"), "expected some of"),
+        (("--features", "embedding"), "model_name_or_path: expected with --features embedding"),
+        (("--heads", "svm"), "expected some of"),
+    ],
+)
+def test_a_wrong_recipe_ends_in_one_sentence(probe, argv, message):
+    with pytest.raises(SystemExit, match=message):
+        probe(*argv)
