@@ -140,7 +140,7 @@ def cross_validate_head(
             or there is one speaker only.
     """
     vectors, labels = _checked(vectors, labels)
-    pipeline, settings = build_head(name, seed=seed), _settings(name, vectors.shape[1])
+    pipeline, settings = build_head(name, seed=seed), _settings(name, vectors.shape)
     margins = np.empty((len(settings), len(labels), labels.max() + 1))
     with _one_thread():
         for fit_on, held_out in inner_folds(labels, speakers, seed=seed):
@@ -258,11 +258,13 @@ def _checked(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np
     return vectors, labels
 
 
-def _settings(name: str, dimensions: int) -> list[dict[str, float]]:
-    """Return the parameters of a head's grid for vectors of so many numbers; one empty set without a grid."""
+def _settings(name: str, shape: tuple[int, int]) -> list[dict[str, float]]:
+    """Return the parameters of a head's grid for N vectors of D numbers; one empty set without a grid."""
     grid = dict(GRIDS.get(name, {}))
     if "gamma" in grid:
-        grid["gamma"] = [gamma / dimensions for gamma in grid["gamma"]]
+        grid["gamma"] = [gamma / shape[1] for gamma in grid["gamma"]]
+    if "n_neighbors" in grid:  # there have to be as many rows in the smallest part that is fitted on
+        grid["n_neighbors"] = sorted({min(neighbours, max(1, shape[0] // 3)) for neighbours in grid["n_neighbors"]})
     return list(ParameterGrid(grid))
 
 

@@ -308,3 +308,10 @@ def test_another_version_of_scikit_learn_is_named(tmp_path, fitted, caplog):
 def test_a_folder_without_a_head_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="expected head.json and head.skops"):
         load_head(tmp_path)
+
+
+def test_neighbours_are_no_more_than_a_small_corpus_has():
+    rng = np.random.default_rng(0)
+    labels = np.arange(12) % 2
+    vectors = (rng.normal(size=(12, 3)) + 5 * labels[:, None]).astype(np.float32)
+    assert cross_validate_head("knn", vectors, labels, [str(i // 3) for i in range(12)]).ua == 1.0
