@@ -9,6 +9,17 @@ from ser_hf.evaluation.figures.confusion import plot_confusion
 from ser_hf.evaluation.figures.corpus import plot_corpus
 from ser_hf.evaluation.figures.curves import plot_curves
 from ser_hf.evaluation.figures.gallery import plot_gallery
+from ser_hf.evaluation.figures.runs import plot_runs
 from ser_hf.evaluation.figures.speakers import plot_speakers
+from ser_hf.evaluation.figures.sweep import plot_sweep
 
-__all__ = ["plot_candidates", "plot_confusion", "plot_corpus", "plot_curves", "plot_gallery", "plot_speakers"]
+__all__ = [
+    "plot_candidates",
+    "plot_confusion",
+    "plot_corpus",
+    "plot_curves",
+    "plot_gallery",
+    "plot_runs",
+    "plot_speakers",
+    "plot_sweep",
+]

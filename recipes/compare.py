@@ -1,0 +1,52 @@
+"""Set finished runs side by side: a Markdown table and a figure, from their stored results.
+
+python recipes/compare.py runs/ravdess/probe_classical runs/ravdess/whisper_tiny --output compare.png
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ser_hf.evaluation.figures import plot_runs
+from ser_hf.training.results import RESULTS
+
+
+def main(argv: list[str]) -> None:
+    """Print the table and draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", help="output folders of finetune.py, probe.py or cross_validate.py")
+    parser.add_argument("--output", help="PNG file to draw")
+    arguments = parser.parse_args(argv)
+    try:
+        runs = [describe_run(Path(folder)) for folder in arguments.folders]
+    except OSError as error:
+        sys.exit(f"error: expected {RESULTS} of a finished run in each folder: {error}")
+    print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
+    for run in runs:
+        print(f"| {' | '.join(run['cells'])} |")
+    if arguments.output:
+        plot_runs(runs, arguments.output)
+
+
+def describe_run(folder: Path) -> dict:
+    """Return what the table and the figure say of a run."""
+    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    test, training = results["test"], results["training"]
+    splits = results["folds"] if "folds" in results else [results["split"]]
+    scores = [
+        f"{100 * test[name]:.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test['intervals'][name])}]"
+        for name in ("ua", "wa", "macro_f1")
+    ]
+    size, minutes = f"{test['speakers']} / {test['utterances']}", f"{training['seconds'] / 60:.0f} min"
+    return {
+        "name": folder.name.replace("_", " "),
+        "ua": test["ua"],
+        "interval": test["intervals"]["ua"],
+        "speaker_independent": all(split["speaker_independent"] for split in splits),
+        "cells": [f"`{folder.name}`", *scores, size, minutes, f"{training['hardware']}, {training['date']}"],
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,50 @@
+import matplotlib.figure
+import pytest
+
+from ser_hf.evaluation.figures import plot_candidates, plot_runs
+from ser_hf.evaluation.figures.candidates import CHOSEN
+from ser_hf.evaluation.figures.runs import HONEST, SHARED
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Collect the figures that are saved, to look at what is drawn."""
+    collected = []
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: collected.append(figure))
+    return collected
+
+
+def rows_of(axes):
+    """Return the lines of each row, by its name."""
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    return {name: [line for line in axes.lines if list(line.get_ydata())[:1] == [i]] for i, name in enumerate(names)}
+
+
+def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(drawn):
+    candidate = {"features": "classical", "intervals": {"ua": [0.4, 0.6]}}
+    rows = [
+        candidate | {"head": "svm_rbf", "ua": 0.5, "inner_ua": 0.55, "chosen": True},
+        candidate | {"head": "knn", "ua": 0.52, "inner_ua": 0.3, "chosen": False},
+    ]
+    plot_candidates(rows, "unused.png")
+    lines = rows_of(drawn[0].axes[0])
+    assert list(lines) == ["knn, classical", "svm rbf, classical"]
+    interval, score, inner = lines["svm rbf, classical"]
+    assert list(interval.get_xdata()) == [40, 60]
+    assert (list(score.get_xdata()), score.get_color()) == ([50], CHOSEN)
+    assert list(inner.get_xdata()) == [pytest.approx(55)]
+    assert lines["knn, classical"][1].get_color() != CHOSEN
+
+
+def test_runs_that_heard_their_test_speakers_are_hollow(drawn):
+    run = {"interval": [0.7, 0.8]}
+    runs = [
+        run | {"name": "honest", "ua": 0.75, "speaker_independent": True},
+        run | {"name": "leaking", "ua": 0.78, "speaker_independent": False},
+    ]
+    plot_runs(runs, "unused.png")
+    lines = rows_of(drawn[0].axes[0])
+    assert list(lines) == ["leaking", "honest"]
+    assert [lines[name][1].get_markerfacecolor() for name in lines] == ["white", HONEST]
+    assert lines["leaking"][1].get_color() == SHARED
+    assert list(lines["honest"][0].get_xdata()) == [70, 80]
