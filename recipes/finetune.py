@@ -27,7 +27,14 @@ from ser_hf.training import (
     parse_recipe,
     resolve_recipe,
 )
-from ser_hf.training.building import make_augmentation, make_mask, make_model, prepare_process, start_from_probe
+from ser_hf.training.building import (
+    make_augmentation,
+    make_mask,
+    make_mixup,
+    make_model,
+    prepare_process,
+    start_from_probe,
+)
 from ser_hf.training.results import (
     describe_training,
     mark_finished,
@@ -68,7 +75,8 @@ def main(argv: list[str]) -> None:
 
     dataset = speech.dataset
     augment, mask = make_augmentation(data), make_mask(model_args, model)
-    collator = Collator(feature_extractor, augment=augment, mask=mask, seed=training.seed)
+    mixup = make_mixup(data, model)
+    collator = Collator(feature_extractor, augment=augment, mixup=mixup, mask=mask, seed=training.seed)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)

@@ -13,6 +13,7 @@ from transformers import ASTFeatureExtractor, BatchFeature, SequenceFeatureExtra
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import MIN_DURATION, load_row
+from ser_hf.data.mixup import Mixup
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
 FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # pad and cut to their own length by themselves
@@ -39,6 +40,7 @@ class Collator:
     Args:
         feature_extractor: As saved in the checkpoint.
         augment: From `build_augmentation`; None leaves the waveforms as they are.
+        mixup: From `Mixup`; None blends no utterances.
         mask: From `SpectrogramMask`, for architectures that take spectrograms and do not mask by themselves.
         seed: Same seed, epoch and utterance: same augmentation.
 
@@ -51,25 +53,30 @@ class Collator:
         feature_extractor: SequenceFeatureExtractor,
         *,
         augment: Augmentation | None = None,
+        mixup: Mixup | None = None,
         mask: "SpectrogramMask | None" = None,
         seed: int = 0,
     ):
         self.feature_extractor = feature_extractor
         self.augment = augment
+        self.mixup = mixup
         self.mask = mask
         self.seed = seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __call__(self, rows: list[dict]) -> BatchFeature:
-        """Return the model's inputs for a batch, and `labels (B,)`."""
+        """Return the model's inputs for a batch, and `labels`: ``(B,)``, or shares ``(B, C)`` of blended utterances."""
         waveforms = [self._waveform(row) for row in rows]
+        labels = torch.tensor([row["label"] for row in rows])
+        if self.mixup is not None and all(row["split"] == "train" for row in rows):
+            waveforms, labels = self.mixup(waveforms, labels.tolist(), seed=self._seed(rows[0]))
         batch = extract_features(self.feature_extractor, waveforms)
         if self.mask is not None:
             for i, row in enumerate(rows):
                 if row["split"] == "train":
                     seconds = len(waveforms[i]) / SAMPLING_RATE
                     self.mask(batch, i, seconds, seed=self._seed(row))
-        batch["labels"] = torch.tensor([row["label"] for row in rows])
+        batch["labels"] = labels
         return batch
 
     def _waveform(self, row: dict) -> np.ndarray:

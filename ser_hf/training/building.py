@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
+from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
@@ -69,6 +70,11 @@ def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> Spectrogram
     if model.config.model_type not in SPECTROGRAM_MODELS:
         return None
     return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
+
+
+def make_mixup(data: DataArguments, model: PreTrainedModel) -> Mixup | None:
+    """Return the recipe's blending of training utterances."""
+    return Mixup(data.mixup, model.config.num_labels) if data.mixup else None
 
 
 def make_augmentation(data: DataArguments) -> Augmentation | None:

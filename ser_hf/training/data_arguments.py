@@ -93,6 +93,9 @@ class DataArguments:
     time_shift: float | None = field(
         default=None, metadata={"help": "Shift by up to this share of the utterance either way."}
     )
+    mixup: float = field(
+        default=0.0, metadata={"help": "Blend utterances of a batch and their labels, by Beta(mixup, mixup); 0: none."}
+    )
     gain: float | None = field(default=None, metadata={"help": "Change the level by up to this many dB either way."})
     pitch: float | None = field(
         default=None, metadata={"help": "Shift the pitch by up to this many semitones either way."}

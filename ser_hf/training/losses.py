@@ -44,8 +44,10 @@ class CrossEntropy:
         labels: torch.Tensor,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Return the loss of logits ``(B, C)`` against labels ``(B,)``."""
+        """Return the loss of logits ``(B, C)`` against labels ``(B,)``, or against shares ``(B, C)``."""
         logits = outputs["logits"].float()
         weights = None if self.weights is None else self.weights.to(logits.device)
         total = functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=self.label_smoothing)
-        return total / (len(labels) if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            return total / len(labels)
+        return total * (labels.shape[1] if labels.ndim == 2 else 1) / num_items_in_batch  # the Trainer counts shares

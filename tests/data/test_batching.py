@@ -22,6 +22,7 @@ from ser_hf.data import (
     split_by_speaker,
 )
 from ser_hf.data.batching import evaluation_order
+from ser_hf.data.mixup import Mixup
 
 EXTRACTORS = {
     "wav2vec2": Wav2Vec2FeatureExtractor(return_attention_mask=True),
@@ -81,6 +82,28 @@ def test_only_the_training_split_is_augmented_and_by_epoch(dataset):
 def test_a_collator_can_be_handed_to_another_process():
     collator = Collator(EXTRACTORS["wav2vec2"], augment=build_augmentation(gain=6), mask=SpectrogramMask())
     assert pickle.loads(pickle.dumps(collator)).augment is not None
+
+
+def test_mixup_blends_training_utterances_and_their_labels_alike(dataset):
+    collator = Collator(EXTRACTORS["whisper"], mixup=Mixup(0.5, 4), seed=1)
+    batch, plain = collator(rows(dataset["train"])), Collator(EXTRACTORS["whisper"])(rows(dataset["train"]))
+    assert batch["labels"].shape == (len(plain["labels"]), 4)
+    assert batch["labels"].sum(1).numpy() == pytest.approx(1)
+    assert not torch.equal(batch["input_features"], plain["input_features"])
+    assert torch.equal(collator(rows(dataset["train"]))["labels"], batch["labels"])
+    heard = collator(rows(dataset["validation"]))
+    assert torch.equal(heard["labels"], Collator(EXTRACTORS["whisper"])(rows(dataset["validation"]))["labels"])
+
+
+def test_a_blend_holds_both_utterances_by_their_shares_at_one_level():
+    waveforms = [np.ones(4, np.float32), np.full(6, -10, np.float32)]
+    for seed in range(9):
+        (first, _), shares = Mixup(1.0, 2)(waveforms, [0, 1], seed=(seed,))
+        share = float(shares[0, 0])
+        if len(first) == 6:  # its partner is the other
+            np.testing.assert_allclose(first, [2 * share - 1] * 4 + [share - 1] * 2, atol=1e-6)
+        else:
+            np.testing.assert_allclose(first, 1, atol=1e-6)
 
 
 def test_augmentation_does_not_depend_on_the_batch(dataset):

@@ -39,7 +39,7 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
     config.write_text(
         f"corpus: ravdess\nmodel_name_or_path: {encoders / 'hubert-group'}\nfreeze: cnn\nlayer_sum: true\n"
         "num_train_epochs: 2\nper_device_train_batch_size: 8\nhead_learning_rate: 0.01\nmask_time_prob: 0.1\n"
-        "noise_snr: 10\nbf16: true\n"
+        "noise_snr: 10\nmixup: 0.3\nbf16: true\n"
     )
     run = launch(config, "--data_root", toy_ravdess, "--output_dir", out)
     assert run.returncode == 0, run.stderr

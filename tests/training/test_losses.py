@@ -30,3 +30,14 @@ def test_the_loss_is_the_same_however_the_batch_is_shared(parts):
 
 def test_half_precision_logits_are_summed_in_float32():
     assert CrossEntropy()({"logits": LOGITS.bfloat16()}, LABELS).dtype == torch.float32
+
+
+def test_shares_of_one_class_are_labels_and_blends_lie_between():
+    loss = CrossEntropy(balanced_weights(LABELS.tolist(), 3))
+    shares = functional.one_hot(LABELS, 3).float()
+    assert loss({"logits": LOGITS}, shares).item() == pytest.approx(loss({"logits": LOGITS}, LABELS).item())
+    counted = loss({"logits": LOGITS}, shares, num_items_in_batch=shares.numel())  # as the Trainer counts
+    assert counted.item() == pytest.approx(loss({"logits": LOGITS}, LABELS).item())
+    half = (shares + shares[[5, 4, 3, 2, 1, 0]]) / 2
+    other = loss({"logits": LOGITS}, LABELS[[5, 4, 3, 2, 1, 0]])
+    assert loss({"logits": LOGITS}, half).item() == pytest.approx((loss({"logits": LOGITS}, LABELS) + other).item() / 2)
