@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
         candidates = []
-        for features in gather_features(train, test, arguments, make_augmentation(data)):
+        for features in gather_features(train, test, arguments, make_augmentation(data), trim=data.trim):
             for candidate in compare_heads(features, train["label"], name_speakers(train), arguments):
                 candidates.append(candidate)
                 print(f"{features.name:12} {candidate.head.name:20} {candidate.inner.ua:.3f} UA, training speakers")

@@ -79,8 +79,9 @@ def test_augmented_copies_are_of_training_utterances_only(probe):
     assert len(table) == 48
 
 
-def test_normalisation_by_speaker_is_told_on_the_card(probe):
-    out = probe("--speaker_normalization", "true")
+def test_normalisation_and_trimming_are_told_on_the_card_and_with_the_head(probe):
+    out = probe("--speaker_normalization", "true", "--trim", "ends")
+    assert json.loads((out / "head.json").read_text())["features"]["trim"] == "ends"
     assert "**Normalised by speaker.**" in (out / "README.md").read_text()
     assert json.loads((out / "head.json").read_text())["features"]["speaker_normalization"] is True
 
