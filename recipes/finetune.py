@@ -16,7 +16,6 @@ from pathlib import Path
 import pandas
 from transformers import set_seed
 
-from ser_hf.data import Collator
 from ser_hf.publishing import push_to_hub, render_card
 from ser_hf.training import (
     SerTrainer,
@@ -27,14 +26,7 @@ from ser_hf.training import (
     parse_recipe,
     resolve_recipe,
 )
-from ser_hf.training.building import (
-    make_augmentation,
-    make_mask,
-    make_mixup,
-    make_model,
-    prepare_process,
-    start_from_probe,
-)
+from ser_hf.training.building import make_collator, make_model, prepare_process, start_from_probe
 from ser_hf.training.results import (
     describe_training,
     mark_finished,
@@ -74,9 +66,7 @@ def main(argv: list[str]) -> None:
         sys.exit(f"error: {error}")
 
     dataset = speech.dataset
-    augment, mask = make_augmentation(data), make_mask(model_args, model)
-    mixup = make_mixup(data, model)
-    collator = Collator(feature_extractor, augment=augment, mixup=mixup, mask=mask, seed=training.seed)
+    collator = make_collator(data, model_args, training, model, feature_extractor)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)

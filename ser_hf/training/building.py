@@ -81,3 +81,20 @@ def make_augmentation(data: DataArguments) -> Augmentation | None:
     """Return the recipe's augmentation of training waveforms."""
     names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
     return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
+
+
+def make_collator(
+    data: DataArguments,
+    model_args: ModelArguments,
+    training: SerTrainingArguments,
+    model: PreTrainedModel,
+    feature_extractor: SequenceFeatureExtractor,
+) -> Collator:
+    """Return the collator of training, with all that changes its input."""
+    return Collator(
+        feature_extractor,
+        augment=make_augmentation(data),
+        mixup=make_mixup(data, model),
+        mask=make_mask(model_args, model),
+        seed=training.seed,
+    )
