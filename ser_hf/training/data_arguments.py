@@ -67,10 +67,14 @@ class DataArguments:
     fold: int = field(default=1, metadata={"help": "Fold of the protocol, from 1."})
     folds: int = field(default=5, metadata={"help": "How many folds group_kfold and random_kfold have."})
     validation_share: float = field(
-        default=0.2, metadata={"help": "Share of the training speakers for validation, above 0 to 0.5; rounded to 1/2, 1/3 …"}
+        default=0.2,
+        metadata={"help": "Share of the training speakers for validation, above 0 to 0.5; rounded to 1/2, 1/3 …"},
     )
     test_share: float = field(
-        default=0.2, metadata={"help": "Share of the speakers for test, above 0 to 0.5, rounded to 1/2, 1/3 …; not with a protocol."}
+        default=0.2,
+        metadata={
+            "help": "Share of the speakers for test, above 0 to 0.5, rounded to 1/2, 1/3 …; not with a protocol."
+        },
     )
     split_seed: int = field(default=0, metadata={"help": "Chooses the held-out speakers; same seed, same split."})
     trim: Literal["none", "ends", "pauses"] = field(
