@@ -67,9 +67,9 @@ def main(argv: list[str]) -> None:
 
 def number_rows(dataset: Dataset) -> Dataset:
     """Return the training rows, of which some were validation rows, counted as one part."""
-    windows = zip(dataset["split"], dataset["utterance"], strict=True)
+    windows = list(zip(dataset["split"], dataset["utterance"], strict=True))
     numbers = {window: i for i, window in enumerate(dict.fromkeys(windows))}
-    utterances = [numbers[window] for window in zip(dataset["split"], dataset["utterance"], strict=True)]
+    utterances = [numbers[window] for window in windows]
     return dataset.remove_columns("utterance").add_column("utterance", utterances)
 
 

@@ -1,17 +1,8 @@
-import matplotlib.figure
 import pytest
 
 from ser_hf.evaluation.figures import plot_candidates, plot_runs
 from ser_hf.evaluation.figures.candidates import CHOSEN
 from ser_hf.evaluation.figures.runs import HONEST, SHARED
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collect the figures that are saved, to look at what is drawn."""
-    collected = []
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: collected.append(figure))
-    return collected
 
 
 def rows_of(axes):

@@ -1,4 +1,3 @@
-import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pandas
@@ -46,14 +45,6 @@ def read_png(path):
 
 def share_of(colour, pixels):
     return np.all(np.abs(pixels - to_rgb(colour)) < 0.01, axis=-1).mean()
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collect the figures that are saved, to look at what is drawn."""
-    collected = []
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: collected.append(figure))
-    return collected
 
 
 def bars_of(axes):

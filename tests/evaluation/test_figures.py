@@ -2,7 +2,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pandas
@@ -47,14 +46,6 @@ def read_png(path):
 
 def share_of(colour, pixels):
     return np.all(np.abs(pixels - to_rgb(colour)) < 0.01, axis=-1).mean()
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collect the figures that are saved, to look at what is drawn."""
-    collected = []
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: collected.append(figure))
-    return collected
 
 
 def texts_of(axes):

@@ -1,4 +1,3 @@
-import matplotlib.figure
 import matplotlib.image
 import numpy as np
 import pandas
@@ -10,14 +9,6 @@ TABLE = pandas.DataFrame({
     "trial": [4, 0, 1], "ua": [0.7, 0.5, 0.4], "seconds": [1.0, 1.0, 1.0], "recipe": [False, True, False],
     "learning_rate": [1e-4, 3e-5, 3e-6], "noise_snr": [10.0, None, 5.0], "optim": ["rmsprop", "adafactor", "adafactor"],
 })  # fmt: skip
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Collect the figures that are saved, to look at what is drawn."""
-    collected = []
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: collected.append(figure))
-    return collected
 
 
 def line(axes, label):
