@@ -5,7 +5,8 @@
 
 Every head is fitted on every kind of features. Parameters, layer, features and head are chosen by cross-validation over
 the training speakers (those of train and validation); the table shows all, the headline is the chosen one, which is
-kept as a checkpoint (head.skops, head.json). `cross_validate.py probe …` runs all folds of a protocol.
+kept as a checkpoint (head.skops, head.json). vectors/*.parquet hold the features. `cross_validate.py probe …` runs all
+folds of a protocol.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import numpy as np
 import pandas
 from datasets import Dataset, concatenate_datasets
 
+from ser_hf.data.vectors import write_vectors
 from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
 from ser_hf.models.head_files import save_head
@@ -24,7 +26,7 @@ from ser_hf.publishing.card import render_probe_card
 from ser_hf.training import DataArguments, check_folder, claim_folder
 from ser_hf.training.building import make_augmentation
 from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.probing import Candidate, ProbeArguments, compare_heads, gather_features, name_speakers
+from ser_hf.training.probing import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features, name_speakers
 from ser_hf.training.results import (
     FIGURES,
     PREDICTIONS,
@@ -55,6 +57,7 @@ def main(argv: list[str]) -> None:
         train = number_rows(train)
         candidates = []
         for features in gather_features(train, test, arguments, make_augmentation(data), trim=data.trim):
+            keep_vectors(features, train, test, arguments.output_dir)
             for candidate in compare_heads(features, train["label"], name_speakers(train), arguments):
                 candidates.append(candidate)
                 print(f"{features.name:12} {candidate.head.name:20} {candidate.inner.ua:.3f} UA, training speakers")
@@ -71,6 +74,14 @@ def number_rows(dataset: Dataset) -> Dataset:
     numbers = {window: i for i, window in enumerate(dict.fromkeys(windows))}
     utterances = [numbers[window] for window in windows]
     return dataset.remove_columns("utterance").add_column("utterance", utterances)
+
+
+def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir: str) -> None:
+    """Write vectors/<features>.parquet: labels and vector of each row, augmented copies left out; pandas reads it."""
+    path = Path(output_dir, "vectors", f"{features.name.replace(' ', '_')}.parquet")
+    path.parent.mkdir(exist_ok=True)
+    vectors = np.concatenate([features.train[: len(train)], features.test])
+    write_vectors(concatenate_datasets([train, test]), vectors, path)
 
 
 def write_evidence(

@@ -63,7 +63,7 @@ class SweepArguments:
         default_factory=list,
         metadata={
             "help": "Settings to search: learning_rate, head_learning_rate, optim, lr_scheduler_type, "
-            "per_device_train_batch_size, num_train_epochs, noise_snr, pitch, speed, head_init. None: all."
+            "per_device_train_batch_size, num_train_epochs, noise_snr, pitch, tempo, speed, head_init. None: all."
         },
     )
 

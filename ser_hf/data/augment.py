@@ -17,6 +17,7 @@ def build_augmentation(
     time_shift: float | None = None,
     gain: float | None = None,
     pitch: float | None = None,
+    tempo: float | None = None,
     speed: float | None = None,
 ) -> "Augmentation | None":
     """Return an `Augmentation`, or None where nothing is asked for.
@@ -27,14 +28,19 @@ def build_augmentation(
         time_shift: Largest shift either way, as a share of the utterance; silence fills in.
         gain: Largest change of level either way in dB.
         pitch: Largest change of pitch either way in semitones.
-        speed: Largest change of speaking rate either way, 0.1 for 10 %; the pitch stays.
+        tempo: Largest change of speaking rate either way, 0.1 for 10 %; the pitch stays.
+        speed: Largest change of playing speed either way, 0.1 for 10 %: rate, pitch and formants change together, as if
+            somebody larger or smaller spoke. Source: Ko et al. 2015, https://doi.org/10.21437/Interspeech.2015-711
     """
     changes = []
     if pitch:
         changes.append(audiomentations.PitchShift(-pitch, pitch, p=probability))
-    if speed:
-        stretch = audiomentations.TimeStretch(1 - speed, 1 + speed, leave_length_unchanged=False, p=probability)
+    if tempo:
+        stretch = audiomentations.TimeStretch(1 - tempo, 1 + tempo, leave_length_unchanged=False, p=probability)
         changes.append(stretch)
+    if speed:  # at another rate, but played at ours
+        slowest, fastest = round(SAMPLING_RATE * (1 + speed)), round(SAMPLING_RATE * (1 - speed))
+        changes.append(audiomentations.Resample(fastest, slowest, p=probability))
     if noise_snr is not None:
         changes.append(audiomentations.AddGaussianSNR(noise_snr, noise_snr + 30, p=probability))
     if gain:
@@ -55,7 +61,7 @@ class Augmentation:
         self.compose = audiomentations.Compose(changes)
 
     def __call__(self, waveform: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-        """Return the changed waveform; ``(T,)`` as given, or longer or shorter where the speed changes."""
+        """Return the changed waveform; ``(T,)`` as given, or longer or shorter where tempo or speed changes."""
         with _seeded(seed):
             return self.compose(waveform, sample_rate=SAMPLING_RATE)
 

@@ -19,7 +19,7 @@ class MelConfig(PreTrainedConfig):
     Attributes:
         features: "mel" (log-mel spectrogram) or "mfcc" (with first and second differences).
         encoder: "cnn" (convolutions), "crnn" (convolutions, then recurrent layers) or "lstm" (LSTM layers
-            on the feature frames).
+            on projected feature frames).
         recurrent: Layers of the "crnn" encoder, "gru" or "lstm".
         sampling_rate: Hz of the waveforms that the model takes.
         n_fft: Points of the Fourier transform, at least `win_length`.
@@ -29,7 +29,7 @@ class MelConfig(PreTrainedConfig):
         n_mfcc: Cepstral coefficients kept, at most `n_mels`.
         keep_level: Whether loudness counts. If not, each utterance is first brought to one level and range,
             so the gain of the microphone changes nothing.
-        conv_channels: Channels of each convolution block; each halves the mel bins and the frames.
+        conv_channels: Channels of each convolution block; each halves the mel bins, the first also the frames.
         hidden_size: Width of the encoded frames and of the dense layer; even, for two recurrent directions.
         num_recurrent_layers: Bidirectional recurrent layers of the "crnn" and "lstm" encoders.
         dropout: Share of units dropped between recurrent layers, before the dense layer and the classifier.
@@ -57,7 +57,7 @@ class MelConfig(PreTrainedConfig):
     fmax: float = 7600.0
     n_mfcc: int = 40
     keep_level: bool = False
-    conv_channels: list[int] | tuple[int, ...] = (16, 32, 64, 128)
+    conv_channels: list[int] | tuple[int, ...] = (16, 32, 64)
     hidden_size: int = 128
     num_recurrent_layers: int = 2
     dropout: float = 0.3

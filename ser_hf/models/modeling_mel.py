@@ -3,7 +3,7 @@
 It is trained from scratch and computes its features itself, so it takes `input_values` like wav2vec2 does.
 Padding changes nothing: every layer is told which frames are real and leaves out the rest.
 
-Shapes: B batch, T samples, F frames (halved by every convolution block), M mel bins or coefficients, K maps
+Shapes: B batch, T samples, F frames (halved by the first convolution block), M mel bins or coefficients, K maps
 (1 for mel; 3 for MFCC: the coefficients, their first and second differences), D hidden, C classes.
 """
 
@@ -110,20 +110,23 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
 
 class ConvEncoder(nn.Module):
-    """Convolve with stride 2, normalise and rectify, block by block; then project each frame."""
+    """Convolve, normalise and rectify; each block halves the bins, the first also the frames; then project frames."""
 
     def __init__(self, config: MelConfig, maps: int, bins: int):
         super().__init__()
         sizes = list(zip([maps, *config.conv_channels], config.conv_channels, strict=False))
-        self.convolutions = nn.ModuleList(nn.Conv2d(*size, 3, 2, padding=1, bias=False) for size in sizes)
+        strides = [(2, 2)] + [(2, 1)] * (len(sizes) - 1)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(*size, 3, stride, padding=1, bias=False) for size, stride in zip(sizes, strides, strict=True)
+        )
         self.norms = nn.ModuleList(MaskedBatchNorm(channels) for _, channels in sizes)
         width = config.conv_channels[-1] * math.ceil(bins / 2 ** len(sizes))
         self.projection = nn.Linear(width, config.hidden_size)
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(B, F, D)`` and the mask ``(B, F)`` of the frames that are left, halves rounded up."""
+        """Return ``(B, F, D)`` and the mask ``(B, F)`` of the frames that are left, half of them rounded up."""
+        mask = mask[:, ::2]  # frame f is centred on frame 2 f of the input
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            mask = mask[:, ::2]  # frame f is centred on frame 2 f of the input
             padding = ~mask[:, None, None]
             # Zero before the norm for its statistics, and after it for the next convolution.
             features = norm(convolution(features).masked_fill(padding, 0.0), mask).relu()
@@ -131,30 +134,39 @@ class ConvEncoder(nn.Module):
         return self.projection(features.flatten(1, 2).transpose(1, 2)).relu(), mask
 
 
-class BidirectionalRecurrent(nn.Module):
-    """Run recurrent layers in both directions over the real frames."""
+class FrameEncoder(nn.Module):
+    """Project each feature frame by itself."""
 
-    def __init__(self, layer: type[nn.RNNBase], in_size: int, config: MelConfig):
+    def __init__(self, config: MelConfig, maps: int, bins: int):
         super().__init__()
-        sizes = [in_size] + [config.hidden_size] * (config.num_recurrent_layers - 1)
-        half = config.hidden_size // 2
-        self.forwards = nn.ModuleList(layer(size, half, batch_first=True) for size in sizes)
-        self.backwards = nn.ModuleList(layer(size, half, batch_first=True) for size in sizes)
+        self.projection = nn.Linear(maps * bins, config.hidden_size)
+
+    def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ``(B, F, D)`` and the mask ``(B, F)`` as given."""
+        return self.projection(features.flatten(1, 2).transpose(1, 2)), mask
+
+
+class BidirectionalRecurrent(nn.Module):
+    """Run recurrent layers in both directions over the real frames; each adds to what it reads, normalised."""
+
+    def __init__(self, layer: type[nn.RNNBase], config: MelConfig):
+        super().__init__()
+        layers, size = range(config.num_recurrent_layers), config.hidden_size
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in layers)
+        self.forwards = nn.ModuleList(layer(size, size // 2, batch_first=True) for _ in layers)
+        self.backwards = nn.ModuleList(layer(size, size // 2, batch_first=True) for _ in layers)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ``(B, F, D)`` and the mask ``(B, F)`` as given."""
-        if hidden_states.dim() == 4:  # straight from the features
-            hidden_states = hidden_states.flatten(1, 2).transpose(1, 2)  # (B, F, K M)
         position = torch.arange(mask.shape[1], device=mask.device)
         # Reversed within its length; packed sequences would do the same, but miss the fused CPU kernels.
         reverse = torch.where(mask, mask.sum(-1, keepdim=True) - 1 - position, position)[..., None]
-        for number, (forward, backward) in enumerate(zip(self.forwards, self.backwards, strict=True)):
-            if number:
-                hidden_states = self.dropout(hidden_states)
-            reversed_states = backward(torch.take_along_dim(hidden_states, reverse, 1))[0]
-            backward_states = torch.take_along_dim(reversed_states, reverse, 1)
-            hidden_states = torch.cat([forward(hidden_states)[0], backward_states], -1)
+        for norm, forward, backward in zip(self.norms, self.forwards, self.backwards, strict=True):
+            normalised = norm(hidden_states)
+            backward_states = backward(torch.take_along_dim(normalised, reverse, 1))[0]
+            both = [forward(normalised)[0], torch.take_along_dim(backward_states, reverse, 1)]
+            hidden_states = hidden_states + self.dropout(torch.cat(both, -1))
         return hidden_states, mask
 
 
@@ -183,14 +195,12 @@ class MelForAudioClassification(PreTrainedModel):
     def __init__(self, config: MelConfig):
         super().__init__(config)
         self.features = MelFeatures(config)
-        self.encoder = nn.ModuleList()  # each takes and returns hidden states and the mask of real frames
-        size = self.features.maps * self.features.bins
-        if config.encoder != "lstm":
-            self.encoder.append(ConvEncoder(config, self.features.maps, self.features.bins))
-            size = config.hidden_size
+        frames = FrameEncoder if config.encoder == "lstm" else ConvEncoder
+        # Each takes and returns hidden states and the mask of real frames.
+        self.encoder = nn.ModuleList([frames(config, self.features.maps, self.features.bins)])
         if config.encoder != "cnn":
             layer = nn.LSTM if "lstm" in (config.encoder, config.recurrent) else nn.GRU
-            self.encoder.append(BidirectionalRecurrent(layer, size, config))
+            self.encoder.append(BidirectionalRecurrent(layer, config))
         self.pooling = AttentiveStatistics(config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.projector = nn.Linear(2 * config.hidden_size, config.hidden_size)

@@ -68,6 +68,13 @@ class SerTrainingArguments(TrainingArguments):
     class_weights: Literal["balanced", "none"] = field(
         default="balanced", metadata={"help": "Weigh each emotion inversely to its number of utterances."}
     )
+    ema_decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Validate and keep an exponential moving average of the weights; each step keeps this share of it: "
+            "0.99 averages about the last 100 steps. None: the weights themselves."
+        },
+    )
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after so many epochs without a better validation UA. None: never."}
     )
@@ -107,6 +114,8 @@ class SerTrainingArguments(TrainingArguments):
                 "resume_from_checkpoint and max_steps: leave them out. A run resumes by itself from the checkpoints in "
                 "its output_dir, and its length is num_train_epochs."
             )
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
         super().__post_init__()
         metrics = ("ua", "wa", "macro_f1", "loss")

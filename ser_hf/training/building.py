@@ -79,7 +79,7 @@ def make_mixup(data: DataArguments, model: PreTrainedModel) -> Mixup | None:
 
 def make_augmentation(data: DataArguments) -> Augmentation | None:
     """Return the recipe's augmentation of training waveforms."""
-    names = ("noise_snr", "time_shift", "gain", "pitch", "speed")
+    names = ("noise_snr", "time_shift", "gain", "pitch", "tempo", "speed")
     return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
 
 

@@ -104,8 +104,12 @@ class DataArguments:
     pitch: float | None = field(
         default=None, metadata={"help": "Shift the pitch by up to this many semitones either way."}
     )
-    speed: float | None = field(
+    tempo: float | None = field(
         default=None, metadata={"help": "Change the speaking rate by up to this share either way; pitch stays."}
+    )
+    speed: float | None = field(
+        default=None,
+        metadata={"help": "Play faster or slower by up to this share: rate, pitch and formants change, as in others."},
     )
 
     def __post_init__(self) -> None:
@@ -124,7 +128,7 @@ class DataArguments:
         self._require_generic("columns", "table", "hub")
         self._require_generic("audio_root", "table")
         self._require_generic("subset", "hub")
-        for name in ("augment_probability", "time_shift", "speed"):
+        for name in ("augment_probability", "time_shift", "tempo", "speed"):
             if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise ValueError(f"{name}: expected 0 to 1, found {getattr(self, name)}.")
         if not 0 <= self.window_overlap <= 0.9:

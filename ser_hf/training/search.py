@@ -41,6 +41,7 @@ def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
         "num_train_epochs": [epochs, max(1, epochs // 2), 2 * epochs],
         "noise_snr": [data.noise_snr, None, 20.0, 5.0],
         "pitch": [data.pitch, None, 2.0],
+        "tempo": [data.tempo, None, 0.1],
         "speed": [data.speed, None, 0.1],
         "head_init": [model_args.head_init, "random", "probe"],
     }

@@ -25,6 +25,7 @@ from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.training.arguments import SerTrainingArguments
+from ser_hf.training.averaging import WeightAverage
 from ser_hf.training.losses import CrossEntropy, balanced_weights
 
 
@@ -54,6 +55,8 @@ class SerTrainer(Trainer):
         callbacks = [EpochCallback(data_collator.epoch)]
         if args.early_stopping_patience is not None:
             callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
+        if args.ema_decay is not None:
+            callbacks.append(WeightAverage(args.ema_decay))
         super().__init__(
             model=model,
             args=args,

@@ -6,7 +6,7 @@ import pytest
 from ser_hf.data import build_augmentation
 
 WAVEFORM = np.sin(np.arange(16_000) * 0.1).astype(np.float32) * 0.3
-CHANGES = {"noise_snr": 5, "time_shift": 0.2, "gain": 6, "pitch": 2, "speed": 0.2}
+CHANGES = {"noise_snr": 5, "time_shift": 0.2, "gain": 6, "pitch": 2, "tempo": 0.2, "speed": 0.2}
 
 
 def test_nothing_asked_for_is_no_augmentation():
@@ -52,3 +52,13 @@ def test_noise_has_the_asked_ratio():
         noise = augment(WAVEFORM, (0, 0, i)) - WAVEFORM
         ratios.append(10 * np.log10(np.mean(WAVEFORM**2) / np.mean(noise**2)))
     assert 9.5 < min(ratios) < max(ratios) < 40.5
+
+
+def test_speed_moves_the_pitch_with_the_length_and_tempo_leaves_it():
+    for change, moves in (("speed", True), ("tempo", False)):
+        augment = build_augmentation(probability=1.0, **{change: 0.2})
+        changed = augment(WAVEFORM, (0, 0, 1))
+        ratio = len(WAVEFORM) / len(changed)
+        crossings = np.mean(np.diff(np.sign(changed[2000:-2000])) != 0) / np.mean(np.diff(np.sign(WAVEFORM)) != 0)
+        assert abs(ratio - 1) > 0.01
+        assert crossings == pytest.approx(ratio if moves else 1, rel=0.005)

@@ -105,8 +105,10 @@ def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, capsys):
     assert steps == [steps[0], 2 * steps[0], 3 * steps[0]]
 
 
-def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path):
+@pytest.mark.parametrize("averaging", [(), ("--ema_decay", "0.9")], ids=["plain", "averaged"])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path, averaging):
     argv = ("--num_train_epochs", "3", "--noise_snr", "5", "--mask_time_prob", "0.2", "--save_total_limit", "9")
+    argv += averaging
     whole = finetune(*argv, output_dir=tmp_path / "whole")
     cut = finetune(*argv, output_dir=tmp_path / "cut")
     steps = sorted(int(path.name.split("-")[1]) for path in cut.glob("checkpoint-*"))

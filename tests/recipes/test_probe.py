@@ -77,6 +77,10 @@ def test_augmented_copies_are_of_training_utterances_only(probe):
     out = probe("--augmented_copies", "2", "--noise_snr", "10", "--augment_probability", "1")
     table = read_predictions(out / "predictions.csv")
     assert len(table) == 48
+    vectors = pandas.read_parquet(out / "vectors" / "classical.parquet")
+    assert len(vectors) == 48
+    assert np.stack(vectors["vector"]).shape == (48, 626)
+    assert set(vectors["path"]) == set(table["path"])
 
 
 def test_normalisation_and_trimming_are_told_on_the_card_and_with_the_head(probe):
