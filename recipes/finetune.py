@@ -10,13 +10,14 @@ new length has at that step.
 
 import dataclasses
 import logging
+import shutil
 import sys
 from pathlib import Path
 
 import pandas
 from transformers import set_seed
 
-from ser_hf.publishing import push_to_hub, render_card
+from ser_hf.publishing import publish, render_card, write_answers
 from ser_hf.training import (
     SerTrainer,
     SerTrainingArguments,
@@ -27,6 +28,7 @@ from ser_hf.training import (
     resolve_recipe,
 )
 from ser_hf.training.building import make_collator, make_model, prepare_process, start_from_probe
+from ser_hf.training.calibration import calibrate, describe_calibration
 from ser_hf.training.results import (
     describe_training,
     mark_finished,
@@ -51,7 +53,7 @@ def main(argv: list[str]) -> None:
         finished = read_results(training.output_dir)
         if finished and finished["training"]["epochs"] >= training.num_train_epochs:
             print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
-            return publish(training)
+            return push(training)
         with training.main_process_first(desc="reading the audio"):
             speech = load_speech(data)
         set_seed(training.seed)
@@ -70,14 +72,16 @@ def main(argv: list[str]) -> None:
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)
+    calibrate(model, dataset["validation"], trainer.predict(dataset["validation"]).predictions)
     trainer.save_model()
-    tables = [tabulate_predictions(dataset[part], trainer.predict(dataset[part]).predictions) for part in SCORED]
+    shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # of the weights before
+    logits = {part: trainer.predict(dataset[part]).predictions for part in SCORED}
     if not trainer.is_world_process_zero():
         return None
 
     results = write_results(
         training.output_dir,
-        pandas.concat(tables),
+        pandas.concat([tabulate_predictions(dataset[part], logits[part]) for part in SCORED]),
         emotions=dataset["train"].features["label"].names,
         training=describe_training(
             model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
@@ -85,19 +89,25 @@ def main(argv: list[str]) -> None:
         data=speech.described,
         log_history=trainer.state.log_history,
     )
+    results["calibration"] = describe_calibration(model, dataset, logits, training.output_dir)
+    write_answers(training.output_dir)
     render_card(training.output_dir, results, repo_id=training.hub_model_id).save(
         Path(training.output_dir, "README.md")
     )
     mark_finished(training.output_dir, results)
     print(tell(training.output_dir))
-    return publish(training)
+    return push(training)
 
 
-def publish(training: SerTrainingArguments) -> None:
-    """Push the finished folder, if asked."""
-    if training.push_to_hub and training.process_index == 0:
-        private = training.hub_private_repo is not False
-        print(push_to_hub(training.output_dir, training.hub_model_id, private=private, token=training.hub_token))
+def push(training: SerTrainingArguments) -> None:
+    """Publish the finished folder, if asked."""
+    if not training.push_to_hub or training.process_index:
+        return
+    public = training.hub_private_repo is False
+    try:
+        print(publish(training.output_dir, training.hub_model_id, public=public, token=training.hub_token))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 def tell(folder: str) -> str:

@@ -1,160 +1,60 @@
-"""`ser-hf`: what people do at the terminal besides launching recipes."""
+"""`ser-hf`: what people do at the terminal besides launching recipes.
+
+A command is a function of `ser_hf.commands`, which is imported when it is asked for: nobody waits for, or installs,
+what another command needs.
+"""
 
 import difflib
 import logging
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import import_module
 
-from ser_hf.corpora import Utterance
-from ser_hf.corpora.files import audio_files
-from ser_hf.data.audio import load_audio
-from ser_hf.data.audit import audit, describe_findings, findings_as_json, is_bad
-from ser_hf.data.summary import choose_examples, describe_corpus, read_headers, summarize_corpus
-from ser_hf.data.table import write_utterances
-from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
-from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.selection import (
-    audio_folders,
-    common_folder,
-    label_utterances,
-    load_utterances,
-    name_split,
-    select_split,
-)
-
-
-@dataclass
-class AuditArguments:
-    """What an audit looks at and where it goes."""
-
-    recipe: str | None = field(default=None, metadata={"help": "Audit the split of this recipe (YAML)."})
-    output: str | None = field(default=None, metadata={"help": "Write all findings to this JSON file too."})
-
-
-@dataclass
-class TableArguments:
-    """Where the table goes."""
-
-    output: str = field(metadata={"help": "File to write: .csv or .parquet."})
-
-
-@dataclass
-class SummaryArguments:
-    """Where the figure goes."""
-
-    output: str | None = field(default=None, metadata={"help": "Draw the figure into this PNG file too."})
-
-
-@dataclass
-class GalleryArguments:
-    """What the gallery shows and where it goes."""
-
-    output: str = field(default="gallery.png", metadata={"help": "PNG file to draw."})
-    per_emotion: int = field(default=1, metadata={"help": "Utterances of each emotion."})
-
-
-def data_audit(argv: list[str]) -> int:
-    """Look for leaks between train, validation and test, and for contradictory or broken files."""
-    argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
-    kinds = [DataArguments, AuditArguments]
-    if "--recipe" in argv:  # read as a recipe is: its YAML first, what stands beside it on the command line after it
-        recipe = argv[argv.index("--recipe") + 1 :][:1]
-        if not recipe:
-            raise ValueError("recipe: expected a YAML file after --recipe.")
-        argv = recipe + argv
-        kinds += [ModelArguments, SerTrainingArguments]
-    data, options, *_ = _parse("data audit", argv, *kinds)
-    asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
-    utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
-    split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
-    findings = audit(split, unnamed=_unnamed(data, utterances))
-    unreadable = [finding for finding in findings if finding.kind == "unreadable"]
-    if len(unreadable) == sum(map(len, split.values())):
-        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio; {unreadable[0].detail}")
-    print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
-    print(describe_findings(findings, root))
-    if options.output:
-        Path(options.output).write_text(findings_as_json(findings, root), encoding="utf-8")
-    return int(is_bad(findings))
-
-
-def data_table(argv: list[str]) -> int:
-    """Write every utterance with its labels as a CSV or Parquet table."""
-    data, options = _parse("data table", argv, DataArguments, TableArguments)
-    if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
-        raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
-    rows = write_utterances(load_utterances(data), options.output)
-    print(f"{rows} utterances written to {options.output}.")
-    return 0
-
-
-def data_summary(argv: list[str]) -> int:
-    """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
-    data, options = _parse("data summary", argv, DataArguments, SummaryArguments)
-    table = read_headers(load_utterances(data))
-    print(describe_corpus(summarize_corpus(table)))
-    if options.output:
-        from ser_hf.evaluation.figures import plot_corpus
-
-        plot_corpus(table, options.output)
-        print(f"Figure: {options.output}")
-    return 0
-
-
-def data_gallery(argv: list[str]) -> int:
-    """Draw the waveform and spectrogram of an utterance of each emotion."""
-    from ser_hf.evaluation.figures import plot_gallery
-
-    data, options = _parse("data gallery", argv, DataArguments, GalleryArguments)
-    chosen = choose_examples(load_utterances(data), options.per_emotion)
-    examples = [
-        (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
-    ]
-    plot_gallery(examples, options.output)
-    print(f"{len(examples)} utterances drawn in {options.output}.")
-    return 0
-
-
+# Command -> the module of ser_hf.commands that has a function of its last word, and that function's first line.
 COMMANDS = {
-    "data audit": data_audit,
-    "data table": data_table,
-    "data summary": data_summary,
-    "data gallery": data_gallery,
+    "data audit": ("data", "Look for leaks between train, validation and test, and for contradictory or broken files."),
+    "data table": ("data", "Write every utterance with its labels as a CSV or Parquet table."),
+    "data summary": ("data", "Print hours, speakers, emotions, durations and sampling rates, and draw them."),
+    "data gallery": ("data", "Draw the waveform and spectrogram of an utterance of each emotion."),
+    "predict": ("predict", "Write the emotion of every file of a folder, glob or table."),
+    "timeline": (
+        "timeline",
+        "Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure.",
+    ),
+    "listen": ("timeline", "Print the emotion of what is said into the microphone, until Ctrl+C."),
+    "demo": ("demo", "Serve a page where people upload or record speech and read its emotions, until Ctrl+C."),
+    "evaluate": ("evaluate", "Score any model on any corpus, with intervals and figures."),
+    "doctor": ("publishing", "Say what is wrong with anyone's checkpoint, or write a repaired copy."),
+    "export": ("publishing", "Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."),
+    "publish": ("publishing", "Send a finished run to the Hugging Face Hub, if every check passes."),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one of `COMMANDS`; return the exit code."""
+    """Run one of `COMMANDS`; return 0 if all is well, 1 if a command found faults, 2 if it could not do its work."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     argv = sys.argv[1:] if argv is None else argv
-    command = " ".join(argv[:2])
+    words = 2 if argv[:1] == ["data"] else 1
+    command = " ".join(argv[:words])
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
-        hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
-        lines = [f"  ser-hf {name:15}{run.__doc__.splitlines()[0]}" for name, run in COMMANDS.items()]
-        asked = set(argv) <= {"data", "-h", "--help"}
-        print("" if asked else f"Unknown command '{command}'.{hint}", "Commands (each has --help):", *lines, sep="\n")
-        return 0 if asked else 2
+        return _list_commands(command, asked=set(argv) <= {"data", "-h", "--help"})
+    module, _ = COMMANDS[command]
     try:
-        return COMMANDS[command](argv[2:])
+        run = getattr(import_module(f"ser_hf.commands.{module}"), command.split()[-1])
+        return run(argv[words:])
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def _parse(command: str, argv: list[str], *kinds: type) -> tuple:
-    options = {"prog": f"ser-hf {command}", "description": COMMANDS[command].__doc__}
-    data, own, *others = parse_arguments(argv, kinds, **options)
-    if own.output and not Path(own.output).absolute().parent.is_dir():
-        raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")
-    return data, own, *others
+def _list_commands(command: str, *, asked: bool) -> int:
+    near = [] if asked else difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
+    title = "Commands (each has --help):" if asked else f"Unknown command '{command}'.{hint}\n\nCommands:"
+    lines = [f"  ser-hf {name:14}{line}" for name, (_, line) in COMMANDS.items()]
+    print(title, *lines, sep="\n", file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
 
 
-def _unnamed(data: DataArguments, utterances: list[Utterance]) -> list[str]:
-    """Return the audio files that a corpus' own names pass over; tables and datasets name what they like."""
-    named = {utterance.path for utterance in utterances}
-    folders = [folder for name, folder in audio_folders(data).items() if not name.startswith(("table", "hub"))]
-    return [path for folder in folders for path in audio_files(folder) if path not in named]
+if __name__ == "__main__":
+    sys.exit(main())

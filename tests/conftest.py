@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, a process per core; read when torch is imported
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched in tests; read when huggingface_hub is first imported
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

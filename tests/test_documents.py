@@ -19,8 +19,8 @@ def interval(summary, metric):
 
 
 def test_the_root_card_is_rendered_from_the_stored_results():
-    results = json.loads((GOLDEN / "ravdess_whisper_tiny" / "all_results.json").read_text(encoding="utf-8"))
-    card = render_card(GOLDEN / "ravdess_whisper_tiny", results, repo_id="ser_hf/whisper-tiny-ravdess")
+    results = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text(encoding="utf-8"))
+    card = render_card(GOLDEN / "ravdess_whisper_tiny_fold_1", results, repo_id="ser_hf/whisper-tiny-ravdess")
     assert (ROOT / "model_card.md").read_text(encoding="utf-8") == str(card)
 
 

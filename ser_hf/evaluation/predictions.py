@@ -107,7 +107,8 @@ def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resampl
         JSON-serialisable: ``utterances`` and ``speakers`` (how many), ``wa``, ``ua``, ``macro_f1``,
         ``intervals`` {metric: [low, high]}, ``interval_unit`` ('speaker' or 'utterance'), ``warning``
         (a sentence or None), ``per_emotion`` {emotion: {precision, recall, f1, support}},
-        ``confusion`` {emotions, counts} and ``per_speaker`` {speaker: {ua, wa, utterances, gender}}.
+        ``confusion`` {emotions, counts}, ``per_gender`` {gender: {ua, wa, utterances, speakers}} of those who have one
+        and ``per_speaker`` {speaker: {ua, wa, utterances, gender}}.
 
     Raises:
         ValueError: there is no row, or a target or prediction is not in `emotions`.
@@ -141,6 +142,7 @@ def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resampl
         "warning": warning,
         "per_emotion": scores["per_emotion"],
         "confusion": {"emotions": list(emotions), "counts": scores["confusion"]},
+        "per_gender": _score_genders(predictions, emotions),
         "per_speaker": _score_speakers(predictions, speakers),
     }
 
@@ -178,6 +180,16 @@ def _score_speakers(predictions: pandas.DataFrame, speakers: dict[tuple[str, str
         }
         for (corpus, speaker), confusion in speakers.items()
     }
+
+
+def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[str, dict]:
+    """Return the scores of all utterances of each gender."""
+    genders = {}
+    for gender, rows in predictions.groupby("gender"):
+        confusion = count_confusion(rows["target"].to_numpy(object), rows["prediction"].to_numpy(object), emotions)
+        scores = {"ua": float(ua(confusion)), "wa": float(wa(confusion)), "utterances": len(rows)}
+        genders[gender] = scores | {"speakers": len(rows.groupby(["corpus", "speaker"]))}
+    return genders
 
 
 def _choose_interval_unit(predictions: pandas.DataFrame, speakers: int) -> tuple[str, str | None]:

@@ -27,6 +27,7 @@ HEAD = ("classifier", "projector", "layer_weights")  # first part of the names o
 POSITIONS_PER_SECOND = 50  # Whisper's encoder frames
 SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # no SpecAugment in the stock classifier
 MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest batch, 0.25 s
+CALIBRATED = {"calibration_temperature", "uncertainty_threshold"}  # what configs of published models hold beside
 
 
 def build_model(
@@ -73,6 +74,8 @@ def build_model(
         config = AutoConfig.for_model(model_type)
     else:
         config = load_config(model_name_or_path, trust_remote_code)
+        for name in CALIBRATED & vars(config).keys():  # of another head
+            delattr(config, name)
     config.update(labels)
     if config_overrides:
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))

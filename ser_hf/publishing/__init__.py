@@ -1,6 +1,7 @@
 """A checkpoint and its evidence -> a repository that others can use."""
 
+from ser_hf.publishing.answers import write_answers
 from ser_hf.publishing.card import render_card
-from ser_hf.publishing.hub import publishable_files, push_to_hub
+from ser_hf.publishing.hub import publish, publishable_files
 
-__all__ = ["publishable_files", "push_to_hub", "render_card"]
+__all__ = ["publish", "publishable_files", "render_card", "write_answers"]

@@ -1,15 +1,16 @@
-"""The model card, made from the results, recipe.yaml and config.json of an output folder."""
+"""The model card, made from the results, recipe.yaml and config.json of an output folder, and facts on its corpora."""
 
 import json
+import re
 from pathlib import Path
 
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
 
-TEMPLATES = Path(__file__).parent / "templates"
 RECOGNISED = {
     "emotion": "emotions",
     "gender": "genders",
@@ -17,13 +18,30 @@ RECOGNISED = {
     "intensity": "intensities of emotion",
 }
 METRICS = {"ua": "Unweighted average recall", "wa": "Weighted accuracy", "macro_f1": "Macro F1"}
+CAPTIONS = {
+    "confusion": "Confusion matrix of the test split",
+    "speakers": "Unweighted average recall by test speaker",
+    "curves": "Loss and validation UA over epochs",
+    "reliability": "Accuracy against score, before and after calibration",
+    "coverage": "Accuracy of the utterances that stay as uncertain ones go",
+    "candidates": "All heads",
+}
+SPEAKERS_SHOWN = 12
+ENCODER_FRAMES = 50  # of Whisper, per second
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    undefined=StrictUndefined,
+)
 
 
 def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None) -> ModelCard:
     """Return the model card of a finished run.
 
     Args:
-        folder: Output folder with config.json and recipe.yaml.
+        folder: Output folder with config.json and recipe.yaml; its figures are shown.
         results: What its all_results.json holds.
         repo_id: Where it will be published; None: the folder's name stands for it.
 
@@ -31,50 +49,40 @@ def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None
         FileNotFoundError: If one of the two files is missing.
     """
     folder = Path(folder)
-    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe = _read_recipe(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    corpora = _corpora(recipe)
     name = repo_id or folder.resolve().name
     positions = config.get("max_source_positions") if config["model_type"] == "whisper" else None
-    return ModelCard.from_template(
-        _metadata(results, recipe, corpora, name),
-        template_str=(TEMPLATES / "model_card.md").read_text(encoding="utf-8"),
+    body = _render(
+        "model_card.md",
+        folder,
+        results,
+        recipe,
         title=name.split("/")[-1],
         repo_id=name,
-        recognised=RECOGNISED[recipe["target"]],
-        corpus=" and ".join(corpora),
         base_model=recipe["model_name_or_path"],
         min_duration=MIN_DURATION,
         remote_code="auto_map" in config,
-        context_seconds=positions and positions // 50,  # 50 encoder frames a second
-        results=results,
-        recipe=recipe,
-        test=results["test"],
-        split=results["split"],
+        # what the stock code lets padding into, see ser_hf/models/padding.py
+        padding_heard=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
+        context_seconds=positions and positions // ENCODER_FRAMES,
         training=results["training"],
-        percent=_percent,
     )
+    return ModelCard(_head(results, recipe, name, library="transformers") + body)
 
 
 def render_probe_card(folder: str | Path, results: dict) -> str:
-    """Return the card of a finished comparison of heads, in Markdown.
+    """Return the card of a finished comparison of heads, in Markdown with the same metadata.
 
     Args:
-        folder: Output folder with recipe.yaml.
+        folder: Output folder with recipe.yaml; its figures are shown.
         results: What its all_results.json will hold.
     """
-    recipe = yaml.safe_load(Path(folder, "recipe.yaml").read_text(encoding="utf-8"))
+    folder = Path(folder)
+    recipe = _read_recipe(folder)
     (chosen,) = (row for row in results["candidates"] if row["chosen"])
-    return _load_template("probe.md").render(
-        results=results,
-        recipe=recipe,
-        corpus=" and ".join(_corpora(recipe)),
-        recognised=RECOGNISED[recipe["target"]],
-        chosen=chosen,
-        test=results["test"],
-        split=results["split"],
-        percent=_percent,
-    )
+    head = _head(results, recipe, folder.resolve().name, library="ser_hf")
+    return head + _render("probe.md", folder, results, recipe, chosen=chosen)
 
 
 def render_folds_card(results: dict, fold: str | Path) -> str:
@@ -84,29 +92,76 @@ def render_folds_card(results: dict, fold: str | Path) -> str:
         results: From `pool_folds`.
         fold: Output folder of one of its folds, with recipe.yaml.
     """
-    return _load_template("folds.md").render(
+    return ENVIRONMENT.get_template("folds.md").render(
         results=results,
-        recipe=yaml.safe_load(Path(fold, "recipe.yaml").read_text(encoding="utf-8")),
+        recipe=_read_recipe(Path(fold)),
         test=results["test"],
         independent=all(fold["speaker_independent"] for fold in results["folds"]),
-        metrics=("ua", "wa", "macro_f1"),
+        metrics=METRICS,
         percent=_percent,
     )
 
 
-def _load_template(name: str) -> Template:
-    return Template((TEMPLATES / name).read_text(encoding="utf-8"), keep_trailing_newline=True)
+def licence_of(recipe: dict) -> str | None:
+    """Return the licence that a recipe's corpora leave to weights trained on them, as the Hub spells it.
+
+    "other" stands for terms of the owners' own, and for several licences at once. None stands for unknown, which is
+    what it is as soon as that of one corpus is: such weights must not be pushed publicly.
+
+    Args:
+        recipe: What recipe.yaml holds.
+    """
+    licences = {facts.licence for facts in _facts(recipe)}
+    if None in licences:
+        return None
+    return licences.pop() if len(licences) == 1 else "other"
+
+
+def _read_recipe(folder: Path) -> dict:
+    return yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
 
 
 def _corpora(recipe: dict) -> list[str]:
-    return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else recipe["corpus"]
+    return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
+
+
+def _facts(recipe: dict) -> list[CorpusFacts]:
+    return [CORPUS_FACTS[name] for name in _corpora(recipe)]
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _metadata(results: dict, recipe: dict, corpora: list[str], name: str) -> ModelCardData:
+def _render(template: str, folder: Path, results: dict, recipe: dict, **more) -> str:
+    speakers = sorted(results["test"]["per_speaker"].values(), key=lambda speaker: -speaker["ua"])
+    body = ENVIRONMENT.get_template(template).render(
+        results=results,
+        recipe=recipe,
+        test=results["test"],
+        split=results["split"],
+        calibration=results.get("calibration"),
+        corpus=" and ".join(_corpora(recipe)),
+        facts=_facts(recipe),
+        recognised=RECOGNISED[recipe["target"]],
+        ranked=_choose_speakers(speakers),
+        figures={path.stem: CAPTIONS[path.stem] for path in folder.glob("figures/*.png") if path.stem in CAPTIONS},
+        metrics=METRICS,
+        percent=_percent,
+        **more,
+    )
+    return re.sub(r"\n{3,}", "\n\n", body)
+
+
+def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
+    """Return the rank and scores of all speakers, or where there are many, of best, worst and the quarters between."""
+    last = len(speakers) - 1
+    ranks = range(last + 1) if last < SPEAKERS_SHOWN else [last * quarter // 4 for quarter in range(5)]
+    return [(rank + 1, speakers[rank]) for rank in ranks]
+
+
+def _head(results: dict, recipe: dict, name: str, *, library: str) -> str:
+    corpora, facts = _corpora(recipe), _facts(recipe)
     scores = [
         EvalResult(
             task_type="audio-classification",
@@ -114,7 +169,10 @@ def _metadata(results: dict, recipe: dict, corpora: list[str], name: str) -> Mod
             dataset_type="+".join(corpora),
             dataset_name=" and ".join(corpora),
             dataset_split="test",
-            dataset_args={"split": results["split"]["name"]},
+            dataset_args={
+                "split": results["split"]["name"],
+                "speaker_independent": results["split"]["speaker_independent"],
+            },
             metric_type=metric,
             metric_name=title,
             metric_value=results["test"][metric],
@@ -122,15 +180,30 @@ def _metadata(results: dict, recipe: dict, corpora: list[str], name: str) -> Mod
         )
         for metric, title in METRICS.items()
     ]
-    return ModelCardData(
+    metadata = ModelCardData(
         model_name=name.split("/")[-1],
-        library_name="transformers",
+        library_name=library,
         pipeline_tag="audio-classification",
-        base_model=_public_name(recipe["model_name_or_path"]),
+        language=sorted({code.split("-")[0] for fact in facts for code in fact.languages}) or None,
+        base_model=_public_name(recipe.get("model_name_or_path")),
+        datasets=[corpus for corpus, fact in zip(corpora, facts, strict=True) if fact.url] or None,
         tags=["speech-emotion-recognition", "ser_hf", *corpora],
         metrics=list(METRICS),
         eval_results=scores,
+        **_licence_metadata(recipe),
     )
+    return f"---\n{metadata.to_yaml()}\n---\n\n"
+
+
+def _licence_metadata(recipe: dict) -> dict[str, str | None]:
+    licence, facts = licence_of(recipe), _facts(recipe)
+    if licence != "other":
+        return {"license": licence}
+    return {
+        "license": licence,
+        "license_name": "-and-".join(f"{name}-terms" for name in _corpora(recipe)).replace("_", "-"),
+        "license_link": facts[0].url if len(facts) == 1 else None,
+    }
 
 
 def _public_name(model_name_or_path: str | None) -> str | None:

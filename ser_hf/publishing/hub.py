@@ -1,23 +1,95 @@
 """The push: the publishable files of an output folder, in one commit."""
 
+import fnmatch
+import json
+import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, HfApi
+import yaml
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+
+from ser_hf.publishing import connection
+from ser_hf.publishing.anonymity import hide_speakers
+from ser_hf.publishing.gate import describe_checks, require, run_gate
+
+logger = logging.getLogger(__name__)
 
 # What makes the repository. predictions.csv names speakers and, like optimizer states, stays at home.
 ALLOWLIST = (
     "README.md",
     "all_results.json",
+    "answers.json",
     "config.json",
     "configuration_mel.py",
+    "examples/*.flac",
+    "examples/*.wav",
     "figures/*.png",
+    "head.json",
+    "head.skops",
     "model.safetensors",
     "model-*-of-*.safetensors",
     "model.safetensors.index.json",
     "modeling_mel.py",
+    "onnx/export.json",
+    "onnx/model.onnx",
+    "onnx/model_quantized.onnx",
     "preprocessor_config.json",
     "recipe.yaml",
 )
+RUN = {"README.md", "all_results.json", "recipe.yaml"}
+MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
+MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
+# Unknown; terms of the owners' own, or several at once; no derivatives: someone has to read them, or ask, first.
+CLOSED_LICENCES = (None, "unknown", "other", "cc-by-nd-4.0", "cc-by-nc-nd-4.0")
+
+
+def publish(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    public: bool = False,
+    token: str | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    examples: Sequence[str | Path] = (),
+) -> str:
+    """Send the output folder of a finished run through the gate, and on to the Hub.
+
+    What the gate found is logged. The card that goes names the repository; the folder's own stays as it is.
+
+    Args:
+        folder: Output folder of `recipes/finetune.py` or `recipes/probe.py`.
+        repo_id: "user/name"; created where it is missing.
+        public: Whether a new repository is open to all.
+        token: None takes the one of `hf auth login`.
+        overwrite: Replace another recipe's model.
+        dry_run: Send nothing and ask the Hub nothing.
+        examples: WAV or FLAC files that the Hub's page offers to try; nobody's voice without their leave.
+
+    Returns:
+        The commit's address; of a dry run, what would go, with its size in bytes.
+
+    Raises:
+        FileNotFoundError: As `publishable_files`.
+        ValueError: If `repo_id` has no user, a check of the gate fails, an example is no WAV or FLAC file, a public
+            push has no open licence, or as `push`.
+        OSError: As `connection.insist`.
+    """
+    if repo_id.count("/") != 1:
+        raise ValueError(f"Expected a repository 'user/name', found '{repo_id}'.")
+    checks = run_gate(folder)
+    require(checks)
+    logger.info(describe_checks(checks))
+    files = collect_files(folder, repo_id, examples)
+    if public:
+        check_licence(folder)
+    if dry_run:
+        sizes = {name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in files.items()}
+        return "\n".join(f"{size:13,}  {name}" for name, size in sizes.items())
+    return push(files, repo_id, public=public, token=token, overwrite=overwrite)
 
 
 def publishable_files(folder: str | Path) -> list[Path]:
@@ -28,36 +100,139 @@ def publishable_files(folder: str | Path) -> list[Path]:
     """
     folder = Path(folder)
     files = sorted(path for pattern in ALLOWLIST for path in folder.glob(pattern))
-    missing = {"README.md", "all_results.json", "config.json", "preprocessor_config.json"} - {
-        path.name for path in files
-    }
-    if not any(path.suffix == ".safetensors" for path in files):
+    names = {path.name for path in files}
+    missing = (RUN | (PROBE if names & PROBE else MODEL)) - names
+    if not names & PROBE and not any(path.suffix == ".safetensors" for path in files):
         missing.add("model.safetensors")
     if missing:
         raise FileNotFoundError(f"'{folder}' is no finished run: expected {sorted(missing)} too.")
     return files
 
 
-def push_to_hub(folder: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
-    """Create the repository if needed and upload the publishable files in one commit.
+def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Path] = ()) -> dict[str, Path | bytes]:
+    """Return what a push uploads, by its path in the repository; the card names that and the examples.
+
+    The results go without the names of their speakers.
+
+    Raises:
+        FileNotFoundError: As `publishable_files`, or if an example is missing.
+        ValueError: If an example is no WAV or FLAC file.
+    """
+    files = {path.relative_to(folder).as_posix(): path for path in publishable_files(folder)}
+    for path in map(Path, examples):
+        if path.suffix not in (".wav", ".flac"):
+            raise ValueError(f"Expected examples as .wav or .flac files, found '{path}'.")
+        if not path.is_file():
+            raise FileNotFoundError(f"No example '{path}'.")
+        files[f"examples/{path.name}"] = path
+    card = ModelCard.load(files["README.md"])
+    _name_repository(card, repo_id)
+    if heard := sorted(name for name in files if name.startswith("examples/")):
+        card.data.widget = [{"example_title": Path(name).stem, "src": name} for name in heard]
+    files["README.md"] = str(card).encode()
+    results = json.loads(files["all_results.json"].read_text(encoding="utf-8"))
+    files["all_results.json"] = json.dumps(hide_speakers(results), indent=1, ensure_ascii=False).encode()
+    return files
+
+
+def _name_repository(card: ModelCard, repo_id: str) -> None:
+    """Put the repository into a card's title, metadata and example; what people wrote into it stays."""
+    name = repo_id.split("/")[-1]
+    text = card.text.replace(f"# {card.data.model_name}\n", f"# {name}\n", 1)
+    card.text = re.sub(r'(?<=model=")[^"]*', repo_id, text)
+    card.data.model_name = name
+
+
+def check_licence(folder: str | Path) -> None:
+    """Refuse a card whose licence does not open the model to all.
+
+    Raises:
+        ValueError: If it names none, or one that has to be read or asked about first.
+    """
+    licence = ModelCard.load(Path(folder, "README.md")).data.get("license")
+    if licence in CLOSED_LICENCES:
+        raise ValueError(
+            f"A public push needs an open licence, the card says {licence!r}. Read those of the corpus and of the base "
+            "model, or ask their owners; where they allow it, write `license: …` into the head of README.md. A private "
+            "push needs none."
+        )
+
+
+def push(
+    files: dict[str, Path | bytes],
+    repo_id: str,
+    *,
+    public: bool = False,
+    token: str | None = None,
+    overwrite: bool = False,
+) -> str:
+    """Create the repository if needed and make it hold `files`, in one commit.
+
+    Files there that no push would write are left alone; those of an earlier push that are not in `files` go.
 
     Args:
-        folder: Output folder of a finished run.
+        files: By their path in the repository; recipe.yaml among them.
         repo_id: "user/name".
-        private: Whether a newly created repository is private.
+        public: Whether a new repository is open to all; one that is there stays as it is.
         token: None takes the one of `hf auth login`.
+        overwrite: Replace another recipe's model.
 
     Returns:
         The commit's address.
 
     Raises:
-        FileNotFoundError: As `publishable_files`.
-        huggingface_hub.errors.HfHubHTTPError: If the Hub refuses.
+        ValueError: If the repository holds another recipe's model, or is public where that was not asked for.
+        OSError: As `connection.insist`.
     """
-    files = publishable_files(folder)
     api = HfApi(token=token)
-    repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-    operations = [
-        CommitOperationAdd(path_in_repo=path.relative_to(folder).as_posix(), path_or_fileobj=path) for path in files
+
+    def attempt() -> str:
+        # Looks at everything anew: of a commit whose answer was lost, nothing is left to send.
+        address = api.create_repo(repo_id, private=not public, exist_ok=True)
+        info = api.model_info(address.repo_id, timeout=connection.TIMEOUT)  # None there would wait for ever
+        held = {sibling.rfilename for sibling in info.siblings}
+        _check_visibility(repo_id, private=info.private, public=public)
+        if not overwrite:
+            _check_model(repo_id, held, Path(files["recipe.yaml"]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
+        stale = [name for name in sorted(held - files.keys()) if _matches(name, ALLOWLIST)]
+        operations = [
+            *(CommitOperationAdd(name, file) for name, file in files.items()),
+            *(CommitOperationDelete(name, is_folder=False) for name in stale),
+        ]
+        message = "Upload by ser_hf"
+        return api.create_commit(address.repo_id, operations, commit_message=message, parent_commit=info.sha).commit_url
+
+    return connection.insist(attempt, repo_id)
+
+
+def _check_visibility(repo_id: str, *, private: bool, public: bool) -> None:
+    if not private and not public:
+        raise ValueError(
+            f"'{repo_id}' is open to all: expected a private repository. Name another, make it private in its "
+            "settings, or publish with --public."
+        )
+    if private and public:
+        logger.warning(f"'{repo_id}' was private and stays so: open it in its settings.")
+
+
+def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token: str | None) -> None:
+    """Refuse a repository that holds another recipe's model; more epochs make no other recipe."""
+    way_out = "Name another repository, or publish with --overwrite to replace that model."
+    if "recipe.yaml" not in held:
+        if models := [name for name in sorted(held) if _matches(name, MODELS)]:
+            raise ValueError(f"'{repo_id}' holds a model that is not from ser_hf ({', '.join(models)}). {way_out}")
+        return
+    response = http_backoff("GET", address, headers=build_hf_headers(token=token))
+    hf_raise_for_status(response)
+    there, here = yaml.safe_load(response.text), yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    differences = [
+        f"{key}: {there.get(key)} there, {here.get(key)} here"
+        for key in sorted(there.keys() | here.keys())
+        if key != "num_train_epochs" and there.get(key) != here.get(key)
     ]
-    return api.create_commit(repo_id, operations, commit_message="Upload by ser_hf").commit_url
+    if differences:
+        raise ValueError(f"'{repo_id}' holds another recipe's model ({'; '.join(differences)}). {way_out}")
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

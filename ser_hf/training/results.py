@@ -1,6 +1,8 @@
 """After training: `predictions.csv`, `all_results.json` and the figures, each computed from the one before."""
 
+import hashlib
 import json
+import os
 import platform
 from collections import Counter
 from datetime import date
@@ -92,11 +94,18 @@ def read_results(folder: str | Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def describe_split(split: Split, name: str) -> dict:
-    """Return the split's name, whether speakers are apart, and the speakers, utterances and emotions of each part."""
+def describe_split(split: Split, name: str, folders: dict[str, Path]) -> dict:
+    """Return the split's name and digest, whether speakers are apart, and what is in each part.
+
+    Args:
+        split: Utterances by part.
+        name: The split in words.
+        folders: What the paths of each corpus are relative to.
+    """
     everyone = set().union(*map(speakers_of, split.values()))
     return {
         "name": name,
+        "digest": _digest(split, folders),
         "speaker_independent": is_speaker_independent(split),
         **{
             part: {
@@ -107,6 +116,16 @@ def describe_split(split: Split, name: str) -> dict:
             for part, utterances in split.items()
         },
     }
+
+
+def _digest(split: Split, folders: dict[str, Path]) -> str:
+    """Return the SHA-256 of who is where: the same wherever the corpora lie, another for any other split."""
+    rows = sorted(
+        (u.corpus, Path(os.path.relpath(u.path, folders[u.corpus])).as_posix(), u.start or 0.0, u.end or 0.0, part)
+        for part, utterances in split.items()
+        for u in utterances
+    )
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _names(utterances: list[Utterance], *, several: bool) -> list[str]:

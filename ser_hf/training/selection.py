@@ -153,7 +153,7 @@ def load_speech(data: DataArguments) -> Speech:
     if leaks := [finding for finding in findings if finding.severity == "leak"]:
         logger.warning(f"Leaks between the parts of the split:\n{describe_findings(leaks, common_folder(folders))}")
     described = {
-        "split": describe_split(split, name_split(data)),
+        "split": describe_split(split, name_split(data), folders),
         "audio": describe_audio(split, problems, dropped),
         "audit": describe_audit(findings),
     }

@@ -116,7 +116,7 @@ def test_the_speakers_are_bars_sorted_by_ua_and_coloured_by_gender(drawn):
     (axes,) = drawn[0].axes
     per_speaker = summary["per_speaker"]
     order = sorted(per_speaker, key=lambda name: per_speaker[name]["ua"])
-    assert [label.get_text() for label in axes.get_xticklabels()] == order
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["6", "5", "4", "3", "2", "1"]  # and no names
     colours = {"female": to_rgb("#E69F00"), "male": to_rgb("#0072B2")}
     bars = sorted((bar for bars in axes.containers for bar in bars), key=lambda bar: bar.get_x())
     assert [bar.get_height() for bar in bars] == [100 * per_speaker[name]["ua"] for name in order]

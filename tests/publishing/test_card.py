@@ -1,91 +1,299 @@
+"""The card says what the results hold, all of what a reader must know, and nothing else."""
+
 import json
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from ser_hf.publishing import render_card
+from ser_hf.publishing.card import licence_of, render_card, render_folds_card, render_probe_card
 
-SCORES = {"wa": 0.75, "ua": 0.7123456, "macro_f1": 0.69}
-PART = SCORES | {
-    "utterances": 240, "speakers": 4, "intervals": {name: [0.6, 0.8] for name in SCORES}, "interval_unit": "speaker",
-    "warning": "95 % interval from 4 speakers only.",
-    "per_emotion": {"happy": {"precision": 0.5, "recall": 0.625, "f1": 0.55, "support": 120}},
-}  # fmt: skip
-GROUP = {"speakers": ["01", "02"], "utterances": 480, "emotions": {"happy": 240}}
-RESULTS = {
-    "emotions": ["happy", "sad"],
-    "validation": PART,
-    "test": PART,
-    "split": {
-        "name": "emobox, fold 1", "speaker_independent": True, "train": GROUP, "validation": GROUP, "test": GROUP,
+GOLDEN = Path(__file__).parents[1] / "golden"
+FINE_TUNED = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
+POOLED = sorted(path.parent for path in GOLDEN.glob("*_probe_*/all_results.json"))
+METRICS = ("ua", "wa", "macro_f1")
+CALIBRATION = {
+    "temperature": 1.618,
+    "fitted_on": "validation",
+    "before": {
+        "validation": {"ece": 0.181, "brier": 0.5, "nll": 1.25}, "test": {"ece": 0.172, "brier": 0.6, "nll": 1.5},
     },
-    "audio": {"hours": 1.5, "skipped": 3, "too_short": 4, "windowed": 2, "padded": 1, "dropped_emotions": {"calm": 7}},
-    "audit": {"shared_speaker": 0, "identical_audio": 3, "overlapping_audio": 1},
-    "training": {
-        "architecture": "WhisperForAudioClassification", "parameters": 8_300_000, "epochs_run": 9.0, "best_epoch": 7.0,
-        "seconds": 660.0, "processes": 1, "hardware": "CPU, 2 threads", "date": "2026-11-20",
-        "versions": {"ser_hf": "0.1.0", "transformers": "5.23.0", "torch": "2.13.0"},
+    "after": {
+        "validation": {"ece": 0.051, "brier": 0.4, "nll": 0.75}, "test": {"ece": 0.067, "brier": 0.45, "nll": 0.875},
+    },
+    "threshold": {
+        "score": 0.4375, "rule": "the lowest score at which those that stay err at most half as often as all",
+        "validation": {"coverage": 0.71, "accuracy": 0.88}, "test": {"coverage": 0.69, "accuracy": None},
     },
 }  # fmt: skip
+
+
+def stored(folder):
+    return json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
-def finished(tmp_path):
-    def write(recipe=None, results=RESULTS, config=None):
-        base = {"corpus": "ravdess", "model_name_or_path": "openai/whisper-tiny.en"}
-        recipe = base | {"target": "emotion", "trim": "none"} | (recipe or {})
-        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-        config = {"model_type": "whisper", "max_source_positions": 300} if config is None else config
-        (tmp_path / "config.json").write_text(json.dumps(config))
-        return tmp_path, results
+def results():
+    """The stored run's, without what older versions did not store."""
+    results = stored(GOLDEN / "ravdess_whisper_tiny_fold_1")
+    del results["calibration"], results["split"]["digest"], results["test"]["per_gender"]
+    del results["audit"]["overlapping_audio"]
+    return results
+
+
+@pytest.fixture
+def finished(tmp_path, results):
+    """A folder with a recipe and a config like the stored run's, but for what is given; and the stored results."""
+
+    def write(recipe=None, config=None, changed=None):
+        kept = yaml.safe_load((GOLDEN / "ravdess_whisper_tiny_fold_1" / "recipe.yaml").read_text())
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(kept | (recipe or {})))
+        (tmp_path / "config.json").write_text(
+            json.dumps({"model_type": "whisper", "max_source_positions": 300} | (config or {}))
+        )
+        return tmp_path, results | (changed or {})
 
     return write
 
 
-def test_the_metadata_reads_back_with_the_stored_scores(finished, tmp_path):
-    render_card(*finished(), repo_id="someone/model").save(tmp_path / "README.md")
+def percent(share):
+    return f"{100 * share:.1f}"
+
+
+def text_of(card):
+    return " ".join(str(card).split())
+
+
+@pytest.mark.parametrize("folder", FINE_TUNED, ids=lambda path: path.name)
+def test_the_head_reads_back_with_the_stored_scores(folder, tmp_path):
+    render_card(folder, stored(folder), repo_id="someone/model").save(tmp_path / "README.md")
     data = ModelCard.load(tmp_path / "README.md").data
-    assert {result.metric_type: result.metric_value for result in data.eval_results} == SCORES
-    assert data.pipeline_tag == "audio-classification"
-    assert data.base_model == "openai/whisper-tiny.en"
+    test = stored(folder)["test"]
+    assert {result.metric_type: result.metric_value for result in data.eval_results} == {
+        name: test[name] for name in METRICS
+    }
+    assert {result.metric_type: result.metric_args["interval_95"] for result in data.eval_results} == test["intervals"]
+    assert all(result.dataset_args["split"].startswith("emobox, fold 1") for result in data.eval_results)
+    assert (data.license, data.language, data.datasets) == ("cc-by-nc-sa-4.0", ["en"], ["ravdess"])
+    assert (data.pipeline_tag, data.library_name, data.model_name) == ("audio-classification", "transformers", "model")
 
 
-def test_the_card_says_what_was_measured(finished):
-    text = " ".join(str(render_card(*finished(), repo_id="someone/model")).split())
+def test_the_first_screen_has_claim_use_and_scores_in_this_order(finished, results):
+    ua, (low, high) = percent(results["test"]["ua"]), map(percent, results["test"]["intervals"]["ua"])
+    body = str(render_card(*finished(), repo_id="someone/model")).split("---\n", 2)[2]
+    places = [
+        body.index(text)
+        for text in (f"**{ua} %**", "## Use", 'model="someone/model")', "## Scores", f"{ua} [{low}, {high}]")
+    ]
+    assert places == sorted(places)
+    assert body[: places[-1]].count("\n") < 30
+
+
+def test_the_card_has_every_section_and_no_placeholder(finished):
+    card = str(render_card(*finished(changed={"calibration": CALIBRATION})))
+    sections = "Use Scores Calibration Data Training Licence|Intended use|Out of scope|Limits|Not evaluated".replace(
+        " ", "|", 5
+    )
+    assert re.findall("(?m)^## (.*)$", card) == sections.split("|")
+    assert not re.search(r"None|nan|[Tt]odo|TODO|More information|undefined|\{|\}", card.split("---\n", 2)[2])
+    assert "\n\n\n" not in card and card.endswith("\n")
+
+
+def test_the_card_says_what_happened_to_the_audio(finished):
+    audio = {"hours": 1.5, "skipped": 3, "too_short": 4, "windowed": 2, "padded": 1, "dropped_emotions": {"calm": 7}}
+    audit = {"shared_speaker": 0, "identical_audio": 3, "overlapping_audio": 1}
+    text = text_of(render_card(*finished(changed={"audio": audio, "audit": audit})))
     for statement in (
-        "**71.2 %**, 95 % interval 60.0 to 80.0 %",
         "On 4 speakers it never heard",
-        "95 % interval from 4 speakers only.",
+        "95 % interval from 4 speakers only",
         "Audio beyond the first 6 seconds is not heard",
         "left out as unreadable: 3, as too short: 4; heard in overlapping windows: 2; padded to 0.25 s in training: 1",
         "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping stretches.",
         "Left out by the labels: calm (7)",
-        'model="someone/model")',
-        "| happy | 62.5 | 50.0 | 55.0 | 120 |",
-        "of which epoch 7 was best on the validation speakers",
+        "| neutral | 64 | 16 | 16 |",
+        "of which epoch 8 was best on the validation speakers",
     ):
         assert statement in text
     assert "Speaker-dependent" not in text
     assert "mean nothing about people" not in text
 
 
+def test_what_the_audit_did_not_look_for_is_not_called_absent(finished, results):
+    assert "overlapping_audio" not in results["audit"]
+    assert "Overlapping stretches were not looked for." in text_of(render_card(*finished()))
+
+
+def test_speakers_are_ranked_and_never_named(finished, results):
+    secret = {f"Zoe{speaker}": row for speaker, row in results["test"]["per_speaker"].items()}
+    results["test"] |= {"per_speaker": secret}
+    for part in ("train", "validation", "test"):
+        results["split"][part]["speakers"] = [f"Zoe{speaker}" for speaker in results["split"][part]["speakers"]]
+    card = str(render_card(*finished()))
+    assert "Zoe" not in card
+    ranked = sorted((row["ua"] for row in secret.values()), reverse=True)
+    rows = [line for line in card.splitlines() if line.startswith("| speaker ")]
+    assert [row.split(" | ")[2] for row in rows] == list(map(percent, ranked))
+
+
+def test_of_many_speakers_five_are_shown(finished, results):
+    many = {str(i): {"ua": i / 100, "wa": 0.5, "utterances": 9, "gender": None} for i in range(41)}
+    results["test"] |= {"per_speaker": many, "speakers": 41}
+    rows = [line for line in str(render_card(*finished())).splitlines() if line.startswith("| speaker ")]
+    assert [row.split(" | ")[0].removeprefix("| speaker ") for row in rows] == ["1", "11", "21", "31", "41"]
+    assert [row.split(" | ")[2] for row in rows] == ["40.0", "30.0", "20.0", "10.0", "0.0"]
+
+
+def test_the_folds_card_counts_speakers_and_names_none():
+    results = stored(POOLED[0])
+    results["folds"] = [fold | {"speakers": ["Zoe", "Ann"]} for fold in results["folds"]]
+    card = render_folds_card(results, GOLDEN / "ravdess_whisper_tiny_fold_1")
+    assert "Zoe" not in card and "| 1 | 2 | " in card
+
+
+def test_scores_by_gender_are_shown_where_stored_and_missed_where_not(finished, results):
+    assert "- Gender: the results hold no scores by it." in text_of(render_card(*finished()))
+    results["test"] |= {"per_gender": {"female": {"speakers": 1, "utterances": 60, "ua": 0.765625, "wa": 0.75}}}
+    text = text_of(render_card(*finished()))
+    assert "| female | 1 | 60 | 76.6 | 75.0 |" in text and "- Gender:" not in text
+    results["test"] |= {"per_gender": {}}
+    assert "- Gender: the corpus does not tell it." in text_of(render_card(*finished()))
+
+
+def test_calibration_is_shown_before_and_after_with_the_threshold(finished):
+    text = text_of(render_card(*finished(changed={"calibration": CALIBRATION})))
+    assert "A temperature of 1.618, fitted on the validation split" in text
+    assert "| test | 0.172 → 0.067 | 0.600 → 0.450 | 1.500 → 0.875 |" in text
+    assert "below **0.438**" in text and "err at most half as often" in text
+    assert "| validation | 71.0 % | 88.0 % |" in text and "| test | 69.0 % | – |" in text
+    assert "Not calibrated" not in text and "hold no figures" not in text
+
+
+def test_an_uncalibrated_run_says_so_twice(finished):
+    text = text_of(render_card(*finished()))
+    assert "Not calibrated: this run fitted no temperature." in text
+    assert "- Calibration and uncertain answers: the results hold no figures on them." in text
+
+
+def test_a_leaking_split_shouts_before_the_claim(finished, results):
+    card = str(render_card(*finished(changed={"split": results["split"] | {"speaker_independent": False}})))
+    assert card.index("> **Speaker-dependent scores.**") < card.index(f"**{percent(results['test']['ua'])} %**")
+    assert "it never heard" not in card and "No speaker is in two parts" not in card
+    assert "- New speakers: the split does not keep speakers apart." in card
+    assert ModelCard(card).data.eval_results[0].dataset_args["speaker_independent"] is False
+
+
+def test_a_digest_of_the_split_is_shown_where_stored(finished, results):
+    assert "This run stored no digest of the split." in text_of(render_card(*finished()))
+    results["split"] |= {"digest": "0f3a" * 16}
+    assert f"`{'0f3a' * 16}`" in text_of(render_card(*finished()))
+
+
+def test_only_figures_that_are_there_are_shown(finished):
+    folder, results = finished()
+    assert "figures/" not in str(render_card(folder, results))
+    (folder / "figures").mkdir()
+    for name in ("confusion", "reliability", "from_elsewhere"):
+        (folder / "figures" / f"{name}.png").touch()
+    shown = re.findall(r"!\[(.+)\]\(figures/(\w+)\.png\)", str(render_card(folder, results)))
+    assert [name for _, name in shown] == ["confusion", "reliability"]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "licence"),
+    [
+        ("ravdess", "cc-by-nc-sa-4.0"), (["ravdess", "cafe"], "cc-by-nc-sa-4.0"), (["ravdess", "crema_d"], "other"),
+        ("iemocap", "other"), ("synthetic", "apache-2.0"), ("emodb", None), (["ravdess", "folder"], None),
+    ],
+)  # fmt: skip
+def test_the_licence_of_a_recipe_is_unknown_as_soon_as_one_corpus_has_none(corpus, licence):
+    assert licence_of({"corpus": corpus}) == licence
+
+
+def test_an_unknown_licence_is_told_and_not_made_up(finished):
+    card = render_card(*finished({"corpus": "emodb"}))
+    assert "license" not in card.data.to_dict()
+    assert "Its licence: none is named; its paper opens it to the public." in str(card)
+    assert "ser_hf refuses to push them publicly" in str(card)
+    assert "are 21 to 35 years old" in str(card)
+
+
+def test_terms_of_the_owners_own_are_named_and_linked(finished):
+    data = render_card(*finished({"corpus": "iemocap"})).data.to_dict()
+    assert (data["license"], data["license_name"], data["license_link"]) == (
+        "other",
+        "iemocap-terms",
+        "https://sail.usc.edu/iemocap/",
+    )
+    data = render_card(*finished({"corpus": ["ravdess", "crema_d"]})).data.to_dict()
+    assert (data["license"], data["license_name"]) == ("other", "ravdess-terms-and-crema-d-terms")
+    assert "license_link" not in data
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said", "unsaid"),
+    [("ravdess", "**Acted speech.**", "**Natural speech.**"), ("urdu", "**Natural speech.**", "**Acted speech.**"),
+     ("iemocap", "**Played speech.**", "**Acted speech.**"), ("folder", "**Kind of speech.**", "**Acted speech.**")],
+)  # fmt: skip
+def test_the_limits_are_those_of_the_corpus(finished, corpus, said, unsaid):
+    card = str(render_card(*finished({"corpus": corpus})))
+    assert said in card and unsaid not in card
+    assert "Article 5(1)(f)" in card
+
+
 def test_a_synthetic_corpus_means_nothing_about_people(finished):
-    assert "mean nothing about people" in str(render_card(*finished({"corpus": "synthetic"})))
+    card = str(render_card(*finished({"corpus": "synthetic"})))
+    assert "mean nothing about people" in card and "it has never heard a person" in card
 
 
-def test_a_leaking_split_is_named(finished):
-    results = RESULTS | {"split": RESULTS["split"] | {"speaker_independent": False}}
-    text = str(render_card(*finished(results=results)))
-    assert "**Speaker-dependent scores.**" in text
-    assert "it never heard" not in text
+@pytest.mark.parametrize(
+    ("trim", "said"), [("ends", "`trim_ends` of"), ("pauses", "`trim_ends` and then `remove_pauses`")]
+)
+def test_trimmed_training_says_what_a_user_must_do(finished, trim, said):
+    card = str(render_card(*finished({"trim": trim})))
+    assert said in card and card.index(said) < card.index("## Scores")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"), [({"model_type": "wav2vec2", "feat_extract_norm": "group"}, True), ({}, False)]
+)
+def test_architectures_that_hear_padding_say_so(finished, config, said):
+    assert ("Give utterances one at a time" in str(render_card(*finished(config=config)))) is said
 
 
 def test_a_local_encoder_is_no_hub_model(finished):
-    data = render_card(*finished({"model_name_or_path": "../models/encoder"})).data
-    assert data.base_model is None
+    assert render_card(*finished({"model_name_or_path": "../models/encoder"})).data.base_model is None
+    assert (
+        render_card(*finished({"model_name_or_path": "openai/whisper-tiny.en"})).data.base_model
+        == "openai/whisper-tiny.en"
+    )
 
 
 def test_remote_code_is_asked_for_where_the_model_brings_some(finished):
     config = {"model_type": "mel", "auto_map": {"AutoConfig": "configuration_mel.MelConfig"}}
     assert "trust_remote_code=True" in str(render_card(*finished(config=config)))
+
+
+def test_a_probe_has_the_same_head_and_limits(finished):
+    row = {
+        "features": "classical",
+        "head": "svm_linear",
+        "parameters": {"C": 0.1},
+        "inner_ua": 0.5,
+        "seconds": 4.0,
+        "chosen": True,
+    }
+    folder, results = finished({"speaker_normalization": True})
+    scores = {name: results["test"][name] for name in (*METRICS, "intervals")}
+    card = render_probe_card(folder, results | {"candidates": [row | scores]})
+    assert ModelCard(card).data.eval_results[0].metric_value == results["test"]["ua"]
+    assert ModelCard(card).data.library_name == "ser_hf"
+    for statement in (
+        "**svm_linear** on **classical**",
+        "**Normalised by speaker.**",
+        "CC BY-NC-SA 4.0",
+        "Article 5(1)(f)",
+        "| C 0.1 |",
+    ):
+        assert statement in card

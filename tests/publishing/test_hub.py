@@ -1,53 +1,116 @@
-import os
-import subprocess
-import sys
+import json
+import logging
+import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
-from ser_hf.publishing import publishable_files
+from ser_hf.publishing import publishable_files, render_card
+from ser_hf.publishing.hub import check_licence, collect_files, publish
 
-sys.path.insert(0, str(Path(__file__).parent))
-from hub_server import serve  # noqa: E402
-
-FINISHED = ("README.md", "all_results.json", "config.json", "preprocessor_config.json", "model.safetensors")
-AT_HOME = ("predictions.csv", "training_args.bin", "audio_problems.csv", "checkpoint-9/optimizer.pt", "notes.txt")
-PUSH = """
-import sys
-from ser_hf.publishing import push_to_hub
-print(push_to_hub(sys.argv[1], "someone/model", token="hf_secret"))
-"""
+RUN = ("README.md", "all_results.json", "answers.json", "recipe.yaml", "figures/confusion.png")
+MODEL = ("config.json", "preprocessor_config.json", "model.safetensors")
+PROBE = ("head.json", "head.skops")
+AT_HOME = (
+    "predictions.csv", "training_args.bin", "audio_problems.csv", "data.sha256", "optimizer.pt", "notes.txt",
+    "checkpoint-9/optimizer.pt", "checkpoint-9/model.safetensors", "runs/events.out.tfevents.1", ".env",
+)  # fmt: skip
+RESULTS = Path(__file__).resolve().parents[1] / "golden" / "ravdess_whisper_tiny_fold_1" / "all_results.json"
 
 
 @pytest.fixture
 def finished(tmp_path):
-    for name in (*FINISHED, *AT_HOME, "recipe.yaml", "figures/confusion.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    return tmp_path
+    def write(*names):
+        for name in (*RUN, *AT_HOME, *names):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(name)
+        shutil.copy(RESULTS, tmp_path / "all_results.json")
+        return tmp_path
+
+    return write
 
 
-def test_only_the_allowlist_is_publishable(finished):
-    names = {path.relative_to(finished).as_posix() for path in publishable_files(finished)}
-    assert names == {*FINISHED, "recipe.yaml", "figures/confusion.png"}
+@pytest.mark.parametrize("model", [MODEL, PROBE])
+def test_only_the_allowlist_leaves_the_machine(finished, model):
+    files = collect_files(finished(*model), "someone/tiny")
+    assert set(files) == {*RUN, *model}
+
+
+def test_the_results_leave_without_the_names_of_their_speakers(finished):
+    results = json.loads(collect_files(finished(*MODEL), "someone/tiny")["all_results.json"])
+    assert list(results["test"]["per_speaker"]) == ["speaker 1", "speaker 2", "speaker 3", "speaker 4"]
+    assert results["test"]["ua"] == json.loads(RESULTS.read_text())["test"]["ua"]
 
 
 def test_an_unfinished_folder_is_refused(finished):
-    (finished / "all_results.json").unlink()
+    folder = finished(*MODEL)
+    (folder / "all_results.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"no finished run: expected \['all_results.json'\]"):
-        publishable_files(finished)
+        publishable_files(folder)
 
 
-def test_the_real_client_uploads_the_allowlist_in_one_private_commit(finished):
-    with serve() as server:
-        environment = os.environ | {"HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
-        run = subprocess.run(
-            [sys.executable, "-c", PUSH, str(finished)], capture_output=True, text=True, env=environment, timeout=120
-        )
-    assert run.returncode == 0, run.stderr
-    assert server.created[0]["name"] == "model"
-    assert server.created[0]["visibility"] == "private"
-    assert len(server.commits) == 1
-    assert set(server.commits[0]) == {*FINISHED, "recipe.yaml", "figures/confusion.png"}
-    assert server.commits[0]["config.json"] == b"config.json"
-    assert "hf_secret" not in run.stdout + run.stderr
+def test_examples_go_along_and_the_uploaded_card_offers_them(finished, tmp_path, write_audio):
+    folder = finished(*MODEL)
+    (folder / "README.md").write_text("---\ntags: [ser_hf]\n---\n# A model\n")
+    write_audio(tmp_path / "elsewhere" / "happy.wav")
+    files = collect_files(folder, "someone/tiny", [tmp_path / "elsewhere" / "happy.wav"])
+    assert files["examples/happy.wav"] == tmp_path / "elsewhere" / "happy.wav"
+    card = ModelCard(files["README.md"].decode())
+    assert card.data.widget == [{"example_title": "happy", "src": "examples/happy.wav"}]
+    assert card.data.tags == ["ser_hf"]
+    assert "widget" not in (folder / "README.md").read_text()
+
+
+def test_the_card_names_the_repository_and_keeps_what_was_written_into_it(published_folder, tmp_path):
+    folder = shutil.copytree(published_folder, tmp_path / "tiny")
+    before = (folder / "README.md").read_text()
+    results = json.loads((folder / "all_results.json").read_text())
+    card = collect_files(folder, "me/other")["README.md"].decode()
+    assert card == str(render_card(folder, results, repo_id="me/other"))
+    (folder / "README.md").write_text(before.replace("## Use", "My own words.\n\n## Use"))
+    card = collect_files(folder, "me/other")["README.md"].decode()
+    assert "My own words." in card
+    assert 'model="me/other"' in card
+    assert "someone/tiny" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [("predictions.csv", ValueError, "as .wav or .flac files"), ("missing.wav", FileNotFoundError, "No example")],
+)
+def test_what_is_no_audio_is_no_example(finished, name, error, message):
+    folder = finished(*MODEL)
+    with pytest.raises(error, match=message):
+        collect_files(folder, "someone/tiny", [folder / name])
+
+
+@pytest.mark.parametrize("head", ["", "license: other\n", "license: cc-by-nc-nd-4.0\n"])
+def test_a_card_without_an_open_licence_is_not_for_the_public(tmp_path, head):
+    (tmp_path / "README.md").write_text(f"---\n{head}tags: []\n---\n# A model\n")
+    with pytest.raises(ValueError, match="A public push needs an open licence.*A private push needs none"):
+        check_licence(tmp_path)
+
+
+def test_a_card_with_one_is(tmp_path):
+    (tmp_path / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# A model\n")
+    check_licence(tmp_path)
+
+
+def test_a_dry_run_lists_what_would_go_and_asks_no_hub(published_folder, caplog):
+    caplog.set_level(logging.INFO, "ser_hf")
+    listing = publish(published_folder, "someone/tiny", dry_run=True)  # HF_HUB_OFFLINE would end any request
+    assert "3 waveforms, largest difference of a score" in caplog.text
+    rows = dict(line.split()[::-1] for line in listing.splitlines())
+    assert set(rows) == {path.relative_to(published_folder).as_posix() for path in publishable_files(published_folder)}
+    assert rows["model.safetensors"] == f"{(published_folder / 'model.safetensors').stat().st_size:,}"
+
+
+def test_what_the_gate_refuses_is_not_published(finished):
+    with pytest.raises(ValueError, match="Not publishable"):
+        publish(finished(*MODEL), "someone/tiny")
+
+
+def test_a_repository_without_a_user_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(ValueError, match="Expected a repository 'user/name', found 'tiny'"):
+        publish(tmp_path, "tiny")

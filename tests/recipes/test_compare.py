@@ -16,12 +16,12 @@ def compare():
 
 def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
     compare(
-        [str(GOLDEN / name) for name in ("ravdess_whisper_tiny", "ravdess_mel_crnn")]
+        [str(GOLDEN / name) for name in ("ravdess_whisper_tiny_fold_1", "ravdess_mel_crnn")]
         + ["--output", str(tmp_path / "a.png")]
     )
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("| run | UA |")
-    assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny`", "`ravdess_mel_crnn`"]
+    assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny_fold_1`", "`ravdess_mel_crnn`"]
     assert "73.4 [66.8, 77.3]" in rows[0]
     assert (tmp_path / "a.png").stat().st_size > 5_000
 

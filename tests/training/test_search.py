@@ -32,7 +32,7 @@ def test_every_draw_is_a_recipe_and_the_choices_are_all_drawn(recipe):
         resolved = resolve_recipe(*apply_settings(recipe, settings))
         assert {name: resolved.get(name, settings[name]) for name in settings} == settings
         assert 0.1 <= settings["learning_rate"] / recipe[2].learning_rate <= 10
-        assert settings["per_device_train_batch_size"] <= 16
+        assert settings["per_device_train_batch_size"] <= recipe[2].per_device_train_batch_size
     for name, around in space.items():
         if isinstance(around, list):
             assert {settings[name] for settings in drawn} == set(around), name

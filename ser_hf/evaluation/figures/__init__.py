@@ -4,6 +4,7 @@ The figures are drawn through `matplotlib.figure.Figure`, without pyplot and its
 be drawn on a server, in a thread and next to a notebook of the user.
 """
 
+from ser_hf.evaluation.figures.calibration import plot_coverage, plot_reliability
 from ser_hf.evaluation.figures.candidates import plot_candidates
 from ser_hf.evaluation.figures.confusion import plot_confusion
 from ser_hf.evaluation.figures.corpus import plot_corpus
@@ -12,14 +13,18 @@ from ser_hf.evaluation.figures.gallery import plot_gallery
 from ser_hf.evaluation.figures.runs import plot_runs
 from ser_hf.evaluation.figures.speakers import plot_speakers
 from ser_hf.evaluation.figures.sweep import plot_sweep
+from ser_hf.evaluation.figures.timeline import plot_timeline
 
 __all__ = [
     "plot_candidates",
     "plot_confusion",
     "plot_corpus",
+    "plot_coverage",
     "plot_curves",
     "plot_gallery",
+    "plot_reliability",
     "plot_runs",
     "plot_speakers",
     "plot_sweep",
+    "plot_timeline",
 ]

@@ -66,7 +66,7 @@ def _plot_waveform(axes: Axes, waveform: np.ndarray) -> None:
 
 def _plot_spectrogram(axes: Axes, waveform: np.ndarray) -> AxesImage:
     levels = _spectrogram(waveform)
-    top = _to_mel(SAMPLING_RATE / 2)
+    top = to_mel(SAMPLING_RATE / 2)
     extent = (0, len(waveform) / SAMPLING_RATE, 0, top)
     image = axes.imshow(
         levels,
@@ -79,7 +79,7 @@ def _plot_spectrogram(axes: Axes, waveform: np.ndarray) -> AxesImage:
         interpolation="bilinear",
     )
     axes.set_ylim(0, top)
-    axes.set_yticks(_to_mel(HERTZ), HERTZ, fontsize=7)
+    axes.set_yticks(to_mel(HERTZ), HERTZ, fontsize=7)
     axes.set_ylabel("Hz", fontsize=8)
     axes.set_facecolor("0.93")
     axes.spines[:].set_visible(False)
@@ -105,17 +105,21 @@ def _spectrogram(waveform: np.ndarray) -> np.ndarray:
 
 def _band_weights() -> np.ndarray:
     """Return the share ``(FFT // 2 + 1, M)`` of each frequency in the mean of each band."""
-    edges = _to_hertz(np.linspace(0, _to_mel(SAMPLING_RATE / 2), BANDS + 1))
+    edges = to_hertz(np.linspace(0, to_mel(SAMPLING_RATE / 2), BANDS + 1))
     width = SAMPLING_RATE / FFT  # Hz; a bin reaches half of it to both sides
     lower = (np.arange(FFT // 2 + 1) - 0.5)[:, None] * width
     overlap = np.minimum(lower + width, edges[1:]) - np.maximum(lower, edges[:-1])
     return overlap.clip(min=0) / np.diff(edges)
 
 
-def _to_mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Source: O'Shaughnessy, "Speech Communication: Human and Machine", 1987."""
+def to_mel(hertz: np.ndarray | float) -> np.ndarray:
+    """Return frequencies in Hz as mel.
+
+    Source: O'Shaughnessy, "Speech Communication: Human and Machine", 1987.
+    """
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
-def _to_hertz(mel: np.ndarray | float) -> np.ndarray:
+def to_hertz(mel: np.ndarray | float) -> np.ndarray:
+    """Return frequencies in mel as Hz."""
     return 700 * (10 ** (np.asarray(mel) / 2595) - 1)

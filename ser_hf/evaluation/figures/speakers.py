@@ -8,11 +8,13 @@ from matplotlib.figure import Figure
 # Okabe and Ito's blue and orange, told apart by every common kind of colour vision
 COLOURS = {"female": "#E69F00", "male": "#0072B2"}
 OTHER = "#999999"
-MOST_NAMES = 60  # more speakers than this have no room for their names
+MOST_NUMBERS = 60  # more speakers than this have no room for their numbers
 
 
 def plot_speakers(summary: dict, path: str | Path) -> None:
     """Draw the UA of each speaker, sorted, against the overall UA and its 95 % interval.
+
+    Speakers are numbered from the best, as in the card: the figure is published, their names are not.
 
     Args:
         summary: what `ser_hf.evaluation.summarize` returns.
@@ -44,9 +46,8 @@ def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
         heights = [100 * speakers[place][1]["ua"] for place in places]
         colour = COLOURS.get(gender, OTHER)
         axes.bar(places, heights, width=0.75, color=colour, label=gender or "gender unknown", zorder=2)
-    names = [name for name, _ in speakers] if len(speakers) <= MOST_NAMES else []
-    wide = any(len(name) > 3 for name in names)
-    axes.set_xticks(range(len(names)), names, rotation=90 if wide else 0)
+    ranks = range(len(speakers), 0, -1) if len(speakers) <= MOST_NUMBERS else []
+    axes.set_xticks(range(len(ranks)), ranks)
     axes.tick_params(axis="x", length=0, labelsize=8)
 
 

@@ -1,0 +1,131 @@
+"""`ser-hf data …`: look at a corpus before anything is trained on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ser_hf.corpora import Utterance
+from ser_hf.corpora.files import audio_files
+from ser_hf.data.audio import load_audio
+from ser_hf.data.audit import audit as audit_split
+from ser_hf.data.audit import describe_findings, findings_as_json, is_bad
+from ser_hf.data.summary import choose_examples, describe_corpus, read_headers, summarize_corpus
+from ser_hf.data.table import write_utterances
+from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training.command_line import parse_arguments
+from ser_hf.training.data_arguments import DataArguments
+from ser_hf.training.selection import (
+    audio_folders,
+    common_folder,
+    label_utterances,
+    load_utterances,
+    name_split,
+    select_split,
+)
+
+
+@dataclass
+class AuditArguments:
+    """What an audit looks at and where it goes."""
+
+    recipe: str | None = field(default=None, metadata={"help": "Audit the split of this recipe (YAML)."})
+    output: str | None = field(default=None, metadata={"help": "Write all findings to this JSON file too."})
+
+
+@dataclass
+class TableArguments:
+    """Where the table goes."""
+
+    output: str = field(metadata={"help": "File to write: .csv or .parquet."})
+
+
+@dataclass
+class SummaryArguments:
+    """Where the figure goes."""
+
+    output: str | None = field(default=None, metadata={"help": "Draw the figure into this PNG file too."})
+
+
+@dataclass
+class GalleryArguments:
+    """What the gallery shows and where it goes."""
+
+    output: str = field(default="gallery.png", metadata={"help": "PNG file to draw."})
+    per_emotion: int = field(default=1, metadata={"help": "Utterances of each emotion."})
+
+
+def audit(argv: list[str]) -> int:
+    """Look for leaks between train, validation and test, and for contradictory or broken files."""
+    argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
+    kinds = [DataArguments, AuditArguments]
+    if "--recipe" in argv:  # read as a recipe is: its YAML first, what stands beside it on the command line after it
+        recipe = argv[argv.index("--recipe") + 1 :][:1]
+        if not recipe:
+            raise ValueError("recipe: expected a YAML file after --recipe.")
+        argv = recipe + argv
+        kinds += [ModelArguments, SerTrainingArguments]
+    data, options, *_ = _parse(audit, argv, *kinds)
+    asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
+    utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
+    split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
+    findings = audit_split(split, unnamed=_unnamed(data, utterances))
+    unreadable = [finding for finding in findings if finding.kind == "unreadable"]
+    if len(unreadable) == sum(map(len, split.values())):
+        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio; {unreadable[0].detail}")
+    print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
+    print(describe_findings(findings, root))
+    if options.output:
+        Path(options.output).write_text(findings_as_json(findings, root), encoding="utf-8")
+    return int(is_bad(findings))
+
+
+def table(argv: list[str]) -> int:
+    """Write every utterance with its labels as a CSV or Parquet table."""
+    data, options = _parse(table, argv, DataArguments, TableArguments)
+    if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
+        raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
+    rows = write_utterances(load_utterances(data), options.output)
+    print(f"{rows} utterances written to {options.output}.")
+    return 0
+
+
+def summary(argv: list[str]) -> int:
+    """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
+    data, options = _parse(summary, argv, DataArguments, SummaryArguments)
+    headers = read_headers(load_utterances(data))
+    print(describe_corpus(summarize_corpus(headers)))
+    if options.output:
+        from ser_hf.evaluation.figures import plot_corpus
+
+        plot_corpus(headers, options.output)
+        print(f"Figure: {options.output}")
+    return 0
+
+
+def gallery(argv: list[str]) -> int:
+    """Draw the waveform and spectrogram of an utterance of each emotion."""
+    from ser_hf.evaluation.figures import plot_gallery
+
+    data, options = _parse(gallery, argv, DataArguments, GalleryArguments)
+    chosen = choose_examples(load_utterances(data), options.per_emotion)
+    examples = [
+        (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
+    ]
+    plot_gallery(examples, options.output)
+    print(f"{len(examples)} utterances drawn in {options.output}.")
+    return 0
+
+
+def _parse(command: Callable, argv: list[str], *kinds: type) -> tuple:
+    options = {"prog": f"ser-hf data {command.__name__}", "description": command.__doc__}
+    data, own, *others = parse_arguments(argv, kinds, **options)
+    if own.output and not Path(own.output).absolute().parent.is_dir():
+        raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")
+    return data, own, *others
+
+
+def _unnamed(data: DataArguments, utterances: list[Utterance]) -> list[str]:
+    """Return the audio files that a corpus' own names pass over; tables and datasets name what they like."""
+    named = {utterance.path for utterance in utterances}
+    folders = [folder for name, folder in audio_folders(data).items() if not name.startswith(("table", "hub"))]
+    return [path for folder in folders for path in audio_files(folder) if path not in named]

@@ -1,0 +1,140 @@
+"""`ser-hf doctor`, `publish` and `export`: what is wrong with a checkpoint, and how it leaves the machine."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ser_hf.data.audio import load_audio
+from ser_hf.data.silence import remove_pauses
+from ser_hf.evaluation import read_predictions
+from ser_hf.publishing import hub
+from ser_hf.publishing.checks import read_json
+from ser_hf.publishing.comparison import compare_exports
+from ser_hf.publishing.doctor import examine, repair
+from ser_hf.publishing.export import FP32, INT8, export_onnx
+from ser_hf.publishing.gate import describe_checks, run_gate
+from ser_hf.training.data_arguments import DataArguments
+from ser_hf.training.selection import audio_folders
+
+
+def doctor(argv: list[str]) -> int:
+    """Say what is wrong with anyone's checkpoint, or write a repaired copy."""
+    parser = _parser(doctor, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="A folder, or a model's Hub id.")
+    parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
+    parser.add_argument(
+        "--emotions", nargs="+", metavar="EMOTION", help="With --fix: their names, in the order of the head's rows."
+    )
+    options = parser.parse_args(argv)
+    if options.emotions and not options.fix:
+        parser.error("--emotions names those of the copy: say --fix OUTPUT_DIR too.")
+    checks = examine(options.checkpoint)
+    print(describe_checks(checks))
+    if not options.fix:
+        return int(not all(check.passed for check in checks))
+    mended = repair(options.checkpoint, options.fix, emotions=options.emotions)
+    print("", *(mended or ["Nothing to mend."]), sep="\n")
+    if Path(options.fix).is_dir():
+        print(f"The copy: {options.fix}")
+    return int(any(line.startswith("Not mended") for line in mended))
+
+
+def publish(argv: list[str]) -> int:
+    """Send a finished run to the Hugging Face Hub, if every check passes."""
+    parser = _parser(publish, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check")
+    parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
+    parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
+    parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; made, private, where it is missing.")
+    parser.add_argument("--check", action="store_true", help="Only check the folder; say what each check found.")
+    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="Only check, and list what would go.")
+    parser.add_argument("--public", action="store_true", help="Open a new repository to all.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace another recipe's model.")
+    parser.add_argument(
+        "--examples", nargs="+", metavar="FILE", default=[],
+        help="WAV or FLAC files to try it on, on its page; nobody's voice without their leave.",
+    )  # fmt: skip
+    options = vars(parser.parse_args(argv))
+    folder, repo_id = options.pop("folder"), options.pop("repo_id")
+    if options.pop("check"):
+        checks = run_gate(folder)
+        print(describe_checks(checks))
+        return int(not all(check.passed for check in checks))
+    if repo_id is None:
+        parser.error("expected the repository too, USER/NAME, or --check.")
+    print(hub.publish(folder, repo_id, **options))
+    return 0
+
+
+def export(argv: list[str]) -> int:
+    """Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."""
+    parser = _parser(export, "FOLDER [options]")
+    parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
+    parser.add_argument(
+        "--output_dir",
+        "--output-dir",
+        metavar="DIR",
+        help="Make onnx/ here, with the JSON files beside, not in FOLDER.",
+    )
+    parser.add_argument("--no_int8", "--no-int8", action="store_true", help="Write float32 only.")
+    parser.add_argument(
+        "--data_root", "--data-root", nargs="+", metavar="DIR",
+        help="Folder of each corpus of the run: compare accuracy and speed on the test utterances of predictions.csv.",
+    )  # fmt: skip
+    options = parser.parse_args(argv)
+    if options.data_root and options.output_dir:
+        parser.error("--data_root compares what lies in FOLDER: leave out --output_dir.")
+    test = _read_test(Path(options.folder), options.data_root) if options.data_root else None
+    report = export_onnx(options.folder, output_dir=options.output_dir, int8=not options.no_int8)
+    print(_describe_export(report, Path(options.output_dir or options.folder) / "onnx"))
+    if test:
+        print("", _describe_comparison(compare_exports(options.folder, *test), len(test[0])), sep="\n")
+    return 0
+
+
+def _parser(command: Callable, usage: str) -> ArgumentParser:
+    prog = f"ser-hf {command.__name__}"
+    return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
+
+
+def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
+    """Return the waveforms ``(T,)`` at 16 kHz of a run's test utterances, as they were heard, and their labels."""
+    for name in ("predictions.csv", "recipe.yaml"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    corpora = [recipe["corpus"]] if isinstance(recipe["corpus"], str) else recipe["corpus"]
+    folders = audio_folders(DataArguments(corpora, list(data_root)))
+    rows = read_predictions(folder / "predictions.csv").query("split == 'test'")
+    rows = rows.astype(object).where(rows.notna(), None)
+    waveforms = [load_audio(folders[row.corpus] / row.path, start=row.start, end=row.end) for row in rows.itertuples()]
+    if recipe["trim"] == "pauses":
+        waveforms = [remove_pauses(waveform) for waveform in waveforms]
+    label2id = read_json(folder / "config.json")["label2id"]
+    return waveforms, [label2id[emotion] for emotion in rows["target"]]
+
+
+def _describe_export(report: dict, folder: Path) -> str:
+    found = {FP32: f"{report['megabytes']:.1f} MB, logits within {report['largest_logit_difference']:.1e} of torch's"}
+    if "int8_megabytes" in report:
+        difference = report["int8_largest_score_difference"]
+        found[INT8] = f"{report['int8_megabytes']:.1f} MB, scores within {difference:.1e} of torch's"
+    lines = [f"{folder / name}: {sentence}" for name, sentence in found.items()]
+    alike = "the same as" if report["batch_equals_single"] else "not quite the same as"
+    lines.append(f"Of any {' and '.join(report['dynamic'])}; in a padded batch {alike} alone.")
+    if not report["transformers_js"]:
+        lines.append(f"transformers.js has no class for '{report['architecture']}': use ONNX Runtime or ser_hf.")
+    return "\n".join(lines)
+
+
+def _describe_comparison(rows: list[dict], utterances: int) -> str:
+    title = f"{utterances} test utterances"
+    lines = [f"{title:20}{'UA %':>9}{'utterances/s':>14}{'MB':>8}  largest difference of a score"]
+    for row in rows:
+        lines.append(
+            f"{row['name']:20}{100 * row['ua']:9.1f}{row['utterances_per_second']:14.1f}{row['megabytes']:8.1f}  "
+            f"{row['largest_score_difference']:.1e}"
+        )
+    return "\n".join(lines)

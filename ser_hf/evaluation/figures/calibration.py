@@ -1,0 +1,98 @@
+"""Whether the scores of a model can be believed, and what is gained by leaving out uncertain utterances."""
+
+from pathlib import Path
+
+import pandas
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ser_hf.evaluation.calibration import BINS, expected_calibration_error
+
+# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+TEST, VALIDATION = "#0072B2", "#D55E00"
+BEFORE, AFTER = "#999999", TEST
+
+
+def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: str | Path) -> None:
+    """Draw accuracy against score before and after calibration, and below it how many utterances have that score.
+
+    A bar that ends at the diagonal means what it says; one below it is too sure of itself.
+
+    Args:
+        before: what `ser_hf.evaluation.calibration.reliability` returns for the scores as trained.
+        after: the same for the calibrated scores of the same utterances.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+    """
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)
+    axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 1])
+    panels = [("before calibration", before, BEFORE), ("after calibration", after, AFTER)]
+    for (above, below), (name, bins, colour) in zip(axes.T, panels, strict=True):
+        _plot_accuracy(above, bins, colour)
+        above.set_title(name, loc="left", fontsize=10)
+        above.set_title(f"ECE {expected_calibration_error(bins):.3f}", loc="right", fontsize=10)
+        _plot_counts(below, bins, colour)
+    axes[0, 0].set_ylabel("accuracy (%)")
+    axes[1, 0].set_ylabel("utterances")
+    for panel in axes.flat:
+        _clean_axes(panel)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9
+    )
+    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+
+
+def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshold: float, path: str | Path) -> None:
+    """Draw the accuracy of the utterances that stay as fewer and fewer do, and mark the chosen threshold.
+
+    Args:
+        validation: what `ser_hf.evaluation.calibration.coverage_curve` returns for the validation utterances.
+        test: the same for the test utterances.
+        threshold: best scores below it are uncertain.
+        path: the PNG file to write (150 dpi), in a folder that exists.
+    """
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, curve, colour in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
+        stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: that of the threshold
+        style = {"color": colour, "linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
+        label = f"{name}: {_describe(curve, stay)}"
+        axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, **style)
+    axes.set_xlim(0, 102)
+    axes.set_xlabel("utterances that stay (%)")
+    axes.set_ylabel("accuracy of these (%)")
+    title = f"Uncertain: best score below {threshold:.2f}"
+    outside = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
+    axes.legend(title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
+    _clean_axes(axes)
+    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+
+
+def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:
+    """Say in percent how many utterances are right, of all and of those that stay."""
+    parts = [f"{row.accuracy:.1f} % of the {row.coverage:.0f} % that stay" for row in curve.loc[stay].itertuples()]
+    return f"{curve['accuracy'].iloc[0]:.1f} % of all utterances are right, {(parts or ['and none stays'])[0]}"
+
+
+def _plot_accuracy(axes: Axes, bins: pandas.DataFrame, colour: str) -> None:
+    axes.bar(100 * bins["low"], 100 * bins["accuracy"], 100 / BINS, align="edge", color=colour, edgecolor="white")
+    axes.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle="--", label="scores that mean what they say")
+    dots = {"color": "black", "markersize": 3.5, "clip_on": False, "label": "mean score of a bar's utterances"}
+    axes.plot(100 * bins["score"], 100 * bins["accuracy"], "o", **dots)
+    axes.set_ylim(0, 105)
+
+
+def _plot_counts(axes: Axes, bins: pandas.DataFrame, colour: str) -> None:
+    axes.bar(100 * bins["low"], bins["count"], 100 / BINS, align="edge", color=colour, edgecolor="white")
+    for row in bins.itertuples():
+        place = (100 * (row.low + 0.5 / BINS), row.count)
+        axes.annotate(f"{row.count}", place, (0, 1.5), textcoords="offset points", ha="center", fontsize=7)
+    axes.set_xlabel("best score (%)")
+    axes.set_xlim(0, 100)
+    axes.margins(y=0.2)
+
+
+def _clean_axes(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)

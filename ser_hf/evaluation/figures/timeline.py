@@ -1,0 +1,166 @@
+"""A long recording on one page: waveform, spectrogram and emotion over time.
+
+The file is read once, a column of the picture at a time, so that two hours need no more memory than a minute.
+
+Shapes: `T` samples, `K` columns of the picture, `M` bands that are equally wide in mel.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ser_hf.evaluation.figures.gallery import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
+
+COLUMNS = 1200  # about a pixel each
+FRAME = 0.04  # seconds; tells the harmonics of a voice apart
+FRAMES = 8  # spectra per column at most: what two hours show is a mean anyway
+BANDS = 96
+TOP = 8000  # Hz
+STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between the times written below
+# Okabe and Ito's, with purple and olive for black and yellow; repeated where they run out
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#5D3A9B", "#B8A800")
+UNCERTAIN = "0.7"
+WIDTH, WAVEFORM, SPECTROGRAM, LANE = 10.0, 0.8, 1.6, 0.24  # inches
+
+
+class Segment(Protocol):
+    """What is drawn of a segment; times in seconds."""
+
+    start: float
+    end: float
+    emotion: str
+    score: float
+    uncertain: bool
+    scores: dict[str, float]
+
+
+def plot_timeline(audio: str | os.PathLike, segments: Sequence[Segment], path: str | Path) -> None:
+    """Draw the waveform of a recording, its spectrogram, and a lane per emotion with its segments.
+
+    A segment is as high as its score: a lane is 1; uncertain ones are grey and hatched.
+
+    Args:
+        audio: The recording, in any format of libsndfile; channels are averaged.
+        segments: Its segments, such as `ser_hf.serving.timeline.timeline` yields; none leaves one empty lane.
+        path: The PNG file to write (150 dpi), in a folder that exists.
+
+    Raises:
+        ValueError: The recording holds no sample.
+    """
+    with soundfile.SoundFile(audio) as file:
+        rate, duration = file.samplerate, file.frames / file.samplerate
+        step = max(-(-file.frames // COLUMNS), rate // 200)  # samples
+        extremes, bands = _read_columns(file, step)
+    emotions = list(segments[0].scores) if segments else ["no speech"]
+    heights = [WAVEFORM, SPECTROGRAM, LANE * (len(emotions) + 0.5)]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), layout="constrained")
+    waveform, spectrogram, lanes = figure.subplots(3, 1, sharex=True, height_ratios=heights)
+    _plot_waveform(waveform, extremes, step / rate)
+    waveform.set_title(f"{_spell(duration)} of audio", loc="right", fontsize=8.5, color="0.4", pad=3)
+    _plot_spectrogram(spectrogram, bands, len(bands) * step / rate, min(TOP, rate / 2))
+    _plot_lanes(lanes, segments, emotions)
+    for axes in (waveform, spectrogram, lanes):
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+    lanes.set_xlim(0, duration)
+    _plot_times(lanes, duration)
+    figure.savefig(path, format="png", dpi=150)
+
+
+def _read_columns(file: soundfile.SoundFile, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and greatest sample ``(K, 2)`` and the mean power ``(K, M)`` of columns of `step` samples."""
+    frame = round(FRAME * file.samplerate)
+    columns = []
+    mono = np.zeros(frame, dtype=np.float32)
+    for block in file.blocks(step, always_2d=True, dtype="float32", fill_value=0):
+        mono = np.concatenate([mono[-frame:], block.mean(axis=1)])  # spectra reach back into the last column
+        columns.append(((mono[frame:].min(), mono[frame:].max()), _measure_bands(mono, step, frame, file.samplerate)))
+    if not columns:
+        raise ValueError(f"Expected a recording, found no sample in '{file.name}'.")
+    extremes, bands = zip(*columns, strict=True)
+    return np.array(extremes), np.array(bands)
+
+
+def _measure_bands(mono: np.ndarray, step: int, frame: int, rate: int) -> np.ndarray:
+    """Return the mean power ``(M,)`` of spectra that begin in the first `step` samples."""
+    starts = np.linspace(0, step, min(FRAMES, 1 + 2 * step // frame), endpoint=False).astype(int)
+    spectra = np.fft.rfft(np.array([mono[start : start + frame] for start in starts]) * np.hanning(frame))
+    power = (np.abs(spectra) ** 2).mean(axis=0)
+    edges = to_hertz(np.linspace(0, to_mel(min(TOP, rate / 2)), BANDS + 1)) * frame / rate
+    bins = np.rint(edges).astype(int).clip(max=len(power) - 1)
+    # bands that are narrower than a bin share it
+    return np.add.reduceat(power, bins[:-1]) / np.diff(bins).clip(min=1)
+
+
+def _plot_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
+    """Draw what each column spans, columns being so many seconds apart."""
+    axes.fill_between(seconds * (np.arange(len(extremes)) + 0.5), *extremes.T, color="0.25", linewidth=0.4)
+    peak = max(float(np.abs(extremes).max()), SILENCE)
+    axes.set_ylim(-1.05 * peak, 1.05 * peak)
+    axes.set_yticks([])
+    axes.set_title(f"peak {100 * peak:.0f} % of full scale", loc="left", fontsize=8.5, color="0.4", pad=3)
+
+
+def _plot_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, top: float) -> None:
+    """Draw levels in dB, up to `top` Hz; the loudest hundredth is one colour, or a shout would hide the calm."""
+    peak = max(np.quantile(bands, 0.99), np.finfo(np.float32).tiny)
+    levels = 10 * np.log10(np.maximum(bands.T / peak, 10 ** (-DEPTH / 10)))
+    extent = (0, seconds, 0, to_mel(top))
+    axes.imshow(levels, cmap="magma", vmin=-DEPTH, vmax=0, origin="lower", aspect="auto", extent=extent)
+    hertz = [each for each in HERTZ if each <= top]
+    axes.set_yticks(to_mel(hertz), hertz, fontsize=7)
+    axes.set_ylabel("Hz", fontsize=8)
+
+
+def _plot_lanes(axes: Axes, segments: Sequence[Segment], emotions: Sequence[str]) -> None:
+    for place, emotion in enumerate(emotions):
+        of_emotion = [segment for segment in segments if segment.emotion == emotion]
+        for uncertain in (False, True):
+            bars = [segment for segment in of_emotion if segment.uncertain == uncertain]
+            axes.bar(
+                [bar.start for bar in bars],
+                [0.9 * bar.score for bar in bars],
+                [bar.end - bar.start for bar in bars],
+                len(emotions) - 1 - place,  # the first on top
+                align="edge",
+                color=UNCERTAIN if uncertain else COLOURS[place % len(COLOURS)],
+                hatch="////" if uncertain else None,
+                edgecolor="0.45" if uncertain else None,
+                linewidth=0,
+                snap=False,  # what is narrower than a pixel is drawn fainter, not left out
+            )
+    axes.set_yticks(np.arange(len(emotions)) + 0.45, emotions[::-1], fontsize=8.5)
+    axes.set_ylim(-0.15, len(emotions) - 0.05)
+    axes.hlines(range(len(emotions)), 0, 1, transform=axes.get_yaxis_transform(), color="0.85", linewidth=0.6, zorder=0)
+    if any(segment.uncertain for segment in segments):
+        axes.bar(0, 0, color=UNCERTAIN, hatch="////", edgecolor="0.45", linewidth=0, label="uncertain")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, frameon=False, fontsize=8.5)
+
+
+def _plot_times(axes: Axes, duration: float) -> None:
+    """Write seconds below a short recording, the clock's time below a long one."""
+    if duration < 120:
+        axes.set_xlabel("seconds", fontsize=8.5)
+        return
+    step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
+    places = np.arange(0, duration, step)
+    axes.set_xticks(places, [_spell(place) for place in places])
+
+
+def _spell(seconds: float) -> str:
+    """Spell seconds as people do.
+
+    Examples:
+        >>> _spell(3.25), _spell(90), _spell(7200)
+        ('3.2 s', '1:30', '2:00:00')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds else "0"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

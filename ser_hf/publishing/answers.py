@@ -1,0 +1,172 @@
+"""What a checkpoint answers to synthetic waveforms: stored after training, asked again before it is published.
+
+The waveforms are made by a formula, so the comparison needs neither a corpus nor its licence.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from numpy.random import PCG64
+from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureExtractor, pipeline
+
+from ser_hf.data.batching import FIXED_LENGTH
+from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
+from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
+
+ANSWERS = "answers.json"
+TOLERANCE = 1e-4  # of a score, which is between 0 and 1
+WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables": 2.9}  # seconds
+RELOAD = """
+import json, sys
+import numpy as np
+from transformers import pipeline
+
+request = json.load(sys.stdin)
+classifier = pipeline(
+    "audio-classification", model=request["folder"], device="cpu", dtype="float32", trust_remote_code=request["code"]
+)
+answers = [classifier(np.array(waveform, "float32"), top_k=None) for waveform in request["waveforms"]]
+assert not [name for name in sys.modules if name.partition(".")[0] == "ser_hf"], "ser_hf was imported"
+print(json.dumps([{answer["label"]: answer["score"] for answer in utterance} for utterance in answers]))
+"""
+
+
+def probe_waveforms(sampling_rate: int) -> list[np.ndarray]:
+    """Return three synthetic waveforms, ``(T,)`` float32 in [-1, 1], of 0.6, 1.3 and 2.9 s.
+
+    They are the same on every machine: samples are rounded to 16 bits, and the noise is PCG64's raw stream.
+
+    Args:
+        sampling_rate: Hz.
+    """
+    glide, pulses, syllables = (
+        np.arange(round(seconds * sampling_rate)) / sampling_rate for seconds in WAVEFORMS.values()
+    )
+    noise = PCG64(0).random_raw(len(pulses)) / 2.0**63 - 1
+    waveforms = [
+        _voice(120 * glide + 100 * glide**2),
+        3 * _voice(180 * pulses) ** 3 + 0.1 * noise,
+        _voice(220 * syllables + 5 * np.sin(9 * syllables)) * np.sin(np.pi * syllables / 2.9 * 3) ** 2,
+    ]
+    return [(np.round(waveform * 2**15) / 2**15).astype(np.float32) for waveform in waveforms]
+
+
+def write_answers(folder: str | Path) -> dict:
+    """Write answers.json: the scores that the bare pipeline gives to each probe waveform, on CPU in float32.
+
+    Args:
+        folder: A saved checkpoint.
+
+    Returns:
+        What the file holds.
+    """
+    folder = Path(folder)
+    classifier = pipeline("audio-classification", model=str(folder), device="cpu", dtype="float32")
+    sampling_rate = classifier.feature_extractor.sampling_rate
+    waveforms = probe_waveforms(sampling_rate)
+    answers = {
+        "sampling_rate": sampling_rate,
+        "waveforms": _describe(waveforms),
+        "scores": [
+            {answer["label"]: answer["score"] for answer in classifier(waveform, top_k=None)} for waveform in waveforms
+        ],
+        "versions": {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__},
+    }
+    (folder / ANSWERS).write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return answers
+
+
+def check_answers(folder: Path) -> Check:
+    """Check that the bare pipeline, in a fresh process without ser_hf, still gives the stored answers."""
+    stored = read_json(folder / ANSWERS)
+    name, rewrite = "answers", "If the checkpoint is as it should be, write them again with write_answers(folder)."
+    if not stored:
+        return Check(name, False, "answers.json is missing or no JSON", rewrite)
+    waveforms = probe_waveforms(stored["sampling_rate"])
+    if _describe(waveforms) != stored["waveforms"]:
+        return Check(name, False, "answers.json is about other waveforms than this version makes", rewrite)
+    if not (code := check_code(folder)).passed:
+        return Check(name, False, f"not asked, since it brings code: {code.found}", code.remedy)
+    scores, error = _ask_afresh(folder, waveforms)
+    if error:
+        return Check(name, False, f"the bare pipeline fails: {error}", "Mend the fault that it names.")
+    if [set(utterance) for utterance in scores] != [set(utterance) for utterance in stored["scores"]]:
+        return Check(name, False, f"emotions {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
+    difference = _largest_difference(scores, stored["scores"])
+    found = f"{len(scores)} waveforms, largest difference of a score {difference:.1e} (allowed: {TOLERANCE:g})"
+    remedy = f"The weights or the preprocessor are not those that were scored: restore them. {rewrite}"
+    return Check(name, difference <= TOLERANCE, found, remedy)
+
+
+def check_padding(folder: Path) -> Check:
+    """Check that a padded batch answers like single utterances, where the stock architecture can.
+
+    Stock group-norm encoders, stacked convolutions and SEW cannot: for them the difference is only named.
+    """
+    model, _ = load_stock(folder)
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    difference = padding_difference(model, extractor)
+    found = f"largest difference of a score {difference:.1e}"
+    if model.config.model_type in EQUAL_LENGTHS_ONLY or make_padding_aware(model):
+        sentence = "the stock code lets padding into the answers: classify one by one, or through ser_hf"
+        return Check("batch against single", True, f"{found}; {sentence}")
+    remedy = "This architecture's mask is exact, but was not used: set return_attention_mask to true."
+    return Check("batch against single", difference <= TOLERANCE, f"{found} (allowed: {TOLERANCE:g})", remedy)
+
+
+@torch.inference_mode()
+def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtractor) -> float:
+    """Return the largest difference of a score between the padded batch of the probe waveforms and each alone."""
+    waveforms = probe_waveforms(extractor.sampling_rate)
+    padding = {} if isinstance(extractor, FIXED_LENGTH) else {"padding": True}
+
+    def score(batch: list[np.ndarray]) -> torch.Tensor:
+        inputs = extractor(batch, sampling_rate=extractor.sampling_rate, return_tensors="pt", **padding)
+        return model(**inputs).logits.softmax(-1)  # (B, C)
+
+    single = torch.cat([score([waveform]) for waveform in waveforms])
+    return (score(waveforms) - single).abs().max().item()
+
+
+def _voice(cycles: np.ndarray) -> np.ndarray:
+    """Return harmonics that fall by 6 dB an octave, from the cycles run through at each sample ``(T,)``."""
+    return sum(np.sin(2 * np.pi * harmonic * cycles) / harmonic for harmonic in range(1, 9)) / 3
+
+
+def _describe(waveforms: list[np.ndarray]) -> list[dict]:
+    return [
+        {"description": name, "seconds": seconds, "sha256": hashlib.sha256(waveform.tobytes()).hexdigest()}
+        for (name, seconds), waveform in zip(WAVEFORMS.items(), waveforms, strict=True)
+    ]
+
+
+def _ask_afresh(folder: Path, waveforms: list[np.ndarray]) -> tuple[list[dict[str, float]], str]:
+    """Return the scores that a new interpreter's pipeline gives, or the last line of its complaint."""
+    request = {
+        "folder": str(folder.resolve()),
+        "code": bool(list(folder.glob("*.py"))),
+        "waveforms": [waveform.tolist() for waveform in waveforms],
+    }
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", RELOAD],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    if run.returncode:
+        return [], run.stderr.strip().splitlines()[-1]
+    return json.loads(run.stdout.splitlines()[-1]), ""
+
+
+def _largest_difference(scores: list[dict[str, float]], stored: list[dict[str, float]]) -> float:
+    """Return the largest difference of a score; NaN where there is one."""
+    pairs = [(new[emotion], old[emotion]) for new, old in zip(scores, stored, strict=True) for emotion in old]
+    return float(np.abs(np.subtract(*np.transpose(pairs))).max())

@@ -1,0 +1,287 @@
+"""What can be wrong with a checkpoint: one function per fault, shared by the gate and the doctor.
+
+Nothing here runs code of the checkpoint or opens a pickle.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from huggingface_hub import metadata_load
+from safetensors import SafetensorError, safe_open
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
+
+from ser_hf.data.batching import FIXED_LENGTH
+from ser_hf.models import configuration_mel, modeling_mel
+from ser_hf.models.backbone import is_head
+
+CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}
+MEL_CODE = {Path(module.__file__).name: Path(module.__file__) for module in (configuration_mel, modeling_mel)}
+MEL_AUTO_MAP = {
+    "AutoConfig": "configuration_mel.MelConfig",
+    "AutoModelForAudioClassification": "modeling_mel.MelForAudioClassification",
+}
+CALLS = ("auto_map", "custom_pipelines")  # keys by which a JSON file has transformers run code
+PICKLES = (".bin", ".ckpt", ".joblib", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".skops")
+STAYS_HOME = "training_args.bin"  # the Trainer's; no push takes it
+TEXTS = (".json", ".md", ".py", ".txt", ".yaml", ".yml")
+PATH = re.compile(
+    r"(?:(?<![\w./~-])|(?<=\\n))/(?:home|Users|root|work|tmp|mnt|media|scratch|content|kaggle)\b[\w./-]*"
+    r"|file://[^\s\"']*|\b[A-Za-z]:[\\/]+[\w.]{2,}[\w.\\/-]*"
+)
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")
+HEADER_LIMIT = 100_000_000  # bytes. Source: safetensors' format
+FLOATS = {"F32", "F16", "BF16"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found.
+
+    Attributes:
+        name: What was checked.
+        passed: Whether all is well.
+        found: In plain words, with its figure.
+        remedy: What to do about it, where it failed.
+    """
+
+    name: str
+    passed: bool
+    found: str
+    remedy: str = ""
+
+
+def check_architecture(folder: Path) -> Check:
+    """Check that config.json names an audio classifier of transformers."""
+    config = read_json(folder / "config.json")
+    kind, named = config.get("model_type"), config.get("architectures") or [None]
+    if not config:
+        found, remedy = "config.json is missing or no JSON", "Save the model with save_pretrained."
+    elif kind not in CLASSES:
+        found, remedy = f"model_type {kind!r}", f"Expected one of {sorted(CLASSES)}."
+    else:
+        found = f"{named[0]}, model_type '{kind}'"
+        remedy = f"Expected {CLASSES[kind]}, which pipeline loads: move the weights into it and save that."
+    return Check("architecture", bool(config) and named == [CLASSES.get(kind)], found, remedy)
+
+
+def check_code(folder: Path) -> Check:
+    """Check that the checkpoint brings no code, but for the mel model's own files, byte by byte."""
+    brought = {path.name for path in folder.glob("*.py")}
+    called = [(path.name, call) for path in sorted(folder.glob("*.json")) for call in _calls(read_json(path))]
+    if not brought and not called:
+        return Check("code", True, "none: a stock model")
+    same = all(name in MEL_CODE and (folder / name).read_bytes() == MEL_CODE[name].read_bytes() for name in brought)
+    if same and brought == set(MEL_CODE) and called == [("config.json", MEL_AUTO_MAP)]:
+        return Check("code", True, "the mel model's two files, as in this version of ser_hf")
+    found = f"files {sorted(brought)}, called by {called}"
+    return Check("code", False, found, "It is not run. Save the model again with this version of ser_hf, or without.")
+
+
+def check_labels(folder: Path) -> Check:
+    """Check that labels have names, once each, under the ids 0, 1, …"""
+    config = read_json(folder / "config.json")
+    names, ids = config.get("id2label") or {}, config.get("label2id") or {}
+    faults = []
+    if len(names) < 2:
+        faults.append(f"{len(names)} names in id2label")
+    if unnamed := [name for name in names.values() if re.fullmatch(r"(?i)(label_)?\d+", str(name))]:
+        faults.append(f"{', '.join(map(str, unnamed))}: these name no emotion")
+    if set(names) != set(map(str, range(len(names)))):
+        faults.append(f"ids {', '.join(names)} instead of 0 to {len(names) - 1}")
+    if len({str(name).casefold() for name in names.values()}) < len(names):
+        faults.append(f"a name twice in {', '.join(map(str, names.values()))}")
+    if ids != {name: int(number) for number, name in names.items() if number.isdigit()}:
+        faults.append("label2id is not id2label turned round")
+    remedy = "Write the emotions into config.json in the order of the classifier's rows, in id2label and label2id."
+    return Check("label names", not faults, "; ".join(faults) or f"{len(names)}: {', '.join(names.values())}", remedy)
+
+
+def check_preprocessor(folder: Path) -> Check:
+    """Check that the feature extractor loads, knows its sampling rate and emits the mask where the model takes one."""
+    remedy = "Save the feature extractor of training into the folder: feature_extractor.save_pretrained(folder)."
+    stored = read_json(folder / "preprocessor_config.json")
+    if not stored:
+        return Check("preprocessor", False, "preprocessor_config.json is missing or no JSON", remedy)
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, TypeError) as error:
+        return Check("preprocessor", False, f"it does not load: {str(error).splitlines()[0]}", remedy)
+    if not stored.get("sampling_rate"):
+        return Check("preprocessor", False, "no sampling_rate", "Add sampling_rate (Hz) of the training audio.")
+    if not isinstance(extractor, FIXED_LENGTH) and not extractor.return_attention_mask:
+        remedy = "Set return_attention_mask to true: without a mask the padding changes the answers."
+        return Check("preprocessor", False, "return_attention_mask is false", remedy)
+    return Check("preprocessor", True, f"{type(extractor).__name__}, {stored['sampling_rate']} Hz")
+
+
+def check_format(folder: Path) -> Check:
+    """Check that the weights are safetensors, without a pickle beside them."""
+    if pickles := [path.name for path in pickles_of(folder)]:
+        remedy = "A pickle can run code when it is loaded. Save the weights as safetensors and delete it."
+        return Check("weights format", False, ", ".join(pickles), remedy)
+    files = weights_of(folder)
+    megabytes = sum(path.stat().st_size for path in files) / 1e6
+    found = f"{len(files)} safetensors, {megabytes:.1f} MB" if files else "no model.safetensors"
+    return Check("weights format", bool(files), found, "Save the model with save_pretrained.")
+
+
+def check_shards(folder: Path) -> Check:
+    """Check that the weights files are whole, and hold what their index says."""
+    try:
+        held = {path.name: set(_header(path)) for path in weights_of(folder)}
+    except SafetensorError as error:
+        return Check("weights files", False, f"unreadable: {error}", "Copy or save them again: one is cut or damaged.")
+    index = read_json(folder / "model.safetensors.index.json").get("weight_map")
+    if index is None:
+        index = dict.fromkeys(held.get("model.safetensors", ()), "model.safetensors")
+    named = {file: {key for key in index if index[key] == file} for file in index.values()}
+    wrong = sorted(file for file in held | named if held.get(file) != named.get(file))
+    found = f"the index does not agree with {wrong}" if wrong else f"{len(held)}, with {len(index)} weights"
+    remedy = "Delete the weights and their index, and save the model again."
+    return Check("weights files", bool(held) and not wrong, found, remedy)
+
+
+def check_dtype(folder: Path) -> Check:
+    """Check that the weights are float32, float16 or bfloat16."""
+    kinds = {dtype for path in weights_of(folder) for dtype in _header(path).values() if "F" in dtype}
+    found = ", ".join(sorted(kinds)) or "no weight of floating point"
+    return Check("weights type", bool(kinds) and kinds <= FLOATS, found, "Save the model in float32.")
+
+
+def check_finite(folder: Path) -> Check:
+    """Check that no weight is NaN or infinite."""
+    faulty, count = [], 0
+    for key, tensor in _tensors(folder):
+        count += tensor.numel()
+        if not torch.isfinite(tensor).all():
+            faulty.append(f"{key} ({(~torch.isfinite(tensor)).sum()} of {tensor.numel()})")
+    found = f"not finite: {', '.join(faulty[:3])}" if faulty else f"all {count} numbers"
+    return Check("weights finite", not faulty, found, "Training diverged: take an earlier checkpoint.")
+
+
+def check_keys(folder: Path) -> Check:
+    """Check that every weight of the stock class is in the file, and nothing else."""
+    _, loading = load_stock(folder)
+    shapes = {key for key, *_ in loading["mismatched_keys"]}
+    missing = _harmful({*loading["missing_keys"]} | shapes)
+    unexpected = _harmful(loading["unexpected_keys"])
+    faults = []
+    if heads := [key for key in missing if is_head(key)]:
+        faults.append(f"a random head, for want of {', '.join(heads)}")
+    if others := [key for key in missing if not is_head(key)]:
+        faults.append(f"{len(others)} random weights in the encoder (first: {others[0]})")
+    if unexpected:
+        faults.append(f"{len(unexpected)} weights that the class does not take (first: {unexpected[0]})")
+    remedy = "Save the trained model itself with save_pretrained; ser-hf doctor --fix knows heads under other names."
+    return Check("weights complete", not faults, "; ".join(faults) or "none missing, none left over", remedy)
+
+
+def check_paths(folder: Path) -> Check:
+    """Check that no text to be published, nor the weights' metadata, holds a path of this machine."""
+    hits = [f"{name}: {match.group()}" for name, text in _texts(folder) if (match := PATH.search(text))]
+    remedy = "Replace it by a Hub id or a relative path; it tells strangers about your machine and helps nobody."
+    return Check("absolute paths", not hits, "; ".join(hits) or "none", remedy)
+
+
+def check_tokens(folder: Path) -> Check:
+    """Check that no text to be published, nor the weights' metadata, holds an access token; none is quoted."""
+    hits = [name for name, text in _texts(folder) if TOKEN.search(text)]
+    found = f"in {', '.join(hits)}" if hits else "none"
+    return Check("tokens", not hits, found, "Delete it, and revoke it at huggingface.co/settings/tokens.")
+
+
+def check_card(folder: Path) -> Check:
+    """Check that README.md has a YAML head with at least one score."""
+    try:
+        metadata = (metadata_load(folder / "README.md") or {}) if (folder / "README.md").exists() else None
+    except (ValueError, yaml.YAMLError) as error:
+        return Check("card", False, f"its YAML head is broken: {str(error).splitlines()[0]}", "Mend README.md.")
+    remedy = "Render the card from all_results.json again; a model without scores is not published."
+    if metadata is None:
+        return Check("card", False, "README.md is missing", remedy)
+    entries = metadata.get("model-index") or [{}]
+    scores = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
+    found = ", ".join(str(score.get("type")) for score in scores)
+    found = f"{len(scores)} scores: {found}" if scores else "a card without results"
+    return Check("card", bool(scores), found, remedy)
+
+
+def check_results(folder: Path) -> Check:
+    """Check that all_results.json holds the scores on a test set."""
+    test = read_json(folder / "all_results.json").get("test") or {}
+    found = f"UA {test['ua']:.3f} on {test['utterances']} utterances" if "ua" in test else "no test scores"
+    return Check("results", "ua" in test, found, "Evaluate the model: the recipe writes all_results.json at its end.")
+
+
+def read_json(path: Path) -> dict:
+    """Return what a JSON file holds; nothing where it is missing or no JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def weights_of(folder: Path) -> list[Path]:
+    """Return the safetensors files that a model is loaded from."""
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def pickles_of(folder: Path) -> list[Path]:
+    """Return the files beside the config that may hold a pickle; the Trainer's own stays at home and is left out."""
+    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES and path.name != STAYS_HOME)
+
+
+def load_stock(folder: Path) -> tuple[PreTrainedModel, dict]:
+    """Return the stock classifier in float32, without patches or code of its own, and how its loading went."""
+    model, loading = AutoModelForAudioClassification.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=False,
+    )
+    return model.eval(), loading
+
+
+def _calls(content: object) -> list[object]:
+    """Return what a JSON value would have transformers run, however deep it is nested in it."""
+    if not isinstance(content, dict):
+        return []
+    return [content[key] for key in CALLS if content.get(key)] + [
+        call for value in content.values() for call in _calls(value)
+    ]
+
+
+def _harmful(keys: set[str]) -> list[str]:
+    """Leave out the vector that only SpecAugment uses."""
+    return sorted(key for key in keys if not key.endswith("masked_spec_embed"))
+
+
+def _header(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+
+
+def _tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    for path in weights_of(folder):
+        with safe_open(path, "pt") as file:
+            for key in file.keys():  # noqa: SIM118
+                yield key, file.get_tensor(key)
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix in TEXTS:
+            yield path.name, path.read_text(encoding="utf-8", errors="replace")
+    for path in weights_of(folder):
+        with path.open("rb") as file:  # the header, where the metadata are, of a damaged file too
+            size = int.from_bytes(file.read(8), "little")
+            yield path.name, file.read(min(size, HEADER_LIMIT)).decode(errors="replace")

@@ -1,0 +1,82 @@
+"""The gate: what a finished run must show before it leaves the machine."""
+
+from pathlib import Path
+
+from ser_hf.models.head_files import load_head
+from ser_hf.publishing.answers import check_answers, check_padding
+from ser_hf.publishing.checks import (
+    Check,
+    check_architecture,
+    check_card,
+    check_code,
+    check_dtype,
+    check_finite,
+    check_format,
+    check_keys,
+    check_labels,
+    check_paths,
+    check_preprocessor,
+    check_results,
+    check_shards,
+    check_tokens,
+)
+
+LOADABLE = (check_architecture, check_code, check_preprocessor, check_format, check_shards)
+READABLE = (check_labels, check_card, check_results, check_paths, check_tokens)
+LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
+PROBE = (check_code, check_card, check_results, check_paths, check_tokens)
+
+
+def run_gate(folder: str | Path) -> list[Check]:
+    """Return what every check found in the output folder of a finished run.
+
+    The model is loaded only where all that loading needs is sound.
+
+    Args:
+        folder: With a fine-tuned model, or with the head of a probe.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No folder '{folder}': expected the output folder of a finished run.")
+    if (folder / "head.json").exists():
+        return [check_head(folder), *(check(folder) for check in PROBE)]
+    needed = [check(folder) for check in LOADABLE]
+    checks = needed + [check(folder) for check in READABLE]
+    if all(check.passed for check in needed):
+        return checks + [check(folder) for check in LOADED]
+    return [*checks, Check("loading", False, "not tried", "Mend the faults above and run the gate again.")]
+
+
+def check_head(folder: Path) -> Check:
+    """Check that a probe's head holds no more than ser_hf writes, and answers to its emotions."""
+    try:
+        head, description = load_head(folder)
+    except (FileNotFoundError, ValueError) as error:
+        return Check("head", False, str(error), "Fit it again with recipes/probe.py.")
+    found = f"{head.name} for {len(description['emotions'])} emotions; the stock pipeline cannot run it, ser_hf can"
+    return Check("head", True, found)
+
+
+def require(checks: list[Check]) -> None:
+    """Refuse a folder of which any check failed.
+
+    Raises:
+        ValueError: Naming each failed check, what it found and the remedy.
+    """
+    if faults := [check for check in checks if not check.passed]:
+        lines = [f"- {check.name}: {check.found}. {check.remedy}" for check in faults]
+        raise ValueError("\n".join([f"Not publishable, {len(faults)} of {len(checks)} checks failed:", *lines]))
+
+
+def describe_checks(checks: list[Check]) -> str:
+    """Return a line for each check, and its remedy below where it failed."""
+    width = max(len(check.name) for check in checks)
+    lines = []
+    for check in checks:
+        lines.append(f"{'ok' if check.passed else 'FAULT':5}  {check.name:{width}}  {check.found}")
+        if not check.passed:
+            lines.append(f"{'':{width + 9}}{check.remedy}")
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""What turns waveforms into scores: a stock torch model, its ONNX export, or a scikit-learn head on frozen features.
+
+Shapes: B waveforms, T samples, C emotions.
+"""
+
+import importlib.util
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+from scipy.special import expit, softmax
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+    SequenceFeatureExtractor,
+    Wav2Vec2FeatureExtractor,
+)
+
+from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.data.batching import FIXED_LENGTH, extract_features
+from ser_hf.models import make_padding_aware
+from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config
+from ser_hf.models.embedder import Embedder
+from ser_hf.models.features import classical_features, egemaps_features
+from ser_hf.models.head_files import load_head
+from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
+
+BACKENDS = ("auto", "torch", "onnx")
+DTYPES = ("float32", "bfloat16", "auto")
+ONNX_FILE = "onnx/model.onnx"
+INPUTS = ("input_values", "input_features", "attention_mask")
+NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
+SPECTRA_PER_SECOND = 100  # of AST
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Hold what scores waveforms.
+
+    Attributes:
+        name: "torch", "onnx" or "probe".
+        emotions: In the order of the scores.
+        run: Turns B waveforms ``(T,)`` float32 at 16 kHz into scores ``(B, C)``.
+        context: Seconds that are heard at once; what is longer would be cut.
+        pads: Whether waveforms of different lengths may share a batch.
+        uncertainty_threshold: Best scores below it are uncertain; None where nobody has calibrated it.
+    """
+
+    name: str
+    emotions: list[str]
+    run: Callable[[Sequence[np.ndarray]], np.ndarray]
+    context: float = float("inf")
+    pads: bool = True
+    uncertainty_threshold: float | None = None
+
+
+def load_backend(
+    name: str, *, device: str | torch.device | None, dtype: str, backend: str, trust_remote_code: bool
+) -> Backend:
+    """Load a checkpoint the way that `EmotionClassifier.from_pretrained` describes.
+
+    Raises:
+        ValueError: If an argument is none of its legal values, or does not go with the checkpoint.
+        OSError: If there is no such checkpoint, or it lacks a file.
+        ImportError: If onnxruntime or opensmile is needed and missing.
+    """
+    for option, found, legal in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
+        if found not in legal:
+            raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
+    if backend != "onnx" and find_file(name, "head.json"):
+        return load_probe(name, **options)
+    if backend == "onnx" and (dtype != "float32" or torch.device(device or "cpu").type != "cpu"):
+        raise ValueError(
+            f"backend: onnx runs on the CPU in float32, found device {device!r} and dtype {dtype!r}. Leave both out, "
+            "or say backend='torch'."
+        )
+    suits = target.type == "cpu" and dtype == "float32" and importlib.util.find_spec("onnxruntime")
+    if backend == "onnx" or (backend == "auto" and suits and find_file(name, ONNX_FILE)):
+        return load_onnx(name, trust_remote_code=trust_remote_code)
+    return load_torch(name, **options)
+
+
+def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
+    """Load any audio classifier of transformers.
+
+    Raises:
+        ValueError: If weights are missing, which would start at random.
+        OSError: If there is no such checkpoint, or no feature extractor in it.
+    """
+    config = load_config(name, trust_remote_code)
+    feature_extractor = load_feature_extractor(name, trust_remote_code)
+    model = load_model(name, config, trust_remote_code)
+    make_padding_aware(model)
+    model = model.to(device).eval()
+
+    @torch.inference_mode()
+    def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        inputs = extract_features(feature_extractor, waveforms).to(device)
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            logits = model(**inputs).logits
+        return to_scores(logits.float().cpu().numpy(), config)
+
+    return _describe("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
+
+
+def load_onnx(name: str, *, trust_remote_code: bool) -> Backend:
+    """Load the ONNX export of an audio classifier; its torch weights are left alone.
+
+    Raises:
+        ImportError: If onnxruntime is missing.
+        OSError: If there is no such checkpoint, or no feature extractor or ONNX file in it.
+        ValueError: If the file takes other inputs than a feature extractor's.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError('backend: onnx needs onnxruntime: pip install "ser_hf[export]"') from error
+    config = load_config(name, trust_remote_code)
+    feature_extractor = load_feature_extractor(name, trust_remote_code)
+    path = find_file(name, ONNX_FILE)
+    if path is None:
+        raise FileNotFoundError(f"'{name}' holds no {ONNX_FILE}: write it by `ser-hf export`, or say backend='torch'.")
+    find_file(name, f"{ONNX_FILE}.data")  # weights of large models, which have to lie beside
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    types = {item.name: NUMPY_TYPES[item.type] for item in session.get_inputs()}
+    if others := sorted(set(types) - set(INPUTS)):
+        raise ValueError(f"'{path}' takes {others}: expected some of {list(INPUTS)}. Export it by `ser-hf export`.")
+
+    def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        features = extract_features(feature_extractor, waveforms)
+        inputs = {key: features[key].numpy().astype(kind, copy=False) for key, kind in types.items()}
+        return to_scores(session.run(["logits"], inputs)[0], config)
+
+    masked = isinstance(feature_extractor, FIXED_LENGTH) or "attention_mask" in types
+    return _describe("onnx", config, run, pads=masked and config.model_type not in EQUAL_LENGTHS_ONLY)
+
+
+def load_probe(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
+    """Load a scikit-learn head and what computes its features.
+
+    Raises:
+        ValueError: If the head needs other audio of the speaker than the one utterance.
+        OSError: If the head or the encoder is missing.
+        ImportError: If opensmile is needed and missing.
+    """
+    find_file(name, "head.skops")  # beside head.json, for a Hub id too
+    head, description = load_head(Path(find_file(name, "head.json")).parent)
+    features = description["features"]
+    if features["speaker_normalization"]:
+        raise ValueError(
+            f"'{name}' standardises each speaker by all of that speaker's audio, so it cannot judge an utterance "
+            "alone: expected a probe trained without --speaker_normalization."
+        )
+    context = float("inf")
+    if features["kind"] == "embedding":
+        encoder = features["model_name_or_path"]
+        embedder = Embedder(encoder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        context = context_of(embedder.config)
+
+    def compute(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        if features["kind"] == "embedding":
+            return embedder.embed(waveforms)[:, features["layers"]].reshape(len(waveforms), -1)
+        describe = classical_features if features["kind"] == "classical" else egemaps_features
+        return np.stack([describe(waveform).to_numpy() for waveform in waveforms])
+
+    return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
+
+
+def load_model(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
+    """Load a checkpoint as an audio classifier in float32, all of whose weights are trained.
+
+    Raises:
+        ValueError: If weights are missing or of another shape.
+    """
+    model, loading = AutoModelForAudioClassification.from_pretrained(
+        name,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+    )
+    absent = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
+    # A vector that only SpecAugment uses; some checkpoints leave it out.
+    if absent := sorted(key for key in absent if not key.endswith("masked_spec_embed")):
+        unused = sorted(loading["unexpected_keys"])
+        raise ValueError(
+            f"'{name}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its answers "
+            f"would be random; it holds {len(unused)} others (first: {unused[:2]}). Expected a checkpoint with a "
+            f"trained head. `ser-hf doctor {name}` says more."
+        )
+    return model
+
+
+def load_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
+    """Load a checkpoint's own feature extractor; a wav2vec2-like one always returns masks, which a batch needs.
+
+    Raises:
+        OSError: If the checkpoint has none.
+        ValueError: If it takes another rate than 16 kHz.
+    """
+    try:
+        feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except OSError as error:
+        raise OSError(
+            f"'{name}' has no preprocessor_config.json, which says how audio becomes the model's input. "
+            f"`ser-hf doctor {name} --fix` writes the usual one of its architecture."
+        ) from error
+    if feature_extractor.sampling_rate != SAMPLING_RATE:
+        raise ValueError(f"'{name}' hears {feature_extractor.sampling_rate} Hz: expected {SAMPLING_RATE}.")
+    if isinstance(feature_extractor, Wav2Vec2FeatureExtractor):
+        feature_extractor.return_attention_mask = True
+    return feature_extractor
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the type to compute in; "auto" is bfloat16 where the hardware multiplies it, float32 elsewhere."""
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
+def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
+    """Return the scores ``(B, C)`` that `pipeline` gives to logits ``(B, C)``."""
+    logits = logits.astype(np.float64)
+    if config.problem_type == "regression":
+        return logits
+    return expit(logits) if config.problem_type == "multi_label_classification" else softmax(logits, -1)
+
+
+def context_of(config: PreTrainedConfig) -> float:
+    """Return how many seconds the model hears at once."""
+    if config.model_type == "whisper":
+        return config.max_source_positions / POSITIONS_PER_SECOND
+    if config.model_type == "audio-spectrogram-transformer":
+        return config.max_length / SPECTRA_PER_SECOND
+    return float("inf")
+
+
+def find_file(name: str, file: str) -> str | None:
+    """Return the path of a file of a folder or of a Hub repository, or None where it has no such file."""
+    if Path(name).is_dir():
+        return str(Path(name, file)) if Path(name, file).is_file() else None
+    try:
+        return hf_hub_download(name, file)
+    except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
+        return None
+
+
+def _describe(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:
+    emotions = [config.id2label[i] for i in range(config.num_labels)]
+    if all(re.fullmatch(r"LABEL_\d+", emotion) for emotion in emotions):
+        logger.warning(
+            f"The checkpoint calls its emotions {', '.join(emotions)}: its author has not said what they mean. "
+            "Write their names into id2label of its config.json."
+        )
+    return Backend(name, emotions, run, context_of(config), pads, getattr(config, "uncertainty_threshold", None))

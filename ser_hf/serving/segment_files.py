@@ -1,0 +1,85 @@
+"""Segments -> a file for people, a table for programs, or labels and subtitles for players."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from ser_hf.serving.segments import Segment
+
+
+def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None:
+    """Write segments in the format that the file's ending names.
+
+    ========  =====================================================================================
+    ``.csv``  ``start, end, emotion, score, uncertain, score_<emotion>, …``; times in seconds
+    ``.json``  a list of objects with the same, the scores as an object of their own
+    ``.txt``  labels for Audacity (File, Import, Labels): start, end and text, separated by tabs
+    ``.vtt``  WebVTT subtitles, which players and browsers show with the recording
+    ========  =====================================================================================
+
+    Args:
+        segments: From `timeline`; no segment at all is a valid file too.
+        path: The file to write, in a folder that exists.
+
+    Raises:
+        ValueError: If the ending is another one.
+    """
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise ValueError(f"Unknown ending '{path.suffix}' of '{path}': expected one of {', '.join(WRITERS)}.")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        WRITERS[path.suffix](segments, file)
+
+
+def caption(segment: Segment) -> str:
+    """Return what to call a segment: ``angry 87 %``, or ``uncertain (angry 38 %)``."""
+    text = f"{segment.emotion} {100 * segment.score:.0f} %"
+    return f"uncertain ({text})" if segment.uncertain else text
+
+
+def _write_csv(segments: Iterable[Segment], file) -> None:
+    rows = []
+    for segment in segments:
+        row = asdict(segment)
+        del row["final"]
+        rows.append(row | {f"score_{emotion}": score for emotion, score in row.pop("scores").items()})
+    columns = ["start", "end", "emotion", "score", "uncertain"] if not rows else list(rows[0])
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_json(segments: Iterable[Segment], file) -> None:
+    rows = [{key: value for key, value in asdict(segment).items() if key != "final"} for segment in segments]
+    json.dump(rows, file, indent=1, ensure_ascii=False)
+    file.write("\n")
+
+
+def _write_labels(segments: Iterable[Segment], file) -> None:
+    for segment in segments:
+        file.write(f"{segment.start:.3f}\t{segment.end:.3f}\t{caption(segment)}\n")
+
+
+def _write_subtitles(segments: Iterable[Segment], file) -> None:
+    """Source: https://www.w3.org/TR/webvtt1/#file-structure"""
+    file.write("WEBVTT\n")
+    for segment in segments:
+        text = caption(segment).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        file.write(f"\n{_clock(segment.start)} --> {_clock(segment.end)}\n{text}\n")
+
+
+def _clock(seconds: float) -> str:
+    """Spell seconds as hours, minutes and seconds.
+
+    Examples:
+        >>> _clock(3725.5)
+        '01:02:05.500'
+    """
+    minutes, milliseconds = divmod(round(1000 * seconds), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+
+
+WRITERS = {".csv": _write_csv, ".json": _write_json, ".txt": _write_labels, ".vtt": _write_subtitles}

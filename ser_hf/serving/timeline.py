@@ -1,0 +1,74 @@
+"""The emotions of a long recording, in constant memory: the algorithm of `ser_hf.serving.stream`, in batches."""
+
+import os
+from collections.abc import Iterator
+from itertools import chain, islice, pairwise
+
+import numpy as np
+import soundfile
+
+from ser_hf.data.audio import read_header
+from ser_hf.serving.segments import Segment, Window, merge
+from ser_hf.serving.stream import Recogniser, cut_windows
+
+
+def timeline(
+    classifier: Recogniser,
+    path: str | os.PathLike,
+    *,
+    window: float = 4.0,
+    hop: float = 1.0,
+    batch_size: int = 8,
+) -> Iterator[Segment]:
+    """Yield the segments of a recording in order; none where there is no speech.
+
+    Between two segments lies a pause or a change of emotion. They are the final ones of `stream` on the same audio.
+
+    Args:
+        classifier: An `EmotionClassifier`.
+        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, of any length; channels are averaged.
+        window: Seconds of speech that a score is based on, at most.
+        hop: Seconds from window to window in speech without pauses.
+        batch_size: Windows scored at once.
+
+    Raises:
+        ValueError: If the file cannot be read or holds no sample, a sample is not finite, the window is not a multiple
+            of the hop or the hop not one of 0.05 s.
+    """
+    rate = read_header(path).sampling_rate
+    windows = cut_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
+    scored = _score(classifier, _drop_outdone(windows), batch_size)
+    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold)
+    yield from (segment for segment in segments if segment.final)
+
+
+def read_chunks(path: str | os.PathLike) -> Iterator[np.ndarray]:
+    """Yield a file's samples second by second, ``(T, channels)`` float32 at its own rate.
+
+    Raises:
+        ValueError: If the file cannot be decoded to its end, holds no sample, or one that is not finite.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            heard = 0
+            for chunk in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
+                if not np.isfinite(chunk).all():
+                    raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
+                heard += len(chunk)
+                yield chunk
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"Cannot decode '{path}': {error}.") from error
+    if not heard:
+        raise ValueError(f"'{path}' holds no sample.")
+
+
+def _drop_outdone(windows: Iterator[Window]) -> Iterator[Window]:
+    """Leave out the windows that `merge` would replace by the next one, which begins where they do."""
+    for window, following in pairwise(chain(windows, [None])):
+        if window.last or following.edges[0] != window.edges[0]:
+            yield window
+
+
+def _score(classifier: Recogniser, windows: Iterator[Window], size: int) -> Iterator[tuple[Window, np.ndarray]]:
+    while batch := list(islice(windows, size)):
+        yield from zip(batch, classifier.score([classifier.trim(window.waveform) for window in batch]), strict=True)

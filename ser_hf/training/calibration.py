@@ -1,0 +1,86 @@
+"""After training: scores that mean what they say, folded into the weights, and when to call an answer uncertain."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas
+from datasets import Dataset, DatasetDict
+from transformers import PreTrainedModel
+from transformers.utils import logging
+
+from ser_hf.evaluation.calibration import (
+    THRESHOLD_RULE,
+    calibration_errors,
+    choose_threshold,
+    coverage_at,
+    coverage_curve,
+    fit_temperature,
+    reliability,
+)
+from ser_hf.evaluation.figures import plot_coverage, plot_reliability
+from ser_hf.models.temperature import fold_temperature
+from ser_hf.training.results import FIGURES, tabulate_predictions
+
+logger = logging.get_logger(__name__)
+
+
+def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -> None:
+    """Fold the temperature that fits the validation utterances into the model, in place, and keep their threshold.
+
+    `config.calibration_temperature` and `config.uncertainty_threshold` hold both. A model without a linear head stays
+    as it is, which is logged.
+
+    Args:
+        model: The trained model.
+        validation: N rows.
+        logits: ``(N, C)`` of the model for these rows.
+    """
+    temperature = fit_temperature(logits, np.array(validation["label"]))
+    try:
+        fold_temperature(model, temperature)
+    except ValueError as error:
+        logger.warning(f"Not calibrated: {error}")
+        return
+    scores, labels = _read_scores(tabulate_predictions(validation, logits / temperature))
+    model.config.uncertainty_threshold = choose_threshold(scores, labels)
+
+
+def describe_calibration(
+    model: PreTrainedModel, dataset: DatasetDict, logits: dict[str, np.ndarray], folder: str | Path
+) -> dict:
+    """Draw the figures of the calibration, and return what all_results.json holds of it.
+
+    Args:
+        model: As `calibrate` left it.
+        dataset: With "validation" and "test".
+        logits: ``(N, C)`` of the calibrated model for the rows of both.
+        folder: The output folder, with its figures folder.
+
+    Returns:
+        "temperature", "fitted_on", errors "before" and "after", and "threshold" with coverage and accuracy, by part;
+        empty where the model could not be calibrated.
+    """
+    temperature = getattr(model.config, "calibration_temperature", None)
+    if temperature is None:
+        return {}
+    after = {part: _read_scores(tabulate_predictions(dataset[part], logits[part])) for part in logits}
+    before = {part: _read_scores(tabulate_predictions(dataset[part], logits[part] * temperature)) for part in logits}
+    threshold, figures = model.config.uncertainty_threshold, Path(folder, FIGURES)
+    plot_reliability(reliability(*before["test"]), reliability(*after["test"]), figures / "reliability.png")
+    curves = [coverage_curve(*after[part]) for part in ("validation", "test")]
+    plot_coverage(*curves, threshold, figures / "coverage.png")
+    return {
+        "temperature": temperature,
+        "fitted_on": "validation",
+        "before": {part: calibration_errors(*scored) for part, scored in before.items()},
+        "after": {part: calibration_errors(*scored) for part, scored in after.items()},
+        "threshold": {"score": threshold, "rule": THRESHOLD_RULE}
+        | {part: coverage_at(*scored, threshold) for part, scored in after.items()},
+    }
+
+
+def _read_scores(table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores ``(N, C)`` and labels ``(N,)`` of a table of predictions."""
+    columns = [name for name in table if name.startswith("score_")]
+    emotions = [name.removeprefix("score_") for name in columns]
+    return table[columns].to_numpy(), table["target"].map(emotions.index).to_numpy()

@@ -1,0 +1,122 @@
+"""`ser-hf evaluate`, in this process, of a checkpoint that `recipes/finetune.py` has just made."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+from architectures import feature_extractor, tiny_model
+
+from ser_hf.cli import main
+from ser_hf.commands.evaluate import match_emotions
+from ser_hf.corpora import Utterance
+from ser_hf.evaluation import read_predictions
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
+SPLIT = ("--protocol", "group_kfold", "--folds", "3", "--fold", "2", "--split_seed", "4")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """RAVDESS in small, at another rate; silence at the ends and between, and some are longer than a window."""
+    root, rng = tmp_path_factory.mktemp("ravdess"), np.random.default_rng(0)
+    for actor in range(1, 7):
+        for emotion in (1, 3, 4, 5):
+            times = np.arange(round((0.5 + 0.25 * ((actor + emotion) % 5)) * 22_050)) / 22_050
+            speech = 0.3 * np.sin(2 * np.pi * (150 * emotion + 5 * actor) * times) * (1 + np.sin(20 * times))
+            speech = np.pad(np.insert(speech, len(times) // 3, np.zeros(12_000)), (3_000, 4_000))
+            waveform = speech + 1e-4 * rng.standard_normal(len(speech))
+            path = root / f"Actor_{actor:02d}" / f"03-01-{emotion:02d}-01-01-01-{actor:02d}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, waveform, 22_050)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, corpus):
+    """A finished run's output folder."""
+    root = tmp_path_factory.mktemp("run")
+    tiny_model("whisper").save_pretrained(root / "encoder")
+    feature_extractor("whisper").save_pretrained(root / "encoder")
+    runpy.run_path(str(RECIPE))["main"]([
+        "--corpus", "ravdess", "--data_root", str(corpus), *SPLIT, "--trim", "pauses", "--max_duration", "1",
+        "--model_name_or_path", str(root / "encoder"), "--output_dir", str(root / "out"), "--use_cpu", "true",
+        "--num_train_epochs", "1", "--learning_rate", "0.01", "--dataloader_num_workers", "0",
+    ])  # fmt: skip
+    return root / "out"
+
+
+def evaluate(model, root, out, *argv, corpus="ravdess"):
+    where = ["--corpus", corpus, "--data_root", str(root), "--output_dir", str(out)]
+    return main(["evaluate", "--model", str(model), *where, *argv])
+
+
+def read(folder):
+    return json.loads((folder / "all_results.json").read_text())
+
+
+def test_its_own_test_speakers_get_the_very_numbers_of_the_training_run(run, corpus, tmp_path, capsys):
+    assert evaluate(run, corpus, tmp_path / "out", *SPLIT) == 0
+    trained, again = read(run), read(tmp_path / "out")
+    assert again["test"] == trained["test"]
+    assert again["split"]["test"] == trained["split"]["test"]
+    assert again["split"]["speaker_independent"] is True
+    stored = read_predictions(run / "predictions.csv").query("split == 'test'").reset_index(drop=True)
+    assert (stored["end"] - stored["start"]).max() > 1.2, "no utterance was heard in windows"
+    pandas.testing.assert_frame_equal(read_predictions(tmp_path / "out" / "predictions.csv"), stored, atol=1e-6)
+    names = {path.name for path in (tmp_path / "out").rglob("*.*")}
+    assert names == {"all_results.json", "audio_problems.csv", "confusion.png", "predictions.csv", "speakers.png"}
+    assert f"UA {trained['test']['ua']:.3f}" in capsys.readouterr().out
+
+
+def test_a_corpus_of_other_emotions_is_scored_on_those_they_share(run, corpus, tmp_path, capsys):
+    for source, emotion in ((1, "sadness"), (2, "Anger"), (3, "bored"), (4, "neutral")):
+        for path in sorted((corpus / f"Actor_{source:02d}").iterdir()):
+            (tmp_path / "folder" / emotion).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "folder" / emotion / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "folder" / "neutral" / "broken.wav").write_text("not audio")
+    assert evaluate(run, tmp_path / "folder", tmp_path / "out", corpus="folder") == 0
+    text = capsys.readouterr().out
+    assert "Left out, as the model lacks them: {'bored': 4}." in text
+    assert "Not allowed as answers, as the corpus lacks them: happy" in text
+    results, table = read(tmp_path / "out"), read_predictions(tmp_path / "out" / "predictions.csv")
+    assert results["emotions"] == ["angry", "neutral", "sad"]
+    assert results["test"]["utterances"] == len(table) == 12
+    assert results["audio"]["skipped"] == 1
+    assert set(table["prediction"]) <= set(results["emotions"])
+    scores = table[[f"score_{emotion}" for emotion in results["emotions"]]].to_numpy()
+    assert list(table.columns[-3:]) == ["score_angry", "score_neutral", "score_sad"]
+    assert np.allclose(scores.sum(axis=1), 1)
+    assert table["prediction"].tolist() == [results["emotions"][label] for label in scores.argmax(1)]
+    evaluation = results["evaluation"]
+    assert evaluation["left_out_as_the_model_lacks_them"] == {"bored": 4}
+    assert evaluation["no_answers_as_the_corpus_lacks_them"] == ["happy"]
+    assert evaluation["hearing"] == {"trim": "pauses", "max_duration": 1.0, "overlap": 0.5}
+    assert results["split"]["speaker_independent"] is None  # this folder names no speaker
+
+
+def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
+    assert evaluate(run, corpus, tmp_path / "out") == 0
+    assert "16 of 24 utterances are by speakers of the model's training" in caplog.text
+    assert read(tmp_path / "out")["split"]["speaker_independent"] is False
+
+
+def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tmp_path, capsys):
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert evaluate(run, corpus, run) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    assert evaluate(run, corpus, tmp_path / "out", "--trim", "none") == 2
+    assert "a model hears as in its training" in capsys.readouterr().err
+
+
+def test_emotions_are_matched_by_any_usual_spelling():
+    spoken = [Utterance(path="a", corpus="x", emotion=emotion) for emotion in ("happy", "happy", "sad", "HI")]
+    emotions = match_emotions(["neu", "hap", "sadness", "HI"], spoken)
+    assert emotions.names == ["neutral", "happy", "sad", "HI"]
+    assert (emotions.shared, emotions.model_lacks, emotions.corpus_lacks) == (["HI", "happy", "sad"], {}, ["neutral"])
+    with pytest.raises(ValueError, match=r"found \['happy'\].*LABEL_0.*--label_map"):
+        match_emotions(["LABEL_0", "hap"], spoken)

@@ -1,0 +1,179 @@
+"""`ser-hf predict`, in this process; the slow test kills a real one."""
+
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas
+import pytest
+from architectures import feature_extractor, tiny_model
+
+from ser_hf.cli import main
+from ser_hf.serving import EmotionClassifier
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "whisper"
+    tiny_model("whisper").save_pretrained(folder)
+    feature_extractor("whisper").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def calls(tmp_path, write_audio):
+    """A folder of twelve files, of which one is no audio."""
+    for i in range(11):
+        write_audio(tmp_path / f"calls/day {i % 2}/{i:02d}.wav", seconds=0.3 + 0.02 * i, frequency=150 + 40 * i)
+    (tmp_path / "calls/text.wav").write_text("not audio")
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Collect the paths that are predicted; ``asked.stop_after`` of them, Ctrl+C is pressed."""
+    predict_files = EmotionClassifier.predict_files
+
+    class Asked(list):
+        stop_after = None
+
+    paths = Asked()
+
+    def spy(self, keys, **options):
+        for prediction in predict_files(self, keys, **options):
+            if len(paths) == paths.stop_after:
+                raise KeyboardInterrupt
+            paths.append(prediction.path)
+            yield prediction
+
+    monkeypatch.setattr(EmotionClassifier, "predict_files", spy)
+    return paths
+
+
+def predict(model, output, *paths):
+    return main(["predict", *map(str, paths), "--model", str(model), "--output", str(output)])
+
+
+def test_every_file_becomes_a_row_and_a_bad_one_says_why(model, calls, tmp_path, capsys):
+    assert predict(model, tmp_path / "out.csv", calls) == 0
+    assert "11 predicted, 1 with errors (first: Cannot read" in capsys.readouterr().out
+    table = pandas.read_csv(tmp_path / "out.csv")
+    scores = [f"score_{emotion}" for emotion in ("angry", "happy", "neutral", "sad")]
+    assert list(table.columns) == ["path", "start", "end", "duration", "prediction", *scores, "error"]
+    assert table["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
+    bad, good = table[table["error"].notna()], table[table["error"].isna()]
+    assert bad["path"].tolist() == [str(calls / "text.wav")]
+    assert bad[["prediction", *scores]].isna().all(axis=None)
+    answers = EmotionClassifier.from_pretrained(model)(good["path"].tolist())
+    for (_, row), answer in zip(good.iterrows(), answers, strict=True):
+        assert row["prediction"] == next(iter(answer))
+        assert {name: row[f"score_{name}"] for name in answer} == pytest.approx(answer, abs=1e-6)
+    assert json.loads((tmp_path / "out.csv.model.json").read_text())["model"] == "whisper"
+
+
+def test_files_globs_and_tables_name_each_file_once(model, calls, tmp_path):
+    (calls / "list.tsv").write_text("file_name\tbegin\tend\nday 0/00.wav\t0.1\t0.25\nday 1/01.wav\t\t\n")
+    (tmp_path / "other.csv").write_text(f"label,recording\nsad,{calls}/day 1/03.wav\n")
+    paths = (calls / "day 0/00.wav", calls / "**/*0.wav", calls / "list.tsv", tmp_path / "gone.wav")
+    assert predict(model, tmp_path / "out.jsonl", *paths) == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(row["path"], row["start"], row["end"]) for row in rows] == [
+        (f"{calls}/day 0/00.wav", None, None),
+        (f"{calls}/day 0/10.wav", None, None),
+        (f"{calls}/day 0/00.wav", 0.1, 0.25),
+        (f"{calls}/day 1/01.wav", None, None),
+        (f"{tmp_path}/gone.wav", None, None),
+    ]
+    assert rows[2]["duration"] == pytest.approx(0.15)
+    assert "No such file" in rows[4]["error"]
+    argv = ["predict", str(tmp_path / "other.csv"), "--model", str(model), "--output", str(tmp_path / "other.parquet")]
+    assert main([*argv, "--columns", "path=recording"]) == 0
+    assert pandas.read_parquet(tmp_path / "other.parquet")["path"].tolist() == [f"{calls}/day 1/03.wav"]
+
+
+def test_one_of_two_processes_is_cut_off_and_started_again(model, calls, tmp_path, asked, monkeypatch, capsys):
+    out = tmp_path / "out.csv"
+
+    def run(rank, *, stop_after=None):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        asked.stop_after = stop_after
+        return predict(model, out, calls)
+
+    assert run(1, stop_after=2) == 130
+    journal = tmp_path / "out.csv.parts" / "1.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"path": "ha')
+    assert run(0) == 0
+    assert "are left to other processes" in capsys.readouterr().out
+    assert not out.exists()
+    assert run(1) == 0
+    assert collections.Counter(asked) == collections.Counter(map(str, calls.rglob("*.wav")))
+    assert pandas.read_csv(out)["path"].tolist() == sorted(asked)
+    before = out.stat().st_mtime_ns
+    assert run(0) == run(1) == 0
+    assert (len(asked), out.stat().st_mtime_ns) == (12, before)
+
+
+def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls, tmp_path, asked, write_audio, capsys):
+    out = tmp_path / "out.parquet"
+    assert predict(model, out, calls) == 0
+    write_audio(calls / "new.wav")
+    assert predict(model, out, calls) == 0
+    assert asked[12:] == [str(calls / "new.wav")]
+    assert len(pandas.read_parquet(out)) == 13
+    other = tmp_path / "other"
+    tiny_model("whisper", emotions=("angry", "sad")).save_pretrained(other)
+    feature_extractor("whisper").save_pretrained(other)
+    assert predict(other, out, calls) == 2
+    assert "answers of 'whisper' of another fingerprint: expected those of 'other'" in capsys.readouterr().err
+    assert len(pandas.read_parquet(out)) == 13
+
+
+def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "table.csv").write_text("emotion\nsad\n")
+    for path, message in (
+        (tmp_path / "empty", "No audio in"),
+        (calls / "*.flac", "No audio in"),
+        (tmp_path / "typo.wav", "None of 1 files is there"),
+        (tmp_path / "table.csv", "Expected a column for path"),
+    ):
+        assert predict("nobody", tmp_path / "out.csv", path) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        predict("nobody", tmp_path / "out.xlsx", calls)
+    assert "expected a file .csv, .jsonl, .parquet" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_real_processes_predict_200_files_though_one_is_killed(model, tmp_path, write_audio):
+    for i in range(200):
+        write_audio(tmp_path / f"calls/{i:03d}.wav", seconds=4 + 0.01 * (i % 7), frequency=100 + i)
+    argv = [sys.executable, "-m", "ser_hf.cli", "predict", str(tmp_path / "calls"), "--model", str(model)]
+    argv += ["--output", str(tmp_path / "out.csv"), "--batch_size", "1"]
+
+    def start(rank):
+        ranks = {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": "2"}
+        return subprocess.Popen(argv, env=os.environ | ranks, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    processes = [start(0), start(1)]
+    journal = tmp_path / "out.csv.parts" / "1.jsonl"
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 5):
+        assert processes[1].poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    processes[1].send_signal(signal.SIGKILL)
+    processes[1].communicate()
+    written = journal.read_bytes().count(b"\n")
+    assert written < 90, "killed too late to prove anything"
+    processes[1] = start(1)
+    for process in processes:
+        _, stderr = process.communicate(timeout=200)
+        assert process.returncode == 0, stderr[-3000:]
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert table["path"].tolist() == sorted(map(str, (tmp_path / "calls").iterdir()))
+    assert table["error"].isna().all()

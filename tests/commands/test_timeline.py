@@ -1,0 +1,153 @@
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from architectures import feature_extractor, tiny_model
+
+from ser_hf.commands import timeline as commands
+from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.segments import Segment
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    model = tiny_model("wav2vec2-layer")
+    model.config.uncertainty_threshold = 0.99
+    model.save_pretrained(folder)
+    feature_extractor("wav2vec2-layer").save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    """Two stretches of noise with a pause between and after them."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE))
+    pause = np.zeros(2 * RATE)
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    soundfile.write(path, np.concatenate([noise[0], pause, noise[1], pause]), RATE, subtype="FLOAT")
+    return str(path)
+
+
+def test_timeline_prints_segments_and_writes_every_format(checkpoint, talk, tmp_path, capsys):
+    paths = [tmp_path / f"talk{ending}" for ending in (".csv", ".json", ".txt", ".vtt", ".png")]
+    assert commands.timeline([talk, "--model", checkpoint, "--output", *map(str, paths)]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    segments = json.loads(paths[1].read_text())
+    assert heading.split() == ["start", "end", "emotion", "score"]
+    assert len(segments) >= 2 and len(lines) == len(segments) + len(paths)
+    for line, segment in zip(lines, segments, strict=False):
+        start, end, emotion, score, percent, *note = line.split()
+        assert (start, emotion, percent) == (f"0:{segment['start']:05.2f}", segment["emotion"], "%")
+        assert note == ["uncertain"] * segment["uncertain"]
+        assert int(score) == round(100 * segment["score"])
+    assert {segment["uncertain"] for segment in segments} == {True, False}
+    assert len(paths[0].read_text().splitlines()) == len(segments) + 1
+    assert paths[2].read_text().count("\n") == len(segments)
+    assert paths[3].read_text().count("-->") == len(segments)
+    assert paths[4].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_recording_without_speech_is_said_to_have_none(checkpoint, tmp_path, capsys):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    output = tmp_path / "silence.csv"
+    assert commands.timeline([str(tmp_path / "silence.wav"), "--model", checkpoint, "--output", str(output)]) == 0
+    assert capsys.readouterr().out.startswith("No speech found in '")
+    assert output.read_text() == "start,end,emotion,score,uncertain\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "message"), [("talk.mp4", "unknown ending '.mp4'"), ("nowhere/talk.csv", "a folder that exists")]
+)
+def test_outputs_are_checked_before_anything_is_loaded(output, message):
+    with pytest.raises(ValueError, match=message):
+        commands.timeline(["talk.wav", "--model", "missing", "--output", "talk.csv", output])
+
+
+def test_a_stream_prints_the_segments_of_the_timeline(checkpoint, talk, capsys):
+    classifier = EmotionClassifier.from_pretrained(checkpoint)
+    waveform, _ = soundfile.read(talk, dtype="float32")
+    chunks = [(0.0, chunk) for chunk in np.split(waveform, range(800, len(waveform), 800))]
+    commands.follow(classifier, chunks, window=4.0, hop=1.0)
+    lines = capsys.readouterr().out.splitlines()
+    finals = [line.split("latency")[0].split() for line in lines if "…" not in line]
+    assert len(lines) > len(finals)
+    commands.timeline([talk, "--model", checkpoint])
+    assert finals == [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+def test_latency_counts_from_the_newest_audio_and_the_factor_from_all(monkeypatch, capsys):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(commands, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def stream(chunks, sampling_rate, **_):
+        for chunk in chunks:
+            assert len(chunk) == sampling_rate
+            clock.now += 0.25
+            yield Segment(0.0, 1.0, "sad", 0.9, False, {"sad": 0.9})
+
+    def arrivals():
+        for _ in range(3):
+            clock.now += 1.0  # waiting is no work
+            yield clock.now - 0.5, np.zeros(RATE)  # the chunk lay there for half a second
+
+    classifier = SimpleNamespace(emotions=["sad"], sampling_rate=RATE, stream=stream)
+    commands.follow(classifier, arrivals(), window=4.0, hop=1.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(line.endswith("latency 0.75 s, real-time factor 0.25") for line in lines)
+
+
+def test_listening_ends_quietly_at_an_interrupt(checkpoint, monkeypatch, capsys):
+    def interrupted(sampling_rate):
+        yield 0.0, np.random.default_rng(0).normal(0, 0.1, 2 * sampling_rate)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "microphone", interrupted)
+    assert commands.listen(["--model", checkpoint]) == 0
+    assert "real-time factor" in capsys.readouterr().out
+
+
+class PortAudioError(Exception):
+    pass
+
+
+def test_the_microphone_hands_over_mono_chunks(monkeypatch):
+    class InputStream:
+        def __init__(self, callback, samplerate, blocksize, channels, dtype):
+            assert (samplerate, blocksize, channels, dtype) == (RATE, 800, 1, "float32")
+            self.callback = callback
+
+        def __enter__(self):
+            block = np.zeros((800, 1), dtype=np.float32)  # PortAudio uses one buffer again and again
+            for loudness in (0.1, 0.2):
+                block[:] = loudness
+                self.callback(block, 800, None, None)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(InputStream=InputStream, PortAudioError=Exception))
+    chunks = commands.microphone(RATE)
+    (first_moment, first), (second_moment, second) = next(chunks), next(chunks)
+    assert first.shape == (800,) and (first[0], second[0]) == (np.float32(0.1), np.float32(0.2))
+    assert first_moment <= second_moment
+
+
+def test_a_missing_extra_or_microphone_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(ImportError, match=r'pip install "ser_hf\[listen\]"'):
+        next(commands.microphone(RATE))
+
+    def refuse(**_):
+        raise PortAudioError("Error querying device -1")
+
+    absent = SimpleNamespace(InputStream=refuse, PortAudioError=PortAudioError)
+    monkeypatch.setitem(sys.modules, "sounddevice", absent)
+    with pytest.raises(RuntimeError, match="No microphone could be opened .Error querying device -1."):
+        next(commands.microphone(RATE))

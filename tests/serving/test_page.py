@@ -1,0 +1,110 @@
+import re
+import socket
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from architectures import feature_extractor, tiny_model
+from gradio_client import Client, handle_file
+
+from ser_hf.serving import EmotionClassifier, page
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tiny_model("wav2vec2-layer").save_pretrained(folder)
+    feature_extractor("wav2vec2-layer").save_pretrained(folder)
+    return EmotionClassifier.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    path = tmp_path_factory.mktemp("audio") / "talk.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 2 * RATE))
+    soundfile.write(path, np.concatenate([noise[0], np.zeros(RATE), noise[1]]), RATE)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def served(classifier, talk, tmp_path_factory):
+    """Serve a page that takes 1 MB, and record whom this process talks to."""
+    with pytest.MonkeyPatch.context() as patch:
+        peers, connect = set(), socket.socket.connect
+        patch.setattr(socket.socket, "connect", lambda self, peer: peers.add(peer[0]) or connect(self, peer))
+        patch.setattr(page, "LARGEST", "1mb")
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        blocks = page.build_page(classifier, examples=[talk])
+        yield page.serve_page(blocks), peers
+        blocks.close()
+
+
+def test_a_recording_gets_every_score_a_figure_and_files(classifier, talk):
+    words, scores, figure, rows, table, subtitles = page.recognise(classifier, talk)
+    emotion = next(iter(scores))
+    assert scores == classifier(talk) and set(scores) == set(classifier.emotions)
+    assert words.startswith(f"## {emotion.capitalize()}\n{100 * scores[emotion]:.0f} %")
+    assert Path(figure).read_bytes().startswith(b"\x89PNG")
+    assert [row[:1] for row in rows] == [[f"0:{segment.start:04.1f}"] for segment in classifier.timeline(talk)]
+    assert len(Path(table).read_text().splitlines()) == len(rows) + 1
+    assert Path(subtitles).read_text().startswith("WEBVTT")
+
+
+def test_uncertain_answers_are_called_so():
+    scores = {"<b>sad</b>": 0.38, "angry": 0.32}
+    unsure = page.describe(scores, 0.5)
+    assert unsure.startswith("## Uncertain\n") and "38 %" in unsure and "Below 50 %" in unsure
+    assert "<b>" not in unsure and "<b>" not in page.describe(scores, 0.1)
+    assert (
+        page.describe({"sad": 0.38}, 0.38)
+        == page.describe({"sad": 0.38}, None)
+        == ("## Sad\n38 %, over the whole recording.")
+    )
+
+
+def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, tmp_path):
+    path = tmp_path / "bad.wav"
+    path.write_text("no audio")
+    with pytest.raises(ValueError, match="Cannot read"):
+        page.recognise(classifier, str(path))
+    soundfile.write(path, np.zeros(RATE), RATE)
+    with pytest.raises(ValueError, match="No speech found"):
+        page.recognise(classifier, str(path))
+    soundfile.write(path, np.zeros(601 * 100), 100)
+    with pytest.raises(ValueError, match=r"lasts 10:01.0 minutes: expected at most 10:00.0"):
+        page.recognise(classifier, str(path))
+    with pytest.raises(ValueError, match="Upload or record"):
+        page.recognise(classifier, None)
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_the_page_answers_by_its_queue_and_shows_no_folder_or_trace(served, talk, tmp_path):
+    client = Client(served[0], verbose=False)
+    words, *_, files = client.predict(handle_file(talk), api_name="/recognise")
+    assert words.startswith("## ") and "No result" not in words
+    text = tmp_path / "text <b>.wav"
+    text.write_text("no audio")
+    refusal = client.predict(handle_file(text), api_name="/recognise")[0]
+    assert refusal.startswith("## No result\nCannot read &#x27;text b.wav&#x27;")
+    assert "/" not in refusal and "Traceback" not in refusal
+
+
+def test_the_page_loads_nothing_from_other_hosts_and_calls_nobody(served):
+    url, peers = served
+    text = httpx.get(url).text + httpx.get(f"{url}theme.css").text
+    linked = re.findall(r"""(?:<script[^>]*src=|<link[^>]*href=|url\(|@import )["']?(https?://[^"')]+)""", text)
+    assert linked == []
+    assert "text/css" in httpx.get(f"{url}theme.css").headers["content-type"]
+    assert peers <= {"127.0.0.1"} and peers
+
+
+def test_limits_are_in_force(served, classifier):
+    upload = {"files": ("big.wav", bytes(2_000_000))}
+    assert httpx.post(f"{served[0]}gradio_api/upload", files=upload).status_code == 413
+    blocks = page.build_page(classifier)
+    assert blocks._queue.max_size == page.WAITING and blocks.delete_cache[1] == page.KEPT
+    assert not blocks.analytics_enabled
