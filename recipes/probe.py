@@ -26,7 +26,7 @@ from ser_hf.publishing.card import render_probe_card
 from ser_hf.training import DataArguments, check_folder, claim_folder
 from ser_hf.training.building import make_augmentation
 from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.probing import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features, name_speakers
+from ser_hf.training.probing import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
 from ser_hf.training.results import (
     FIGURES,
     PREDICTIONS,
@@ -37,6 +37,8 @@ from ser_hf.training.results import (
 )
 from ser_hf.training.selection import load_speech, write_problems
 
+NOT_RECORDED = ("data_root", "audio_root", "output_dir", "processes")  # where it runs, which makes no other result
+
 
 def main(argv: list[str]) -> None:
     """Compare, choose, score and keep."""
@@ -45,7 +47,10 @@ def main(argv: list[str]) -> None:
     try:
         data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments))
         recipe = dataclasses.asdict(data) | dataclasses.asdict(arguments)
-        recipe = {key: value for key, value in recipe.items() if key not in ("data_root", "audio_root", "output_dir")}
+        recipe = {key: value for key, value in recipe.items() if key not in NOT_RECORDED}
+        augment = make_augmentation(data)
+        if (augment is None) != (arguments.augmented_copies == 0):
+            raise ValueError("augmented_copies: expected with a change such as --noise_snr 10, and only then.")
         check_folder(arguments.output_dir, recipe)
         if finished := read_results(arguments.output_dir):
             return print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
@@ -56,9 +61,9 @@ def main(argv: list[str]) -> None:
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
         candidates = []
-        for features in gather_features(train, test, arguments, make_augmentation(data), trim=data.trim):
+        for features in gather_features(train, test, arguments, augment, trim=data.trim):
             keep_vectors(features, train, test, arguments.output_dir)
-            for candidate in compare_heads(features, train["label"], name_speakers(train), arguments):
+            for candidate in compare_heads(features, train, arguments):
                 candidates.append(candidate)
                 print(f"{features.name:12} {candidate.head.name:20} {candidate.inner.ua:.3f} UA, training speakers")
     except (ValueError, OSError, ImportError) as error:
@@ -69,11 +74,12 @@ def main(argv: list[str]) -> None:
 
 
 def number_rows(dataset: Dataset) -> Dataset:
-    """Return the training rows, of which some were validation rows, counted as one part."""
+    """Return the training rows, some of them validation rows before, with `utterance` and `index` of one part."""
     windows = list(zip(dataset["split"], dataset["utterance"], strict=True))
     numbers = {window: i for i, window in enumerate(dict.fromkeys(windows))}
     utterances = [numbers[window] for window in windows]
-    return dataset.remove_columns("utterance").add_column("utterance", utterances)
+    dataset = dataset.remove_columns(["utterance", "index"]).add_column("utterance", utterances)
+    return dataset.add_column("index", list(range(len(dataset))))
 
 
 def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir: str) -> None:
@@ -111,7 +117,8 @@ def write_evidence(
     (folder / FIGURES).mkdir(exist_ok=True)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
     plot_confusion(results["test"], folder / FIGURES / "confusion.png")
-    plot_speakers(results["test"], folder / FIGURES / "speakers.png")
+    if results["test"]["speakers"]:
+        plot_speakers(results["test"], folder / FIGURES / "speakers.png")
     save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
     (folder / "README.md").write_text(render_probe_card(folder, results), encoding="utf-8")
     return results

@@ -24,7 +24,6 @@ from filelock import FileLock
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
-from ser_hf.data import Collator
 from ser_hf.evaluation.figures.sweep import plot_sweep
 from ser_hf.training import (
     DataArguments,
@@ -134,9 +133,9 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
 
 def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
     """Return the Trainer of all trials of this process; its model only stands in until the first begins."""
-    _, model_args, training = arguments
+    data, model_args, training = arguments
     model, feature_extractor = building.make_model(model_args, training, dataset)
-    collator = Collator(feature_extractor, mask=building.make_mask(model_args, model), seed=training.seed)
+    collator = building.make_collator(data, model_args, training, model, feature_extractor)
     training = dataclasses.replace(training, push_to_hub=False)
     training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
     return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)

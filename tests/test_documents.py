@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ser_hf.publishing import render_card
+from ser_hf.training import parse_recipe, resolve_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -32,6 +34,15 @@ def test_the_tables_hold_the_stored_scores(run):
     assert interval(results["test"], "wa") in row
     assert f"{results['training']['seconds'] / 60:.0f} min" in row
     assert interval(results["test"], "ua") in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn"])
+def test_the_stored_runs_are_those_of_the_recipes(name, tmp_path):
+    path = ROOT / "recipes" / "configs" / "ravdess" / f"{name}.yaml"
+    arguments = parse_recipe([str(path), "--data_root", "x", "--use_cpu", "true", "--output_dir", str(tmp_path)])
+    stored = yaml.safe_load((GOLDEN / f"ravdess_{name}_fold_1" / "recipe.yaml").read_text(encoding="utf-8"))
+    by_name = {"model_name_or_path": stored["model_name_or_path"]}  # here the weights lay in a folder
+    assert resolve_recipe(*arguments) | by_name == stored
 
 
 def test_there_are_stored_runs():

@@ -2,9 +2,11 @@
 
 import hashlib
 import io
+import logging
 import os
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import soundfile
@@ -14,6 +16,8 @@ from ser_hf.corpora.files import cache_folder, keep_file
 
 SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
+
+logger = logging.getLogger(__name__)
 
 
 class AudioHeader(NamedTuple):
@@ -94,7 +98,8 @@ def load_audio(
 ) -> np.ndarray:
     """Return `decode_audio(path, start, end)` at 16 kHz, ``(T,)`` float32, decoding at the first call only.
 
-    The decoded audio lies under `cache_folder()`, named by the file's path, size and time of change.
+    The decoded audio lies under `cache_folder()`, named by the file's path, size and time of change; where it is
+    damaged there, it is decoded anew.
 
     Args:
         path: As for `decode_audio`.
@@ -107,11 +112,12 @@ def load_audio(
         RuntimeError: If the cache cannot be written.
     """
     cached = cached_audio(path, start=start, end=end)
-    if not cached.exists():
+    samples = _read_kept(cached, whole=window is None)
+    if samples is None:
+        samples = _to_int16(decode_audio(path, start=start, end=end))
         content = io.BytesIO()
-        np.save(content, _to_int16(decode_audio(path, start=start, end=end)))
+        np.save(content, samples)
         keep_file(cached, content.getvalue())
-    samples = np.load(cached, allow_pickle=False, mmap_mode=None if window is None else "r")
     if window is not None:
         samples = samples[round(window[0] * SAMPLING_RATE) : round(window[1] * SAMPLING_RATE)]
     return _from_int16(samples)
@@ -123,6 +129,17 @@ def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: fl
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
+
+
+def _read_kept(cached: Path, *, whole: bool) -> np.ndarray | None:
+    """Return the kept samples ``(T,)`` int16; None where there are none, or none that can be read."""
+    if not cached.exists():
+        return None
+    try:
+        return np.load(cached, allow_pickle=False, mmap_mode=None if whole else "r")
+    except (ValueError, EOFError, SyntaxError, BadZipFile) as error:  # what numpy makes of any other bytes
+        logger.warning(f"'{cached}' of the cache is damaged ({error}); the audio is decoded anew.")
+        return None
 
 
 def _open(path: str | os.PathLike) -> soundfile.SoundFile:

@@ -1,15 +1,17 @@
 """A vector of fixed size for every row of a dataset: classical features in parallel, embeddings in batches.
 
 What was computed once is kept under `cache_folder()` by the content of the waveform and by what computed it, as
-Parquet; another version, another encoder or another preprocessing computes anew.
+Parquet; another version, another encoder or another preprocessing computes anew, and so does a damaged file.
 """
 
 import hashlib
 import io
 import logging
+import math
 import os
 import uuid
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import numpy as np
 import pyarrow
@@ -53,7 +55,8 @@ def compute_vectors(
         seed: Of these changes, before the row's number.
 
     Raises:
-        ValueError: If a row cannot be decoded, or its vector is not finite.
+        ValueError: If a row cannot be decoded, or some rows have no finite vector; it names all of these files, and
+            the vectors of the others are kept.
     """
     folder = cache_folder() / "vectors" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     known, shape = _read_kept(folder)
@@ -67,17 +70,23 @@ def compute_vectors(
     batches = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
     waveforms = ([load(dataset[i]) for i in batch] for batch in batches)
     run = Parallel(processes, return_as="generator")  # hands out a few batches ahead, not all at once
-    progress = tqdm(run(map(delayed(compute), waveforms)), "Computing vectors", len(batches), leave=False)
+    outcomes = run(map(delayed(_compute_each), repeat(compute), waveforms))
+    progress = tqdm(outcomes, "Computing vectors", len(batches), leave=False)
     fresh: dict[bytes, np.ndarray] = {}
+    failed: dict[str, str] = {}
     for count, (batch, vectors) in enumerate(zip(batches, progress, strict=True), 1):
         for i, vector in zip(batch, vectors, strict=True):
-            if not np.isfinite(vector).all():
-                raise ValueError(f"The vector of '{dataset[i]['path']}' is not finite: leave that file out.")
-            fresh[digests[i]], shape = vector.ravel(), vector.shape
-        if count % BATCHES_KEPT == 0 or count == len(batches):
+            if isinstance(vector, str):
+                failed[dataset[i]["path"]] = vector
+            else:
+                fresh[digests[i]], shape = vector.ravel(), vector.shape
+        if fresh and (count % BATCHES_KEPT == 0 or count == len(batches)):
             _keep(folder, fresh, shape)
             known |= fresh
             fresh = {}
+    if failed:
+        lines = [f"- '{path}': {reason}" for path, reason in failed.items()]
+        raise ValueError("\n".join([f"{len(lines)} files have no finite vector: leave them out.", *lines]))
     return np.stack([known[digest] for digest in digests]).reshape(len(dataset), *shape)
 
 
@@ -94,25 +103,50 @@ def write_vectors(dataset: Dataset, vectors: np.ndarray, path: str | os.PathLike
     parquet.write_table(table.append_column("vector", _flatten(vectors)), path)
 
 
+def _compute_each(compute: Compute, waveforms: list[np.ndarray]) -> list[np.ndarray | str]:
+    """Return the vector of each waveform, or why it has none; where a batch fails, each waveform is tried alone."""
+    try:
+        vectors = compute(waveforms)
+    except (ImportError, MemoryError):  # no fault of a waveform
+        raise
+    except Exception as error:  # libraries of signals raise of every kind
+        if len(waveforms) == 1:
+            return [f"{type(error).__name__}: {error}"]
+        return [outcome for waveform in waveforms for outcome in _compute_each(compute, [waveform])]
+    return [vector if np.isfinite(vector).all() else "not finite" for vector in vectors]
+
+
 def _flatten(vectors: Sequence[np.ndarray]) -> pyarrow.Array:
     flat = np.asarray(vectors, dtype=np.float32).reshape(len(vectors), -1)
     return pyarrow.FixedSizeListArray.from_arrays(flat.ravel(), flat.shape[1])
 
 
 def _read_kept(folder: os.PathLike) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
-    """Return the kept vectors by the waveform's digest, and their shape."""
+    """Return the kept vectors by the waveform's digest, and their shape; damaged files are deleted."""
     known, shape = {}, ()
     for path in sorted(folder.glob("*.parquet")):
-        table = parquet.read_table(path)
-        shape = tuple(int(size) for size in table.schema.metadata[b"shape"].split())
-        values = table["vector"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
-        known |= dict(zip(table["digest"].to_pylist(), values, strict=True))
+        content = path.read_bytes()
+        try:
+            vectors, shape = _parse_kept(content)
+        except Exception as error:  # pyarrow raises of every kind
+            logger.warning(f"'{path}' of the cache is damaged ({error}); its vectors are computed anew.")
+            path.unlink(missing_ok=True)
+        else:
+            known |= vectors
     return known, shape
+
+
+def _parse_kept(content: bytes) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
+    table = parquet.read_table(io.BytesIO(content), page_checksum_verification=True)
+    shape = tuple(int(size) for size in table.schema.metadata[b"shape"].split())
+    values = table["vector"].combine_chunks().flatten().to_numpy().reshape(len(table), math.prod(shape))
+    return dict(zip(table["digest"].to_pylist(), values, strict=True)), shape
 
 
 def _keep(folder: os.PathLike, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
     """Add a file to the folder: no process ever changes what another has written."""
     table = pyarrow.table({"digest": list(vectors), "vector": _flatten(list(vectors.values()))})
     content = io.BytesIO()
-    parquet.write_table(table.replace_schema_metadata({"shape": " ".join(map(str, shape))}), content)
+    table = table.replace_schema_metadata({"shape": " ".join(map(str, shape))})
+    parquet.write_table(table, content, write_page_checksum=True)
     keep_file(folder / f"{uuid.uuid4().hex}.parquet", content.getvalue())

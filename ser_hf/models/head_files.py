@@ -1,11 +1,13 @@
 """A fitted head on disk: `head.skops` (the pipeline, no pickle) and `head.json` (the rest).
 
 skops builds only types that are named here, or that it trusts itself (plain values, numpy arrays, scikit-learn's
-estimators). A type says nothing of its content, so the nodes of trees are checked too.
+estimators). A type says nothing of its content, so what compiled code follows blindly is checked too: the nodes of
+trees, and the sizes in a support vector machine.
 """
 
 import json
 import logging
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ import skops
 import skops.io
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
 
 from ser_hf.models.heads import Head, build_head
 
@@ -26,6 +29,15 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
+FIELDS = {  # of head.json
+    "head": str,
+    "emotions": list,
+    "features": dict,
+    "parameters": dict,
+    "temperature": (int, float),
+    "inner_ua": (int, float),
+    "versions": dict,
+}
 
 
 def save_head(
@@ -68,22 +80,46 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
 
     Raises:
         FileNotFoundError: If either file is missing.
-        ValueError: If `head.skops` holds a type outside of `TRUSTED_TYPES`, another pipeline than `head.json` names, or
-            a tree whose nodes point nowhere.
+        ValueError: If either file is damaged, or `head.skops` holds a type outside of `TRUSTED_TYPES`, another pipeline
+            than `head.json` names, or indices and sizes that lead outside of it.
     """
     folder = Path(folder)
     if missing := [name for name in ("head.json", "head.skops") if not (folder / name).is_file()]:
         raise FileNotFoundError(f"'{folder}' holds no head: expected head.json and head.skops, missing {missing}.")
-    description = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-    if (saved := description["versions"]["scikit-learn"]) != sklearn.__version__:
+    description = _read_description(folder / "head.json")
+    if (saved := description["versions"].get("scikit-learn")) != sklearn.__version__:
         logger.warning(
             f"The head in '{folder}' was saved by scikit-learn {saved}, this is {sklearn.__version__}: it may answer "
             f"otherwise or fail. To be sure, install scikit-learn=={saved}."
         )
-    pipeline = _load_pipeline(folder / "head.skops")
-    _check_pipeline(pipeline, description)
+    try:
+        pipeline = _load_pipeline(folder / "head.skops")
+        _check_pipeline(pipeline, description)
+    except Exception as error:  # a damaged file fails in a dozen ways: zip, JSON, numpy, scikit-learn
+        found = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"No head can be loaded from '{folder / 'head.skops'}': {found}") from error
     fields = {key: description[key] for key in ("temperature", "parameters", "inner_ua")}
     return Head(description["head"], pipeline, **fields), description
+
+
+def _read_description(path: Path) -> dict:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{path}' is damaged: expected JSON, found {error}.") from error
+    known = description if isinstance(description, dict) else {}
+    faults = [name for name, kind in FIELDS.items() if not isinstance(known.get(name), kind)]
+    if not faults and not (math.isfinite(known["temperature"]) and known["temperature"] > 0):
+        faults = ["temperature"]
+    if not faults and not len(set(map(str, known["emotions"]))) == len(known["emotions"]) > 1:
+        faults = ["emotions"]
+    if faults:
+        found = {name: known.get(name) for name in faults}
+        raise ValueError(
+            f"'{path}' is damaged: expected what save_head writes, a temperature above 0 and two or more different "
+            f"emotions, found {found}. Fetch or fit the head again."
+        )
+    return description
 
 
 def _load_pipeline(path: Path) -> object:
@@ -97,12 +133,14 @@ def _load_pipeline(path: Path) -> object:
 
 def _check_pipeline(pipeline: object, description: dict) -> None:
     """Refuse what no call of `save_head` can have written."""
-    expected = _outline(build_head(description["head"]))
-    if (found := _outline(pipeline)) != expected:
+    fresh = build_head(description["head"])
+    if (found := _outline(pipeline)) != (expected := _outline(fresh)):
         raise ValueError(f"head.skops holds {found}, expected {expected} of head '{description['head']}'.")
     classifier = pipeline["classifier"]
     if classifier.classes_.tolist() != list(range(len(description["emotions"]))):
         raise ValueError(f"head.skops knows labels {classifier.classes_}, head.json {description['emotions']}.")
+    if isinstance(classifier, SVC) and not _sound_machine(classifier, fresh["classifier"].kernel):
+        raise ValueError("head.skops holds support vectors whose sizes disagree; it is damaged or malicious.")
     if not all(_sound(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
         raise ValueError("head.skops holds a tree whose nodes point outside of it; it is damaged or malicious.")
 
@@ -132,3 +170,24 @@ def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.nd
     node = np.arange(len(leaf))
     children = (np.minimum(left, right) > node) & (np.maximum(left, right) < len(leaf))
     return bool(len(leaf) and (leaf | (children & (feature >= 0) & (feature < features))).all())
+
+
+def _sound_machine(machine: SVC, kernel: str) -> bool:
+    """Tell whether the sizes of C emotions, S support vectors and D numbers agree.
+
+    libsvm takes them from these arrays without a look at the others. Source: `sklearn/svm/_libsvm.pyx`.
+    """
+    counts, support_vectors = machine._n_support, machine.support_vectors_
+    emotions, support = len(machine.classes_), len(support_vectors)
+    expected = {
+        "_n_support": (emotions,),
+        "support_": (support,),
+        "support_vectors_": (support, machine.n_features_in_),
+        "_dual_coef_": (emotions - 1, support),
+        "_intercept_": (emotions * (emotions - 1) // 2,),
+        "_probA": (0,),
+        "_probB": (0,),
+    }
+    plain = (machine.kernel, machine._impl, machine._sparse) == (kernel, "c_svc", False)
+    shapes = all(getattr(machine, name).shape == shape for name, shape in expected.items())
+    return bool(plain and shapes and (counts >= 0).all() and counts.sum(dtype=np.int64) == support)

@@ -22,7 +22,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GroupKFold, ParameterGrid, StratifiedKFold
+from sklearn.model_selection import GroupKFold, ParameterGrid, StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
@@ -123,7 +123,13 @@ def build_head(name: str, *, seed: int = 0) -> Pipeline:
 
 
 def cross_validate_head(
-    name: str, vectors: np.ndarray, labels: Sequence[int], speakers: Sequence[str] | None, *, seed: int = 0
+    name: str,
+    vectors: np.ndarray,
+    labels: Sequence[int],
+    speakers: Sequence[str] | None,
+    *,
+    seed: int = 0,
+    utterances: Sequence[int] | None = None,
 ) -> InnerScore:
     """Try each parameter of a head's grid on held-out training speakers, and return the best with its score.
 
@@ -134,6 +140,8 @@ def cross_validate_head(
         speakers: ``(N,)``; no speaker is in both parts of a fold. None where speakers are unknown: the folds are
             then stratified by emotion and the score comes out too high.
         seed: Chooses what the classifier draws at random, and the folds where speakers are unknown.
+        utterances: ``(N,)``; where speakers are unknown, the windows and augmented copies of an utterance stay in one
+            part of a fold. None where each row is an utterance of its own.
 
     Raises:
         ValueError: If vectors are not finite or not in pairs with labels and speakers, a label has no utterance,
@@ -143,7 +151,7 @@ def cross_validate_head(
     pipeline, settings = build_head(name, seed=seed), _settings(name, vectors.shape)
     margins = np.empty((len(settings), len(labels), labels.max() + 1))
     with _one_thread():
-        for fit_on, held_out in inner_folds(labels, speakers, seed=seed):
+        for fit_on, held_out in inner_folds(labels, speakers, seed=seed, utterances=utterances):
             rows = pipeline["scaler"].fit_transform(vectors[fit_on])
             others = pipeline["scaler"].transform(vectors[held_out])
             if name in ROTATABLE and rows.shape[1] > rows.shape[0]:
@@ -174,7 +182,7 @@ def fit_head(
         labels: ``(N,)`` from 0 to C - 1.
         speakers: ``(N,)`` or None.
         seed: Chooses what the classifier draws at random.
-        inner: What `cross_validate_head` returned for the same arguments; None runs it.
+        inner: What `cross_validate_head` returned for the same arguments; None runs it, each row its own utterance.
 
     Raises:
         ValueError: As `cross_validate_head`.
@@ -189,15 +197,20 @@ def fit_head(
 
 
 def inner_folds(
-    labels: np.ndarray, speakers: Sequence[str] | None, *, seed: int = 0
+    labels: np.ndarray,
+    speakers: Sequence[str] | None,
+    *,
+    seed: int = 0,
+    utterances: Sequence[int] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows to fit on and rows held out, by speaker, or stratified by label where speakers are unknown.
+    """Yield rows to fit on and rows held out, by speaker, or by utterance and stratified where speakers are unknown.
 
     Raises:
         ValueError: If there is one speaker only, some are unknown, or there are not as many as labels.
     """
     if speakers is None:
-        return StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels)
+        kind = StratifiedKFold if utterances is None else StratifiedGroupKFold
+        return kind(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups=utterances)
     speakers = _known(speakers, len(labels))
     if (found := len(set(speakers))) < 2:
         raise ValueError("Expected at least two training speakers, found one: speakers=None holds out at random.")

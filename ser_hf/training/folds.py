@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import yaml
 
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.figures import plot_confusion, plot_speakers
 from ser_hf.evaluation.scores import METRICS
+from ser_hf.training.recipe import FILE_NAME
 from ser_hf.training.results import FIGURES, PREDICTIONS, mark_finished, read_results
 
 
@@ -22,7 +24,8 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
 
     Returns:
         "test": scores and intervals of all test utterances pooled, clustered by speaker; "mean" and "sd" (over folds,
-        with n - 1) of each metric; "folds": scores, speakers and training time of each.
+        with n - 1) of each metric; "folds": scores, speakers, training time and unusual audio of each; "recipe": what
+        they share.
 
     Raises:
         ValueError: If folds differ in their emotions, or an utterance is tested in two of them.
@@ -40,6 +43,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
     scores = {name: np.array([fold["test"][name] for fold in results]) for name in METRICS}
     pooled_results = {
         "protocol": protocol,
+        "recipe": _read_recipe(folders[0]),
         "emotions": emotions,
         "test": summarize(pooled, emotions),
         "mean": {name: float(values.mean()) for name, values in scores.items()},
@@ -51,9 +55,19 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
     (output_dir / FIGURES).mkdir(parents=True, exist_ok=True)
     write_predictions(pooled, output_dir / PREDICTIONS)
     plot_confusion(pooled_results["test"], output_dir / FIGURES / "confusion.png")
-    plot_speakers(pooled_results["test"], output_dir / FIGURES / "speakers.png")
+    if pooled_results["test"]["speakers"]:
+        plot_speakers(pooled_results["test"], output_dir / FIGURES / "speakers.png")
     mark_finished(output_dir, pooled_results)
     return pooled_results
+
+
+def _read_recipe(folder: str | Path) -> dict:
+    """Return a fold's recipe without its number; a model folder is told by its name, without the path to it."""
+    recipe = yaml.safe_load(Path(folder, FILE_NAME).read_text(encoding="utf-8"))
+    name = recipe["model_name_or_path"]
+    if name is not None and Path(name).is_dir():
+        recipe["model_name_or_path"] = Path(name).name
+    return {key: value for key, value in recipe.items() if key != "fold"}
 
 
 def _describe_fold(results: dict) -> dict:
@@ -63,4 +77,5 @@ def _describe_fold(results: dict) -> dict:
         "utterances": results["test"]["utterances"],
         "speaker_independent": results["split"]["speaker_independent"],
         "seconds": results["training"]["seconds"],
+        "audio": results["audio"],
     }

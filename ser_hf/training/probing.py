@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +17,7 @@ from transformers.utils import logging
 from ser_hf import __version__
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.vectors import compute_vectors
+from ser_hf.models.backbone import is_head
 from ser_hf.models.embedder import Embedder
 from ser_hf.models.features import classical_features, egemaps_features
 from ser_hf.models.heads import HEADS, Head, InnerScore, cross_validate_head, fit_head, normalize_by_speaker
@@ -59,6 +60,8 @@ class ProbeArguments:
                 raise ValueError(f"{name}: expected some of {list(known)}, found {unknown}.")
         if ("embedding" in self.features) != (self.model_name_or_path is not None):
             raise ValueError("model_name_or_path: expected with --features embedding, and only then.")
+        if self.augmented_copies < 0:
+            raise ValueError(f"augmented_copies: expected 0 or more, found {self.augmented_copies}.")
 
 
 @dataclass(frozen=True)
@@ -132,15 +135,14 @@ def gather_features(
             yield FeatureSet(name, *flat, recipe | {"layers": layers})
 
 
-def compare_heads(
-    features: FeatureSet, labels: Sequence[int], speakers: Sequence[str] | None, arguments: ProbeArguments
-) -> Iterator[Candidate]:
+def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArguments) -> Iterator[Candidate]:
     """Yield each head, chosen in its parameters and fitted on the training utterances and their augmented copies."""
-    times = 1 + arguments.augmented_copies
-    labels, speakers = np.tile(labels, times), None if speakers is None else np.tile(speakers, times)
+    times, speakers = 1 + arguments.augmented_copies, name_speakers(train)
+    labels, utterances = np.tile(train["label"], times), np.tile(train["utterance"], times)
+    speakers = None if speakers is None else np.tile(speakers, times)
     for name in arguments.heads:
         begin = time.perf_counter()
-        inner = cross_validate_head(name, features.train, labels, speakers, seed=arguments.seed)
+        inner = cross_validate_head(name, features.train, labels, speakers, seed=arguments.seed, utterances=utterances)
         head = fit_head(name, features.train, labels, speakers, seed=arguments.seed, inner=inner)
         yield Candidate(features, head, inner, time.perf_counter() - begin)
 
@@ -163,11 +165,16 @@ def _describe(kind: str, arguments: ProbeArguments) -> tuple:
 
 
 def _identify(embedder: Embedder) -> str:
-    """Return what tells this encoder, with these weights, from any other."""
+    """Return what tells this encoder, with these weights, from any other.
+
+    Its classification head, which embeddings do not read, is left out, as is a vector that only SpecAugment uses:
+    where a checkpoint lacks them, they are drawn anew in every process.
+    """
     digest = hashlib.sha256(json.dumps(embedder.config.to_dict(), sort_keys=True, default=str).encode())
     digest.update(embedder.feature_extractor.to_json_string().encode())
     for name, weight in sorted(embedder.model.state_dict().items()):
-        digest.update(name.encode() + weight.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        if not is_head(name) and not name.endswith("masked_spec_embed"):
+            digest.update(name.encode() + weight.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     versions = f"ser_hf {__version__}, transformers {transformers.__version__}, torch {torch.__version__}"
     return f"embedding {digest.hexdigest()}, {embedder.dtype}, {versions}"
 
@@ -193,7 +200,9 @@ def _choose_layers(vectors: np.ndarray, train: Dataset, arguments: ProbeArgument
     if arguments.layers != "all":
         clean, labels, speakers = vectors[: len(train)], train["label"], name_speakers(train)
         scores = [
-            cross_validate_head(LAYER_JUDGE, clean[:, i].reshape(len(clean), -1), labels, speakers).ua
+            cross_validate_head(
+                LAYER_JUDGE, clean[:, i].reshape(len(clean), -1), labels, speakers, utterances=train["utterance"]
+            ).ua
             for i in range(count)
         ]
         best = int(np.argmax(scores))

@@ -65,6 +65,19 @@ def test_a_changed_file_is_decoded_anew(tmp_path, write_audio):
     assert not np.array_equal(before, load_audio(tmp_path / "a.wav"))
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", bytes(300), "cut"])
+@pytest.mark.parametrize("window", [None, (0.1, 0.2)])
+def test_a_damaged_file_of_the_cache_is_decoded_anew(tmp_path, write_audio, caplog, content, window):
+    write_audio(tmp_path / "a.wav")
+    before = load_audio(tmp_path / "a.wav", window=window)
+    cached = cached_audio(tmp_path / "a.wav")
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[:-100] if content == "cut" else content)
+    assert np.array_equal(load_audio(tmp_path / "a.wav", window=window), before)
+    assert "is damaged" in caplog.text
+    assert cached.read_bytes() == whole
+
+
 def test_full_scale_does_not_wrap_around(tmp_path):
     soundfile.write(tmp_path / "loud.wav", np.tile([1.0, -1.0, 1.5], 2_000), 16_000, subtype="FLOAT")
     waveform = load_audio(tmp_path / "loud.wav")

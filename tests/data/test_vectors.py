@@ -65,10 +65,55 @@ def test_augmented_copies_are_vectors_of_their_own_and_the_same_each_time(datase
     np.testing.assert_array_equal(again, copies[0])
 
 
-def test_a_vector_that_is_not_finite_is_refused_by_name(dataset, tmp_path):
-    with pytest.raises(ValueError, match=r"The vector of 'Actor_.*' is not finite"):
+def test_all_files_without_a_finite_vector_are_named_and_none_is_kept(dataset, tmp_path):
+    with pytest.raises(ValueError, match="have no finite vector: leave them out") as caught:
         compute_vectors(dataset, broken, identity="a")
+    assert all(f"'{path}': not finite" in str(caught.value) for path in dataset["path"])
     assert not list((tmp_path / "cache" / "vectors").rglob("*.parquet"))
+
+
+def test_a_feature_that_fails_names_its_files_alone_and_the_others_are_kept(dataset):
+    def fail(waveforms):
+        if any(len(waveform) == shortest for waveform in waveforms):
+            raise ZeroDivisionError("no frames")
+        return describe(waveforms)
+
+    lengths = compute_vectors(dataset, describe, identity="a")[:, 0, 0]
+    shortest = lengths.min()
+    guilty = (lengths == shortest).sum()
+    assert 0 < guilty < len(dataset)
+    CALLS.clear()
+    with pytest.raises(ValueError, match=f"^{guilty} files have no finite vector") as caught:
+        compute_vectors(dataset, fail, identity="b", batch_size=4)
+    for path, length in zip(dataset["path"], lengths, strict=True):
+        assert (f"'{path}': ZeroDivisionError: no frames" in str(caught.value)) == (length == shortest)
+    CALLS.clear()
+    compute_vectors(dataset, describe, identity="b")
+    assert sum(CALLS) == guilty
+
+
+def test_what_is_no_fault_of_a_file_is_raised_as_it_is(dataset):
+    def lack(waveforms):
+        raise ImportError("pip install opensmile")
+
+    with pytest.raises(ImportError, match="pip install opensmile"):
+        compute_vectors(dataset, lack, identity="a")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped"])
+def test_a_damaged_file_of_the_cache_is_computed_anew(dataset, tmp_path, caplog, damage):
+    vectors = compute_vectors(dataset, describe, identity="a")
+    (path,) = (tmp_path / "cache" / "vectors").rglob("*.parquet")
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes({"empty": b"", "cut": content[:-9], "flipped": content}[damage])
+    CALLS.clear()
+    np.testing.assert_array_equal(compute_vectors(dataset, describe, identity="a"), vectors)
+    assert sum(CALLS) == len(dataset)
+    assert "is damaged" in caplog.text
+    CALLS.clear()
+    np.testing.assert_array_equal(compute_vectors(dataset, describe, identity="a"), vectors)
+    assert not CALLS
 
 
 def test_pandas_reads_the_table(dataset, tmp_path):

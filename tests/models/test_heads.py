@@ -94,6 +94,24 @@ def test_no_speaker_is_in_both_parts_of_a_fold():
     assert sorted(held) == list(range(len(LABELS)))
 
 
+def test_no_utterance_is_in_both_parts_of_a_fold_where_speakers_are_unknown():
+    utterances, labels = np.tile(np.arange(24), 3), np.tile(np.arange(24) % 3, 3)  # two augmented copies of each
+    held = []
+    for fit_on, held_out in inner_folds(labels, None, utterances=utterances):
+        assert not set(utterances[fit_on]) & set(utterances[held_out])
+        assert set(labels[held_out]) == {0, 1, 2}
+        held += held_out.tolist()
+    assert sorted(held) == list(range(len(labels)))
+
+
+def test_copies_of_utterances_that_tell_nothing_score_chance():
+    rng = np.random.default_rng(0)
+    utterances, labels = np.tile(np.arange(60), 3), np.tile(np.arange(60) % 2, 3)
+    vectors = np.tile(rng.normal(size=(60, 100)).astype(np.float32), (3, 1))
+    assert cross_validate_head("knn", vectors, labels, None).ua > 0.95
+    assert cross_validate_head("knn", vectors, labels, None, utterances=utterances).ua < 0.7
+
+
 def test_one_speaker_and_an_unknown_one_are_errors():
     with pytest.raises(ValueError, match="at least two training speakers"):
         cross_validate_head("knn", TRAIN, LABELS, ["s1"] * len(LABELS))
@@ -293,6 +311,76 @@ def test_a_boosted_tree_that_points_outside_of_itself_is_refused(tmp_path, fitte
     head.pipeline["classifier"]._predictors[3][1].nodes[field][0] = value
     save_head(head, tmp_path, emotions=EMOTIONS, features=FEATURES)
     with pytest.raises(ValueError, match="nodes point outside"):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["svm_rbf", "svm_linear"])
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("_n_support", lambda counts: counts + np.array([-500, 250, 250], counts.dtype)),
+        ("_n_support", lambda counts: counts + np.array([0, 0, 1], counts.dtype)),
+        ("_n_support", lambda counts: counts[:2]),
+        ("support_", lambda rows: rows[:-1]),
+        ("support_vectors_", lambda vectors: vectors[:, :-1]),
+        ("support_vectors_", lambda vectors: vectors[:-1]),
+        ("_dual_coef_", lambda weights: weights[:1]),
+        ("_intercept_", lambda intercepts: intercepts[:1]),
+        ("_probA", lambda none: np.ones(1)),
+        ("kernel", lambda kernel: "precomputed"),
+        ("_impl", lambda kind: "nu_svr"),
+    ],
+)
+def test_a_support_vector_machine_whose_sizes_disagree_is_refused(tmp_path, fitted, name, field, change):
+    head = deepcopy(fitted[name])
+    machine = head.pipeline["classifier"]
+    setattr(machine, field, change(getattr(machine, field)))
+    save_head(head, tmp_path, emotions=EMOTIONS, features=FEATURES)
+    with pytest.raises(ValueError, match="head.skops.*sizes disagree"):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": 0},
+        {"temperature": float("nan")},
+        {"temperature": None},
+        {"emotions": ["calm", "calm", "sad"]},
+        {"emotions": []},
+        {"emotions": 3},
+        {"features": None},
+        {"versions": []},
+    ],
+)
+def test_what_no_save_writes_into_the_description_is_refused(tmp_path, fitted, change):
+    save_head(fitted["knn"], tmp_path, emotions=EMOTIONS, features=FEATURES)
+    description = json.loads((tmp_path / "head.json").read_text())
+    (tmp_path / "head.json").write_text(json.dumps(description | change))
+    with pytest.raises(ValueError, match=f"head.json' is damaged.*{next(iter(change))}"):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"{}", b"[]", b"null"])
+def test_a_damaged_description_is_named(tmp_path, fitted, content):
+    save_head(fitted["knn"], tmp_path, emotions=EMOTIONS, features=FEATURES)
+    (tmp_path / "head.json").write_bytes(content)
+    with pytest.raises(ValueError, match="head.json' is damaged"):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "stripped"])
+def test_a_damaged_pipeline_is_named(tmp_path, fitted, damage):
+    head = deepcopy(fitted["knn"])
+    if damage == "stripped":
+        del head.pipeline["classifier"].classes_
+    save_head(fitted["knn"], tmp_path, emotions=EMOTIONS, features=FEATURES)
+    skops.io.dump(head.pipeline, tmp_path / "head.skops")
+    content = bytearray((tmp_path / "head.skops").read_bytes())
+    content[len(content) // 2] ^= 255
+    if damage != "stripped":
+        (tmp_path / "head.skops").write_bytes({"empty": b"", "cut": content[:-30], "flipped": content}[damage])
+    with pytest.raises(ValueError, match="No head can be loaded from '.*head.skops'"):
         load_head(tmp_path)
 
 

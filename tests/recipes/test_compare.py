@@ -1,5 +1,6 @@
 """`recipes/compare.py` on stored results."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -16,13 +17,14 @@ def compare():
 
 def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
     compare(
-        [str(GOLDEN / name) for name in ("ravdess_whisper_tiny_fold_1", "ravdess_mel_crnn")]
+        [str(GOLDEN / name) for name in ("ravdess_whisper_tiny_fold_1", "ravdess_mel_crnn_fold_1")]
         + ["--output", str(tmp_path / "a.png")]
     )
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("| run | UA |")
-    assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny_fold_1`", "`ravdess_mel_crnn`"]
-    assert "73.4 [66.8, 77.3]" in rows[0]
+    assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny_fold_1`", "`ravdess_mel_crnn_fold_1`"]
+    test = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text())["test"]
+    assert f"{100 * test['ua']:.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test['intervals']['ua'])}]" in rows[0]
     assert (tmp_path / "a.png").stat().st_size > 5_000
 
 

@@ -10,9 +10,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import yaml
 
-from ser_hf.evaluation import read_predictions
+from ser_hf.evaluation import read_predictions, summarize, write_predictions
+from ser_hf.evaluation.predictions import COLUMNS
+from ser_hf.publishing.card import render_folds_card
+from ser_hf.training.folds import pool_folds
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "cross_validate.py"
 
@@ -60,16 +65,88 @@ def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsy
     assert f"**{100 * results['test']['ua']:.1f} %**" in card
     assert "never heard its speaker" in card
     assert all(f"| {fold} | " in card for fold in (1, 2, 3))
+    assert "Fine-tuned from whisper." in card and str(out.parent) not in card
     assert (out / "figures" / "confusion.png").exists()
 
 
 def test_probes_are_pooled_too(toy_ravdess, tmp_path):
-    argv = ["--corpus", "ravdess", "--data_root", str(toy_ravdess), "--heads", "svm_linear", "--processes", "1"]
+    argv = ["--corpus", "ravdess", "--data_root", str(toy_ravdess), "--heads", "svm_linear", "--processes", "1",
+            "--speaker_normalization", "true"]  # fmt: skip
     folds = ["--protocol", "leave_one_speaker_out", "--output_dir", str(tmp_path / "out")]
     runpy.run_path(str(RECIPE))["main"](["probe", *argv, *folds])
     results = json.loads((tmp_path / "out" / "all_results.json").read_text())
     assert results["test"]["utterances"] == 48
     assert [fold["speakers"] for fold in results["folds"]] == [[f"{actor:02d}"] for actor in range(1, 7)]
+    assert results["recipe"]["speaker_normalization"] is True
+    assert "fold" not in results["recipe"]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "**Normalised by speaker.**" in card and "heads: svm_linear" in card
+    assert "| unreadable | too short |" in card and all(fold["audio"]["skipped"] == 0 for fold in results["folds"])
+    assert yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text())["fold"] is None
+
+
+def write_fold(folder, paths):
+    """What a finished fold leaves, of a corpus that names no speakers."""
+    folder.mkdir(parents=True)
+    unknown = dict.fromkeys(("start", "end", "speaker", "gender"))
+    scores = {"score_happy": 0.25, "score_sad": 0.75}
+    row = {"corpus": "folder", "split": "test", "target": "sad", "prediction": "sad"}
+    table = pandas.DataFrame([{"path": path} | unknown | row | scores for path in paths])[[*COLUMNS, *scores]]
+    write_predictions(table, folder / "predictions.csv")
+    results = {
+        "emotions": ["happy", "sad"],
+        "test": summarize(table, ["happy", "sad"]),
+        "split": {"test": {"speakers": []}, "speaker_independent": False},
+        "audio": {"skipped": 3, "too_short": 1, "dropped_emotions": {"calm": 7}},
+        "training": {"seconds": 60.0, "hardware": "CPU", "date": "2026-01-01"},
+    }
+    (folder / "all_results.json").write_text(json.dumps(results))
+    recipe = {"corpus": ["folder"], "model_name_or_path": None, "model_type": "mel", "fold": 1}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+
+
+def test_folds_of_unknown_speakers_are_pooled_without_a_figure_of_them(tmp_path):
+    folders = [tmp_path / "fold_1", tmp_path / "fold_2"]
+    write_fold(folders[0], ["a.wav", "b.wav"])
+    write_fold(folders[1], ["c.wav"])
+    results = pool_folds(folders, tmp_path, protocol="random_kfold")
+    assert results["test"]["speakers"] == 0 and results["test"]["utterances"] == 3
+    assert not (tmp_path / "figures" / "speakers.png").exists()
+    card = render_folds_card(results, folders[0])
+    assert "unknown speakers" in card and "| 1 | unknown | 2 |" in card and "speakers.png" not in card
+    assert "| 1.0 | 3 | 1 |" in card and "calm (7)" in card
+    assert "Fine-tuned mel, from random weights." in card
+
+
+@pytest.mark.parametrize("held", [{"README.md": "mine"}, {"recipe.yaml": "fold: 1", "README.md": "of fold 1"}])
+def test_a_folder_with_something_else_in_it_is_left_as_it_is(argv, tmp_path, held):
+    for name, text in held.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SystemExit, match="--output_dir"):
+        runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
+
+
+def test_a_fold_that_never_began_leaves_the_folder_free(argv, tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda command: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(SystemExit, match="fold 1 ended with exit code 1"):
+        runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_utterance_in_two_folds_ends_in_one_sentence(argv, tmp_path, monkeypatch):
+    def test_the_same(command):
+        write_fold(Path(command[-1]), ["a.wav"])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", test_the_same)
+    with pytest.raises(SystemExit, match="error: Utterances are tested in two folds"):
+        runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
+
+
+def test_help_needs_no_recipe(capsys):
+    runpy.run_path(str(RECIPE))["main"](["--help"])
+    assert "python recipes/cross_validate.py finetune" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Heads on frozen features, end to end: `recipes/probe.py` on a toy corpus."""
 
+import dataclasses
 import json
 import runpy
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import soundfile
+from datasets import Dataset
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.models.features import classical_features
@@ -73,6 +75,46 @@ def test_the_layer_of_an_encoder_is_chosen_and_all_are_tried(probe, encoders):
     assert features["kind"] == "embedding" and features["layers"]
 
 
+def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_path, toy_ravdess):
+    main = runpy.run_path(str(RECIPE))["main"]
+    compare = main.__globals__["compare_heads"]
+
+    def flatter_the_first(*arguments):
+        worse, better = compare(*arguments)
+        features = dataclasses.replace(worse.features, test=worse.features.test[::-1])
+        yield dataclasses.replace(worse, features=features, inner=dataclasses.replace(worse.inner, ua=0.9))
+        yield dataclasses.replace(better, inner=dataclasses.replace(better.inner, ua=0.8))
+
+    main.__globals__["compare_heads"] = flatter_the_first
+    main([
+        "--corpus", "ravdess", "--data_root", str(toy_ravdess), "--output_dir", str(tmp_path / "out"),
+        "--heads", *HEADS, "--processes", "1",
+    ])  # fmt: skip
+    first, second = results_of(tmp_path / "out")["candidates"]
+    assert first["ua"] < second["ua"]
+    assert (first["chosen"], second["chosen"]) == (True, False)
+
+
+def test_every_training_row_draws_augmentation_of_its_own():
+    rows = {"split": ["train"] * 3 + ["validation"] * 2, "utterance": [0, 0, 1, 0, 1], "index": [0, 1, 2, 0, 1]}
+    numbered = runpy.run_path(str(RECIPE))["number_rows"](Dataset.from_dict(rows))
+    assert numbered["index"][:] == [0, 1, 2, 3, 4]
+    assert numbered["utterance"][:] == [0, 0, 1, 2, 3]
+
+
+def test_a_corpus_without_speakers_gets_its_evidence(probe, write_audio, tmp_path):
+    for i in range(24):
+        emotion = ("happy", "sad")[i % 2]
+        write_audio(tmp_path / "data" / emotion / f"{i}.wav", frequency=200 + 300 * (i % 2) + i)
+    (tmp_path / "data" / "sad" / "broken.wav").write_bytes(b"RIFF")
+    out = probe("--corpus", "folder", "--data_root", str(tmp_path / "data"), "--split", "random")
+    assert results_of(out)["test"]["ua"] == 1.0
+    assert not (out / "figures" / "speakers.png").exists()
+    card = (out / "README.md").read_text()
+    assert "On speakers that the corpus does not name" in card and "speakers.png" not in card
+    assert "left out as unreadable: 1, as too short: 0" in card
+
+
 def test_augmented_copies_are_of_training_utterances_only(probe):
     out = probe("--augmented_copies", "2", "--noise_snr", "10", "--augment_probability", "1")
     table = read_predictions(out / "predictions.csv")
@@ -98,7 +140,7 @@ def test_a_random_split_says_why_it_is_higher(probe):
 def test_a_finished_run_changes_nothing_and_another_recipe_is_refused(probe, capsys):
     out = probe()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    probe()
+    probe("--processes", "2")  # no other recipe
     assert "This recipe is finished" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     with pytest.raises(SystemExit, match="another recipe"):
@@ -123,6 +165,9 @@ def test_silent_and_very_short_files_have_finite_features(probe, toy_ravdess, tm
         (("--features", "mfcc"), "expected some of"),
         (("--features", "embedding"), "model_name_or_path: expected with --features embedding"),
         (("--heads", "svm"), "expected some of"),
+        (("--augmented_copies", "2"), "augmented_copies: expected with a change"),
+        (("--noise_snr", "10"), "augmented_copies: expected with a change"),
+        (("--augmented_copies=-1", "--noise_snr", "10"), "augmented_copies: expected 0 or more, found -1"),
     ],
 )
 def test_a_wrong_recipe_ends_in_one_sentence(probe, argv, message):

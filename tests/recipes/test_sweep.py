@@ -66,7 +66,8 @@ def test_a_sweep_scores_validation_only_and_its_recipe_fine_tunes_to_the_same_lo
     sweep, heard, tmp_path, toy_ravdess, capsys
 ):
     folder = sweep(
-        "--trials", "2", "--search", "learning_rate", "noise_snr", "--noise_snr", "10", "--head_init", "probe"
+        "--trials", "2", "--search", "learning_rate", "noise_snr",
+        "--noise_snr", "10", "--head_init", "probe", "--mixup", "0.4",
     )  # fmt: skip
     table = pandas.read_csv(folder / "trials.csv")
     assert {path.name for path in folder.iterdir()} == OUTPUTS  # no weights
