@@ -20,12 +20,11 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.data import prepare_audio
-from ser_hf.data.audio import load_audio
 from ser_hf.data.batching import evaluation_order
-from ser_hf.data.dataset import AudioProblem
-from ser_hf.data.silence import remove_pauses
+from ser_hf.data.dataset import AudioProblem, load_utterance
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
+from ser_hf.publishing.card import corpora_of
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
 from ser_hf.training.command_line import parse_arguments
@@ -145,7 +144,8 @@ def score_utterances(classifier: EmotionClassifier, utterances: Sequence[Utteran
     order = evaluation_order([utterance.duration for utterance in utterances])
     for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
         batch = order[first : first + batch_size]
-        waveforms = [_load(utterances[i], classifier.hearing.trim) for i in batch]
+        heard = [utterances[i] for i in batch]
+        waveforms = [load_utterance(u.path, start=u.start, end=u.end, trim=classifier.hearing.trim) for u in heard]
         scores[batch] = classifier.score(waveforms, batch_size=batch_size)
     return scores
 
@@ -200,8 +200,7 @@ def find_trained_speakers(model: str) -> set[tuple[str, str]]:
     if not (results and recipe):
         return set()
     split = json.loads(Path(results).read_text(encoding="utf-8")).get("split", {})
-    corpora = yaml.safe_load(Path(recipe).read_text(encoding="utf-8"))["corpus"]
-    corpora = [corpora] if isinstance(corpora, str) else corpora
+    corpora = corpora_of(yaml.safe_load(Path(recipe).read_text(encoding="utf-8")))
     names = [name for part in ("train", "validation") for name in split.get(part, {}).get("speakers", [])]
     if len(corpora) > 1:
         return {tuple(name.split("/", 1)) for name in names if "/" in name}
@@ -255,8 +254,3 @@ def tell(results: dict, folder: Path) -> str:
         best = evaluation["best_answer_not_shared"]
         lines.append(f"Not allowed as answers, as the corpus lacks them: {', '.join(others)} ({best} best scores).")
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
-
-
-def _load(utterance: Utterance, trim: str) -> np.ndarray:
-    waveform = load_audio(utterance.path, start=utterance.start, end=utterance.end)
-    return remove_pauses(waveform) if trim == "pauses" else waveform

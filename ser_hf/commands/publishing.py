@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ser_hf.data.audio import load_audio
-from ser_hf.data.silence import remove_pauses
+from ser_hf.data.dataset import load_utterance
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import hub
+from ser_hf.publishing.card import corpora_of
 from ser_hf.publishing.checks import read_json
 from ser_hf.publishing.comparison import compare_exports
 from ser_hf.publishing.doctor import examine, repair
@@ -105,13 +105,13 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray]
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-    corpora = [recipe["corpus"]] if isinstance(recipe["corpus"], str) else recipe["corpus"]
-    folders = audio_folders(DataArguments(corpora, list(data_root)))
+    folders = audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
     rows = read_predictions(folder / "predictions.csv").query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
-    waveforms = [load_audio(folders[row.corpus] / row.path, start=row.start, end=row.end) for row in rows.itertuples()]
-    if recipe["trim"] == "pauses":
-        waveforms = [remove_pauses(waveform) for waveform in waveforms]
+    waveforms = [
+        load_utterance(folders[row.corpus] / row.path, start=row.start, end=row.end, trim=recipe["trim"])
+        for row in rows.itertuples()
+    ]
     label2id = read_json(folder / "config.json")["label2id"]
     return waveforms, [label2id[emotion] for emotion in rows["target"]]
 

@@ -114,10 +114,24 @@ def _measure(utterance: Utterance, trim: str) -> Utterance:
         start, end = (start or 0.0) + first, (start or 0.0) + last
     if end is not None:
         end = min(end, audio_duration(utterance.path))
-    waveform = load_audio(utterance.path, start=start, end=end)
-    if trim == "pauses":
-        waveform = remove_pauses(waveform)
+    waveform = load_utterance(utterance.path, start=start, end=end, trim=trim)
     return replace(utterance, start=start, end=end, duration=len(waveform) / SAMPLING_RATE)
+
+
+def load_utterance(path: str | os.PathLike, *, start: float | None, end: float | None, trim: str) -> np.ndarray:
+    """Return the whole waveform ``(T,)`` float32 at 16 kHz of a prepared utterance, as it is heard.
+
+    Args:
+        path: Its file.
+        start: First second, where silence at the ends was trimmed after it.
+        end: Last second, where silence at the ends was trimmed before it.
+        trim: As for `prepare_audio`; "pauses" shortens them.
+
+    Raises:
+        ValueError: If the file cannot be decoded.
+    """
+    waveform = load_audio(path, start=start, end=end)
+    return remove_pauses(waveform) if trim == "pauses" else waveform
 
 
 def list_windows(duration: float, longest: float, overlap: float) -> list[tuple[float, float]]:
@@ -199,4 +213,4 @@ def load_row(row: dict) -> np.ndarray:
     if row["pauses"]:
         return load_audio(path, start=start, end=end, window=window)
     first, last = (round(second * SAMPLING_RATE) for second in window)
-    return remove_pauses(load_audio(path, start=start, end=end))[first:last]
+    return load_utterance(path, start=start, end=end, trim="pauses")[first:last]

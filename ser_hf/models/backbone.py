@@ -1,6 +1,7 @@
 """Any audio classifier of transformers, pretrained or from random weights, made ready for emotion labels."""
 
 import math
+import os
 from collections.abc import Sequence
 
 import torch
@@ -27,6 +28,7 @@ HEAD = ("classifier", "projector", "layer_weights")  # first part of the names o
 POSITIONS_PER_SECOND = 50  # Whisper's encoder frames
 SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # no SpecAugment in the stock classifier
 MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest batch, 0.25 s
+UNUSED = "masked_spec_embed"  # a vector that only SpecAugment uses; many checkpoints leave it out
 CALIBRATED = {"calibration_temperature", "uncertainty_threshold"}  # what configs of published models hold beside
 
 
@@ -129,6 +131,56 @@ def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, laye
         config.mask_time_length = MIN_MASK_FRAMES
 
 
+def load_classifier(
+    name: str | os.PathLike,
+    *,
+    config: PreTrainedConfig | None = None,
+    trust_remote_code: bool = False,
+    use_safetensors: bool | None = None,
+) -> tuple[PreTrainedModel, dict]:
+    """Return a checkpoint as an audio classifier in float32, and how its loading went; what it lacks is random."""
+    return AutoModelForAudioClassification.from_pretrained(
+        name,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=use_safetensors,
+    )
+
+
+def absent_weights(loading: dict) -> list[str]:
+    """Return the weights that a checkpoint lacks or holds in another shape, sorted.
+
+    Args:
+        loading: How the loading went, as `from_pretrained` tells.
+    """
+    absent = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    return sorted(key for key in absent if not key.endswith(UNUSED))
+
+
+def load_trained(name: str | os.PathLike, **options) -> PreTrainedModel:
+    """Load a checkpoint as an audio classifier in float32, all of whose weights are trained.
+
+    Args:
+        name: Hub id or folder.
+        **options: As for `load_classifier`.
+
+    Raises:
+        ValueError: If weights are missing or of another shape.
+    """
+    model, loading = load_classifier(name, **options)
+    if absent := absent_weights(loading):
+        unused = sorted(loading["unexpected_keys"])
+        raise ValueError(
+            f"'{name}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its answers "
+            f"would be random; it holds {len(unused)} others (first: {unused[:2]}). Expected a checkpoint with a "
+            f"trained head. `ser-hf doctor {name}` says more."
+        )
+    return model
+
+
 def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
     """Load a checkpoint as an audio classifier in float32; its head may start at random, its encoder may not.
 
@@ -136,22 +188,13 @@ def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool
         ValueError: If the checkpoint lacks weights of the encoder.
     """
     stored = config.dtype
-    model, loading = AutoModelForAudioClassification.from_pretrained(
-        name,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        trust_remote_code=trust_remote_code,
-    )
+    model, loading = load_classifier(name, config=config, trust_remote_code=trust_remote_code)
     if stored not in (None, torch.float32):
         _log_adjustment("dtype", stored, torch.float32, "training in half precision does not converge")
-    # A vector that only SpecAugment uses; some checkpoints leave it out.
-    absent = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
-    missing = [key for key in absent if not is_head(key) and not key.endswith("masked_spec_embed")]
+    missing = [key for key in absent_weights(loading) if not is_head(key)]
     if missing:
         raise ValueError(
-            f"'{name}' lacks {len(missing)} weights of its {config.model_type} encoder (first: {sorted(missing)[0]}); "
+            f"'{name}' lacks {len(missing)} weights of its {config.model_type} encoder (first: {missing[0]}); "
             "they would start at random. Is it a checkpoint of this architecture?"
         )
     return model

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
+from ser_hf.models.backbone import POSITIONS_PER_SECOND
 
 RECOGNISED = {
     "emotion": "emotions",
@@ -27,7 +28,6 @@ CAPTIONS = {
     "candidates": "All heads",
 }
 SPEAKERS_SHOWN = 12
-ENCODER_FRAMES = 50  # of Whisper, per second
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     trim_blocks=True,
@@ -65,7 +65,7 @@ def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None
         remote_code="auto_map" in config,
         # what the stock code lets padding into, see ser_hf/models/padding.py
         padding_heard=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
-        context_seconds=positions and positions // ENCODER_FRAMES,
+        context_seconds=positions and positions // POSITIONS_PER_SECOND,
         training=results["training"],
     )
     return ModelCard(_head(results, recipe, name, library="transformers") + body)
@@ -121,12 +121,13 @@ def _read_recipe(folder: Path) -> dict:
     return yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
 
 
-def _corpora(recipe: dict) -> list[str]:
+def corpora_of(recipe: dict) -> list[str]:
+    """Return the names of a recipe's corpora, each once."""
     return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
 
 
 def _facts(recipe: dict) -> list[CorpusFacts]:
-    return [CORPUS_FACTS[name] for name in _corpora(recipe)]
+    return [CORPUS_FACTS[name] for name in corpora_of(recipe)]
 
 
 def _percent(share: float) -> str:
@@ -141,7 +142,7 @@ def _render(template: str, folder: Path, results: dict, recipe: dict, **more) ->
         test=results["test"],
         split=results["split"],
         calibration=results.get("calibration"),
-        corpus=" and ".join(_corpora(recipe)),
+        corpus=" and ".join(corpora_of(recipe)),
         facts=_facts(recipe),
         recognised=RECOGNISED[recipe["target"]],
         ranked=_choose_speakers(speakers),
@@ -161,7 +162,7 @@ def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
 
 
 def _head(results: dict, recipe: dict, name: str, *, library: str) -> str:
-    corpora, facts = _corpora(recipe), _facts(recipe)
+    corpora, facts = corpora_of(recipe), _facts(recipe)
     scores = [
         EvalResult(
             task_type="audio-classification",
@@ -201,7 +202,7 @@ def _licence_metadata(recipe: dict) -> dict[str, str | None]:
         return {"license": licence}
     return {
         "license": licence,
-        "license_name": "-and-".join(f"{name}-terms" for name in _corpora(recipe)).replace("_", "-"),
+        "license_name": "-and-".join(f"{name}-terms" for name in corpora_of(recipe)).replace("_", "-"),
         "license_link": facts[0].url if len(facts) == 1 else None,
     }
 

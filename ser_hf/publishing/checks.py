@@ -13,12 +13,12 @@ import torch
 import yaml
 from huggingface_hub import metadata_load
 from safetensors import SafetensorError, safe_open
-from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, PreTrainedModel
+from transformers import AutoFeatureExtractor, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
 from ser_hf.data.batching import FIXED_LENGTH
 from ser_hf.models import configuration_mel, modeling_mel
-from ser_hf.models.backbone import is_head
+from ser_hf.models.backbone import UNUSED, absent_weights, is_head, load_classifier
 
 CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}
 MEL_CODE = {Path(module.__file__).name: Path(module.__file__) for module in (configuration_mel, modeling_mel)}
@@ -168,9 +168,8 @@ def check_finite(folder: Path) -> Check:
 def check_keys(folder: Path) -> Check:
     """Check that every weight of the stock class is in the file, and nothing else."""
     _, loading = load_stock(folder)
-    shapes = {key for key, *_ in loading["mismatched_keys"]}
-    missing = _harmful({*loading["missing_keys"]} | shapes)
-    unexpected = _harmful(loading["unexpected_keys"])
+    missing = absent_weights(loading)
+    unexpected = sorted(key for key in loading["unexpected_keys"] if not key.endswith(UNUSED))
     faults = []
     if heads := [key for key in missing if is_head(key)]:
         faults.append(f"a random head, for want of {', '.join(heads)}")
@@ -240,14 +239,7 @@ def pickles_of(folder: Path) -> list[Path]:
 
 def load_stock(folder: Path) -> tuple[PreTrainedModel, dict]:
     """Return the stock classifier in float32, without patches or code of its own, and how its loading went."""
-    model, loading = AutoModelForAudioClassification.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        use_safetensors=True,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        trust_remote_code=False,
-    )
+    model, loading = load_classifier(folder, use_safetensors=True)
     return model.eval(), loading
 
 
@@ -258,11 +250,6 @@ def _calls(content: object) -> list[object]:
     return [content[key] for key in CALLS if content.get(key)] + [
         call for value in content.values() for call in _calls(value)
     ]
-
-
-def _harmful(keys: set[str]) -> list[str]:
-    """Leave out the vector that only SpecAugment uses."""
-    return sorted(key for key in keys if not key.endswith("masked_spec_embed"))
 
 
 def _header(path: Path) -> dict[str, str]:

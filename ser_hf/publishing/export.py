@@ -26,9 +26,9 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.batching import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
-from ser_hf.models.backbone import load_feature_extractor
+from ser_hf.models.backbone import load_feature_extractor, load_trained
 from ser_hf.publishing.answers import probe_waveforms
-from ser_hf.publishing.checks import load_stock, read_json, weights_of
+from ser_hf.publishing.checks import read_json, weights_of
 from ser_hf.publishing.tracing import OPSET, write_fp32
 
 if TYPE_CHECKING:
@@ -115,13 +115,7 @@ def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtra
     architecture = read_json(folder / "config.json").get("model_type")
     if reason := UNSUPPORTED.get(architecture):
         raise ValueError(f"'{architecture}' cannot be exported to ONNX: {reason}. Use it through torch.")
-    model, loading = load_stock(folder)
-    absent = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
-    if absent := sorted(key for key in absent if not key.endswith("masked_spec_embed")):
-        raise ValueError(
-            f"'{folder}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its answers "
-            f"would be random. Expected a trained checkpoint; `ser-hf doctor {folder}` says more."
-        )
+    model = load_trained(folder, use_safetensors=True).eval()
     make_padding_aware(model)
     return model, load_feature_extractor(str(folder), model.config)
 

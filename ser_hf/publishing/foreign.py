@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
 
-from ser_hf.models.backbone import is_head
+from ser_hf.models.backbone import UNUSED, absent_weights, is_head
 
 LINEAR_HEADS = {  # description: (layer before the pooling or None, last layer, weights of a sum of layers)
     "s3prl's head 'projector', 'model.post_net.linear'": ("projector", "model.post_net.linear", "Featurizer.weights"),
@@ -42,7 +42,6 @@ LEFTOVERS = (  # of pretraining, transcription and the optimizer: no part of the
     "quantizer.",
 )  # fmt: skip
 RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
-UNUSED = "masked_spec_embed"  # only SpecAugment uses it; many checkpoints leave it out
 
 UNKNOWN = "what it computes with these weights is written in its author's code only."
 TANH = (
@@ -258,7 +257,6 @@ def load_state(config: PreTrainedConfig, state: dict[str, torch.Tensor]) -> PreT
     model, loading = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)].from_pretrained(
         None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
     )
-    absent = sorted({*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])})
-    if absent := [name for name in absent if not name.endswith(UNUSED)]:
+    if absent := absent_weights(loading):
         raise ValueError(f"Expected weights for all of {type(model).__name__}, found none that fit {absent}.")
     return model

@@ -17,9 +17,7 @@ from huggingface_hub.errors import EntryNotFoundError, HFValidationError, Reposi
 from scipy.special import expit, softmax
 from transformers import (
     AutoFeatureExtractor,
-    AutoModelForAudioClassification,
     PreTrainedConfig,
-    PreTrainedModel,
     SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
 )
@@ -27,7 +25,7 @@ from transformers import (
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.batching import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
-from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config
+from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config, load_trained
 from ser_hf.models.embedder import Embedder
 from ser_hf.models.features import classical_features, egemaps_features
 from ser_hf.models.head_files import load_head
@@ -101,7 +99,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
     """
     config = load_config(name, trust_remote_code)
     feature_extractor = load_feature_extractor(name, trust_remote_code)
-    model = load_model(name, config, trust_remote_code)
+    model = load_trained(name, config=config, trust_remote_code=trust_remote_code)
     make_padding_aware(model)
     model = model.to(device).eval()
 
@@ -176,32 +174,6 @@ def load_probe(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
         return np.stack([describe(waveform).to_numpy() for waveform in waveforms])
 
     return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
-
-
-def load_model(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
-    """Load a checkpoint as an audio classifier in float32, all of whose weights are trained.
-
-    Raises:
-        ValueError: If weights are missing or of another shape.
-    """
-    model, loading = AutoModelForAudioClassification.from_pretrained(
-        name,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        trust_remote_code=trust_remote_code,
-    )
-    absent = set(loading["missing_keys"]) | {key for key, *_ in loading["mismatched_keys"]}
-    # A vector that only SpecAugment uses; some checkpoints leave it out.
-    if absent := sorted(key for key in absent if not key.endswith("masked_spec_embed")):
-        unused = sorted(loading["unexpected_keys"])
-        raise ValueError(
-            f"'{name}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its answers "
-            f"would be random; it holds {len(unused)} others (first: {unused[:2]}). Expected a checkpoint with a "
-            f"trained head. `ser-hf doctor {name}` says more."
-        )
-    return model
 
 
 def load_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:

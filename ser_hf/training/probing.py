@@ -17,7 +17,7 @@ from transformers.utils import logging
 from ser_hf import __version__
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.vectors import compute_vectors
-from ser_hf.models.backbone import is_head
+from ser_hf.models.backbone import UNUSED, is_head
 from ser_hf.models.embedder import Embedder
 from ser_hf.models.features import classical_features, egemaps_features
 from ser_hf.models.heads import HEADS, Head, InnerScore, cross_validate_head, fit_head, normalize_by_speaker
@@ -173,7 +173,7 @@ def _identify(embedder: Embedder) -> str:
     digest = hashlib.sha256(json.dumps(embedder.config.to_dict(), sort_keys=True, default=str).encode())
     digest.update(embedder.feature_extractor.to_json_string().encode())
     for name, weight in sorted(embedder.model.state_dict().items()):
-        if not is_head(name) and not name.endswith("masked_spec_embed"):
+        if not is_head(name) and not name.endswith(UNUSED):
             digest.update(name.encode() + weight.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     versions = f"ser_hf {__version__}, transformers {transformers.__version__}, torch {torch.__version__}"
     return f"embedding {digest.hexdigest()}, {embedder.dtype}, {versions}"
