@@ -9,7 +9,6 @@ in the output folder, fold_1 and so on; recipe.yaml beside them is that of all. 
 finished folds are kept and the one under way goes on from its last checkpoint.
 """
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ from ser_hf.training import DataArguments, ModelArguments, SerTrainingArguments,
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.folds import pool_folds
 from ser_hf.training.probing import ProbeArguments
-from ser_hf.training.recipe import FILE_NAME, PLACES
+from ser_hf.training.recipe import FILE_NAME
 from ser_hf.training.selection import label_utterances, load_utterances
 
 FOLDER = Path(__file__).parent
@@ -66,18 +65,12 @@ def split_command(argv: list[str]) -> tuple[list[str], str, list[str]]:
 
 def read_arguments(script: str, argv: list[str]) -> tuple[DataArguments, dict, Path]:
     """Return what is recognised of whom, the recipe of all folds, and where they go."""
-    data, *models, last = parse_arguments(argv, KINDS[script])
+    data, *arguments = parse_arguments(argv, KINDS[script])
     if data.protocol is None:
         raise ValueError(
             "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
         )
-    if script == "finetune":
-        recipe = resolve_recipe(data, *models, last)
-    else:
-        recipe = dataclasses.asdict(data) | dataclasses.asdict(last)
-    left_out = PLACES | {"processes"}
-    recipe = {key: value for key, value in recipe.items() if key not in left_out}
-    return data, recipe | {"fold": None}, Path(last.output_dir)
+    return data, resolve_recipe(data, *arguments) | {"fold": None}, Path(arguments[-1].output_dir)
 
 
 def claim_parent(output_dir: Path, recipe: dict, script: str) -> None:

@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas
 from transformers import set_seed
 
@@ -36,10 +37,9 @@ from ser_hf.training.results import (
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.selection import load_speech, write_problems
+from ser_hf.training.selection import Speech, load_speech, write_problems
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
-SCORED = ("validation", "test")
 
 
 def main(argv: list[str]) -> None:
@@ -53,7 +53,8 @@ def main(argv: list[str]) -> None:
         finished = read_results(training.output_dir)
         if finished and finished["training"]["epochs"] >= training.num_train_epochs:
             print(f"This recipe is finished: more --num_train_epochs would continue it.\n{tell(training.output_dir)}")
-            return push(training)
+            push(training)
+            return
         with training.main_process_first(desc="reading the audio"):
             speech = load_speech(data)
         set_seed(training.seed)
@@ -72,31 +73,36 @@ def main(argv: list[str]) -> None:
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     output = trainer.train(resume_from_checkpoint=checkpoint)
-    calibrate(model, dataset["validation"], trainer.predict(dataset["validation"]).predictions)
+    logits = {"validation": trainer.predict(dataset["validation"]).predictions}
+    logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
     trainer.save_model()
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # of the weights before
-    logits = {part: trainer.predict(dataset[part]).predictions for part in SCORED}
+    logits["test"] = trainer.predict(dataset["test"]).predictions
     if not trainer.is_world_process_zero():
-        return None
+        return
+    described = describe_training(
+        model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
+    )
+    write_evidence(trainer, speech, logits, described)
+    print(tell(training.output_dir))
+    push(training)
 
+
+def write_evidence(trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict) -> None:
+    """Write predictions, figures, answers, card and, last of all, all_results.json into the output folder."""
+    folder, dataset = Path(trainer.args.output_dir), speech.dataset
     results = write_results(
-        training.output_dir,
-        pandas.concat([tabulate_predictions(dataset[part], logits[part]) for part in SCORED]),
+        folder,
+        pandas.concat([tabulate_predictions(dataset[part], logits[part]) for part in logits]),
         emotions=dataset["train"].features["label"].names,
-        training=describe_training(
-            model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
-        ),
+        training=described,
         data=speech.described,
         log_history=trainer.state.log_history,
     )
-    results["calibration"] = describe_calibration(model, dataset, logits, training.output_dir)
-    write_answers(training.output_dir)
-    render_card(training.output_dir, results, repo_id=training.hub_model_id).save(
-        Path(training.output_dir, "README.md")
-    )
-    mark_finished(training.output_dir, results)
-    print(tell(training.output_dir))
-    return push(training)
+    results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
+    write_answers(folder)
+    render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
+    mark_finished(folder, results)
 
 
 def push(training: SerTrainingArguments) -> None:

@@ -9,7 +9,6 @@ kept as a checkpoint (head.skops, head.json). vectors/*.parquet hold the feature
 folds of a protocol.
 """
 
-import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
 from ser_hf.models.head_files import save_head
 from ser_hf.publishing.card import render_probe_card
-from ser_hf.training import DataArguments, check_folder, claim_folder
+from ser_hf.training import DataArguments, check_folder, claim_folder, resolve_recipe
 from ser_hf.training.building import make_augmentation
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.probing import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
@@ -37,8 +36,6 @@ from ser_hf.training.results import (
 )
 from ser_hf.training.selection import load_speech, write_problems
 
-NOT_RECORDED = ("data_root", "audio_root", "output_dir", "processes")  # where it runs, which makes no other result
-
 
 def main(argv: list[str]) -> None:
     """Compare, choose, score and keep."""
@@ -46,8 +43,7 @@ def main(argv: list[str]) -> None:
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     try:
         data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments))
-        recipe = dataclasses.asdict(data) | dataclasses.asdict(arguments)
-        recipe = {key: value for key, value in recipe.items() if key not in NOT_RECORDED}
+        recipe = resolve_recipe(data, arguments)
         augment = make_augmentation(data)
         if (augment is None) != (arguments.augmented_copies == 0):
             raise ValueError("augmented_copies: expected with a change such as --noise_snr 10, and only then.")

@@ -33,6 +33,7 @@ from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 from ser_hf.models.margins import fit_temperature, margins_of
+from ser_hf.models.normalization import known_speakers
 
 HEADS: dict[str, ClassifierMixin] = {
     "svm_rbf": SVC(kernel="rbf", decision_function_shape="ovo"),
@@ -211,7 +212,7 @@ def inner_folds(
     if speakers is None:
         kind = StratifiedKFold if utterances is None else StratifiedGroupKFold
         return kind(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups=utterances)
-    speakers = _known(speakers, len(labels))
+    speakers = known_speakers(speakers, len(labels))
     if (found := len(set(speakers))) < 2:
         raise ValueError("Expected at least two training speakers, found one: speakers=None holds out at random.")
     return GroupKFold(min(INNER_FOLDS, found)).split(labels, groups=speakers)
@@ -227,37 +228,6 @@ def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
     inside = others @ basis
     outside = np.sqrt(np.maximum((others**2).sum(1) - (inside**2).sum(1), 0))
     return np.pad(coordinates.T, ((0, 0), (0, 1))), np.column_stack([inside, outside])
-
-
-def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
-    """Return vectors ``(N, D)`` in units of their own speaker's deviation from that speaker's own mean.
-
-    It is transductive: a speaker's unlabelled utterances are heard together, which one utterance alone does not
-    allow. A number that a speaker never varies becomes 0, so the only utterance of a speaker becomes all zeros.
-
-    Raises:
-        ValueError: If a speaker is unknown, or there are not as many speakers as vectors.
-    """
-    speakers = _known(speakers, len(vectors))
-    normalized = np.empty(vectors.shape, np.float32)
-    for speaker in set(speakers):
-        own = vectors[speakers == speaker].astype(np.float64)
-        mean, deviation = own.mean(0), own.std(0)
-        floor = 1e-6 * np.maximum(np.abs(mean), 1)  # what rounding makes of a constant
-        normalized[speakers == speaker] = (own - mean) / np.maximum(deviation, floor)
-    return normalized
-
-
-def _known(speakers: Sequence[str], count: int) -> np.ndarray:
-    speakers = np.asarray(speakers, dtype=object)
-    if len(speakers) != count:
-        raise ValueError(f"Expected a speaker for each of {count} utterances, found {len(speakers)}.")
-    if unknown := sum(speaker is None for speaker in speakers):
-        raise ValueError(
-            f"{unknown} of {count} utterances have no known speaker: expected one for each. Leave normalisation by "
-            "speaker off, and give speakers=None to hold out at random."
-        )
-    return speakers
 
 
 def _checked(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -87,6 +87,9 @@ def check_labels(folder: Path) -> Check:
     """Check that labels have names, once each, under the ids 0, 1, …"""
     config = read_json(folder / "config.json")
     names, ids = config.get("id2label") or {}, config.get("label2id") or {}
+    remedy = "Write the emotions into config.json in the order of the classifier's rows, in id2label and label2id."
+    if not (isinstance(names, dict) and isinstance(ids, dict)):
+        return Check("label names", False, f"id2label {names} and label2id {ids} instead of two objects", remedy)
     faults = []
     if len(names) < 2:
         faults.append(f"{len(names)} names in id2label")
@@ -98,7 +101,6 @@ def check_labels(folder: Path) -> Check:
         faults.append(f"a name twice in {', '.join(map(str, names.values()))}")
     if ids != {name: int(number) for number, name in names.items() if number.isdigit()}:
         faults.append("label2id is not id2label turned round")
-    remedy = "Write the emotions into config.json in the order of the classifier's rows, in id2label and label2id."
     return Check("label names", not faults, "; ".join(faults) or f"{len(names)}: {', '.join(names.values())}", remedy)
 
 

@@ -24,7 +24,7 @@ from ser_hf.training.results import FIGURES, tabulate_predictions
 logger = logging.get_logger(__name__)
 
 
-def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -> None:
+def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -> np.ndarray:
     """Fold the temperature that fits the validation utterances into the model, in place, and keep their threshold.
 
     `config.calibration_temperature` and `config.uncertainty_threshold` hold both. A model without a linear head stays
@@ -34,15 +34,20 @@ def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -
         model: The trained model.
         validation: N rows.
         logits: ``(N, C)`` of the model for these rows.
+
+    Returns:
+        What the model's logits for these rows are now, ``(N, C)``.
     """
     temperature = fit_temperature(logits, np.array(validation["label"]))
     try:
         fold_temperature(model, temperature)
     except ValueError as error:
         logger.warning(f"Not calibrated: {error}")
-        return
-    scores, labels = _read_scores(tabulate_predictions(validation, logits / temperature))
+        return logits
+    logits = logits / temperature
+    scores, labels = _read_scores(tabulate_predictions(validation, logits))
     model.config.uncertainty_threshold = choose_threshold(scores, labels)
+    return logits
 
 
 def describe_calibration(

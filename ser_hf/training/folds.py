@@ -62,11 +62,8 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
 
 
 def _read_recipe(folder: str | Path) -> dict:
-    """Return a fold's recipe without its number; a model folder is told by its name, without the path to it."""
+    """Return a fold's recipe without its number."""
     recipe = yaml.safe_load(Path(folder, FILE_NAME).read_text(encoding="utf-8"))
-    name = recipe["model_name_or_path"]
-    if name is not None and Path(name).is_dir():
-        recipe["model_name_or_path"] = Path(name).name
     return {key: value for key, value in recipe.items() if key != "fold"}
 
 

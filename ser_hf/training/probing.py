@@ -20,7 +20,8 @@ from ser_hf.data.vectors import compute_vectors
 from ser_hf.models.backbone import UNUSED, is_head
 from ser_hf.models.embedder import Embedder
 from ser_hf.models.features import classical_features, egemaps_features
-from ser_hf.models.heads import HEADS, Head, InnerScore, cross_validate_head, fit_head, normalize_by_speaker
+from ser_hf.models.heads import HEADS, Head, InnerScore, cross_validate_head, fit_head
+from ser_hf.models.normalization import normalize_by_speaker
 
 logger = logging.get_logger(__name__)
 

@@ -10,7 +10,7 @@ import yaml
 from datasets import DatasetDict
 
 from ser_hf import __version__
-from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training.arguments import SerTrainingArguments
 from ser_hf.training.data_arguments import DataArguments
 
 FILE_NAME = "recipe.yaml"
@@ -18,37 +18,46 @@ FILE_NAME = "recipe.yaml"
 PLACES = {"data_root", "audio_root", "output_dir"}
 # How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
 NOT_RECORDED = {
-    "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
+    "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
     "report_to", "run_name", "project", "save_total_limit", "push_to_hub", "debug", "skip_memory_metrics",
 }  # fmt: skip
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
 
 
-def resolve_recipe(data: DataArguments, model: ModelArguments, training: SerTrainingArguments) -> dict:
-    """Return all settings that make the model: every data and model key, and the training keys that are set.
+def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
+    """Return all settings that make the result: every key, but of the Trainer's only those that are set.
 
     A model folder is recorded by its name, without the path to it: the recipe will be published.
+
+    Args:
+        data: What is recognised of whom.
+        *arguments: Dataclasses with the other settings of the recipe, of model and training or of the probe.
     """
-    recipe = dataclasses.asdict(data) | dataclasses.asdict(model) | _training_keys(training)
+    recipe = {key: value for each in (data, *arguments) for key, value in _recorded_keys(each).items()}
     name = recipe["model_name_or_path"]
     if name is not None and Path(name).is_dir():
         recipe["model_name_or_path"] = Path(name).name
     if len(data.corpus) == 1:
         recipe["corpus"] = data.corpus[0]
-    return {key: value for key, value in recipe.items() if key not in PLACES}
+    return recipe
 
 
-def _training_keys(training: SerTrainingArguments) -> dict:
+def _recorded_keys(arguments: object) -> dict:
+    keys = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments) if item.init}
+    if isinstance(arguments, SerTrainingArguments):
+        keys = _set_keys(arguments, keys)
+    return {key: value for key, value in keys.items() if key not in PLACES | NOT_RECORDED}
+
+
+def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
     """Return the keys that this class sets a default for, and all others that differ from their default."""
     reference = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
     own = set(SerTrainingArguments.__annotations__)
-    keys = {}
-    for item in dataclasses.fields(training):
-        value = getattr(training, item.name)
-        recorded = item.name not in NOT_RECORDED and not item.name.startswith(LAUNCH_PREFIXES)
-        if item.init and recorded and (item.name in own or value != getattr(reference, item.name)):
-            keys[item.name] = value.value if isinstance(value, Enum) else value
-    return keys
+    return {
+        key: value.value if isinstance(value, Enum) else value
+        for key, value in keys.items()
+        if not key.startswith(LAUNCH_PREFIXES) and (key in own or value != getattr(reference, key))
+    }
 
 
 def check_folder(folder: str | Path, recipe: dict) -> None:

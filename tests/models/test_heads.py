@@ -15,7 +15,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from ser_hf.models import heads
 from ser_hf.models.head_files import load_head, save_head
-from ser_hf.models.heads import HEADS, cross_validate_head, fit_head, inner_folds, normalize_by_speaker, rotate
+from ser_hf.models.heads import HEADS, cross_validate_head, fit_head, inner_folds, rotate
+from ser_hf.models.normalization import normalize_by_speaker
 
 EMOTIONS = ["calm", "happy", "sad"]
 FEATURES = {"kind": "blobs"}

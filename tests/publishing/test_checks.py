@@ -74,6 +74,7 @@ def test_a_folder_without_a_config_is_refused(tmp_path):
         ({"0": "happy", "1": "sad"}, {"happy": 1, "sad": 0}, "label2id is not id2label"),
         ({"0": "happy", "1": "sad"}, {"happy": "0", "sad": "1"}, "label2id is not id2label"),
         ({"0": "happy"}, {"happy": 0}, "1 names"),
+        (["happy", "sad"], {"happy": 0, "sad": 1}, "instead of two objects"),
     ],
 )
 def test_labels_without_sound_names_are_refused(tmp_path, names, label2id, words):
