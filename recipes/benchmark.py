@@ -1,9 +1,11 @@
-"""Measure our data path beside the stock way, in one run on one machine; prints a table.
+"""Measure our data path, and our inference, beside the stock way, in one run on one machine; prints tables.
 
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
+    python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
 
 Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching
 with random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
+With `--model`, a checkpoint's answers per second come in a second table (see benchmark_inference.py).
 """
 
 import argparse
@@ -13,10 +15,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
+from benchmark_inference import compare_inference
 from torch.utils.data import DataLoader
 from transformers import Wav2Vec2FeatureExtractor
 from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
@@ -28,6 +32,7 @@ from ser_hf.data.audio import SAMPLING_RATE
 
 BATCH_SIZE = 32
 FILES = 100
+FILES_OF_INFERENCE = 200
 REPEATS = 5
 EPOCHS = 5
 
@@ -37,16 +42,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", default="synthetic", help="as in the recipes")
     parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="the corpus' folder")
+    parser.add_argument("--model", type=Path, help="a checkpoint's folder: measure inference too")
     arguments = parser.parse_args()
     split, _ = prepare_audio({"train": list(load_corpus(arguments.corpus, arguments.data_root))})
-    paths = [utterance.path for utterance in split["train"][:: -(-len(split["train"]) // FILES)]]
+    paths = [utterance.path for utterance in split["train"]]
     durations = [utterance.duration for utterance in split["train"]]
     print("| what | ours | the stock way | ours / stock |\n|---|---|---|---|")
-    compare_decoding(paths)
+    compare_decoding(choose(paths, FILES))
     compare_padding(f"padding, {arguments.corpus} durations", durations)
     # IEMOCAP: 10 039 utterances, median 3.7 s, long tail
     compare_padding("padding, log-normal durations", np.random.default_rng(0).lognormal(1.3, 0.65, 10_000))
     measure_memory(build_dataset(split, {arguments.corpus: arguments.data_root})["train"])
+    if arguments.model:
+        compare_inference(arguments.model, choose(paths, FILES_OF_INFERENCE), paths)
+
+
+def choose(paths: Sequence[str], count: int) -> list[str]:
+    """Return so many of the paths, evenly spread, or all where there are fewer."""
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths)), dtype=int)]
 
 
 def compare_decoding(paths: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
         set_seed(training.seed)
         model, feature_extractor = make_model(model_args, training, speech.dataset)
         if training.process_index == 0:
-            claim_folder(training.output_dir, recipe, speech.dataset)
+            lock = claim_folder(training.output_dir, recipe, speech.dataset)  # held to the end of the run
             write_problems(data, speech, training.output_dir)
         checkpoint = last_checkpoint(training.output_dir)
         if model_args.head_init == "probe" and checkpoint is None:
@@ -84,6 +84,7 @@ def main(argv: list[str]) -> None:
         model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
     )
     write_evidence(trainer, speech, logits, described)
+    lock.release()
     print(tell(training.output_dir))
     push(training)
 

@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
             return print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
         speech = load_speech(data)
         dataset = speech.dataset
-        claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
+        lock = claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
         write_problems(data, speech, arguments.output_dir)
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
@@ -66,6 +66,7 @@ def main(argv: list[str]) -> None:
         sys.exit(f"error: {error}")
     results = write_evidence(arguments, candidates, train, test, speech.described)
     mark_finished(arguments.output_dir, results)
+    lock.release()
     return print(tell(results, arguments.output_dir))
 
 

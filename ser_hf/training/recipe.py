@@ -8,12 +8,15 @@ from pathlib import Path
 
 import yaml
 from datasets import DatasetDict
+from filelock import FileLock, Timeout
 
 from ser_hf import __version__
 from ser_hf.training.arguments import SerTrainingArguments
 from ser_hf.training.data_arguments import DataArguments
 
 FILE_NAME = "recipe.yaml"
+LOCK = ".lock"
+PATIENCE = 15  # seconds: after a kill, loader processes outlive their run for a few
 # Where the data lie and where results go: on this machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
 # How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
@@ -75,7 +78,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
                 f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Take another --output_dir, or "
                 "delete that folder if you no longer need it."
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         raise FileExistsError(
             f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
         )
@@ -83,14 +86,24 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
 
 def claim_folder(
     folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
-) -> None:
+) -> FileLock:
     """Write `recipe.yaml` and the corpus' fingerprint into the output folder, when all is ready to train.
 
+    Returns:
+        The folder's lock, held: nobody else claims the folder until it is released or the process ends.
+
     Raises:
-        FileExistsError: If the folder holds a run of the same recipe on other data.
+        FileExistsError: If the folder holds a run of the same recipe on other data, or another process holds it.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise FileExistsError(
+            f"Another process is running in '{folder}'. Wait for it or stop it, then run this again."
+        ) from None
     fingerprint = hashlib.sha256()
     for part in dataset.values():
         columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker"])
@@ -108,6 +121,7 @@ def claim_folder(
     )
     text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    return lock
 
 
 def _differences(held: dict, wanted: dict) -> list[str]:
