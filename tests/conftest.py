@@ -21,7 +21,7 @@ def cache(tmp_path_factory):
         yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_audio():
     """Write a tone, ``write_audio(path, seconds=…, frequency=…)``, and return its samples ``(T,)``."""
     return write_tone

@@ -1,0 +1,162 @@
+"""Measure our inference beside the stock pipeline's, on the CPU; `recipes/benchmark.py --model FOLDER` runs this.
+
+Every way of asking the checkpoint hears the same files, in turns, so that what else the machine does disturbs all
+alike. Scores are compared with those of the stock pipeline that hears one decoded file at a time: neither ffmpeg's
+resampling nor the padding of a batch is in them. Memory is measured over all files of the corpus, each classifier in a
+process of its own.
+
+Shapes: N files, C emotions.
+"""
+
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+
+import numpy as np
+import psutil
+import torch
+from transformers import pipeline
+
+from ser_hf.data import decode_audio
+from ser_hf.serving import EmotionClassifier
+
+BATCH_SIZE = 8
+REPEATS = 3
+LOOP = "loop over pipeline(path)"
+ARRAYS = f"pipeline(arrays, batch_size={BATCH_SIZE})"
+FP32, INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
+HEADER = ("way", "utterances/s", "x the loop", "x pipeline(arrays)", "largest difference of a score", "other answers",
+          "MiB over the loaded model")  # fmt: skip
+
+Way = Callable[[int], list[dict[str, float]]]  # number of files, from the first on -> the scores of each
+
+
+def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str]) -> None:
+    """Print one line per way of asking a checkpoint.
+
+    Args:
+        folder: The checkpoint, exported by `ser-hf export` for the lines of ONNX.
+        paths: N files that every way is timed on.
+        corpus: All files, which the memory is measured on.
+    """
+    stock = pipeline("audio-classification", model=str(folder), device="cpu", top_k=None)
+    waveforms = [decode_audio(path) for path in paths]
+    with TemporaryDirectory() as work:
+        options = list_classifiers(folder, Path(work))
+        classifiers = {name: EmotionClassifier.from_pretrained(**these) for name, these in options.items()}
+        ways = {
+            LOOP: lambda count: [to_dict(stock(path)) for path in paths[:count]],
+            ARRAYS: lambda count: [to_dict(found) for found in stock(waveforms[:count], batch_size=BATCH_SIZE)],
+            **{name: lambda count, ask=ask: ask(list(paths[:count])) for name, ask in classifiers.items()},
+        }
+        if not shutil.which("ffmpeg"):
+            del ways[LOOP]
+        rates, answers = time_ways(ways, len(paths))
+        peaks = measure_peaks(options, corpus)
+    print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
+    threads = f"{torch.get_num_threads()} threads"
+    print(f"\n{len(paths)} files, median of {REPEATS} runs, CPU, {threads}; memory over {len(corpus)} files.")
+    if LOOP not in ways:
+        print("pipeline(path) is left out: it needs the ffmpeg program.")
+    if missing := [file for file in (FP32, INT8) if not (folder / file).is_file()]:
+        print(f"{' and '.join(missing)} left out: run `ser-hf export {folder}` first.")
+    if (trim := next(iter(classifiers.values())).hearing.trim) != "none":
+        print(f"The recipe trims silence ({trim}) and the stock pipeline does not: differences are expected.")
+
+
+def list_classifiers(folder: Path, work: Path) -> dict[str, dict]:
+    """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each file that the checkpoint holds."""
+    torch_backend = {"folder_or_id": folder, "device": "cpu", "backend": "torch"}
+    options = {
+        "EmotionClassifier, torch float32": torch_backend,
+        "EmotionClassifier, torch bfloat16": torch_backend | {"dtype": "bfloat16"},
+    }
+    if (folder / FP32).is_file():
+        options["EmotionClassifier, ONNX float32"] = {"folder_or_id": folder, "backend": "onnx"}
+    if (folder / INT8).is_file():
+        for path in folder.iterdir():
+            if path.is_file():
+                (work / path.name).symlink_to(path.absolute())
+        (work / "onnx").mkdir()
+        (work / FP32).symlink_to((folder / INT8).absolute())  # where the classifier looks
+        options["EmotionClassifier, ONNX int8"] = {"folder_or_id": work, "backend": "onnx"}
+    return options
+
+
+def time_ways(ways: Mapping[str, Way], count: int) -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
+    """Return files per second of each way, median over turns, and its scores of each file."""
+    seconds, answers = {name: [] for name in ways}, {}
+    for way in ways.values():
+        way(BATCH_SIZE)  # what the first run allocates is not counted
+    for _ in range(REPEATS):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            answers[name] = way(count)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: count / float(np.median(taken)) for name, taken in seconds.items()}, answers
+
+
+def measure_peaks(options: Mapping[str, dict], corpus: Sequence[str]) -> dict[str, float]:
+    """Return `measure_peak` of each classifier, in a fresh process."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ser_hf.serving"])  # imported once, not by each process
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        peaks = pool.starmap(measure_peak, [(these, corpus) for these in options.values()], chunksize=1)
+    return dict(zip(options, peaks, strict=True))
+
+
+def measure_peak(options: dict, corpus: Sequence[str]) -> float:
+    """Return by how many MiB a classifier that predicts files grows at most over what it held once loaded."""
+    classifier = EmotionClassifier.from_pretrained(**options)
+    process, done = psutil.Process(), Event()
+    resident = [process.memory_info().rss]
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            resident.append(process.memory_info().rss)
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    for _ in classifier.predict_files(corpus, batch_size=BATCH_SIZE):
+        pass
+    done.set()
+    watcher.join()
+    return (max(resident) - resident[0]) / 2**20
+
+
+def print_table(
+    rates: Mapping[str, float],
+    answers: Mapping[str, list[dict[str, float]]],
+    expected: list[dict[str, float]],
+    peaks: Mapping[str, float],
+) -> None:
+    """Print the table in Markdown."""
+    print("", f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|", sep="\n")
+    reference = to_scores(expected, expected[0])
+    for name, rate in rates.items():
+        scores = to_scores(answers[name], expected[0])
+        others = (scores.argmax(1) != reference.argmax(1)).sum()
+        cells = [
+            name,
+            f"{rate:.1f}",
+            f"{rate / rates[LOOP]:.2f}" if LOOP in rates else "",
+            f"{rate / rates[ARRAYS]:.2f}",
+            f"{np.abs(scores - reference).max():.1e}",
+            f"{others} of {len(expected)}",
+            f"{peaks[name]:.0f}" if name in peaks else "",
+        ]
+        print(f"| {' | '.join(cells)} |")
+
+
+def to_dict(answer: list[dict]) -> dict[str, float]:
+    """Return what the stock pipeline says of a file as emotion -> score."""
+    return {item["label"]: item["score"] for item in answer}
+
+
+def to_scores(answers: Sequence[Mapping[str, float]], emotions: Sequence[str]) -> np.ndarray:
+    """Return scores ``(N, C)``."""
+    return np.array([[answer[emotion] for emotion in emotions] for answer in answers])

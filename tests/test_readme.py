@@ -1,0 +1,50 @@
+"""The README's code, run as it stands: only the files that it names are laid out before."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from architectures import feature_extractor, tiny_model
+
+from ser_hf.cli import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(COMMANDS,) = (block for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) if "ser-hf predict" in block)
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory, toy_ravdess, write_audio):
+    """A user's home: a checkpoint, two recordings, a folder of calls, a corpus and a table of labels."""
+    folder = tmp_path_factory.mktemp("user")
+    tiny_model("whisper").save_pretrained(folder / "runs/mine")
+    feature_extractor("whisper").save_pretrained(folder / "runs/mine")
+    write_audio(folder / "utterance.wav")
+    write_audio(folder / "interview.mp3", seconds=5, rate=44_100, channels=2)
+    for i in range(3):
+        write_audio(folder / f"calls/{i}.wav", frequency=200 + 50 * i)
+    for emotion in ("Angry", "Happy", "Neutral", "Sad"):
+        write_audio(folder / f"URDU/{emotion}/SM1_F1_{emotion[0]}01.wav")
+    emotions = {"03": "happy", "04": "sad"}
+    rows = [f"{path},{emotions[path.name[6:8]]}" for path in toy_ravdess.rglob("*.wav") if path.name[6:8] in emotions]
+    (folder / "labels.csv").write_text("\n".join(["path,emotion", *rows]))
+    return folder
+
+
+@pytest.fixture
+def at_home(user, monkeypatch):
+    monkeypatch.chdir(user)
+    monkeypatch.setenv("HOME", str(user))
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_the_code_runs(code, at_home, capsys):
+    exec(code, {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate", "timeline", "export"])
+def test_the_commands_run(command, at_home, user):
+    (line,) = re.findall(rf"^ser-hf ({command} .*?)(?:  +#.*)?$", COMMANDS, re.MULTILINE)
+    assert main(shlex.split(line.replace("~", str(user)))) == 0
