@@ -15,7 +15,7 @@ from ser_hf.training.results import RESULTS
 def main(argv: list[str]) -> None:
     """Print the table and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", help="output folders of finetune.py, probe.py or cross_validate.py")
+    parser.add_argument("folders", nargs="+", help="of finetune.py, probe.py, cross_validate.py, ser-hf evaluate")
     parser.add_argument("--output", help="PNG file to draw")
     arguments = parser.parse_args(argv)
     try:
@@ -32,19 +32,19 @@ def main(argv: list[str]) -> None:
 def describe_run(folder: Path) -> dict:
     """Return what the table and the figure say of a run."""
     results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    test, training = results["test"], results["training"]
+    test, work = results["test"], results.get("training") or results["evaluation"]
     splits = results["folds"] if "folds" in results else [results["split"]]
     scores = [
         f"{100 * test[name]:.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test['intervals'][name])}]"
         for name in ("ua", "wa", "macro_f1")
     ]
-    size, minutes = f"{test['speakers']} / {test['utterances']}", f"{training['seconds'] / 60:.0f} min"
+    size, minutes = f"{test['speakers']} / {test['utterances']}", f"{work['seconds'] / 60:.0f} min"
     return {
         "name": folder.name.replace("_", " "),
         "ua": test["ua"],
         "interval": test["intervals"]["ua"],
         "speaker_independent": all(split["speaker_independent"] for split in splits),
-        "cells": [f"`{folder.name}`", *scores, size, minutes, f"{training['hardware']}, {training['date']}"],
+        "cells": [f"`{folder.name}`", *scores, size, minutes, f"{work['hardware']}, {work['date']}"],
     }
 
 

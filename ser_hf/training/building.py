@@ -32,7 +32,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
 def make_model(
     model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Return the model and its feature extractor, fitted to the labels and durations of the training split."""
+    """Return the model and its feature extractor, fitted to the emotions and the longest utterance."""
     dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
     return build_model(
         model_args.model_name_or_path,
@@ -42,7 +42,7 @@ def make_model(
         freeze=model_args.freeze,
         layer_sum=model_args.layer_sum,
         masking=masking(model_args),
-        longest=max(dataset["train"]["duration"]),
+        longest=max(max(part["duration"]) for part in dataset.values()),
         layerdrop=0.0 if dropping_breaks else None,
         trust_remote_code=model_args.trust_remote_code,
     )
