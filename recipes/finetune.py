@@ -18,7 +18,7 @@ import numpy as np
 import pandas
 from transformers import set_seed
 
-from ser_hf.publishing import publish, render_card, write_answers
+from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.training import (
     SerTrainer,
     SerTrainingArguments,
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
 
 
 def write_evidence(trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict) -> None:
-    """Write predictions, figures, answers, card and, last of all, all_results.json into the output folder."""
+    """Write predictions, figures, answers, examples, card and, last of all, all_results.json into the output folder."""
     folder, dataset = Path(trainer.args.output_dir), speech.dataset
     results = write_results(
         folder,
@@ -102,6 +102,7 @@ def write_evidence(trainer: SerTrainer, speech: Speech, logits: dict[str, np.nda
     )
     results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
     write_answers(folder)
+    write_examples(folder)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
     mark_finished(folder, results)
 

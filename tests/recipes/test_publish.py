@@ -1,5 +1,6 @@
 """From a folder of speech to an answer of a downloaded model, over HTTP: nothing of the client is replaced."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from huggingface_hub import metadata_load
 from publishing.hub_server import TOKEN, serve
 
 from ser_hf.publishing.answers import probe_waveforms
@@ -59,6 +62,9 @@ def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(h
     assert held.private
     assert not [name for name in held.files if name in STAYS or name.startswith("checkpoint-")]
     assert (out / "predictions.csv").exists()
+    sources = [example["src"] for example in metadata_load(out / "README.md")["widget"]]
+    assert len(sources) == 3
+    assert all(soundfile.info(io.BytesIO(held.files[source])).samplerate == 16_000 for source in sources)
 
     np.savez(tmp_path / "waveforms.npz", *probe_waveforms(16_000))
     answers = json.loads(run([sys.executable, "-c", ANSWER, str(tmp_path / "waveforms.npz")], hub.environment))

@@ -1,0 +1,29 @@
+"""Utterances that the Hub's widget offers to try: synthetic ones, which are nobody's voice and free to share."""
+
+from pathlib import Path
+
+import soundfile
+
+from ser_hf.corpora.synthetic import SAMPLING_RATE, synthesize
+
+FOLDER = "examples"
+SPOKEN = {"angry": 1, "happy": 2, "sad": 4}  # emotion -> speaker of the synthetic corpus
+SENTENCE = 6
+
+
+def write_examples(folder: str | Path) -> None:
+    """Write an utterance of each of three emotions into examples/, mono at 16 kHz; files already there stay."""
+    for emotion, speaker in SPOKEN.items():
+        path = Path(folder, _source(emotion))
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            soundfile.write(path, synthesize(emotion, speaker, SENTENCE), SAMPLING_RATE, subtype="PCM_16")
+
+
+def describe_examples() -> list[dict[str, str]]:
+    """Return what the head of a model card says of them."""
+    return [{"example_title": f"Synthetic voice, meant as {emotion}", "src": _source(emotion)} for emotion in SPOKEN]
+
+
+def _source(emotion: str) -> str:
+    return f"{FOLDER}/synthetic_{emotion}.wav"
