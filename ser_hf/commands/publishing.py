@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ser_hf.data.dataset import load_utterance
+from ser_hf.data.dataset import cut_windows, load_utterance
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import hub
 from ser_hf.publishing.card import corpora_of
@@ -99,8 +99,8 @@ def _parser(command: Callable, usage: str) -> ArgumentParser:
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
 
-def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
-    """Return the waveforms ``(T,)`` at 16 kHz of a run's test utterances, as they were heard, and their labels."""
+def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[list[np.ndarray]], list[int]]:
+    """Return the windows ``(T,)`` at 16 kHz of each of a run's test utterances, as they were heard, and its label."""
     for name in ("predictions.csv", "recipe.yaml"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
@@ -108,12 +108,13 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray]
     folders = audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
     rows = read_predictions(folder / "predictions.csv").query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
-    waveforms = [
+    waveforms = (
         load_utterance(folders[row.corpus] / row.path, start=row.start, end=row.end, trim=recipe["trim"])
         for row in rows.itertuples()
-    ]
+    )
+    windows = [cut_windows(waveform, recipe["max_duration"], recipe["window_overlap"]) for waveform in waveforms]
     label2id = read_json(folder / "config.json")["label2id"]
-    return waveforms, [label2id[emotion] for emotion in rows["target"]]
+    return windows, [label2id[emotion] for emotion in rows["target"]]
 
 
 def _describe_export(report: dict, folder: Path) -> str:

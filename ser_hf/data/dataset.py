@@ -149,6 +149,12 @@ def list_windows(duration: float, longest: float, overlap: float) -> list[tuple[
     return [(i * hop, i * hop + longest) for i in range(steps + 1)]
 
 
+def cut_windows(waveform: np.ndarray, max_duration: float, overlap: float) -> list[np.ndarray]:
+    """Return the windows of a waveform ``(T,)`` at 16 kHz as `list_windows` says; short ones are one window."""
+    windows = list_windows(len(waveform) / SAMPLING_RATE, max_duration, overlap)
+    return [waveform[round(first * SAMPLING_RATE) : round(last * SAMPLING_RATE)] for first, last in windows]
+
+
 def build_dataset(
     split: Split,
     roots: dict[str, str | os.PathLike],

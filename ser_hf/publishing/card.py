@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
 from ser_hf.models.backbone import POSITIONS_PER_SECOND
-from ser_hf.publishing.examples import describe_examples
 
 RECOGNISED = {
     "emotion": "emotions",
@@ -192,7 +191,6 @@ def _head(results: dict, recipe: dict, name: str, *, library: str) -> str:
         tags=["speech-emotion-recognition", "ser_hf", *corpora],
         metrics=list(METRICS),
         eval_results=scores,
-        widget=describe_examples() if library == "transformers" else None,
         **_licence_metadata(recipe),
     )
     return f"---\n{metadata.to_yaml()}\n---\n\n"

@@ -14,16 +14,7 @@ SENTENCE = 6
 def write_examples(folder: str | Path) -> None:
     """Write an utterance of each of three emotions into examples/, mono at 16 kHz; files already there stay."""
     for emotion, speaker in SPOKEN.items():
-        path = Path(folder, _source(emotion))
+        path = Path(folder, FOLDER, f"synthetic_{emotion}.wav")
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             soundfile.write(path, synthesize(emotion, speaker, SENTENCE), SAMPLING_RATE, subtype="PCM_16")
-
-
-def describe_examples() -> list[dict[str, str]]:
-    """Return what the head of a model card says of them."""
-    return [{"example_title": f"Synthetic voice, meant as {emotion}", "src": _source(emotion)} for emotion in SPOKEN]
-
-
-def _source(emotion: str) -> str:
-    return f"{FOLDER}/synthetic_{emotion}.wav"

@@ -128,7 +128,7 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
     card = ModelCard.load(files["README.md"])
     _name_repository(card, repo_id)
     if heard := sorted(name for name in files if name.startswith("examples/")):
-        card.data.widget = [{"example_title": Path(name).stem, "src": name} for name in heard]
+        card.data.widget = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in heard]
     files["README.md"] = str(card).encode()
     results = json.loads(files["all_results.json"].read_text(encoding="utf-8"))
     files["all_results.json"] = json.dumps(hide_speakers(results), indent=1, ensure_ascii=False).encode()

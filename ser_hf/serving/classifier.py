@@ -14,7 +14,7 @@ import yaml
 
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.dataset import list_windows
+from ser_hf.data.dataset import cut_windows
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.serving.backends import Backend, find_file, load_backend
 from ser_hf.serving.decoding import Hearing, Piece, Source, decode_ahead, plan_array, plan_file, trim_silence
@@ -176,7 +176,7 @@ class EmotionClassifier:
         """
         windows, utterances = [], []
         for i, waveform in enumerate(waveforms):
-            found = self._window(waveform)
+            found = cut_windows(waveform, self.hearing.max_duration, self.hearing.overlap)
             windows += found
             utterances += [i] * len(found)
         if not windows:
@@ -190,10 +190,6 @@ class EmotionClassifier:
     def trim(self, waveform: np.ndarray) -> np.ndarray:
         """Return a waveform ``(T,)`` with its silence treated as in training; calls and `predict_files` do it too."""
         return trim_silence(waveform, self.hearing.trim)
-
-    def _window(self, waveform: np.ndarray) -> list[np.ndarray]:
-        windows = list_windows(len(waveform) / SAMPLING_RATE, self.hearing.max_duration, self.hearing.overlap)
-        return [waveform[round(first * SAMPLING_RATE) : round(last * SAMPLING_RATE)] for first, last in windows]
 
     def _answer(self, audio: Iterable, sampling_rate: int | None, batch_size: int) -> Iterator[dict[str, float]]:
         pieces = (piece for item in audio for piece in self._plan(item, sampling_rate))

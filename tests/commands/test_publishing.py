@@ -152,4 +152,5 @@ def write_test_table(folder, root):
         table.append(row)
     table.append(table[0] | {"split": "validation", "path": "gone.wav"})
     write_predictions(pandas.DataFrame(table), folder / "predictions.csv")
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": "ravdess", "trim": "none"}))
+    heard = {"trim": "none", "max_duration": 30.0, "window_overlap": 0.5}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": "ravdess", **heard}))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from huggingface_hub import metadata_load
+from huggingface_hub import ModelCard
 from publishing.hub_server import TOKEN, serve
 
 from ser_hf.publishing.answers import probe_waveforms
@@ -62,9 +62,9 @@ def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(h
     assert held.private
     assert not [name for name in held.files if name in STAYS or name.startswith("checkpoint-")]
     assert (out / "predictions.csv").exists()
-    sources = [example["src"] for example in metadata_load(out / "README.md")["widget"]]
-    assert len(sources) == 3
-    assert all(soundfile.info(io.BytesIO(held.files[source])).samplerate == 16_000 for source in sources)
+    widget = ModelCard(held.files["README.md"].decode()).data.widget
+    assert [example["example_title"] for example in widget] == ["synthetic angry", "synthetic happy", "synthetic sad"]
+    assert all(soundfile.info(io.BytesIO(held.files[example["src"]])).samplerate == 16_000 for example in widget)
 
     np.savez(tmp_path / "waveforms.npz", *probe_waveforms(16_000))
     answers = json.loads(run([sys.executable, "-c", ANSWER, str(tmp_path / "waveforms.npz")], hub.environment))
