@@ -58,12 +58,14 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
         rates, answers = time_ways(ways, len(paths))
         peaks = measure_peaks(options, corpus)
     print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
-    threads = f"{torch.get_num_threads()} threads"
-    print(f"\n{len(paths)} files, median of {REPEATS} runs, CPU, {threads}; memory over {len(corpus)} files.")
+    print(
+        f"\n{len(paths)} files, median of {REPEATS} turns, CPU, {torch.get_num_threads()} threads; memory over "
+        f"{len(corpus)} files; scores beside those that the stock pipeline gives to each decoded file alone."
+    )
     if LOOP not in ways:
         print("pipeline(path) is left out: it needs the ffmpeg program.")
     if missing := [file for file in (FP32, INT8) if not (folder / file).is_file()]:
-        print(f"{' and '.join(missing)} left out: run `ser-hf export {folder}` first.")
+        print(f"Without {' and '.join(missing)}: run `ser-hf export {folder}` first.")
     if (trim := next(iter(classifiers.values())).hearing.trim) != "none":
         print(f"The recipe trims silence ({trim}) and the stock pipeline does not: differences are expected.")
 

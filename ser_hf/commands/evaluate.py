@@ -57,7 +57,7 @@ class EvaluationArguments:
     output_dir: str = field(metadata={"help": "New folder for predictions.csv, all_results.json and figures."})
     batch_size: int = field(default=8, metadata={"help": "Utterances that the model hears at once."})
     device: str | None = field(default=None, metadata={"help": "Where the model runs; a GPU, if there is one."})
-    dtype: Literal["float32", "bfloat16", "auto"] = field(
+    dtype: Literal["float32", "bfloat16", "int8", "auto"] = field(
         default="float32", metadata={"help": "Other than float32 changes scores a bit."}
     )
     backend: Literal["auto", "torch", "onnx"] = field(

@@ -32,8 +32,8 @@ from ser_hf.models.head_files import load_head
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 
 BACKENDS = ("auto", "torch", "onnx")
-DTYPES = ("float32", "bfloat16", "auto")
-ONNX_FILE = "onnx/model.onnx"
+DTYPES = ("float32", "bfloat16", "int8", "auto")
+ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
 SPECTRA_PER_SECOND = 100  # of AST
@@ -75,18 +75,24 @@ def load_backend(
     for option, found, legal in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
         if found not in legal:
             raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
+    if dtype == "int8" and backend == "torch":
+        raise ValueError("dtype: int8 runs as ONNX only: leave out backend='torch'.")
+    if dtype == "int8" and backend == "auto":
+        backend = "onnx"
+    if backend == "onnx" and (dtype not in ONNX_FILES or torch.device(device or "cpu").type != "cpu"):
+        raise ValueError(
+            f"backend: onnx runs on the CPU in {' or '.join(ONNX_FILES)}, found device {device!r} and dtype {dtype!r}. "
+            "Leave both out, or say backend='torch'."
+        )
+    if backend == "onnx":
+        return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
-    if backend != "onnx" and find_file(name, "head.json"):
+    if find_file(name, "head.json"):
         return load_probe(name, **options)
-    if backend == "onnx" and (dtype != "float32" or torch.device(device or "cpu").type != "cpu"):
-        raise ValueError(
-            f"backend: onnx runs on the CPU in float32, found device {device!r} and dtype {dtype!r}. Leave both out, "
-            "or say backend='torch'."
-        )
     suits = target.type == "cpu" and dtype == "float32" and importlib.util.find_spec("onnxruntime")
-    if backend == "onnx" or (backend == "auto" and suits and find_file(name, ONNX_FILE)):
-        return load_onnx(name, trust_remote_code=trust_remote_code)
+    if backend == "auto" and suits and find_file(name, ONNX_FILES[dtype]):
+        return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
     return load_torch(name, **options)
 
 
@@ -113,8 +119,8 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
     return _describe("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
 
 
-def load_onnx(name: str, *, trust_remote_code: bool) -> Backend:
-    """Load the ONNX export of an audio classifier; its torch weights are left alone.
+def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
+    """Load an ONNX export of an audio classifier; its torch weights are left alone.
 
     Raises:
         ImportError: If onnxruntime is missing.
@@ -127,10 +133,10 @@ def load_onnx(name: str, *, trust_remote_code: bool) -> Backend:
         raise ImportError('backend: onnx needs onnxruntime: pip install "ser_hf[export]"') from error
     config = load_config(name, trust_remote_code)
     feature_extractor = load_feature_extractor(name, trust_remote_code)
-    path = find_file(name, ONNX_FILE)
+    path = find_file(name, file)
     if path is None:
-        raise FileNotFoundError(f"'{name}' holds no {ONNX_FILE}: write it by `ser-hf export`, or say backend='torch'.")
-    find_file(name, f"{ONNX_FILE}.data")  # weights of large models, which have to lie beside
+        raise FileNotFoundError(f"'{name}' holds no {file}: write it by `ser-hf export`, or say backend='torch'.")
+    find_file(name, f"{file}.data")  # weights of large models, which have to lie beside
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     types = {item.name: NUMPY_TYPES[item.type] for item in session.get_inputs()}
     if others := sorted(set(types) - set(INPUTS)):

@@ -86,8 +86,9 @@ class EmotionClassifier:
         Args:
             folder_or_id: Folder, or id on the Hub.
             device: Where it runs; None for the GPU if there is one.
-            dtype: "float32"; "bfloat16", of matrix products and convolutions; or "auto", which is bfloat16 on hardware
-                that multiplies it and float32 elsewhere. In bfloat16 a score may differ by 0.05.
+            dtype: "float32"; "bfloat16", of matrix products and convolutions; "int8", which runs
+                ``onnx/model_quantized.onnx`` on the CPU; or "auto", which is bfloat16 on hardware that multiplies it
+                and float32 elsewhere. In bfloat16 a score may differ by 0.05, in int8 by as much as the export said.
             backend: "torch"; "onnx", which runs ``onnx/model.onnx`` of the checkpoint on the CPU; or "auto", which
                 takes that file on the CPU in float32 where there is one and onnxruntime is installed.
             trust_remote_code: Allow the checkpoint to bring code of its own.

@@ -242,6 +242,8 @@ def test_bfloat16_stays_within_its_tolerance(checkpoints, classifier):
         ({"backend": "jax"}, "backend: expected one of"),
         ({"backend": "onnx", "dtype": "auto"}, "onnx runs on the CPU in float32"),
         ({"backend": "onnx", "device": "cuda"}, "onnx runs on the CPU in float32"),
+        ({"dtype": "int8", "device": "cuda"}, "onnx runs on the CPU in float32 or int8"),
+        ({"dtype": "int8", "backend": "torch"}, "int8 runs as ONNX only"),
     ],
 )
 def test_options_that_do_not_go_are_refused(checkpoints, options, message):
@@ -309,6 +311,8 @@ def exported(copy):
     (folder / "onnx").mkdir()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, folder / "onnx" / "model.onnx")
+    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.float32([[4, 3, 2, 1]]), "weights"))
+    onnx.save(model, folder / "onnx" / "model_quantized.onnx")
     return folder
 
 
@@ -322,6 +326,8 @@ def test_the_exported_file_is_run_on_the_cpu_where_there_is_one(exported, checkp
     assert np.allclose(classifier.score(WAVEFORMS[:2]), expected, atol=1e-5)
     assert EmotionClassifier.from_pretrained(exported, device="cpu", dtype="bfloat16").backend == "torch"
     assert EmotionClassifier.from_pretrained(exported, backend="torch").backend == "torch"
+    int8 = EmotionClassifier.from_pretrained(exported, dtype="int8")
+    assert np.allclose(int8.score(WAVEFORMS[:2]), expected[:, ::-1], atol=1e-5)
 
 
 def test_onnx_without_a_file_names_the_export(checkpoints):
