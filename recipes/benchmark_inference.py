@@ -13,7 +13,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import numpy as np
@@ -28,7 +27,7 @@ BATCH_SIZE = 8
 REPEATS = 3
 LOOP = "loop over pipeline(path)"
 ARRAYS = f"pipeline(arrays, batch_size={BATCH_SIZE})"
-FP32, INT8 = "onnx/model.onnx", "onnx/model_quantized.onnx"
+EXPORTS = {"ONNX float32": "onnx/model.onnx", "ONNX int8": "onnx/model_quantized.onnx"}
 HEADER = ("way", "utterances/s", "x the loop", "x pipeline(arrays)", "largest difference of a score", "other answers",
           "MiB over the loaded model")  # fmt: skip
 
@@ -45,18 +44,17 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
     """
     stock = pipeline("audio-classification", model=str(folder), device="cpu", top_k=None)
     waveforms = [decode_audio(path) for path in paths]
-    with TemporaryDirectory() as work:
-        options = list_classifiers(folder, Path(work))
-        classifiers = {name: EmotionClassifier.from_pretrained(**these) for name, these in options.items()}
-        ways = {
-            LOOP: lambda count: [to_dict(stock(path)) for path in paths[:count]],
-            ARRAYS: lambda count: [to_dict(found) for found in stock(waveforms[:count], batch_size=BATCH_SIZE)],
-            **{name: lambda count, ask=ask: ask(list(paths[:count])) for name, ask in classifiers.items()},
-        }
-        if not shutil.which("ffmpeg"):
-            del ways[LOOP]
-        rates, answers = time_ways(ways, len(paths))
-        peaks = measure_peaks(options, corpus)
+    options = list_classifiers(folder)
+    classifiers = {name: EmotionClassifier.from_pretrained(**these) for name, these in options.items()}
+    ways = {
+        LOOP: lambda count: [to_dict(stock(path)) for path in paths[:count]],
+        ARRAYS: lambda count: [to_dict(found) for found in stock(waveforms[:count], batch_size=BATCH_SIZE)],
+        **{name: lambda count, ask=ask: ask(list(paths[:count])) for name, ask in classifiers.items()},
+    }
+    if not shutil.which("ffmpeg"):
+        del ways[LOOP]
+    rates, answers = time_ways(ways, len(paths))
+    peaks = measure_peaks(options, corpus)
     print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
     print(
         f"\n{len(paths)} files, median of {REPEATS} turns, CPU, {torch.get_num_threads()} threads; memory over "
@@ -64,29 +62,23 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
     )
     if LOOP not in ways:
         print("pipeline(path) is left out: it needs the ffmpeg program.")
-    if missing := [file for file in (FP32, INT8) if not (folder / file).is_file()]:
+    if missing := [file for file in EXPORTS.values() if not (folder / file).is_file()]:
         print(f"Without {' and '.join(missing)}: run `ser-hf export {folder}` first.")
     if (trim := next(iter(classifiers.values())).hearing.trim) != "none":
         print(f"The recipe trims silence ({trim}) and the stock pipeline does not: differences are expected.")
 
 
-def list_classifiers(folder: Path, work: Path) -> dict[str, dict]:
+def list_classifiers(folder: Path) -> dict[str, dict]:
     """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each file that the checkpoint holds."""
-    torch_backend = {"folder_or_id": folder, "device": "cpu", "backend": "torch"}
     options = {
-        "EmotionClassifier, torch float32": torch_backend,
-        "EmotionClassifier, torch bfloat16": torch_backend | {"dtype": "bfloat16"},
+        "torch float32": {"backend": "torch"},
+        "torch bfloat16": {"backend": "torch", "dtype": "bfloat16"},
+        "ONNX float32": {"backend": "onnx"},
+        "ONNX int8": {"backend": "onnx", "dtype": "int8"},
     }
-    if (folder / FP32).is_file():
-        options["EmotionClassifier, ONNX float32"] = {"folder_or_id": folder, "backend": "onnx"}
-    if (folder / INT8).is_file():
-        for path in folder.iterdir():
-            if path.is_file():
-                (work / path.name).symlink_to(path.absolute())
-        (work / "onnx").mkdir()
-        (work / FP32).symlink_to((folder / INT8).absolute())  # where the classifier looks
-        options["EmotionClassifier, ONNX int8"] = {"folder_or_id": work, "backend": "onnx"}
-    return options
+    held = {name: these for name, these in options.items() if name not in EXPORTS or (folder / EXPORTS[name]).is_file()}
+    common = {"folder_or_id": folder, "device": "cpu"}
+    return {f"EmotionClassifier, {name}": common | these for name, these in held.items()}
 
 
 def time_ways(ways: Mapping[str, Way], count: int) -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:

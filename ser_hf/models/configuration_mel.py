@@ -29,6 +29,8 @@ class MelConfig(PreTrainedConfig):
         n_mfcc: Cepstral coefficients kept, at most `n_mels`.
         keep_level: Whether loudness counts. If not, each utterance is first brought to one level and range,
             so the gain of the microphone changes nothing.
+        mean_normalization: Share of each mel bin's own mean over the utterance that is taken off it, from 0 to 1. 1 is
+            cepstral mean normalisation: the colour of voice, room and microphone is gone.
         conv_channels: Channels of each convolution block; each halves the mel bins, the first also the frames.
         hidden_size: Width of the encoded frames and of the dense layer; even, for two recurrent directions.
         num_recurrent_layers: Bidirectional recurrent layers of the "crnn" and "lstm" encoders.
@@ -57,6 +59,7 @@ class MelConfig(PreTrainedConfig):
     fmax: float = 7600.0
     n_mfcc: int = 40
     keep_level: bool = False
+    mean_normalization: float = 0.0
     conv_channels: list[int] | tuple[int, ...] = (16, 32, 64)
     hidden_size: int = 128
     num_recurrent_layers: int = 2
@@ -75,6 +78,8 @@ class MelConfig(PreTrainedConfig):
             raise ValueError(f"Expected n_fft of at least win_length={self.win_length}, found {self.n_fft}.")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"Expected n_mfcc of at most n_mels={self.n_mels}, found {self.n_mfcc}.")
+        if not 0 <= self.mean_normalization <= 1:
+            raise ValueError(f"Expected mean_normalization from 0 to 1, found {self.mean_normalization}.")
         if self.hidden_size % 2:
             raise ValueError(f"Expected an even hidden_size (two directions), found {self.hidden_size}.")
 

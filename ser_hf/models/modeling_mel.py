@@ -46,6 +46,7 @@ class MelFeatures(nn.Module):
             features = self._log_mel(waveform.float() * _first(samples, waveform.shape[1])) * mask[:, None]
             if not self.config.keep_level:
                 features = _level_off(features, mask)
+            features = features - self.config.mean_normalization * _bin_means(features, mask)
             if self.config.features == "mfcc":
                 static = self.dct.float() @ features
                 delta = _slope(static, self.slope.float()) * mask[:, None]
@@ -79,6 +80,11 @@ def _level_off(features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     count = (mask.sum(-1) * features.shape[1])[:, None, None]
     centred = (features - features.sum((1, 2), keepdim=True) / count) * mask[:, None]
     return centred / (centred.square().sum((1, 2), keepdim=True) / count + 1e-5).sqrt()  # silence stays zero
+
+
+def _bin_means(features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean of each bin over the real frames at these frames, and 0 at the others, ``(B, M, F)``."""
+    return (features.sum(-1) / mask.sum(-1)[:, None])[..., None] * mask[:, None]
 
 
 def _slope(features: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
