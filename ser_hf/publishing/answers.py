@@ -21,6 +21,7 @@ from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
 
 ANSWERS = "answers.json"
+RELOAD_LIMIT = 600  # seconds
 TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables": 2.9}  # seconds
 RELOAD = """
@@ -86,7 +87,8 @@ def write_answers(folder: str | Path) -> dict:
 def check_answers(folder: Path) -> Check:
     """Check that the bare pipeline, in a fresh process without ser_hf, still gives the stored answers."""
     stored = read_json(folder / ANSWERS)
-    name, rewrite = "answers", "If the checkpoint is as it should be, write them again with write_answers(folder)."
+    name = "answers"
+    rewrite = "If the checkpoint is as it should be, write them again: ser_hf.publishing.write_answers(folder)."
     if not stored:
         return Check(name, False, "answers.json is missing or no JSON", rewrite)
     waveforms = probe_waveforms(stored["sampling_rate"])
@@ -97,6 +99,8 @@ def check_answers(folder: Path) -> Check:
     scores, error = _ask_afresh(folder, waveforms)
     if error:
         return Check(name, False, f"the bare pipeline fails: {error}", "Mend the fault that it names.")
+    if len(stored["scores"]) != len(scores):
+        return Check(name, False, f"{len(stored['scores'])} stored answers, expected {len(scores)}", rewrite)
     if [set(utterance) for utterance in scores] != [set(utterance) for utterance in stored["scores"]]:
         return Check(name, False, f"emotions {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
     difference = _largest_difference(scores, stored["scores"])
@@ -155,10 +159,11 @@ def _ask_afresh(folder: Path, waveforms: list[np.ndarray]) -> tuple[list[dict[st
         "waveforms": [waveform.tolist() for waveform in waveforms],
     }
     run = subprocess.run(
-        [sys.executable, "-I", "-c", RELOAD],
+        [sys.executable, "-P", "-c", RELOAD],  # not from the folder that we are in
         input=json.dumps(request),
         capture_output=True,
         text=True,
+        timeout=RELOAD_LIMIT,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
     if run.returncode:

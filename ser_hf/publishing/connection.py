@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = 60.0  # seconds without a byte; the client's own default waits for ever
 WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between tries
+LONGEST_WAIT = 600.0  # seconds; the Hub's rates are counted over 300
 BUSY = (408, 409, 412, 429, 500, 502, 503, 504)  # 409 and 412: somebody else commits at the same time
 REFUSALS = {
     401: (PermissionError, "the Hub does not know this token. Say `hf auth login`, or pass another one."),
@@ -52,6 +53,8 @@ def insist(call: Callable[[], T], repo_id: str) -> T:
             if wait is None or isinstance(error, RuntimeError) or status not in (None, *BUSY):
                 raise _refuse(error, repo_id) from error
             seconds = _asked_wait(error) or wait
+            if seconds > LONGEST_WAIT:
+                raise _refuse(error, repo_id) from error
             logger.warning(f"The Hub did not take '{repo_id}' ({_name(error)}); next try in {seconds:g} s.")
             time.sleep(seconds)
 

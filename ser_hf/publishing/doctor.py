@@ -8,9 +8,10 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
@@ -19,6 +20,8 @@ from ser_hf.publishing.answers import check_padding
 from ser_hf.publishing.checks import (
     CALLS,
     CLASSES,
+    MEL_AUTO_MAP,
+    MEL_CODE,
     Check,
     check_architecture,
     check_code,
@@ -27,20 +30,31 @@ from ser_hf.publishing.checks import (
     check_format,
     check_keys,
     check_labels,
-    check_paths,
     check_preprocessor,
     check_shards,
-    check_tokens,
-    pickles_of,
     read_json,
+    run_checks,
     weights_of,
 )
-from ser_hf.publishing.foreign import HeadLayout, convert_head, describe_head, load_state, read_weights
+from ser_hf.publishing.foreign import (
+    AUTHORS_CODE,
+    HeadLayout,
+    convert_head,
+    describe_head,
+    load_state,
+    read_text,
+    read_weights,
+)
 from ser_hf.publishing.gate import check_head
+from ser_hf.publishing.privacy import check_paths, check_tokens
 
-READABLE = (check_architecture, check_code, check_labels, check_preprocessor, check_format, check_paths, check_tokens)
+READABLE = (check_architecture, check_labels, check_preprocessor, check_paths, check_tokens)
+NAMED = (check_code, check_format)  # judged by the files' names
 LOADED = (check_dtype, check_finite, check_keys)
-FETCHED = ["*.json", "*.md", "*.txt", "*.yaml", "model*.safetensors", "head.skops"]  # neither code nor pickles
+FETCHED = [  # neither pickles nor code, but for the mel model's, which is compared with ours and not run
+    "*.json", "*.md", "*.txt", "*.yaml", "model*.safetensors", "head.skops", *MEL_CODE,
+]  # fmt: skip
+EXACT = "with the same logits"
 MEAN = "The mean over frames is taken for granted: compare one answer with its author's code."
 COPIED = ("README.md", "LICENSE*", "all_results.json", "recipe.yaml", "figures/*.png")
 
@@ -56,18 +70,32 @@ def examine(folder_or_id: str | Path) -> list[Check]:
     """
     folder = find_checkpoint(folder_or_id)
     if (folder / "head.json").is_file():
-        return [check_head(folder), check_paths(folder), check_tokens(folder)]
-    checks = [check(folder) for check in READABLE]
+        return run_checks((check_head, check_paths, check_tokens), folder)
+    checks = run_checks(READABLE, folder) + _check_names(folder_or_id, folder)
     layout, check = _diagnose_head(folder)
     checks.append(check)
     if not weights_of(folder):
         return checks
-    checks.append(check_shards(folder))
+    checks += run_checks([check_shards], folder)
     if checks[-1].passed and layout and layout.kind == "stock":
-        checks += [check(folder) for check in LOADED]
+        checks += run_checks(LOADED, folder)
         if checks[-1].passed and check_preprocessor(folder).passed:
-            checks.append(check_padding(folder))
+            checks += run_checks([check_padding], folder)
     return checks
+
+
+def _check_names(folder_or_id: str | Path, folder: Path) -> list[Check]:
+    """Return what `NAMED` find; of a model of the Hub the files that were not fetched count, by their names."""
+    if folder == Path(folder_or_id):
+        return run_checks(NAMED, folder)
+    with TemporaryDirectory() as directory:
+        commit = folder.name  # so the cache names a snapshot
+        for name in HfApi().list_repo_files(str(folder_or_id), revision=commit):
+            if "/" not in name and (folder / name).is_file():
+                Path(directory, name).symlink_to((folder / name).resolve())
+            elif "/" not in name:
+                Path(directory, name).touch()
+        return run_checks(NAMED, Path(directory))
 
 
 def find_checkpoint(folder_or_id: str | Path) -> Path:
@@ -110,18 +138,19 @@ def _fetch(repo_id: str) -> Path:
 def _diagnose_head(folder: Path) -> tuple[HeadLayout | None, Check]:
     try:
         _, _, layout = _read_checkpoint(folder)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as in run_checks: the other checks go on
+        found = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         remedy = "Nothing is loaded from it as it is."
-        if (folder / "hyperparams.yaml").is_file():
+        if isinstance(error, FileNotFoundError) and (folder / "hyperparams.yaml").is_file():
             remedy = "SpeechBrain's .ckpt files are not fetched from the Hub: download them and give their folder."
-        return None, Check("head", False, str(error), remedy)
+        return None, Check("head", False, found, remedy)
     if layout.kind == "stock":
         return layout, Check("head", True, layout.description)
     if layout.kind == "linear":
-        remedy = "It is linear, so ser-hf doctor --fix writes it as the stock head, with the same logits."
+        remedy = f"It is linear, so ser-hf doctor --fix writes it as the stock head, {layout.reason or EXACT}."
         return layout, Check("head", False, f"{layout.description}; pipeline would answer with a random head", remedy)
     remedy = "Use its author's code, or fine-tune its encoder again with a stock head."
-    found = f"{layout.description}; pipeline would answer with a random head: {layout.reason}"
+    found = f"{layout.description}; pipeline would answer with a random head or a wrong one: {layout.reason}"
     return layout, Check("head", False, found, remedy)
 
 
@@ -133,7 +162,20 @@ def _read_checkpoint(folder: Path) -> tuple[PreTrainedConfig, dict[str, torch.Te
     for key in CALLS:  # code of its own, which a stock class does not need
         vars(config).pop(key, None)
     weights = read_weights(folder)
-    return config, weights, describe_head(folder, config, weights)
+    layout = describe_head(folder, config, weights)
+    if layout.kind != "foreign" and (author := _find_author(stored, layout)):
+        layout = HeadLayout("foreign", author, AUTHORS_CODE)
+    return config, weights, layout
+
+
+def _find_author(stored: dict, layout: HeadLayout) -> str:
+    called, (named, *_) = stored.get("auto_map"), stored.get("architectures") or [None]
+    if called and called != MEL_AUTO_MAP:
+        return f"a head that its author's code computes, called by auto_map {called}"
+    # The other names belong to one toolkit and tell what it computes; these could be anyone's.
+    if layout.classifier in (None, "classifier") and named not in (None, CLASSES[stored["model_type"]]):
+        return f"a head of the class '{named}', not transformers' own, under the stock head's names"
+    return ""
 
 
 def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequence[str] | None = None) -> list[str]:
@@ -153,7 +195,7 @@ def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequen
         FileNotFoundError: If there is no such checkpoint, or no weights.
         FileExistsError: If `output_dir` holds anything.
         ValueError: If the checkpoint cannot be read safely, lacks weights, has another number of emotions, or holds
-            `output_dir`.
+            `output_dir`; or a name of `emotions` repeats.
     """
     folder, output_dir = find_checkpoint(folder_or_id), Path(output_dir)
     if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
@@ -165,10 +207,14 @@ def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequen
         return [f"Not mended, and nothing written: {layout.description}; {layout.reason}"]
     mended = []
     if layout.kind == "linear":
-        mended.append(f"Mended: {layout.description} is now the stock head, with the same logits. {MEAN}")
-    if pickles := [path.name for path in pickles_of(folder)]:
-        mended.append(f"Mended: {', '.join(pickles)} left behind, the weights are safetensors.")
+        mended.append(f"Mended: {layout.description} is now the stock head, {layout.reason or EXACT}. {MEAN}")
     model = convert_head(config, weights, layout) if layout.kind == "linear" else load_state(config, weights)
+    found = run_checks([check_architecture], folder) + _check_names(folder_or_id, folder)
+    if faults := [f"{check.name} ({check.found})" for check in found if not check.passed]:
+        mended.append(f"Mended: {', '.join(faults)}, now a plain {type(model).__name__} in safetensors.")
+    if any(tensor.dtype == torch.float64 for tensor in weights.values()):
+        model.float()
+        mended.append("Mended: weights in float64, now float32.")
     mended += _name_labels(model, folder, emotions)
     extractor = _choose_extractor(folder, model.config)
     mended += _describe_extractor(extractor, folder, model.config)
@@ -209,6 +255,8 @@ def _name_labels(model: PreTrainedModel, folder: Path, emotions: Sequence[str] |
         emotions, source = _find_names(folder)
     elif len(emotions) != rows:
         raise ValueError(f"Expected the names of {rows} emotions, found {len(emotions)}: {list(emotions)}.")
+    if len({emotion.casefold() for emotion in emotions}) < len(emotions):
+        raise ValueError(f"Expected each emotion once, found a name that repeats: {list(emotions)}.")
     if len(emotions) != rows:
         return []
     model.config.id2label = dict(enumerate(emotions))
@@ -222,15 +270,14 @@ def _find_names(folder: Path) -> tuple[list[str], str]:
     id2label = {int(label): str(name) for label, name in (config.get("id2label") or {}).items() if label.isdigit()}
     label2id = {int(label): name for name, label in (config.get("label2id") or {}).items() if str(label).isdigit()}
     plain, coded = (
-        (folder / name).read_text(encoding="utf-8") if (folder / name).is_file() else ""
-        for name in ("labels.txt", "label_encoder.txt")
+        read_text(folder / name) if (folder / name).is_file() else "" for name in ("labels.txt", "label_encoder.txt")
     )
     # SpeechBrain: 'neu' => 0 in each line; below a rule of = stands its own state.
     encoder = {int(label): name for name, label in re.findall(r"'(.+)' => (\d+)", coded.partition("====")[0])}
     for names, source in (
         (id2label, "from id2label in config.json"),
         (label2id, "from label2id in config.json"),
-        (dict(enumerate(plain.split())), "from labels.txt"),
+        (dict(enumerate(filter(None, map(str.strip, plain.splitlines())))), "from labels.txt"),
         (encoder, "from label_encoder.txt"),
     ):
         named = [names.get(label, "LABEL_0") for label in range(len(names))]

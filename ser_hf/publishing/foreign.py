@@ -17,7 +17,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +43,7 @@ LEFTOVERS = (  # of pretraining, transcription and the optimizer: no part of the
 )  # fmt: skip
 RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
-UNKNOWN = "what it computes with these weights is written in its author's code only."
+AUTHORS_CODE = "what it computes with these weights is written in its author's code only."
 TANH = (
     "the classes that save these names put a tanh between the two layers, and a stock class has nothing between them; "
     "renamed weights would load and answer wrongly."
@@ -52,6 +52,9 @@ OUTPUT_NORM = (
     "SpeechBrain may normalise the encoder's output, each utterance by its own deviation, which no stock class does; "
     "only `output_norm: False` in hyperparams.yaml rules it out."
 )
+NORMALISED = "it normalises each layer first (Args.upstream_feature_normalize); stock classes sum layers as they are."
+ONE_LAYER = "it reads layer {} alone (Args.upstream_layer_selection); stock classes read the last one or a sum of all."
+LAST_LAYER = "reading the last layer, for want of s3prl's Args that name another; the logits may differ"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ class HeadLayout:
     """What a checkpoint's head is: the stock class' own, linear under other names, or none that a stock class computes.
 
     The last three name the weights of a linear head as the checkpoint does.
+
+    Attributes:
+        reason: Why no stock class computes a foreign head; of a linear one, why its logits may become others.
     """
 
     kind: Literal["stock", "linear", "foreign"]
@@ -80,16 +86,16 @@ def read_weights(folder: str | Path) -> dict[str, torch.Tensor]:
     """
     folder = Path(folder)
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    weights = {key: tensor for path in files for key, tensor in _read_file(path).items()}
+    weights = {key: tensor for path in files for key, tensor in _flatten(_load(path))}
     if not any(map(is_head, weights)):
         files = files + (separate := sorted(folder.glob("*.ckpt")))
-        weights |= {key: tensor for path in separate for key, tensor in _read_file(path).items()}
+        weights |= {key: tensor for path in separate for key, tensor in _flatten(_load(path))}
     if not files:
         raise FileNotFoundError(f"'{folder}' holds no weights: expected model.safetensors or pytorch_model.bin.")
     return weights
 
 
-def _read_file(path: Path) -> dict[str, torch.Tensor]:
+def _load(path: Path) -> dict:
     with path.open("rb") as file:
         if file.read(24).startswith(b"version https://git-lfs"):
             raise ValueError(f"'{path}' is a pointer of Git LFS, not the weights: run `git lfs pull`.")
@@ -109,7 +115,7 @@ def _read_file(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"'{path}' cannot be read, it may be cut off ({error}). Download it again.") from error
     if not isinstance(stored, dict):
         raise ValueError(f"'{path}' holds a {type(stored).__name__}: expected a state dict, names to tensors.")
-    return dict(_flatten(stored))
+    return stored
 
 
 def _flatten(stored: dict, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
@@ -124,12 +130,14 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
     """Tell what the head of a checkpoint is, by the names and shapes of its weights.
 
     Args:
-        folder: The checkpoint; SpeechBrain's `hyperparams.yaml` in it is searched for what follows the encoder.
+        folder: The checkpoint; SpeechBrain's `hyperparams.yaml` in it is searched for what follows the encoder, and
+            s3prl's `Args` for the layer that it reads.
         config: Its configuration.
         weights: As `read_weights` returns them.
 
     Raises:
         KeyError: If transformers has no audio classifier of this architecture.
+        ValueError: If a file cannot be read.
     """
     stock = _stock_shapes(config)
     head = {name: tensor.shape for name, tensor in weights.items() if is_head(name)}
@@ -147,12 +155,24 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
         if not name.startswith(LEFTOVERS)
     ]
     if others:
-        return HeadLayout("foreign", f"a head of unknown make ({', '.join(sorted(others)[:4])} …)", UNKNOWN)
+        return HeadLayout("foreign", f"a head of unknown make ({', '.join(sorted(others)[:4])} …)", AUTHORS_CODE)
     if layout is None:
         return HeadLayout("foreign", "no head at all: a pretrained encoder", "there is nothing to answer with.")
     if reason := _find_misfit(config, weights, layout, stock.keys() - set(encoder.values())):
         return HeadLayout("foreign", layout.description, reason)
-    return layout
+    return _follow_arguments(folder, config, layout) if layout.classifier == "model.post_net.linear" else layout
+
+
+def _follow_arguments(folder: str | Path, config: PreTrainedConfig, layout: HeadLayout) -> HeadLayout:
+    files = [path for pattern in ("pytorch_model*.bin", "*.ckpt") for path in sorted(Path(folder).glob(pattern))]
+    commands = [stored for path in files if isinstance(stored := _load(path).get("Args"), argparse.Namespace)]
+    arguments = {name: value for command in commands for name, value in vars(command).items()}
+    layer = arguments.get("upstream_layer_selection")
+    if arguments.get("upstream_feature_normalize"):
+        return HeadLayout("foreign", layout.description, NORMALISED)
+    if layer not in (None, -1, config.num_hidden_layers):
+        return HeadLayout("foreign", layout.description, ONE_LAYER.format(layer))
+    return replace(layout, reason=LAST_LAYER) if layer is None and not layout.layer_weights else layout
 
 
 def _find_nonlinearity(folder: str | Path, config: PreTrainedConfig, weights: dict) -> tuple[str, str] | None:
@@ -168,10 +188,22 @@ def _find_nonlinearity(folder: str | Path, config: PreTrainedConfig, weights: di
         return f"a head after '{pooling}' pooling", "stock classes take the mean over the frames."
     if "0.w.weight" in weights or "output_mlp.w.weight" in weights:
         hyperparams = Path(folder, "hyperparams.yaml")
-        text = hyperparams.read_text(encoding="utf-8") if hyperparams.is_file() else ""
+        text = read_text(hyperparams) if hyperparams.is_file() else ""
         if not re.search(r"^\s*output_norm:\s*false\b", text, re.MULTILINE | re.IGNORECASE):
             return "SpeechBrain's head after a normalised encoder", OUTPUT_NORM
     return None
+
+
+def read_text(path: Path) -> str:
+    """Return what a text file holds.
+
+    Raises:
+        ValueError: If it is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{path}' cannot be read: expected text in UTF-8 ({error}). Save it in UTF-8.") from error
 
 
 def _find_linear_head(weights: dict) -> HeadLayout | None:

@@ -7,24 +7,22 @@ from ser_hf.publishing.answers import check_answers, check_padding
 from ser_hf.publishing.checks import (
     Check,
     check_architecture,
-    check_card,
     check_code,
     check_dtype,
     check_finite,
     check_format,
     check_keys,
     check_labels,
-    check_paths,
     check_preprocessor,
-    check_results,
     check_shards,
-    check_tokens,
+    run_checks,
 )
+from ser_hf.publishing.evidence import check_card, check_exports, check_recipe, check_results
+from ser_hf.publishing.privacy import check_paths, check_tokens
 
 LOADABLE = (check_architecture, check_code, check_preprocessor, check_format, check_shards)
-READABLE = (check_labels, check_card, check_results, check_paths, check_tokens)
+READABLE = (check_labels, check_results, check_card, check_recipe, check_exports, check_paths, check_tokens)
 LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
-PROBE = (check_code, check_card, check_results, check_paths, check_tokens)
 
 
 def run_gate(folder: str | Path) -> list[Check]:
@@ -42,11 +40,11 @@ def run_gate(folder: str | Path) -> list[Check]:
     if not folder.is_dir():
         raise FileNotFoundError(f"No folder '{folder}': expected the output folder of a finished run.")
     if (folder / "head.json").exists():
-        return [check_head(folder), *(check(folder) for check in PROBE)]
-    needed = [check(folder) for check in LOADABLE]
-    checks = needed + [check(folder) for check in READABLE]
+        return run_checks(PROBE, folder)
+    needed = run_checks(LOADABLE, folder)
+    checks = needed + run_checks(READABLE, folder)
     if all(check.passed for check in needed):
-        return checks + [check(folder) for check in LOADED]
+        return checks + run_checks(LOADED, folder)
     return [*checks, Check("loading", False, "not tried", "Mend the faults above and run the gate again.")]
 
 
@@ -58,6 +56,9 @@ def check_head(folder: Path) -> Check:
         return Check("head", False, str(error), "Fit it again with recipes/probe.py.")
     found = f"{head.name} for {len(description['emotions'])} emotions; the stock pipeline cannot run it, ser_hf can"
     return Check("head", True, found)
+
+
+PROBE = (check_head, check_code, check_results, check_card, check_recipe, check_paths, check_tokens)
 
 
 def require(checks: list[Check]) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, validate_repo_id
 
+from ser_hf.data.audio import read_header
 from ser_hf.publishing import connection
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
@@ -43,7 +44,7 @@ RUN = {"README.md", "all_results.json", "recipe.yaml"}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
 MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
 # Unknown; terms of the owners' own, or several at once; no derivatives: someone has to read them, or ask, first.
-CLOSED_LICENCES = (None, "unknown", "other", "cc-by-nd-4.0", "cc-by-nc-nd-4.0")
+CLOSED_LICENCES = ("", "unknown", "proprietary", "other", "cc-by-nd-4.0", "cc-by-nc-nd-4.0")
 
 
 def publish(
@@ -80,6 +81,7 @@ def publish(
     """
     if repo_id.count("/") != 1:
         raise ValueError(f"Expected a repository 'user/name', found '{repo_id}'.")
+    validate_repo_id(repo_id)
     checks = run_gate(folder)
     require(checks)
     logger.info(describe_checks(checks))
@@ -97,9 +99,12 @@ def publishable_files(folder: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If the folder holds no finished run.
+        ValueError: If one of these files is a link to elsewhere.
     """
     folder = Path(folder)
     files = sorted(path for pattern in ALLOWLIST for path in folder.glob(pattern))
+    if links := [str(path) for path in files if not path.resolve().is_relative_to(folder.resolve())]:
+        raise ValueError(f"{', '.join(links)}: links to elsewhere, expected files of the folder's own. Copy them in.")
     names = {path.name for path in files}
     missing = (RUN | (PROBE if names & PROBE else MODEL)) - names
     if not names & PROBE and not any(path.suffix == ".safetensors" for path in files):
@@ -120,15 +125,20 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
     """
     files = {path.relative_to(folder).as_posix(): path for path in publishable_files(folder)}
     for path in map(Path, examples):
-        if path.suffix not in (".wav", ".flac"):
-            raise ValueError(f"Expected examples as .wav or .flac files, found '{path}'.")
         if not path.is_file():
             raise FileNotFoundError(f"No example '{path}'.")
-        files[f"examples/{path.name}"] = path
+        name = f"examples/{path.stem}{path.suffix.lower()}"
+        if not _matches(name, ALLOWLIST) or read_header(path).encoding.split()[0] not in ("WAV", "WAVEX", "FLAC"):
+            raise ValueError(f"Expected examples as .wav or .flac files, found '{path}'.")
+        if name in files:
+            raise ValueError(f"Two examples are named '{name}': expected names that differ.")
+        files[name] = path
     card = ModelCard.load(files["README.md"])
     _name_repository(card, repo_id)
     if heard := sorted(name for name in files if name.startswith("examples/")):
-        card.data.widget = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in heard]
+        own = [example for example in card.data.get("widget") or [] if example.get("src") not in heard]
+        ours = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in heard]
+        card.data.widget = own + ours
     files["README.md"] = str(card).encode()
     results = json.loads(files["all_results.json"].read_text(encoding="utf-8"))
     files["all_results.json"] = json.dumps(hide_speakers(results), indent=1, ensure_ascii=False).encode()
@@ -138,8 +148,9 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
 def _name_repository(card: ModelCard, repo_id: str) -> None:
     """Put the repository into a card's title, metadata and example; what people wrote into it stays."""
     name = repo_id.split("/")[-1]
-    text = card.text.replace(f"# {card.data.model_name}\n", f"# {name}\n", 1)
-    card.text = re.sub(r'(?<=model=")[^"]*', repo_id, text)
+    former = card.data.model_name
+    text = card.text.replace(f"# {former}\n", f"# {name}\n", 1)
+    card.text = re.sub(rf'model="(?:[\w.-]+/)?{re.escape(str(former))}"', f'model="{repo_id}"', text)
     card.data.model_name = name
 
 
@@ -150,7 +161,7 @@ def check_licence(folder: str | Path) -> None:
         ValueError: If it names none, or one that has to be read or asked about first.
     """
     licence = ModelCard.load(Path(folder, "README.md")).data.get("license")
-    if licence in CLOSED_LICENCES:
+    if not isinstance(licence, str) or licence.strip().casefold() in CLOSED_LICENCES:
         raise ValueError(
             f"A public push needs an open licence, the card says {licence!r}. Read those of the corpus and of the base "
             "model, or ask their owners; where they allow it, write `license: …` into the head of README.md. A private "
@@ -224,7 +235,13 @@ def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token
         return
     response = http_backoff("GET", address, headers=build_hf_headers(token=token))
     hf_raise_for_status(response)
-    there, here = yaml.safe_load(response.text), yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    here = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    try:
+        there = yaml.safe_load(response.text)
+    except yaml.YAMLError:
+        there = None
+    if not isinstance(there, dict):
+        raise ValueError(f"'{repo_id}' holds a recipe.yaml that is not from ser_hf. {way_out}")
     differences = [
         f"{key}: {there.get(key)} there, {here.get(key)} here"
         for key in sorted(there.keys() | here.keys())

@@ -32,7 +32,7 @@ def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -
 
     Args:
         model: The trained model.
-        validation: N rows.
+        validation: N rows; each window of a long utterance counts in the fit.
         logits: ``(N, C)`` of the model for these rows.
 
     Returns:

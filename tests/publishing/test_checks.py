@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file, save_file
 
 from ser_hf.models import MelConfig, MelForAudioClassification
-from ser_hf.publishing import checks
+from ser_hf.publishing import checks, evidence, privacy
 
 
 @pytest.fixture
@@ -32,10 +33,31 @@ def refused(check, words):
     assert check.remedy.endswith(".")
 
 
-@pytest.mark.parametrize("name", [name for name in vars(checks) if name.startswith("check_")])
+EVERY = {name: check for each in (checks, evidence, privacy) for name, check in vars(each).items() if "check_" in name}
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_each_check_passes_a_finished_run(published_folder, name):
-    check = getattr(checks, name)(published_folder)
+    check = EVERY[name](published_folder)
     assert check.passed, check
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", {"model_type": ["wav2vec2"]}),
+        ("config.json", {"model_type": "wav2vec2", "hidden_size": "x"}),
+        ("model.safetensors.index.json", {"weight_map": [1]}),
+        ("all_results.json", {"test": [0.9]}),
+        ("README.md", "---\nmodel-index: {a: b}\n---\n"),
+    ],
+)
+def test_a_file_that_trips_a_check_up_is_a_fault_of_it_alone(folder, file, content):
+    (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
+    found = checks.run_checks(list(EVERY.values()), folder)
+    assert len(found) == len(EVERY)
+    assert [check for check in found if not check.passed]
+    assert [check for check in found if check.passed]
 
 
 def test_the_figures_of_the_checks_are_right(published_folder):
@@ -43,7 +65,7 @@ def test_the_figures_of_the_checks_are_right(published_folder):
     assert checks.check_finite(published_folder).found == "all 9824 numbers"
     assert checks.check_preprocessor(published_folder).found == "Wav2Vec2FeatureExtractor, 16000 Hz"
     ua = checks.read_json(published_folder / "all_results.json")["test"]["ua"]
-    assert checks.check_results(published_folder).found == f"UA {ua:.3f} on 240 utterances"
+    assert evidence.check_results(published_folder).found == f"UA {ua:.3f} on 240 utterances"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +96,7 @@ def test_a_folder_without_a_config_is_refused(tmp_path):
         ({"0": "happy", "1": "sad"}, {"happy": 1, "sad": 0}, "label2id is not id2label"),
         ({"0": "happy", "1": "sad"}, {"happy": "0", "sad": "1"}, "label2id is not id2label"),
         ({"0": "happy"}, {"happy": 0}, "1 names"),
+        ({"0": "happy", "1": " "}, {"happy": 0, " ": 1}, "these name no emotion"),
         (["happy", "sad"], {"happy": 0, "sad": 1}, "instead of two objects"),
     ],
 )
@@ -104,6 +127,8 @@ def test_whisper_needs_no_mask(folder):
     extractor = feature_extractor("whisper")
     extractor.save_pretrained(folder)
     assert not extractor.return_attention_mask
+    refused(checks.check_preprocessor(folder), "WhisperFeatureExtractor makes input_features, not input_values")
+    edit(folder / "config.json", model_type="whisper")
     assert checks.check_preprocessor(folder).passed
 
 
@@ -172,29 +197,51 @@ def test_a_random_encoder_is_refused_and_a_missing_mask_vector_is_not(folder):
 
 
 @pytest.mark.parametrize(
-    "path", ["/home/me/whisper", "/Users/me/x", r"C:\Users\me", "D:/data/x", "/tmp/run", "/root", "file:///x", "/mnt/a"]
+    "path",
+    [
+        "/home/me/whisper",
+        "/Users/me/x",
+        r"C:\Users\me",
+        "D:/data/x",
+        "/tmp/run",
+        "/root",
+        "file:///x",
+        "/mnt/a",
+        "/data/me/enc",
+        "/cluster9/me",
+        "~/secret/enc",
+        "~me/enc",
+        r"\\server\share",
+    ],
 )
 def test_absolute_paths_are_refused(folder, path):
     edit(folder / "config.json", _name_or_path=path)
-    refused(checks.check_paths(folder), "config.json: ")
+    refused(privacy.check_paths(folder), "config.json: ")
 
 
 @pytest.mark.parametrize("text", ["https://example.org/home/me", "data/home/x", "and/or", "../models/whisper", "12:30"])
 def test_other_texts_are_no_absolute_paths(folder, text):
     (folder / "recipe.yaml").write_text(f"model_name_or_path: {text}\n")
-    assert checks.check_paths(folder).passed
+    assert privacy.check_paths(folder).passed
+
+
+def test_a_path_beside_an_export_is_refused(folder):
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "export.json").write_text('{"from": {"here": ["/cluster9/me/run"]}}')
+    refused(privacy.check_paths(folder), "export.json: /cluster9/me/run")
 
 
 def test_a_path_in_the_weights_is_refused(folder):
     edit_weights(folder, lambda _: None, metadata={"format": "pt", "from": "trained in\n/home/me/run"})
-    refused(checks.check_paths(folder), "model.safetensors: /home/me/run")
+    refused(privacy.check_paths(folder), "model.safetensors: /home/me/run")
 
 
-def test_a_token_is_refused_and_not_quoted(folder):
-    token = "hf_" + "a1B2" * 8
+@pytest.mark.parametrize("kind", ["hf_", "hf_oauth_", "ghp_", "github_pat_"])
+def test_a_token_is_refused_and_not_quoted(folder, kind):
+    token = kind + "a1B2" * 8
     edit_weights(folder, lambda _: None, metadata={"format": "pt", "note": token})
     (folder / "recipe.yaml").write_text(f"hub_token: {token}\n")
-    check = checks.check_tokens(folder)
+    check = privacy.check_tokens(folder)
     refused(check, "in recipe.yaml, model.safetensors")
     assert token not in str(check)
 
@@ -212,12 +259,42 @@ def test_a_card_without_results_is_refused(folder, card, words):
     (folder / "README.md").unlink()
     if card:
         (folder / "README.md").write_text(card)
-    refused(checks.check_card(folder), words)
+    refused(evidence.check_card(folder), words)
 
 
 def test_a_run_without_results_is_refused(folder):
     (folder / "all_results.json").unlink()
-    refused(checks.check_results(folder), "no test scores")
+    refused(evidence.check_results(folder), "no test scores")
+
+
+@pytest.mark.parametrize("ua", [float("nan"), 74.2, -0.1])
+def test_impossible_results_are_refused(folder, ua):
+    results = checks.read_json(folder / "all_results.json")
+    edit(folder / "all_results.json", test=results["test"] | {"ua": ua})
+    refused(evidence.check_results(folder), f"impossible: ua {ua}")
+
+
+def test_a_card_that_tells_another_score_than_the_results_is_refused(folder):
+    results = checks.read_json(folder / "all_results.json")
+    edit(folder / "all_results.json", test=results["test"] | {"ua": 0.99})
+    refused(evidence.check_card(folder), "it does not tell ua 0.99 of all_results.json")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "model_type: mel\n", None])
+def test_a_run_without_its_recipe_is_refused(folder, text):
+    (folder / "recipe.yaml").unlink()
+    if text is not None:
+        (folder / "recipe.yaml").write_text(text)
+    refused(evidence.check_recipe(folder), "recipe.yaml")
+
+
+def test_an_export_of_other_weights_is_refused(folder):
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"garbage")
+    refused(evidence.check_exports(folder), "model.onnx, of other weights")
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    (folder / "onnx" / "export.json").write_text(json.dumps({"weights": {"model.safetensors": digest}}))
+    assert evidence.check_exports(folder).passed
 
 
 def test_the_mel_models_own_code_passes_and_any_other_is_refused(tmp_path):

@@ -38,6 +38,11 @@ def edit(folder, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def unname(folder):
+    numbered = {f"LABEL_{label}": label for label in range(4)}
+    edit(folder, id2label={label: name for name, label in numbered.items()}, label2id=numbered)
+
+
 def to_bin(folder):
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
@@ -58,12 +63,14 @@ def test_a_healthy_checkpoint_has_no_fault(name, tmp_path):
     assert all(check.found for check in checks)
 
 
-def test_our_own_finished_run_and_mel_model_have_no_fault(published_folder, tmp_path):
+def test_our_own_finished_run_and_mel_model_have_no_fault(published_folder, hub, tmp_path):
     assert not faults(published_folder)
-    names = {"id2label": dict(enumerate(EMOTIONS)), "label2id": {name: i for i, name in enumerate(EMOTIONS)}}
-    MelForAudioClassification(MelConfig(**names)).save_pretrained(tmp_path)
-    feature_extractor("wav2vec2-layer").save_pretrained(tmp_path)
-    assert not faults(tmp_path)
+    mel, names = tmp_path / "mel", {name: i for i, name in enumerate(EMOTIONS)}
+    MelForAudioClassification(MelConfig(id2label=dict(enumerate(EMOTIONS)), label2id=names)).save_pretrained(mel)
+    feature_extractor("wav2vec2-layer").save_pretrained(mel)
+    assert not faults(mel)
+    put(hub, {path.name: path.read_bytes() for path in mel.iterdir()})
+    assert not faults("someone/tiny")
 
 
 def test_a_missing_preprocessor_is_named_and_the_default_one_written(folder, healthy, tmp_path):
@@ -88,8 +95,7 @@ def test_a_preprocessor_that_drops_the_mask_or_has_no_class_is_mended(folder, tm
 
 
 def test_labels_without_names_are_named_and_mended_only_with_names(folder, healthy, tmp_path):
-    numbered = {f"LABEL_{label}": label for label in range(4)}
-    edit(folder, id2label={label: name for name, label in numbered.items()}, label2id=numbered)
+    unname(folder)
     assert "LABEL_0" in faults(folder)["label names"].found
     (note,) = repair(folder, tmp_path / "unnamed")
     assert note.startswith("Not mended: label names")
@@ -103,26 +109,46 @@ def test_labels_without_names_are_named_and_mended_only_with_names(folder, healt
 
 @pytest.mark.parametrize("source", ["label2id", "labels.txt", "label_encoder.txt"])
 def test_label_names_are_taken_from_where_the_checkpoint_has_them(source, folder, tmp_path):
-    numbered = {f"LABEL_{label}": label for label in range(4)}
-    named = {emotion: label for label, emotion in enumerate(EMOTIONS)}
-    edit(folder, id2label={label: name for name, label in numbered.items()}, label2id=numbered)
+    named = {emotion: label for label, emotion in enumerate(["very angry", *EMOTIONS[1:]])}
+    unname(folder)
     if source == "label2id":
         edit(folder, label2id=named)
     elif source == "labels.txt":
-        (folder / source).write_text("\n".join(EMOTIONS) + "\n")
+        (folder / source).write_text("\n".join(named) + " \n\n")
     else:
         lines = [f"'{emotion}' => {label}" for emotion, label in named.items()]
         (folder / source).write_text("\n".join([*lines, "================", "'starting_index' => 0", ""]))
     (note,) = repair(folder, tmp_path / "copy")
     assert source in note
-    assert AutoModelForAudioClassification.from_pretrained(tmp_path / "copy").config.id2label[1] == "happy"
+    assert AutoModelForAudioClassification.from_pretrained(tmp_path / "copy").config.label2id == named
+
+
+def test_names_that_repeat_or_cannot_be_read_are_refused_before_anything_is_written(folder, tmp_path):
+    with pytest.raises(ValueError, match="each emotion once"):
+        repair(folder, tmp_path / "copy", emotions=["angry", "Angry", "happy", "sad"])
+    unname(folder)
+    (folder / "labels.txt").write_text("\n".join(EMOTIONS), encoding="utf-16")
+    with pytest.raises(ValueError, match="labels.txt' cannot be read: expected text in UTF-8"):
+        repair(folder, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+    repair(folder, tmp_path / "copy", emotions=EMOTIONS)
+    assert not faults(tmp_path / "copy")
+
+
+def test_float64_is_cast(folder, healthy, tmp_path):
+    weights = {name: tensor.double() for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    edit(folder, dtype="float64")
+    assert "F64" in faults(folder)["weights type"].found
+    assert repair(folder, tmp_path / "copy") == ["Mended: weights in float64, now float32."]
+    assert not faults(tmp_path / "copy") and answer(tmp_path / "copy") == answer(healthy)
 
 
 def test_a_bin_becomes_safetensors_with_the_same_answers(folder, healthy, tmp_path):
     to_bin(folder)
     assert faults(folder)["weights format"].found == "pytorch_model.bin"
     (note,) = repair(folder, tmp_path / "copy")
-    assert "pytorch_model.bin left behind" in note
+    assert note.startswith("Mended: weights format (pytorch_model.bin), now a plain Wav2Vec2For")
     assert not (tmp_path / "copy" / "pytorch_model.bin").exists()
     assert not faults(tmp_path / "copy") and answer(tmp_path / "copy") == answer(healthy)
 
@@ -144,12 +170,30 @@ def test_a_pickle_bomb_is_named_and_never_goes_off(folder, tmp_path):
     assert not (tmp_path / "exploded").exists() and not (tmp_path / "copy").exists()
 
 
-def test_code_in_the_checkpoint_is_named_not_run_and_left_behind(folder, tmp_path):
+def test_code_that_no_head_needs_is_named_not_run_and_left_behind(folder, tmp_path):
     (folder / "custom.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    edit(folder, auto_map={"AutoConfig": "custom.Config", "AutoModelForAudioClassification": "custom.Model"})
+    edit(folder, custom_pipelines={"emotion": {"impl": "custom.Pipeline"}})
     assert "custom.py" in faults(folder)["code"].found
-    repair(folder, tmp_path / "copy")
+    (note,) = repair(folder, tmp_path / "copy")
+    assert note.startswith("Mended: code (files ['custom.py']")
     assert not faults(tmp_path / "copy") and not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"architectures": ["Wav2Vec2ForSpeechClassification"]}, "the class 'Wav2Vec2ForSpeechClassification'"),
+        ({"auto_map": {"AutoModelForAudioClassification": "modeling.Model"}}, "its author's code computes"),
+    ],
+)
+def test_a_head_that_its_authors_code_computes_is_not_taken_for_the_stock_head(changes, named, folder, tmp_path):
+    (folder / "modeling.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')  # relu(projector(hidden))\n")
+    edit(folder, **changes)
+    assert named in faults(folder)["head"].found and "author's code only" in faults(folder)["head"].found
+    assert not {"weights finite", "batch against single"} & {check.name for check in examine(folder)}
+    (note,) = repair(folder, tmp_path / "copy")
+    assert note.startswith("Not mended, and nothing written") and named in note
+    assert not (tmp_path / "copy").exists() and not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -176,6 +220,11 @@ def test_broken_weights_are_named(folder):
     assert "holds no weights" in faults(folder)["head"].found
 
 
+def test_a_sick_config_hides_no_other_fault(folder):
+    edit(folder, hidden_size="sixteen")
+    assert "weights files" in {check.name for check in examine(folder)} and "head" in faults(folder)
+
+
 def test_a_stock_head_without_the_encoders_weights_is_not_written(folder, tmp_path):
     weights = {
         name: tensor for name, tensor in load_file(folder / "model.safetensors").items() if "layers.1" not in name
@@ -194,11 +243,7 @@ def test_the_copy_goes_to_a_new_folder_only(folder, tmp_path):
         repair(folder, tmp_path / "full")
     with pytest.raises(ValueError, match="must stay as it is"):
         repair(folder, folder / "copy")
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "config.json",
-        "model.safetensors",
-        "preprocessor_config.json",
-    ]
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "preprocessor_config.json"}
 
 
 def test_what_is_no_checkpoint_is_said_plainly(healthy, tmp_path):
@@ -222,9 +267,8 @@ def test_a_model_of_text_is_no_audio_classifier(tmp_path):
         repair(tmp_path, tmp_path.with_name("copy"))
 
 
-def test_a_model_of_the_hub_is_fetched_without_code_and_pickles(folder, tmp_path, monkeypatch):
-    contents = {path.name: path.read_bytes() for path in folder.iterdir()}
-    contents |= {"custom.py": b"raise SystemExit", "optimizer.pt": b"pickle", "pytorch_model.bin": b"pickle"}
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -232,11 +276,24 @@ def test_a_model_of_the_hub_is_fetched_without_code_and_pickles(folder, tmp_path
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
         address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
-        hub.repositories["someone/tiny"] = Repository(private=False)
-        hub.repositories["someone/tiny"].commit(contents)
-        hub.large = {object_id(content): content for content in contents.values()}
-        assert not faults("someone/tiny")
-        with pytest.raises(FileNotFoundError, match="'someone/else' is no folder here"):
-            examine("someone/else")
-    fetched = {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")}
-    assert fetched == {"config.json", "model.safetensors", "preprocessor_config.json"}
+        yield hub
+
+
+def put(hub, contents):
+    hub.repositories["someone/tiny"] = Repository(private=False)
+    hub.repositories["someone/tiny"].commit(contents)
+    hub.large = {object_id(content): content for content in contents.values()}
+
+
+def test_a_model_of_the_hub_is_judged_like_a_folder_and_fetched_without_code_and_pickles(folder, hub, tmp_path):
+    fetched = {path.name: path.read_bytes() for path in folder.iterdir()}
+    named = {"custom.py": b"raise SystemExit", "optimizer.pt": b"pickle", "pytorch_model.bin": b"pickle"}
+    put(hub, fetched | named | {"onnx/model.bin": b"elsewhere"})
+    for name, content in named.items():
+        (folder / name).write_bytes(content)
+    assert set(faults("someone/tiny")) == {"code", "weights format"}
+    assert faults("someone/tiny") == faults(folder)
+    assert {path.name for path in (tmp_path / "cache").rglob("snapshots/*/*")} == set(fetched)
+    assert "custom.py" in repair("someone/tiny", tmp_path / "copy")[0]
+    with pytest.raises(FileNotFoundError, match="'someone/else' is no folder here"):
+        examine("someone/else")

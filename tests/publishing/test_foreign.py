@@ -10,10 +10,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import linear
 from transformers import AutoConfig, AutoModelForAudioClassification
 
-from ser_hf.publishing.doctor import repair
+from ser_hf.publishing.doctor import examine, repair
 from ser_hf.publishing.foreign import convert_head, describe_head, read_weights
 
 HIDDEN, PROJECTED, CLASSES, LAYERS = 16, 8, 4, 3
+STOCK = ["Wav2Vec2ForSequenceClassification"]
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +66,16 @@ def mean_over_frames(hidden, frames):
     return (hidden * frames[..., None]).sum(1) / frames.sum(1, keepdim=True)
 
 
-def write_s3prl(folder, encoder):
+def write_s3prl(folder, encoder, *, featurizer=True, **arguments):
     """Encoder as on the Hub, and s3prl's own checkpoint of the downstream beside it."""
     write_config(folder, encoder, architectures=["Wav2Vec2Model"])
     torch.save(old_names(encoder, prefix=""), folder / "pytorch_model.bin")
     head = layer("projector", PROJECTED, HIDDEN) | layer("model.post_net.linear", CLASSES, PROJECTED)
     checkpoint = {
         "Downstream": head | {"best_score": torch.ones(1)},
-        "Featurizer": tensors(weights=(LAYERS,)),
+        "Featurizer": tensors(weights=(LAYERS,)) if featurizer else {},
         "Optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}, "param_groups": []},
-        "Args": argparse.Namespace(upstream="wav2vec2"),
+        "Args": argparse.Namespace(upstream="wav2vec2", **arguments),
         "Config": {"downstream_expert": {"modelrc": {"select": "UtteranceLevel"}}},
         "Step": 30_000,
     }
@@ -117,8 +118,8 @@ def write_speechbrain(folder, encoder, *, output_norm=False):
     return lambda output, frames: linear(mean_over_frames(output.last_hidden_state, frames), head["0.w.weight"])
 
 
-def write_single_layer(folder, encoder, *, name):
-    write_config(folder, encoder, pooling_mode="mean")
+def write_single_layer(folder, encoder, *, name, **changes):
+    write_config(folder, encoder, pooling_mode="mean", **changes)
     head = layer(name, CLASSES, HIDDEN)
     torch.save(old_names(encoder) | head, folder / "pytorch_model.bin")
     return lambda output, frames: linear(mean_over_frames(output.last_hidden_state, frames), *head.values())
@@ -126,7 +127,7 @@ def write_single_layer(folder, encoder, *, name):
 
 def write_layer_sum(folder, encoder):
     """A stock head whose config.json forgot the sum of layers and the projector's size."""
-    write_config(folder, encoder, use_weighted_layer_sum=False, classifier_proj_size=HIDDEN)
+    write_config(folder, encoder, use_weighted_layer_sum=False, classifier_proj_size=HIDDEN, architectures=STOCK)
     head = layer("projector", PROJECTED, HIDDEN) | layer("classifier", CLASSES, PROJECTED)
     head |= tensors(layer_weights=(LAYERS,))
     save_file(old_names(encoder) | head, folder / "model.safetensors", {"format": "pt"})
@@ -144,7 +145,7 @@ LINEAR = {
     "s3prl's head 'projector'": write_s3prl_in_one_file,
     "SpeechBrain's head '0.w'": write_speechbrain,
     "the layer 'classifier.out_proj' alone": lambda *args: write_single_layer(*args, name="classifier.out_proj"),
-    "the layer 'classifier' alone": lambda *args: write_single_layer(*args, name="classifier"),
+    "the layer 'classifier' alone": lambda *args: write_single_layer(*args, name="classifier", architectures=STOCK),
     "a stock head that config.json does not describe": write_layer_sum,
 }
 
@@ -204,11 +205,46 @@ def test_a_head_that_no_stock_class_computes_is_named_with_the_reason_and_not_wr
         convert_head(encoder.config, read_weights(tmp_path / "foreign"), layout)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"upstream_layer_selection": 1, "featurizer": False}, "reads layer 1 alone (Args.upstream_layer_selection)"),
+        ({"upstream_feature_normalize": True}, "normalises each layer first (Args.upstream_feature_normalize)"),
+    ],
+)
+def test_what_s3prls_command_line_changes_is_no_stock_head(arguments, reason, encoder, tmp_path):
+    write_s3prl(tmp_path / "foreign", encoder, **arguments)
+    assert describe(tmp_path / "foreign").kind == "foreign" and reason in describe(tmp_path / "foreign").reason
+    (note,) = repair(tmp_path / "foreign", tmp_path / "copy")
+    assert note.startswith("Not mended, and nothing written") and not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(("layer", "promise"), [(None, "for want of s3prl's Args"), (LAYERS - 1, "the same logits")])
+def test_the_same_logits_are_promised_only_where_s3prl_says_which_layer_it_reads(layer, promise, encoder, tmp_path):
+    write_s3prl(tmp_path / "foreign", encoder, featurizer=False, upstream_layer_selection=layer)
+    remedy = {check.name: check.remedy for check in examine(tmp_path / "foreign")}["head"]
+    note = repair(tmp_path / "foreign", tmp_path / "copy")[0]
+    assert promise in note and promise in remedy
+    assert ("the same logits" in note) == ("the same logits" in remedy) == (layer is not None)
+
+
 def test_speechbrains_normalised_output_is_no_linear_head(encoder, tmp_path):
     write_speechbrain(tmp_path / "normalised", encoder, output_norm=True)
     assert "by its own deviation" in describe(tmp_path / "normalised").reason
     (tmp_path / "normalised" / "hyperparams.yaml").unlink()
     assert describe(tmp_path / "normalised").kind == "foreign"
+
+
+def test_an_unreadable_file_is_named_itself(encoder, tmp_path):
+    write_speechbrain(tmp_path / "foreign", encoder)
+    (tmp_path / "foreign" / "hyperparams.yaml").write_text("output_norm: False", encoding="utf-16")
+    check = {check.name: check for check in examine(tmp_path / "foreign")}["head"]
+    assert "hyperparams.yaml' cannot be read" in check.found and ".ckpt" not in check.remedy
+
+
+def test_a_known_head_is_foreign_too_where_config_calls_code(encoder, tmp_path):
+    write_single_layer(tmp_path / "foreign", encoder, name="classifier.out_proj", auto_map={"AutoModel": "custom.M"})
+    assert "its author's code only" in repair(tmp_path / "foreign", tmp_path / "copy")[0]
 
 
 def test_a_head_without_its_encoder_is_named(encoder, tmp_path):

@@ -68,9 +68,10 @@ def test_the_card_names_the_repository_and_keeps_what_was_written_into_it(publis
     results = json.loads((folder / "all_results.json").read_text())
     card = collect_files(folder, "me/other")["README.md"].decode()
     assert card == str(render_card(folder, results, repo_id="me/other"))
-    (folder / "README.md").write_text(before.replace("## Use", "My own words.\n\n## Use"))
+    own = 'My own words, beside pipeline(model="superb/wav2vec2-base-superb-er").'
+    (folder / "README.md").write_text(before.replace("## Use", f"{own}\n\n## Use"))
     card = collect_files(folder, "me/other")["README.md"].decode()
-    assert "My own words." in card
+    assert own in card
     assert 'model="me/other"' in card
     assert "someone/tiny" in (folder / "README.md").read_text()
 
@@ -85,7 +86,18 @@ def test_what_is_no_audio_is_no_example(finished, name, error, message):
         collect_files(folder, "someone/tiny", [folder / name])
 
 
-@pytest.mark.parametrize("head", ["", "license: other\n", "license: cc-by-nc-nd-4.0\n"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "license: other\n",
+        "license: cc-by-nc-nd-4.0\n",
+        "license: ''\n",
+        "license: OTHER\n",
+        "license: [mit, other]\n",
+        "license: unknown\n",
+    ],
+)
 def test_a_card_without_an_open_licence_is_not_for_the_public(tmp_path, head):
     (tmp_path / "README.md").write_text(f"---\n{head}tags: []\n---\n# A model\n")
     with pytest.raises(ValueError, match="A public push needs an open licence.*A private push needs none"):
@@ -95,6 +107,48 @@ def test_a_card_without_an_open_licence_is_not_for_the_public(tmp_path, head):
 def test_a_card_with_one_is(tmp_path):
     (tmp_path / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# A model\n")
     check_licence(tmp_path)
+
+
+def test_a_public_push_asks_for_the_licence(published_folder, tmp_path):
+    folder = shutil.copytree(published_folder, tmp_path / "tiny")
+    card = ModelCard.load(folder / "README.md")
+    card.data.license = "other"
+    card.save(folder / "README.md")
+    publish(folder, "someone/tiny", dry_run=True)
+    with pytest.raises(ValueError, match="A public push needs an open licence"):
+        publish(folder, "someone/tiny", public=True, dry_run=True)
+
+
+@pytest.mark.parametrize("repo_id", ["tiny", "some one/tiny", "a/b/c", "someone/tiny.git"])
+def test_an_id_that_the_hub_would_not_take_is_refused_at_once(tmp_path, repo_id):
+    with pytest.raises(ValueError, match="user/name|[Rr]epo"):
+        publish(tmp_path / "missing", repo_id)
+
+
+def test_a_link_to_elsewhere_does_not_go(finished, tmp_path_factory):
+    folder, secret = finished(*MODEL), tmp_path_factory.mktemp("elsewhere") / "secret.png"
+    secret.write_bytes(b"secret")
+    (folder / "figures").mkdir(exist_ok=True)
+    (folder / "figures" / "secret.png").symlink_to(secret)
+    with pytest.raises(ValueError, match="secret.png: links to elsewhere"):
+        collect_files(folder, "someone/tiny")
+
+
+def test_examples_are_audio_of_different_names(finished, tmp_path, write_audio):
+    folder = finished(*MODEL)
+    (folder / "README.md").write_text(
+        "---\ntags: [ser_hf]\nwidget:\n- src: https://example.org/a.wav\n  example_title: mine\n---\n# A model\n"
+    )
+    for name in ("one/happy.wav", "two/happy.wav", "UP.WAV"):
+        write_audio(tmp_path / name)
+    files = collect_files(folder, "someone/tiny", [tmp_path / "UP.WAV"])
+    titles = [example["example_title"] for example in ModelCard(files["README.md"].decode()).data.widget]
+    assert titles == ["mine", "UP"]
+    with pytest.raises(ValueError, match="Two examples are named 'examples/happy.wav'"):
+        collect_files(folder, "someone/tiny", [tmp_path / "one/happy.wav", tmp_path / "two/happy.wav"])
+    (tmp_path / "text.wav").write_text("no audio")
+    with pytest.raises(ValueError, match="text.wav"):
+        collect_files(folder, "someone/tiny", [tmp_path / "text.wav"])
 
 
 def test_a_dry_run_lists_what_would_go_and_asks_no_hub(published_folder, caplog):

@@ -158,6 +158,22 @@ def test_a_busy_hub_is_left_alone_for_as_long_as_it_asks(hub, waits, files, head
     assert waits == [37]
 
 
+def test_a_hub_that_asks_for_a_day_is_told_at_once(hub, waits, files):
+    hub.fail_next("commit", 429, headers={"Retry-After": "86400"})
+    with pytest.raises(ConnectionError, match="asks for fewer requests"):
+        send(files())
+    assert waits == []
+
+
+@pytest.mark.parametrize("recipe", [b"- a\n", b"", b"a: [\n"])
+def test_a_recipe_that_is_not_from_ser_hf_is_refused(hub, files, recipe):
+    send(files())
+    repository = hub.repositories["someone/tiny"]
+    repository.commit(repository.files | {"recipe.yaml": recipe})
+    with pytest.raises(ValueError, match=r"recipe.yaml that is not from ser_hf"):
+        send(files())
+
+
 def test_another_recipes_model_is_refused_with_the_keys_that_differ(hub, files):
     send(files())
     with pytest.raises(ValueError, match=r"another recipe's model \(corpus: ravdess there, urdu here; seed: 3 there"):

@@ -1,0 +1,67 @@
+"""What a finished run must show beside its weights: results, the card that tells them, its recipe, its exports."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import yaml
+from huggingface_hub import metadata_load
+
+from ser_hf.publishing.checks import Check, read_json, weights_of
+
+SCORES = ("ua", "wa", "macro_f1")
+
+
+def check_results(folder: Path) -> Check:
+    """Check that all_results.json holds the scores on a test set, each of them possible."""
+    test = read_json(folder / "all_results.json").get("test") or {}
+    remedy = "Evaluate the model: the recipe writes all_results.json at its end."
+    if not set(SCORES) <= set(test):
+        return Check("results", False, "no test scores", remedy)
+    wrong = [f"{name} {test[name]}" for name in SCORES if not (math.isfinite(test[name]) and 0 <= test[name] <= 1)]
+    found = f"UA {test['ua']:.3f} on {test['utterances']} utterances"
+    return Check("results", not wrong, f"impossible: {', '.join(wrong)}" if wrong else found, remedy)
+
+
+def check_card(folder: Path) -> Check:
+    """Check that the YAML head of README.md tells the scores of all_results.json."""
+    try:
+        metadata = (metadata_load(folder / "README.md") or {}) if (folder / "README.md").exists() else None
+    except (ValueError, yaml.YAMLError) as error:
+        return Check("card", False, f"its YAML head is broken: {str(error).splitlines()[0]}", "Mend README.md.")
+    remedy = "Render the card from all_results.json again; a model without scores is not published."
+    if metadata is None:
+        return Check("card", False, "README.md is missing", remedy)
+    entries = metadata.get("model-index") or [{}]
+    told = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
+    if not told:
+        return Check("card", False, "a card without results", remedy)
+    test = read_json(folder / "all_results.json").get("test") or {}
+    said = {(score.get("type"), score.get("value")) for score in told}
+    if untold := [f"{name} {test.get(name)}" for name in SCORES if (name, test.get(name)) not in said]:
+        return Check("card", False, f"it does not tell {', '.join(untold)} of all_results.json", remedy)
+    return Check("card", True, f"{len(told)} scores: {', '.join(str(score.get('type')) for score in told)}")
+
+
+def check_recipe(folder: Path) -> Check:
+    """Check that recipe.yaml holds settings."""
+    remedy = "It is written before training: take it from the folder of the run."
+    try:
+        recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Check("recipe", False, "recipe.yaml is missing", remedy)
+    except (ValueError, yaml.YAMLError) as error:
+        return Check("recipe", False, f"recipe.yaml is broken: {str(error).splitlines()[0]}", remedy)
+    sound = isinstance(recipe, dict) and "corpus" in recipe
+    return Check("recipe", sound, f"{len(recipe)} settings" if sound else "recipe.yaml names no corpus", remedy)
+
+
+def check_exports(folder: Path) -> Check:
+    """Check that the ONNX files, where there are any, were made from these very weights."""
+    files = sorted(path.name for path in folder.glob("onnx/*.onnx"))
+    if not files:
+        return Check("exports", True, "none")
+    made_from = read_json(folder / "onnx" / "export.json").get("weights")
+    same = made_from == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights_of(folder)}
+    found = f"{', '.join(files)}, of {'these' if same else 'other'} weights"
+    return Check("exports", same, found, "Write them again with `ser-hf export`, or delete the folder onnx.")

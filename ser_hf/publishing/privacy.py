@@ -1,0 +1,68 @@
+"""Whether a checkpoint's texts tell of the machine that it was made on, or hold a key to an account."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from ser_hf.publishing.checks import Check, weights_of
+
+TEXTS = (".json", ".md", ".py", ".txt", ".yaml", ".yml")
+ROOTS = "home|Users|root|work|workspace|tmp|mnt|media|data|scratch|opt|srv|var|nfs|gpfs|lustre|Volumes|content|kaggle"
+PATH = re.compile(
+    rf"(?:(?<![\w./~-])|(?<=\\n))/(?:{ROOTS})\b[\w./-]*"
+    r"|file://[^\s\"']*|\b[A-Za-z]:[\\/]+[\w.]{2,}[\w.\\/-]*"
+)
+# what a setting holds and nothing else
+WHOLE_PATH = re.compile(r"(?:~[\w-]*|/[\w.-]+)/[^\s].*|[A-Za-z]:[\\/].*|\\\\\w.*")
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}|hf_oauth_[\w.-]{20,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}")
+PARSERS = {".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
+HEADER_LIMIT = 100_000_000  # bytes. Source: safetensors' format
+
+
+def check_paths(folder: Path) -> Check:
+    """Check that no text to be published, nor the weights' metadata, holds a path of this machine."""
+    hits = [f"{name}: {match.group()}" for name, text in _texts(folder) if (match := PATH.search(text))]
+    hits += [f"{name}: {value}" for name, value in _settings(folder) if WHOLE_PATH.fullmatch(value)]
+    hits = list(dict.fromkeys(hits))
+    remedy = "Replace it by a Hub id or a relative path; it tells strangers about your machine and helps nobody."
+    return Check("absolute paths", not hits, "; ".join(hits) or "none", remedy)
+
+
+def check_tokens(folder: Path) -> Check:
+    """Check that no text to be published, nor the weights' metadata, holds an access token; none is quoted."""
+    hits = [name for name, text in _texts(folder) if TOKEN.search(text)]
+    found = f"in {', '.join(hits)}" if hits else "none"
+    return Check("tokens", not hits, found, "Delete it, and revoke it at huggingface.co/settings/tokens.")
+
+
+def _text_files(folder: Path) -> list[Path]:
+    return sorted(path for path in [*folder.iterdir(), *folder.glob("onnx/*")] if path.suffix in TEXTS)
+
+
+def _settings(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the texts that JSON and YAML files hold as values, however deep, with the name of the file."""
+    for path in _text_files(folder):
+        if parse := PARSERS.get(path.suffix):
+            with suppress(ValueError, yaml.YAMLError):
+                yield from ((path.name, value) for value in _strings(parse(path.read_text(encoding="utf-8"))))
+
+
+def _strings(content: object) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _strings(value)
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in _text_files(folder):
+        yield path.name, path.read_text(encoding="utf-8", errors="replace")
+    for path in weights_of(folder):
+        with path.open("rb") as file:  # the header, where the metadata are, of a damaged file too
+            size = int.from_bytes(file.read(8), "little")
+            yield path.name, file.read(min(size, HEADER_LIMIT)).decode(errors="replace")
