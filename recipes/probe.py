@@ -21,6 +21,7 @@ from ser_hf.data.vectors import write_vectors
 from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
 from ser_hf.models.head_files import save_head
+from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
 from ser_hf.training import DataArguments, check_folder, claim_folder, resolve_recipe
 from ser_hf.training.building import make_augmentation
@@ -49,7 +50,8 @@ def main(argv: list[str]) -> None:
             raise ValueError("augmented_copies: expected with a change such as --noise_snr 10, and only then.")
         check_folder(arguments.output_dir, recipe)
         if finished := read_results(arguments.output_dir):
-            return print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
+            print(f"This recipe is finished.\n{tell(finished, arguments.output_dir)}")
+            return push(arguments)
         speech = load_speech(data)
         dataset = speech.dataset
         lock = claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
@@ -67,7 +69,8 @@ def main(argv: list[str]) -> None:
     results = write_evidence(arguments, candidates, train, test, speech.described)
     mark_finished(arguments.output_dir, results)
     lock.release()
-    return print(tell(results, arguments.output_dir))
+    print(tell(results, arguments.output_dir))
+    return push(arguments)
 
 
 def number_rows(dataset: Dataset) -> Dataset:
@@ -125,6 +128,16 @@ def predict(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
     """Return the table of a candidate's predictions of the test utterances."""
     scores = candidate.head.predict_proba(candidate.features.test)
     return tabulate_predictions(test, np.log(scores.clip(1e-12)))
+
+
+def push(arguments: ProbeArguments) -> None:
+    """Publish the finished folder, if asked."""
+    if not arguments.push_to_hub:
+        return
+    try:
+        print(publish(arguments.output_dir, arguments.hub_model_id))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
 
 
 def tell(results: dict, folder: str) -> str:

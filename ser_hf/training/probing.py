@@ -54,6 +54,8 @@ class ProbeArguments:
     trust_remote_code: bool = field(
         default=False, metadata={"help": "Run code that comes with the encoder. Only for authors you trust."}
     )
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the finished folder, privately, by the gate."})
+    hub_model_id: str | None = field(default=None, metadata={"help": "push_to_hub: the repository, USER/NAME."})
 
     def __post_init__(self) -> None:
         for name, known in (("features", ("classical", "egemaps", "embedding")), ("heads", tuple(HEADS))):
@@ -61,6 +63,8 @@ class ProbeArguments:
                 raise ValueError(f"{name}: expected some of {list(known)}, found {unknown}.")
         if ("embedding" in self.features) != (self.model_name_or_path is not None):
             raise ValueError("model_name_or_path: expected with --features embedding, and only then.")
+        if self.push_to_hub and self.hub_model_id is None:
+            raise ValueError("push_to_hub: expected with --hub_model_id USER/NAME.")
         if self.augmented_copies < 0:
             raise ValueError(f"augmented_copies: expected 0 or more, found {self.augmented_copies}.")
 

@@ -21,8 +21,8 @@ PATIENCE = 15  # seconds: after a kill, loader processes outlive their run for a
 PLACES = {"data_root", "audio_root", "output_dir"}
 # How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
 NOT_RECORDED = {
-    "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm",
-    "report_to", "run_name", "project", "save_total_limit", "push_to_hub", "debug", "skip_memory_metrics",
+    "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
+    "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
 }  # fmt: skip
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
 

@@ -5,11 +5,13 @@ import json
 import runpy
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pandas
 import pytest
 import soundfile
 from datasets import Dataset
+from publishing.hub_server import TOKEN, serve
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.models.features import classical_features
@@ -173,3 +175,22 @@ def test_silent_and_very_short_files_have_finite_features(probe, toy_ravdess, tm
 def test_a_wrong_recipe_ends_in_one_sentence(probe, argv, message):
     with pytest.raises(SystemExit, match=message):
         probe(*argv)
+
+
+def test_a_probe_is_published_where_that_is_asked(probe, tmp_path, capsys, monkeypatch):
+    out = probe()
+    with serve() as hub:
+        for key, value in {"ENDPOINT": hub.url, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
+            monkeypatch.setattr(huggingface_hub.constants, key, value)
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        probe("--push_to_hub", "true", "--hub_model_id", "someone/probe")  # is finished, and goes
+        held = hub.repositories["someone/probe"].files
+        assert f"{hub.url}/someone/probe/commit/" in capsys.readouterr().out
+    assert held["head.skops"] == (out / "head.skops").read_bytes()
+    assert "predictions.csv" not in held
+
+
+def test_a_push_without_a_repository_is_refused_before_the_work(probe, tmp_path):
+    with pytest.raises(SystemExit, match="push_to_hub: expected with --hub_model_id USER/NAME"):
+        probe("--push_to_hub", "true")
+    assert not (tmp_path / "out").exists()
