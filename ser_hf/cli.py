@@ -30,7 +30,11 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one of `COMMANDS`; return 0 if all is well, 1 if a command found faults, 2 if it could not do its work."""
+    """Run one of `COMMANDS`.
+
+    Returns:
+        0 if all is well, 1 if a command found faults, 2 if it could not do its work, 130 after Ctrl+C.
+    """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     argv = sys.argv[1:] if argv is None else argv
@@ -45,6 +49,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
 
 
 def _list_commands(command: str, *, asked: bool) -> int:

@@ -7,6 +7,7 @@ from importlib import import_module
 import pytest
 
 from ser_hf.cli import COMMANDS, main
+from ser_hf.commands import publishing
 
 LIGHT = """
 import sys
@@ -58,3 +59,12 @@ def test_what_a_command_cannot_do_is_one_line_on_stderr(tmp_path, capsys):
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.startswith(f"error: '{tmp_path}' holds no checkpoint: expected config.json")
+
+
+def test_ctrl_c_anywhere_is_one_line_and_exit_code_130(monkeypatch, capsys):
+    def interrupt(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, "doctor", interrupt)
+    assert main(["doctor", "x"]) == 130
+    assert capsys.readouterr().err == "Interrupted.\n"

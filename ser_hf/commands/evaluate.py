@@ -88,6 +88,8 @@ def evaluate(argv: list[str]) -> int:
     asked = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if refused := sorted(asked.intersection(NOT_ASKED)):
         raise ValueError(f"{refused}: a model hears as in its training (see its recipe.yaml). Leave them out.")
+    if options.batch_size < 1:
+        raise ValueError(f"batch_size: expected 1 or more, found {options.batch_size}.")
     folder = Path(options.output_dir)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Take a new --output_dir: nothing is overwritten.")

@@ -15,27 +15,28 @@ import torch
 from tqdm import tqdm
 
 from ser_hf import __version__
+from ser_hf.commands.model_options import add_model_options, load_classifier
 from ser_hf.corpora.cells import read_cells
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import audio_files
 from ser_hf.corpora.table import READERS
 from ser_hf.serving import EmotionClassifier, Prediction
-from ser_hf.serving.backends import BACKENDS, DTYPES, find_file
+from ser_hf.serving.backends import ONNX_FILES, find_file
 from ser_hf.serving.shared_table import FORMATS, Key, Row, claim_table, finish_table, open_journal, read_rows
 
-# All that decides what a model answers.
-MODEL_FILES = (
-    "config.json", "preprocessor_config.json", "recipe.yaml", "head.json", "head.skops",
-    "*.safetensors", "pytorch_model*.bin",
-)  # fmt: skip
+# All that decides what a model answers, beside its weights.
+MODEL_FILES = ("config.json", "preprocessor_config.json", "recipe.yaml", "head.json", "head.skops")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths, which
 are relative to the table, and perhaps one of start and one of end in seconds. The columns of the output are path,
-start, end, duration, prediction, score_<emotion> …, error. A file that cannot be heard is a row with its error.
+start, end, duration, prediction, uncertain, score_<emotion> …, error. A file that cannot be heard is a row with its
+error. uncertain is empty where the model was never calibrated.
 
-The same command goes on with an interrupted table, and adds what has come to a folder since; rows that are there stay.
-Several processes share the files: accelerate launch --num_processes 4 -m ser_hf.cli predict …; so do several machines
-that write to one disk.
+The same command goes on with an interrupted table, adds what has come to a folder since, and tries files with errors
+once more; other rows stay. Several processes share the files, on CPUs and GPUs alike:
+accelerate launch --multi_gpu --num_processes 4 -m ser_hf.cli predict …
+So do several machines that write to one disk.
 """
 
 
@@ -43,22 +44,24 @@ def predict(argv: list[str]) -> int:
     """Write the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
-    keys = list_audio(options.paths, dict(item.split("=", 1) for item in options.columns))
-    classifier = _load_classifier(options)
+    named = dict(item.split("=", 1) for item in options.columns)
+    keys = {spell_key(key): key for key in list_audio(options.paths, named)}
+    classifier = _load_shared(options)
     claim_table(options.output, describe_model(classifier, options.model, options.dtype))
-    done = read_rows(options.output)
-    mine = [key for key in keys if key not in done and owner(key, processes) == rank]
+    done = {key for key, row in read_rows(options.output).items() if row["error"] is None}
+    mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
     try:
         if mine:
             with open_journal(options.output, rank) as append:
                 predictions = classifier.predict_files(mine, batch_size=options.batch_size)
                 for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
-                    append(to_row(prediction, classifier.emotions))
+                    append(to_row(prediction, classifier))
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         return 130
-    columns = ["path", "start", "end", "duration", "prediction", *_score_columns(classifier.emotions), "error"]
-    rows, missing = finish_table(options.output, keys, columns)
+    scores = _score_columns(classifier.emotions)
+    columns = ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
+    rows, missing = finish_table(options.output, list(keys), columns)
     print(_describe_rows(rows, missing, options.output))
     return 0
 
@@ -83,36 +86,57 @@ def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
     return keys
 
 
+def spell_key(key: Key) -> Key:
+    """Return a key as its row has it."""
+    path, start, end = key
+    return spell(path), start, end
+
+
+def spell(text: str) -> str:
+    r"""Return a text in which those bytes of a file name that are not UTF-8 are escaped, as no table can hold them.
+
+    Examples:
+        >>> spell(os.fsdecode(b"caf\xe9.wav"))
+        'caf\\xe9.wav'
+    """
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
 def owner(key: Key, processes: int) -> int:
     """Return which of several processes predicts a file: the same whoever asks, and whatever the other files are."""
-    return zlib.crc32(repr(key).encode("utf-8", "surrogateescape")) % processes
+    return zlib.crc32(repr(key).encode()) % processes
 
 
 def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict[str, object]:
-    """Return what is kept beside a table of the model that has written it; its files make the fingerprint."""
+    """Return what is kept beside a table of the model that has written it; the files that run make the fingerprint."""
     folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent
+    weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
     fingerprint = hashlib.sha256()
-    for path in sorted(path for pattern in MODEL_FILES for path in folder.glob(pattern)):
+    for path in sorted(path for pattern in (*MODEL_FILES, *weights) for path in folder.glob(pattern)):
         with path.open("rb") as file:
             fingerprint.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return {
         "model": folder.absolute().name if Path(name).is_dir() else name,
         "fingerprint": fingerprint.hexdigest(),
         "dtype": dtype,
+        "backend": classifier.backend,
         "emotions": classifier.emotions,
         "uncertainty_threshold": classifier.uncertainty_threshold,
         "ser_hf": __version__,
     }
 
 
-def to_row(prediction: Prediction, emotions: Sequence[str]) -> Row:
+def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
     """Return the row of a prediction."""
-    scores = prediction.scores or {}
+    scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
+    judged = scores and threshold is not None
     return {
         **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
+        "path": spell(prediction.path),
         "prediction": prediction.emotion,
+        "uncertain": scores[prediction.emotion] < threshold if judged else None,
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
-        "error": prediction.error,
+        "error": prediction.error and spell(prediction.error),
     }
 
 
@@ -120,17 +144,16 @@ def _read_options(argv: list[str]) -> Namespace:
     parser = ArgumentParser("ser-hf predict", "%(prog)s PATHS … --model FOLDER_OR_ID --output FILE [options]",
                             predict.__doc__, EXAMPLES, allow_abbrev=False)  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="Files, folders, globs, tables; see below.")
-    parser.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="Any audio classifier, or a probe.")
+    add_model_options(parser)
     parser.add_argument("--output", required=True, metavar="FILE", type=Path, help=f"Table: {', '.join(FORMATS)}.")
     parser.add_argument("--batch_size", type=int, default=8, help="Utterances that the model hears at once.")
-    parser.add_argument("--device", help="Where the model runs; a GPU, if there is one.")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="Other than float32 changes scores a bit.")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="auto takes an ONNX export on the CPU.")
     parser.add_argument(
         "--columns", nargs="+", default=[], metavar="OURS=THEIRS",
         help="Columns of the tables that are not guessed, as in path=recording; ours are path, start and end.",
     )  # fmt: skip
     options = parser.parse_args(argv)
+    if options.batch_size < 1:
+        parser.error(f"batch_size: expected 1 or more, found {options.batch_size}.")
     if options.output.suffix not in FORMATS:
         parser.error(f"output: expected a file {', '.join(FORMATS)}, found '{options.output}'.")
     if not options.output.absolute().parent.is_dir():
@@ -140,20 +163,20 @@ def _read_options(argv: list[str]) -> Namespace:
     return options
 
 
-def _load_classifier(options: Namespace) -> EmotionClassifier:
+def _load_shared(options: Namespace) -> EmotionClassifier:
     """Load the model on this process' share of the machine."""
-    device, processes = options.device, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    if device is None and torch.cuda.is_available():
-        device = f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if options.device is None and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     elif processes > 1:  # accelerate launch gives a process one thread only
         torch.set_num_threads(max(1, os.cpu_count() // processes))
-    return EmotionClassifier.from_pretrained(options.model, device=device, dtype=options.dtype, backend=options.backend)
+    return load_classifier(options)
 
 
 def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
     path = Path(name).expanduser()
     if path.is_dir():
-        yield from ((file, None, None) for file in audio_files(path))
+        yield from ((file, None, None) for file in audio_files(path, allow_outside=True))
     elif path.is_file() and path.suffix.lower() in READERS:
         yield from _read_paths(path, columns)
     elif glob.has_magic(name) and not path.exists():
@@ -170,7 +193,10 @@ def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
 
     try:
         for number, cells in READERS[table.suffix.lower()](table, choose):
-            fields = read_cells(cells, Counter())
+            try:
+                fields = read_cells(cells, Counter())
+            except ValueError as error:
+                raise ValueError(f"Row {number} of '{table}': {error}") from error
             if "path" not in fields:
                 raise ValueError(f"Row {number} of '{table}' names no file.")
             yield str(table.parent / fields["path"]), fields.get("start"), fields.get("end")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ser_hf.commands.model_options import add_model_options, load_classifier
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import WRITERS, write_segments
 from ser_hf.serving.segments import Segment
 
 FIGURE = ".png"
 CHUNK = 0.05  # seconds of audio that a microphone hands over at once
+LONGEST = 3600  # seconds of a window
 
 
 def timeline(argv: list[str]) -> int:
@@ -25,18 +27,21 @@ def timeline(argv: list[str]) -> int:
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write too, by their endings: {endings}.")
     options = parser.parse_args(argv)
     _check_outputs(options.output)
-    classifier = EmotionClassifier.from_pretrained(options.model)
-    segments = []
-    for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
+    classifier = load_classifier(options)
+    segments, heard = [], False
+    try:
+        for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
+            if not segments:
+                print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
+            segments.append(segment)
+            print(_describe(segment, _width(classifier)), flush=True)
+        heard = True
         if not segments:
-            print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
-        print(_describe(segment, _width(classifier)), flush=True)
-        segments.append(segment)
-    if not segments:
-        print(f"No speech found in '{options.file}'.")
-    for path in options.output:
-        _write(options.file, segments, path)
-        print(f"Written: {path}")
+            print(f"No speech found in '{options.file}'.")
+    finally:  # what was found until Ctrl+C, or until the file broke off, is kept
+        for path in options.output if heard or segments else ():
+            _write(options.file, segments, path)
+            print(f"Written: {path}")
     return 0
 
 
@@ -44,7 +49,7 @@ def listen(argv: list[str]) -> int:
     """Print the emotion of what is said into the microphone, until Ctrl+C."""
     parser = _parser("listen", listen.__doc__)
     options = parser.parse_args(argv)
-    classifier = EmotionClassifier.from_pretrained(options.model)
+    classifier = load_classifier(options)
     classifier.score(
         [np.zeros(round(options.window * classifier.sampling_rate), dtype=np.float32)]
     )  # the first is slow
@@ -117,12 +122,19 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser-hf {command}", description=description, allow_abbrev=False)
-    parser.add_argument("--model", required=True, help="Checkpoint: a folder or an id on the Hub.")
+    add_model_options(parser)
     parser.add_argument(
-        "--window", type=float, default=4.0, help="Seconds of speech heard at once, at most (%(default)s)."
+        "--window", type=_seconds, default=4.0, help="Seconds of speech heard at once, at most (%(default)s)."
     )
-    parser.add_argument("--hop", type=float, default=1.0, help="Seconds between two results (%(default)s).")
+    parser.add_argument("--hop", type=_seconds, default=1.0, help="Seconds between two results (%(default)s).")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0 and up to {LONGEST}, found {text}")
+    return seconds
 
 
 def _check_outputs(paths: Iterable[str]) -> None:

@@ -19,14 +19,18 @@ AUDIO_EXTENSIONS = {
 logger = logging.getLogger(__name__)
 
 
-def audio_files(root: str | os.PathLike) -> list[str]:
+def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list[str]:
     """List the audio files at any depth under `root`, sorted; hidden files and folders are left out.
 
     Links to folders are not followed, but counted in a warning.
 
+    Args:
+        root: The folder.
+        allow_outside: Let audio files be links that lead out of it, or nowhere.
+
     Raises:
         FileNotFoundError: If `root` is not a folder.
-        ValueError: If an audio file is a link that leads out of `root`.
+        ValueError: If an audio file is a link that leads out of `root`, and none may.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -43,7 +47,8 @@ def audio_files(root: str | os.PathLike) -> list[str]:
                     found.append(entry.path)
                     if entry.is_symlink():
                         links.append(entry.path)
-    _refuse_outside(links, root)
+    if not allow_outside:
+        _refuse_outside(links, root)
     if linked:
         logger.warning(f"Passed over {len(linked)} links to folders under '{root}' (first: {min(linked)}).")
     return sorted(found)

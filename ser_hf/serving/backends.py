@@ -3,27 +3,24 @@
 Shapes: B waveforms, T samples, C emotions.
 """
 
+import hashlib
 import importlib.util
+import json
 import logging
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
 from scipy.special import expit, softmax
-from transformers import (
-    AutoFeatureExtractor,
-    PreTrainedConfig,
-    SequenceFeatureExtractor,
-    Wav2Vec2FeatureExtractor,
-)
+from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.batching import FIXED_LENGTH, extract_features
+from ser_hf.data.batching import extract_features
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config, load_trained
 from ser_hf.models.embedder import Embedder
@@ -37,6 +34,7 @@ ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
 SPECTRA_PER_SECOND = 100  # of AST
+OUTDATED = "The weights of '{}' have changed since its ONNX files were exported from them."
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +66,13 @@ def load_backend(
     """Load a checkpoint the way that `EmotionClassifier.from_pretrained` describes.
 
     Raises:
-        ValueError: If an argument is none of its legal values, or does not go with the checkpoint.
+        ValueError: If an argument is none of its legal values, or does not go with the checkpoint; if the device is not
+            there; or if ONNX is asked for and was exported from other weights.
         OSError: If there is no such checkpoint, or it lacks a file.
         ImportError: If onnxruntime or opensmile is needed and missing.
     """
+    if Path(name).is_file():
+        raise ValueError(f"Expected a checkpoint's folder or Hub id, found the file '{name}'. Name its folder.")
     for option, found, legal in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
         if found not in legal:
             raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
@@ -85,14 +86,18 @@ def load_backend(
             "Leave both out, or say backend='torch'."
         )
     if backend == "onnx":
+        if is_outdated(name):
+            raise ValueError(f"{OUTDATED.format(name)} Run `ser-hf export {name}` again, or leave ONNX out.")
         return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    target = choose_device(device)
     options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
     if find_file(name, "head.json"):
         return load_probe(name, **options)
     suits = target.type == "cpu" and dtype == "float32" and importlib.util.find_spec("onnxruntime")
     if backend == "auto" and suits and find_file(name, ONNX_FILES[dtype]):
-        return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
+        if not is_outdated(name):
+            return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
+        logger.warning(f"{OUTDATED.format(name)} Torch runs instead; `ser-hf export {name}` writes ONNX anew.")
     return load_torch(name, **options)
 
 
@@ -125,7 +130,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     Raises:
         ImportError: If onnxruntime is missing.
         OSError: If there is no such checkpoint, or no feature extractor or ONNX file in it.
-        ValueError: If the file takes other inputs than a feature extractor's.
+        ValueError: If the file is damaged, or takes other inputs than a feature extractor's.
     """
     try:
         import onnxruntime
@@ -139,18 +144,29 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     find_file(name, f"{file}.data")  # weights of large models, which have to lie beside
     options = onnxruntime.SessionOptions()
     options.enable_cpu_mem_arena = False  # it keeps the memory of the largest batch, and saves no time
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no other base
+        raise ValueError(
+            f"'{path}' is damaged or incomplete: {error} Run `ser-hf export {name}` again, or say backend='torch'."
+        ) from error
     types = {item.name: NUMPY_TYPES[item.type] for item in session.get_inputs()}
     if others := sorted(set(types) - set(INPUTS)):
         raise ValueError(f"'{path}' takes {others}: expected some of {list(INPUTS)}. Export it by `ser-hf export`.")
 
-    def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        features = extract_features(feature_extractor, waveforms)
+    def answer(waveform: np.ndarray) -> np.ndarray:
+        features = extract_features(feature_extractor, [waveform])
         inputs = {key: features[key].numpy().astype(kind, copy=False) for key, kind in types.items()}
-        return to_scores(session.run(["logits"], inputs)[0], config)
+        return session.run(["logits"], inputs)[0]
 
-    masked = isinstance(feature_extractor, FIXED_LENGTH) or "attention_mask" in types
-    return _describe("onnx", config, run, pads=masked and config.model_type not in EQUAL_LENGTHS_ONLY)
+    # A thread for each waveform is faster than all threads on a batch, and int8 then rounds each by its own range.
+    pool = ThreadPoolExecutor(torch.get_num_threads())  # which processes that share a machine have divided
+
+    def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        return to_scores(np.concatenate(list(pool.map(answer, waveforms))), config)
+
+    return _describe("onnx", config, run, pads=True)
 
 
 def load_probe(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
@@ -205,6 +221,19 @@ def load_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatur
     return feature_extractor
 
 
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """Return the device, or for None the GPU if there is one.
+
+    Raises:
+        ValueError: If it is not there.
+    """
+    there = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(1, device=device or there).device
+    except (AssertionError, RuntimeError) as error:  # how torch says that it was built without
+        raise ValueError(f"device: expected one that is there, such as '{there}', found '{device}'.") from error
+
+
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """Return the type to compute in; "auto" is bfloat16 where the hardware multiplies it, float32 elsewhere."""
     if dtype != "auto":
@@ -233,13 +262,31 @@ def context_of(config: PreTrainedConfig) -> float:
     return float("inf")
 
 
-def find_file(name: str, file: str) -> str | None:
-    """Return the path of a file of a folder or of a Hub repository, or None where it has no such file."""
+def is_outdated(name: str) -> bool:
+    """Tell whether the weights in a folder are others than its ONNX files were exported from, by its export.json."""
+    report = Path(name, "onnx", "export.json")
+    exported = json.loads(report.read_text(encoding="utf-8")).get("weights") if report.is_file() else None
+    weights = sorted(Path(name).glob("model*.safetensors")) if exported else []
+    found = {path.name: hashlib.sha256(np.memmap(path, mode="r")).hexdigest() for path in weights}
+    return bool(found) and found != exported
+
+
+def find_file(name: str, file: str, *, otherwise: str = "") -> str | None:
+    """Return the path of a file of a folder or of a Hub repository, or None where it has no such file.
+
+    Args:
+        name: Folder, or id on the Hub.
+        file: Path within.
+        otherwise: What it means if the Hub cannot be asked, for a warning; without it nothing is said.
+    """
     if Path(name).is_dir():
         return str(Path(name, file)) if Path(name, file).is_file() else None
     try:
         return hf_hub_download(name, file)
-    except (EntryNotFoundError, RepositoryNotFoundError, HFValidationError):
+    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        unreachable = isinstance(error, errors.LocalEntryNotFoundError)
+        if otherwise and unreachable and try_to_load_from_cache(name, file) is None:  # nor known from before as absent
+            logger.warning(f"The Hub cannot be reached, so whether '{name}' holds {file} is unknown: {otherwise}.")
         return None
 
 

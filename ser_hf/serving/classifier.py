@@ -6,6 +6,7 @@ Shapes: B utterances, T samples, C emotions.
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,25 @@ from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.dataset import cut_windows
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.serving.backends import Backend, find_file, load_backend
-from ser_hf.serving.decoding import Hearing, Piece, Source, decode_ahead, plan_array, plan_file, trim_silence
+from ser_hf.serving.decoding import (
+    Hearing,
+    Piece,
+    Source,
+    check_samples,
+    decode_ahead,
+    plan_array,
+    plan_file,
+    trim_silence,
+)
 from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
 
 SECONDS_AHEAD = 30.0  # for each utterance of a batch: so much audio is decoded in advance
+UNKNOWN_HEARING = (
+    "no silence is trimmed, and windows last 30 s, which may be otherwise than in its training. Connect once, or load "
+    "a folder that holds the recipe"
+)
 
 
 @dataclass(frozen=True)
@@ -90,12 +104,14 @@ class EmotionClassifier:
                 ``onnx/model_quantized.onnx`` on the CPU; or "auto", which is bfloat16 on hardware that multiplies it
                 and float32 elsewhere. In bfloat16 a score may differ by 0.05, in int8 by as much as the export said.
             backend: "torch"; "onnx", which runs ``onnx/model.onnx`` of the checkpoint on the CPU; or "auto", which
-                takes that file on the CPU in float32 where there is one and onnxruntime is installed.
+                takes that file on the CPU in float32 where there is one, of the same weights as far as its export.json
+                tells, and onnxruntime is installed.
             trust_remote_code: Allow the checkpoint to bring code of its own.
 
         Raises:
             ValueError: If weights of the checkpoint are missing, so that its answers would be random; if it is a probe
-                that needs other audio of the speaker; or an argument is none of its legal values.
+                that needs other audio of the speaker; if the ONNX file is damaged, or asked for and of other weights;
+                or an argument is none of its legal values.
             OSError: If there is no such checkpoint, or it lacks preprocessor_config.json.
             ImportError: If onnxruntime or opensmile is needed and missing.
         """
@@ -116,16 +132,18 @@ class EmotionClassifier:
             audio: A path or an array gives a dict; a list of them gives a list; another iterable gives an iterator, in
                 its order; a folder gives the iterator of `predict_files` over all its audio files. An array is ``(T,)``
                 or ``(T, channels)``, which are averaged: floats within -1 to 1, int16, int32 or uint8.
-            sampling_rate: Of the arrays, in Hz; files say theirs.
+            sampling_rate: Of the arrays, in Hz, a whole number; files say theirs.
             batch_size: Utterances that the model hears at once; it changes no score.
 
         Raises:
-            ValueError: If audio is empty, not finite or not decodable, or an array comes without its rate.
+            ValueError: If audio is empty, not finite or not decodable, an array comes without its rate or is far louder
+                than 1, or the batch size is below 1.
             OSError: If there is no such file.
             TypeError: If an item is neither path nor array.
         """
+        _check_batch_size(batch_size)
         if isinstance(audio, str | os.PathLike) and Path(audio).is_dir():
-            return self.predict_files(audio_files(audio), batch_size=batch_size)
+            return self.predict_files(audio_files(audio, allow_outside=True), batch_size=batch_size)
         if isinstance(audio, str | os.PathLike) or hasattr(audio, "__array__"):
             return next(self._answer([audio], sampling_rate, batch_size))
         answers = self._answer(audio, sampling_rate, batch_size)
@@ -141,12 +159,18 @@ class EmotionClassifier:
 
         Files are decoded in threads while the model works, in blocks of at most `batch_size` times 30 s of audio;
         within a block, batches are of like durations. At most three blocks are in memory (46 MB at batch size 8),
-        whatever the number and length of the files.
+        whatever the number and length of the files. Where the recipe trims silence, each file is held whole, in mono
+        at 16 kHz: one of ten minutes, the most that it may last then, takes 0.3 GB while it is trimmed, whatever its
+        channels and its rate, and two may be at once.
 
         Args:
             paths: Files, or stretches of files (path, first second, last second), read one block ahead.
             batch_size: Utterances that the model hears at once.
+
+        Raises:
+            ValueError: If the batch size is below 1.
         """
+        _check_batch_size(batch_size)
         pieces = (piece for item in paths for piece in self._plan_file(item))
         for source, outcome in self._hear(pieces, batch_size):
             failed = isinstance(outcome, Exception)
@@ -174,9 +198,17 @@ class EmotionClassifier:
         Args:
             waveforms: B mono arrays ``(T,)`` float32 at `sampling_rate`.
             batch_size: Windows that the model hears at once, of like lengths.
+
+        Raises:
+            ValueError: If a waveform is empty, of another shape or type, not finite or far louder than 1, or the batch
+                size is below 1.
         """
+        _check_batch_size(batch_size)
         windows, utterances = [], []
-        for i, waveform in enumerate(waveforms):
+        for i, waveform in enumerate(map(np.asarray, waveforms)):
+            if waveform.ndim != 1 or not len(waveform):
+                raise ValueError(f"Expected mono waveforms (T,) of samples, found shape {waveform.shape}.")
+            check_samples(waveform)
             found = cut_windows(waveform, self.hearing.max_duration, self.hearing.overlap)
             windows += found
             utterances += [i] * len(found)
@@ -231,9 +263,23 @@ class EmotionClassifier:
 
 
 def read_hearing(name: str) -> Hearing:
-    """Return what the recipe in a folder or Hub repository, or else its head.json, says of silence and long audio."""
-    path = find_file(name, "recipe.yaml") or find_file(name, "head.json")
+    """Return what the recipe in a folder or Hub repository, or else its head.json, says of silence and long audio.
+
+    The recipe of a run's ``checkpoint-*`` lies in the folder above.
+    """
+    in_run = Path(name).is_dir() and Path(name).match("checkpoint-*")
+    path = (
+        find_file(name, "recipe.yaml", otherwise=UNKNOWN_HEARING)
+        or (in_run and find_file(str(Path(name).parent), "recipe.yaml"))
+        or find_file(name, "head.json")
+    )
     recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8")) if path else {}
-    recipe = recipe.get("features", recipe)
+    features = recipe.get("features")  # in head.json what tells it; in a recipe a list of names
+    recipe = features if isinstance(features, dict) else recipe
     names = {"trim": "trim", "max_duration": "max_duration", "overlap": "window_overlap"}
     return Hearing(**{ours: recipe[theirs] for ours, theirs in names.items() if theirs in recipe})
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size: expected a whole number of at least 1, found {batch_size!r}.")

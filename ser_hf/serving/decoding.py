@@ -1,19 +1,21 @@
 """Files and arrays -> waveforms, decoded in threads ahead of the model, with a bounded amount of audio in memory.
 
 A long file is never held as a whole: it is decoded window by window. Only where silence has to be trimmed as in
-training, which needs the whole file, it is, and such a file may last ten minutes at most.
+training, which needs the whole file, it is, in mono at 16 kHz; such a file may last ten minutes at most.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 import soxr
 
-from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio
+from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio
 from ser_hf.data.dataset import list_windows
 from ser_hf.data.silence import remove_pauses, trim_ends
 
@@ -21,6 +23,9 @@ THREADS = min(8, os.cpu_count() or 1)
 LEAST_SECONDS = 1.0  # that a piece counts for at least, so that a block of broken files ends as well
 LONGEST = 86_400.0  # seconds; a damaged header can claim millions of years
 LONGEST_TRIMMED = 600.0  # seconds
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; below are rates in kHz, above nothing that records
+LOUDEST = 8.0  # of floats: full scale is 1, and what lies far beyond are floats of whole numbers
+MOST_CHANNELS = 32  # that a chunk of fewer samples may have
 
 
 class Hearing(NamedTuple):
@@ -74,6 +79,8 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
     source = Source(os.fspath(path), start, end)
     try:
         first = start or 0.0
+        if not first >= 0:
+            raise ValueError(f"start: expected 0 s or more, counted from the beginning of '{path}', found {start} s.")
         available = audio_duration(path)
         duration = max(0.0, (available if end is None else min(end, available)) - first)
         check_duration(path, duration, hearing.trim)
@@ -91,8 +98,13 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
 
 
 def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> Iterator[Piece]:
-    """Yield the one piece of an array."""
-    seconds = len(array) / sampling_rate if sampling_rate and array.ndim else 0.0
+    """Yield the one piece of an array.
+
+    Raises:
+        ValueError: If its rate makes no sense.
+    """
+    check_rate(sampling_rate)
+    seconds = len(array) / sampling_rate if array.ndim else 0.0
     decode = partial(_convert_trimmed, array, sampling_rate, hearing.trim)
     yield Piece(Source(duration=seconds), decode, seconds, True)
 
@@ -124,31 +136,81 @@ def to_waveform(array: np.ndarray, sampling_rate: int | None) -> np.ndarray:
         sampling_rate: Of the array, in Hz.
 
     Raises:
-        ValueError: If the array is empty, of another shape or type, or not finite, or its rate is not said.
+        ValueError: If the array is empty, of another shape, type or range, or not finite, or its rate makes no sense.
     """
-    if not sampling_rate or sampling_rate <= 0:
-        raise ValueError(
-            f"sampling_rate: expected the array's rate in Hz, found {sampling_rate}. Say it: never guessed."
-        )
-    if array.ndim not in (1, 2) or not array.size:
-        raise ValueError(f"Expected samples (T,) or (T, channels), found shape {array.shape}.")
-    if array.ndim == 2 and array.shape[1] > array.shape[0]:
-        raise ValueError(
-            f"Expected (T, channels), found shape {array.shape}: more channels than samples. Pass audio.T."
-        )
+    check_rate(sampling_rate)
+    if not array.size:
+        raise ValueError(f"Expected samples (T,) or (T, channels), found none: shape {array.shape}.")
     if array.dtype in (np.int16, np.int32, np.uint8):
         limits = np.iinfo(array.dtype)
         half = (limits.max - limits.min + 1) / 2
         array = ((array - (limits.min + half)) / half).astype(np.float32)
     elif array.dtype.kind != "f":
         raise ValueError(f"Expected samples as floats within -1 to 1, int16, int32 or uint8, found {array.dtype}.")
-    if not np.isfinite(array).all():
-        raise ValueError("The array holds samples that are not finite (NaN or infinity).")
+    check_samples(array)
     mono = array.astype(np.float32) if array.ndim == 1 else array.mean(axis=1, dtype=np.float32)
     waveform = soxr.resample(mono, sampling_rate, SAMPLING_RATE)
     if not len(waveform):
         raise ValueError(f"The array is shorter than one sample at {SAMPLING_RATE} Hz.")
     return waveform
+
+
+def check_rate(sampling_rate: int | None) -> None:
+    """Refuse what is no rate of recorded sound.
+
+    Raises:
+        ValueError: If it is no whole number from 1000 to 768000 Hz.
+    """
+    whole = isinstance(sampling_rate, Real) and float(sampling_rate).is_integer()
+    if not (whole and LOWEST_RATE <= sampling_rate <= HIGHEST_RATE):
+        raise ValueError(
+            f"sampling_rate: expected the array's rate in Hz, a whole number from {LOWEST_RATE} to {HIGHEST_RATE}, "
+            f"found {sampling_rate!r}. Say it: never guessed."
+        )
+
+
+def check_samples(samples: np.ndarray) -> None:
+    """Refuse what is no sound in floats; it may be empty.
+
+    Args:
+        samples: ``(T,)`` or ``(T, channels)``.
+
+    Raises:
+        ValueError: If the shape, the type or the range is another, or a sample is not finite.
+    """
+    if samples.ndim not in (1, 2):
+        raise ValueError(f"Expected samples (T,) or (T, channels), found shape {samples.shape}.")
+    if samples.ndim == 2 and samples.shape[1] > max(len(samples), MOST_CHANNELS):
+        raise ValueError(
+            f"Expected (T, channels), found shape {samples.shape}: more channels than samples. Pass audio.T."
+        )
+    if samples.dtype.kind != "f":
+        raise ValueError(
+            f"Expected finite float samples within -1 to 1, found {samples.dtype}. Divide whole numbers by their "
+            f"range: int16 by {INT16_SCALE}."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("Expected finite float samples, found some that are not finite (NaN or infinity).")
+    if (peak := np.max(np.abs(samples), initial=0)) > LOUDEST:
+        raise ValueError(
+            f"Expected float samples within -1 to 1, found a peak of {peak:g}. Divide them by the range of the whole "
+            f"numbers that they were: by {INT16_SCALE} where these were int16, by {2**31} where int32."
+        )
+
+
+def resample(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int) -> Iterator[np.ndarray]:
+    """Yield chunks of sound in mono, ``(T,)`` float32 at another rate, as `soxr.resample` gives the whole.
+
+    Args:
+        chunks: ``(T,)`` or ``(T, channels)`` floats, of any size.
+        sampling_rate: Of the chunks, in Hz.
+        wanted_rate: In Hz. What the resampler holds back follows at the end.
+    """
+    resampler = soxr.ResampleStream(sampling_rate, wanted_rate, 1, dtype="float32")
+    for chunk in chunks:
+        mono = chunk if chunk.ndim == 1 else chunk.mean(axis=1)
+        yield resampler.resample_chunk(mono.astype(np.float32))
+    yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
 def trim_silence(waveform: np.ndarray, trim: str) -> np.ndarray:
@@ -175,7 +237,25 @@ def check_duration(path: str | os.PathLike, duration: float, trim: str) -> None:
 
 
 def _decode_trimmed(path: str | os.PathLike, start: float, end: float, trim: str) -> np.ndarray:
-    return trim_silence(decode_audio(path, start=start, end=end), trim)
+    return trim_silence(_decode_by_second(path, start, end), trim)
+
+
+def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
+    """Return what `decode_audio` does, holding no more than a second of the channels at the file's own rate."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate = file.samplerate
+            first = round(start * rate)
+            file.seek(min(first, file.frames))
+            chunks = file.blocks(rate, frames=round(end * rate) - first, dtype="float32", always_2d=True)
+            waveform = np.concatenate(list(resample(chunks, rate, SAMPLING_RATE)))
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"Cannot decode '{path}': {error}.") from error
+    if not len(waveform):
+        raise ValueError(f"'{path}' holds no sample between {start} s and {end} s.")
+    if not np.isfinite(waveform).all():
+        raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
+    return np.clip(np.round(waveform * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1) / INT16_SCALE
 
 
 def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, trim: str) -> np.ndarray:

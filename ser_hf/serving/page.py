@@ -157,17 +157,17 @@ def describe(scores: dict[str, float], threshold: float | None) -> str:
     name = html.escape(emotion)
     if threshold is not None and score < threshold:
         return (
-            f"## Uncertain\nThe best guess is **{name}**, with {100 * score:.0f} %. Below {100 * threshold:.0f} % this "
+            f"## Uncertain\nThe best guess is **{name}**, with {100 * score:.1f} %. Below {100 * threshold:.1f} % this "
             "model is too often wrong: do not rely on this guess."
         )
-    return f"## {name[:1].upper() + name[1:]}\n{100 * score:.0f} %, over the whole recording."
+    return f"## {name[:1].upper() + name[1:]}\n{100 * score:.1f} %, over the whole recording."
 
 
 def _introduce(classifier: EmotionClassifier) -> str:
     if classifier.uncertainty_threshold is None:
         honesty = "This model was never calibrated, so none of its answers is marked as uncertain: doubt them all."
     else:
-        honesty = f"Answers below {100 * classifier.uncertainty_threshold:.0f} % are called uncertain."
+        honesty = f"Answers below {100 * classifier.uncertainty_threshold:.1f} % are called uncertain."
     emotions = html.escape(", ".join(classifier.emotions))
     return (
         f"This model tells {len(classifier.emotions)} emotions by the voice: {emotions}. {honesty} Recordings may last "

@@ -35,8 +35,8 @@ def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None
 
 
 def caption(segment: Segment) -> str:
-    """Return what to call a segment: ``angry 87 %``, or ``uncertain (angry 38 %)``."""
-    text = f"{segment.emotion} {100 * segment.score:.0f} %"
+    """Return what to call a segment: ``angry 87.5 %``, or ``uncertain (angry 38.1 %)``."""
+    text = f"{segment.emotion} {100 * segment.score:.1f} %"
     return f"uncertain ({text})" if segment.uncertain else text
 
 

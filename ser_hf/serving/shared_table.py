@@ -1,7 +1,8 @@
 """The table of a long prediction: an interruption loses no row of it, and several processes write it together.
 
 Each process appends its rows to a journal of its own, ``<table>.parts/<rank>.jsonl``, and reads those of all. Whoever
-finds that no row is missing writes the table and takes the journals away, so that nobody waits for anybody.
+finds that no row is missing writes the table, and takes the journals away if none is being written: nobody waits for
+anybody.
 ``<table>.model.json`` says which model the rows are from, and stays.
 """
 
@@ -18,11 +19,12 @@ from filelock import FileLock, Timeout
 from pyarrow import parquet
 
 FORMATS = (".csv", ".jsonl", ".parquet")
-TEXTS = ("path", "prediction", "error")  # all other columns are numbers
-IDENTITY = ("fingerprint", "dtype")  # what tells the rows of one model from those of another
+TEXTS = ("path", "prediction", "error")
+TRUTHS = ("uncertain",)  # all other columns are numbers
+IDENTITY = ("fingerprint", "dtype", "backend")  # what tells the rows of one model from those of another
 
 Key = tuple[str, float | None, float | None]  # path, first second, last second
-Row = dict[str, str | float | None]
+Row = dict[str, str | float | bool | None]
 
 
 def claim_table(table: Path, model: Mapping[str, object]) -> None:
@@ -51,12 +53,16 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
 
 
 def read_rows(table: Path) -> dict[Key, Row]:
-    """Return the rows that any process has written so far, by path, start and end."""
-    rows = []
+    """Return the rows that any process has written so far, by path, start and end; one with an error gives way."""
+    rows, kept = [], {}
     for journal in sorted(_parts(table).glob("*.jsonl")):  # before the table: rows move from there to here
         with suppress(FileNotFoundError):  # moved just now
             rows += map(json.loads, journal.read_bytes().split(b"\n")[:-1])  # the last line may be half written
-    return {(row["path"], row["start"], row["end"]): row for row in [*_read_table(table), *rows]}
+    for row in [*_read_table(table), *rows]:
+        key = row["path"], row["start"], row["end"]
+        if row["error"] is None or kept.get(key, row)["error"] is not None:
+            kept[key] = row
+    return kept
 
 
 @contextmanager
@@ -77,11 +83,11 @@ def open_journal(table: Path, rank: int) -> Iterator[Callable[[Row], None]]:
     path.parent.mkdir(exist_ok=True)
     lock = FileLock(path.with_suffix(".lock"))  # the system frees it when the process dies
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # somebody may be trying whether it is held
     except Timeout as error:
         raise RuntimeError(
-            f"Another process (rank {rank}) is writing '{table}': expected one of each rank. Wait for it, or share the "
-            "files among several by `accelerate launch -m ser_hf.cli predict …`."
+            f"Another process (rank {rank}) is writing '{table}': expected one of each rank. Wait for it; "
+            "`ser-hf predict --help` shows how several share the files."
         ) from error
     with lock, path.open("a+b") as file:
         file.seek(0)
@@ -95,7 +101,7 @@ def open_journal(table: Path, rank: int) -> Iterator[Callable[[Row], None]]:
 
 
 def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tuple[dict[Key, Row], int]:
-    """Write the table and take the journals away, if no row is missing.
+    """Write the table, if no row is missing; then take the journals away, if nobody is writing one.
 
     Args:
         table: As for `claim_table`.
@@ -105,6 +111,7 @@ def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tu
     Returns:
         All rows, and how many are missing.
     """
+    alone = not _is_written(table)  # asked first: what others append from now on is not among the rows
     rows = read_rows(table)
     missing = sum(key not in rows for key in keys)
     if not missing and _parts(table).exists():
@@ -112,12 +119,24 @@ def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tu
         partial = _partial(table)
         _write_table(list(ordered.values()), columns, partial, table.suffix)
         partial.replace(table)
-        shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have taken it away
+        if alone and not _is_written(table):
+            shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have taken it away
     return rows, missing
 
 
 def _parts(table: Path) -> Path:
     return table.with_name(f"{table.name}.parts")
+
+
+def _is_written(table: Path) -> bool:
+    """Tell whether a process has its journal open."""
+    try:
+        for path in _parts(table).glob("*.lock"):
+            with FileLock(path, timeout=0):
+                pass
+    except Timeout:
+        return True
+    return False
 
 
 def _partial(path: Path) -> Path:
@@ -127,11 +146,12 @@ def _partial(path: Path) -> Path:
 
 def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: str) -> None:
     if suffix == ".parquet":
-        kinds = [(name, pyarrow.string() if name in TEXTS else pyarrow.float64()) for name in columns]
-        parquet.write_table(pyarrow.Table.from_pylist(rows, pyarrow.schema(kinds)), path)
+        kinds = dict.fromkeys(columns, pyarrow.float64())
+        kinds |= dict.fromkeys(TEXTS, pyarrow.string()) | dict.fromkeys(TRUTHS, pyarrow.bool_())
+        schema = pyarrow.schema([(name, kinds[name]) for name in columns])
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
         return
-    # file names that are not UTF-8 keep their bytes
-    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         if suffix == ".csv":
             lines = csv.DictWriter(file, columns, lineterminator="\n")
             lines.writeheader()
@@ -145,11 +165,13 @@ def _read_table(path: Path) -> list[Row]:
         return []
     if path.suffix == ".parquet":
         return parquet.read_table(path).to_pylist()
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in file]
         return [{name: _read_cell(name, cell) for name, cell in row.items()} for row in csv.DictReader(file)]
 
 
-def _read_cell(name: str, cell: str) -> str | float | None:
-    return None if cell == "" else cell if name in TEXTS else float(cell)
+def _read_cell(name: str, cell: str) -> str | float | bool | None:
+    if cell == "" or name in TEXTS:
+        return cell or None
+    return cell == "True" if name in TRUTHS else float(cell)

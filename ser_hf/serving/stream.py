@@ -24,9 +24,9 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-import soxr
 
 from ser_hf.data.silence import MARGIN
+from ser_hf.serving.decoding import check_rate, check_samples, resample
 from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.speech import BLOCK, SpeechDetector
 
@@ -70,9 +70,11 @@ def stream(
         hop: Seconds between two results.
 
     Raises:
-        ValueError: If the window is not a multiple of the hop, the hop not one of 0.05 s, a chunk not of finite floats.
+        ValueError: If the window is not a multiple of the hop, the hop not one of 0.05 s, the rate no whole number from
+            1000 to 768000 Hz, or a chunk of another shape or not of finite floats within -1 to 1.
     """
-    windows = cut_windows(chunks, sampling_rate, classifier.sampling_rate, window=window, hop=hop)
+    check_rate(sampling_rate)
+    windows = cut_windows(map(_check, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop)
     scored = ((each, classifier.score([classifier.trim(each.waveform)])[0]) for each in windows)
     yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold)
 
@@ -83,20 +85,20 @@ def cut_windows(
     """Yield each window as soon as its audio is there.
 
     Args:
-        chunks: As for `stream`.
+        chunks: As for `stream`, and taken as they are.
         sampling_rate: Of the chunks, in Hz.
         wanted_rate: Of the windows, in Hz.
         window: As for `stream`.
         hop: As for `stream`.
 
     Raises:
-        ValueError: As `stream`.
+        ValueError: If the window is not a multiple of the hop, or the hop not one of 0.05 s.
     """
     cutter = _Cutter(wanted_rate, _count(hop, BLOCK, "hop"), _count(window, hop, "window"))
     detector = SpeechDetector(wanted_rate)
     size = cutter.block_samples
     waiting = np.zeros(0, dtype=np.float32)
-    for samples in _resample(chunks, sampling_rate, wanted_rate):
+    for samples in resample(chunks, sampling_rate, wanted_rate):
         waiting = np.concatenate([waiting, samples])
         if len(waiting) < size:
             continue
@@ -168,18 +170,10 @@ class _Cutter:
         return round(min(blocks * self.block_samples, self.samples) / self.sampling_rate, 3)
 
 
-def _resample(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int) -> Iterator[np.ndarray]:
-    """Yield mono ``(T,)`` float32 at the wanted rate; what the resampler holds back follows at the end."""
-    resampler = soxr.ResampleStream(sampling_rate, wanted_rate, 1, dtype="float32")
-    for chunk in chunks:
-        if not (np.issubdtype(chunk.dtype, np.floating) and np.isfinite(chunk).all()):
-            raise ValueError(
-                f"Expected chunks of finite float samples in [-1, 1], found {chunk.dtype} with "
-                f"{chunk.size - np.isfinite(chunk).sum()} that are not finite. Divide whole numbers by their range."
-            )
-        mono = chunk if chunk.ndim == 1 else chunk.mean(axis=1)
-        yield resampler.resample_chunk(mono.astype(np.float32))
-    yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+def _check(chunk: np.ndarray) -> np.ndarray:
+    chunk = np.asarray(chunk)
+    check_samples(chunk)
+    return chunk
 
 
 def _count(seconds: float, unit: float, name: str) -> int:

@@ -3,6 +3,7 @@
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas
@@ -11,9 +12,11 @@ import soundfile
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.cli import main
-from ser_hf.commands.evaluate import match_emotions
+from ser_hf.commands.evaluate import Emotions, EvaluationArguments, describe_evaluation, match_emotions
 from ser_hf.corpora import Utterance
+from ser_hf.data.audio import audio_duration
 from ser_hf.evaluation import read_predictions
+from ser_hf.serving.decoding import Hearing
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 SPLIT = ("--protocol", "group_kfold", "--folds", "3", "--fold", "2", "--split_seed", "4")
@@ -108,6 +111,23 @@ def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
     assert read(tmp_path / "out")["split"]["speaker_independent"] is False
 
 
+def test_best_scores_of_emotions_that_the_corpus_lacks_are_counted():
+    emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
+    scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]])
+    classifier = SimpleNamespace(hearing=Hearing(), backend="torch")
+    described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores)
+    assert described["best_answer_not_shared"] == 2
+
+
+def test_short_utterances_are_left_out_if_asked(run, corpus, tmp_path):
+    assert evaluate(run, corpus, tmp_path / "out", "--min_duration", "1.2") == 0
+    heard = read_predictions(tmp_path / "out" / "predictions.csv")["path"]
+    durations = {path.relative_to(corpus).as_posix(): audio_duration(path) for path in corpus.rglob("*.wav")}
+    left_out = durations.keys() - set(heard)
+    assert 0 < len(left_out) == read(tmp_path / "out")["audio"]["too_short"] < 24
+    assert max(durations[name] for name in left_out) <= min(durations[name] for name in heard)
+
+
 def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert evaluate(run, corpus, run) == 2
@@ -115,6 +135,8 @@ def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tm
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     assert evaluate(run, corpus, tmp_path / "out", "--trim", "none") == 2
     assert "a model hears as in its training" in capsys.readouterr().err
+    assert evaluate(run, tmp_path / "no corpus", tmp_path / "out", "--batch_size", "0") == 2
+    assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
 
 
 def test_emotions_are_matched_by_any_usual_spelling():

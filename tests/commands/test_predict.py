@@ -3,17 +3,21 @@
 import collections
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pandas
 import pytest
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.cli import main
-from ser_hf.serving import EmotionClassifier
+from ser_hf.commands.predict import EXAMPLES, describe_model, to_row
+from ser_hf.serving import EmotionClassifier, Prediction
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,8 @@ def test_every_file_becomes_a_row_and_a_bad_one_says_why(model, calls, tmp_path,
     assert "11 predicted, 1 with errors (first: Cannot read" in capsys.readouterr().out
     table = pandas.read_csv(tmp_path / "out.csv")
     scores = [f"score_{emotion}" for emotion in ("angry", "happy", "neutral", "sad")]
-    assert list(table.columns) == ["path", "start", "end", "duration", "prediction", *scores, "error"]
+    assert list(table.columns) == ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
+    assert table["uncertain"].isna().all(), "nobody calibrated this model"
     assert table["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
     bad, good = table[table["error"].notna()], table[table["error"].isna()]
     assert bad["path"].tolist() == [str(calls / "text.wav")]
@@ -113,9 +118,9 @@ def test_one_of_two_processes_is_cut_off_and_started_again(model, calls, tmp_pat
     assert run(1) == 0
     assert collections.Counter(asked) == collections.Counter(map(str, calls.rglob("*.wav")))
     assert pandas.read_csv(out)["path"].tolist() == sorted(asked)
-    before = out.stat().st_mtime_ns
+    before = out.read_bytes()
     assert run(0) == run(1) == 0
-    assert (len(asked), out.stat().st_mtime_ns) == (12, before)
+    assert (asked[12:], out.read_bytes()) == ([str(calls / "text.wav")], before)
 
 
 def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls, tmp_path, asked, write_audio, capsys):
@@ -123,7 +128,7 @@ def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls,
     assert predict(model, out, calls) == 0
     write_audio(calls / "new.wav")
     assert predict(model, out, calls) == 0
-    assert asked[12:] == [str(calls / "new.wav")]
+    assert asked[12:] == [str(calls / "new.wav"), str(calls / "text.wav")]
     assert len(pandas.read_parquet(out)) == 13
     other = tmp_path / "other"
     tiny_model("whisper", emotions=("angry", "sad")).save_pretrained(other)
@@ -136,17 +141,106 @@ def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls,
 def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "table.csv").write_text("emotion\nsad\n")
+    (tmp_path / "rows.csv").write_text("path,start,end\na.wav,1,2\nb.wav,2,1\n")
     for path, message in (
         (tmp_path / "empty", "No audio in"),
         (calls / "*.flac", "No audio in"),
         (tmp_path / "typo.wav", "None of 1 files is there"),
         (tmp_path / "table.csv", "Expected a column for path"),
+        (tmp_path / "rows.csv", f"Row 3 of '{tmp_path}/rows.csv': expected 0 <= start < end in seconds, found start 2"),
     ):
         assert predict("nobody", tmp_path / "out.csv", path) == 2
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
+        main(["predict", str(calls), "--model", "nobody", "--output", "out.csv", "--batch_size", "0"])
+    assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
         predict("nobody", tmp_path / "out.xlsx", calls)
     assert "expected a file .csv, .jsonl, .parquet" in capsys.readouterr().err
+
+
+def test_a_file_with_an_error_is_tried_again_and_keeps_one_row(model, calls, tmp_path, asked, write_audio):
+    assert predict(model, tmp_path / "out.csv", calls) == 0
+    write_audio(calls / "text.wav")
+    assert predict(model, tmp_path / "out.csv", calls) == 0
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert table["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
+    assert table["error"].isna().all() and table["prediction"].notna().all()
+    assert asked[12:] == [str(calls / "text.wav")]
+
+
+def test_links_out_of_a_folder_are_followed_and_one_that_leads_nowhere_is_a_row(model, tmp_path, write_audio):
+    write_audio(tmp_path / "store" / "a.wav")
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.wav").symlink_to(tmp_path / "store" / "a.wav")
+    (tmp_path / "calls" / "b.wav").symlink_to(tmp_path / "store" / "gone.wav")
+    assert predict(model, tmp_path / "out.csv", tmp_path / "calls") == 0
+    good, bad = pandas.read_csv(tmp_path / "out.csv").to_dict("records")
+    assert (Path(good["path"]).name, good["duration"]) == ("a.wav", 0.5)
+    assert Path(bad["path"]).name == "b.wav" and "No such file" in bad["error"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_name_that_is_not_utf8_is_escaped_and_keeps_one_row(model, tmp_path, write_audio, suffix):
+    (tmp_path / "calls").mkdir()
+    write_audio(tmp_path / "calls" / "a.wav")
+    os.rename(tmp_path / "calls" / "a.wav", tmp_path / "calls" / os.fsdecode(b"caf\xe9.wav"))
+    (tmp_path / "calls" / os.fsdecode(b"\xff.wav")).write_text("no audio")
+    read = {".csv": pandas.read_csv, ".jsonl": lambda path: pandas.read_json(path, lines=True)}
+    for _ in range(2):
+        assert predict(model, tmp_path / f"out{suffix}", tmp_path / "calls") == 0
+        table = read.get(suffix, pandas.read_parquet)(tmp_path / f"out{suffix}")
+        assert table["path"].tolist() == [rf"{tmp_path}/calls/caf\xe9.wav", rf"{tmp_path}/calls/\xff.wav"]
+        assert isinstance(table["error"][1], str)
+
+
+@pytest.mark.parametrize(("threshold", "uncertain"), [(0.61, True), (0.6, False), (None, None)])
+def test_a_best_score_below_the_threshold_is_uncertain(threshold, uncertain):
+    classifier = SimpleNamespace(emotions=["angry", "sad"], uncertainty_threshold=threshold)
+    row = to_row(Prediction("a.wav", None, None, 1.0, {"sad": 0.6, "angry": 0.4}, None), classifier)
+    assert (row["prediction"], row["uncertain"], row["score_angry"]) == ("sad", uncertain, 0.4)
+    assert to_row(Prediction("a.wav", None, None, None, None, "gone"), classifier)["uncertain"] is None
+
+
+def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):
+    own = ("config.json", "preprocessor_config.json", "recipe.yaml", "head.json", "head.skops")
+    weights = ("model.safetensors", "pytorch_model-1.bin")
+    onnx = ("onnx/model.onnx", "onnx/model.onnx.data")
+    others = ("onnx/model_quantized.onnx", "README.md")
+    (tmp_path / "onnx").mkdir()
+    for name in (*own, *weights, *onnx, *others):
+        (tmp_path / name).write_text("before")
+
+    def describe(backend):
+        classifier = SimpleNamespace(backend=backend, emotions=[], uncertainty_threshold=None)
+        return describe_model(classifier, str(tmp_path), "float32")
+
+    def changing(backend):
+        """Return the files whose change changes the fingerprint."""
+        found = set()
+        for name in (*own, *weights, *onnx, *others):
+            before = describe(backend)["fingerprint"]
+            (tmp_path / name).write_text(f"after {backend}")
+            found |= {name} if describe(backend)["fingerprint"] != before else set()
+        return found
+
+    assert changing("torch") == {*own, *weights}
+    assert changing("onnx") == {*own, *onnx}
+    assert describe("onnx")["backend"] == "onnx"
+
+
+@pytest.mark.slow
+def test_the_command_of_the_help_text_shares_files_on_any_machine(model, calls, tmp_path):
+    (command,) = re.findall("accelerate launch .* predict", EXAMPLES)
+    program, *words = command.replace("--num_processes 4", "--num_processes 2").split()
+    argv = [Path(sys.executable).with_name(program), *words, calls, "--model", model, "--output", tmp_path / "out.csv"]
+    alone = os.environ | {"HF_HOME": str(tmp_path / "home")}  # where accelerate would look for settings
+    run = subprocess.run(list(map(str, argv)), env=alone, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert pandas.read_csv(tmp_path / "out.csv")["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
+    shares = [int(total) for total in re.findall(r"Predicting: 100%\S* (\d+)/\1", run.stderr)]
+    assert "11 predicted, 1 with errors" in run.stdout
+    assert shares and max(shares) < 12, "one process did all of it"
 
 
 @pytest.mark.slow

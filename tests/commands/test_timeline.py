@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
 
+from ser_hf.cli import main
 from ser_hf.commands import timeline as commands
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.segments import Segment
@@ -51,6 +52,47 @@ def test_timeline_prints_segments_and_writes_every_format(checkpoint, talk, tmp_
     assert paths[2].read_text().count("\n") == len(segments)
     assert paths[3].read_text().count("-->") == len(segments)
     assert paths[4].read_bytes().startswith(b"\x89PNG")
+
+
+def test_window_hop_and_device_are_the_ones_asked_for(checkpoint, talk, tmp_path, monkeypatch):
+    asked = {}
+    load = EmotionClassifier.from_pretrained
+    monkeypatch.setattr(EmotionClassifier, "from_pretrained", lambda *names, **how: asked.update(how) or load(*names))
+    argv = [talk, "--model", checkpoint, "--output", str(tmp_path / "talk.json")]
+    commands.timeline([*argv, "--window", "1.5", "--hop", "0.5", "--device", "cpu", "--dtype", "auto"])
+    assert asked == {"device": "cpu", "dtype": "auto", "backend": "auto"}
+    times = [(segment["start"], segment["end"]) for segment in json.loads((tmp_path / "talk.json").read_text())]
+    scores = [segment["scores"] for segment in json.loads((tmp_path / "talk.json").read_text())]
+    segments = list(load(checkpoint).timeline(talk, window=1.5, hop=0.5))
+    assert times == [(segment.start, segment.end) for segment in segments]
+    assert scores == [pytest.approx(segment.scores, abs=1e-6) for segment in segments]
+    for other in ({"window": 4.0, "hop": 0.5}, {"window": 1.5, "hop": 1.5}):
+        assert [segment.scores for segment in load(checkpoint).timeline(talk, **other)] != scores
+
+
+@pytest.mark.parametrize("option", ["--window=inf", "--window=nan", "--window=0", "--hop=-1", "--hop=1e9"])
+@pytest.mark.parametrize("command", ["timeline", "listen"])
+def test_times_that_cannot_be_are_refused(command, option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, *["talk.wav"] * (command == "timeline"), "--model", "missing", option])
+    assert "expected seconds above 0 and up to 3600" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (ValueError("broken off"), 2)])
+def test_what_was_found_before_an_interruption_is_written(checkpoint, talk, tmp_path, monkeypatch, error, code, capsys):
+    found = 1
+
+    def interrupted(*_, **__):
+        yield from [Segment(0.0, 2.0, "sad", 0.5, True, {"sad": 0.5, "angry": 0.5})] * found
+        raise error
+
+    monkeypatch.setattr(EmotionClassifier, "timeline", interrupted)
+    argv = ["timeline", talk, "--model", checkpoint, "--output", str(tmp_path / "talk.txt")]
+    assert main(argv) == code
+    assert (tmp_path / "talk.txt").read_text() == "0.000\t2.000\tuncertain (sad 50.0 %)\n"
+    found = 0
+    assert main(argv) == code
+    assert (tmp_path / "talk.txt").read_text() != "", "nothing found is no reason to overwrite what is there"
 
 
 def test_a_recording_without_speech_is_said_to_have_none(checkpoint, tmp_path, capsys):

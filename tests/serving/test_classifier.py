@@ -1,5 +1,4 @@
-import json
-import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ import soundfile
 import torch
 import yaml
 from architectures import feature_extractor, tiny_model
-from safetensors.torch import load_file, save_file
+from huggingface_hub import constants
 from transformers import pipeline
 
 from ser_hf.data.audio import SAMPLING_RATE, decode_audio
@@ -17,6 +16,7 @@ from ser_hf.models.features import classical_features
 from ser_hf.models.head_files import save_head
 from ser_hf.models.heads import Head, build_head
 from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.classifier import read_hearing
 from ser_hf.serving.decoding import Hearing, trim_silence
 
 NAMES = ("wav2vec2-group", "hubert-layer", "wav2vec2-bert", "whisper", "audio-spectrogram-transformer", "sew")
@@ -44,23 +44,6 @@ def checkpoints(tmp_path_factory):
 @pytest.fixture(scope="session")
 def classifier(checkpoints):
     return EmotionClassifier.from_pretrained(checkpoints / "wav2vec2-group")
-
-
-@pytest.fixture
-def copy(checkpoints, tmp_path):
-    """Copy the wav2vec2 checkpoint, ``copy(config={…}, without="FILE")``."""
-
-    def write(*, config=None, without=None, name="wav2vec2-group"):
-        folder = tmp_path / "copy"
-        folder.mkdir()
-        for path in (checkpoints / name).iterdir():
-            if path.name != without:
-                (folder / path.name).write_bytes(path.read_bytes())
-        values = json.loads((folder / "config.json").read_text()) | (config or {})
-        (folder / "config.json").write_text(json.dumps(values))
-        return folder
-
-    return write
 
 
 @pytest.fixture
@@ -168,8 +151,8 @@ def test_audio_beyond_the_context_is_heard_in_overlapping_windows(checkpoints, t
     assert [answer[emotion] for emotion in EMOTIONS] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_silence_and_windows_are_treated_as_the_recipe_says(copy, tmp_path):
-    folder = copy()
+def test_silence_and_windows_are_treated_as_the_recipe_says(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "wav2vec2-group", tmp_path / "checkpoint-504")
     (folder / "recipe.yaml").write_text(yaml.safe_dump({"trim": "ends", "max_duration": 1.0, "window_overlap": 0.25}))
     classifier = EmotionClassifier.from_pretrained(folder)
     assert classifier.hearing == Hearing("ends", 1.0, 0.25)
@@ -185,70 +168,64 @@ def test_silence_and_windows_are_treated_as_the_recipe_says(copy, tmp_path):
     soundfile.write(tmp_path / "a.wav", waveform, SAMPLING_RATE, subtype="FLOAT")
     for answer in (classifier(waveform, sampling_rate=SAMPLING_RATE), classifier(tmp_path / "a.wav")):
         assert [answer[emotion] for emotion in EMOTIONS] == pytest.approx(expected, abs=1e-3)
+    (folder / "recipe.yaml").rename(tmp_path / "recipe.yaml")  # of the run, whose checkpoint this is
+    assert EmotionClassifier.from_pretrained(folder).hearing == Hearing("ends", 1.0, 0.25)
+    assert read_hearing(str(folder.rename(tmp_path / "other"))) == Hearing()
 
 
-def test_a_random_head_is_refused(copy):
-    folder = copy()
-    weights = load_file(folder / "model.safetensors")
-    renamed = {key.replace("classifier.", "classifier.dense."): value for key, value in weights.items()}
-    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="lacks 2 weights.*would be random.*classifier.dense.bias.*ser-hf doctor"):
-        EmotionClassifier.from_pretrained(folder)
+def test_the_recipe_of_a_probe_lists_its_features_and_tells_how_it_hears(tmp_path):
+    write_probe(tmp_path, trim="pauses")
+    assert read_hearing(str(tmp_path)) == Hearing("pauses")
+    recipe = {"trim": "ends", "max_duration": 4.0, "window_overlap": 0.1, "features": ["embedding"]}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert EmotionClassifier.from_pretrained(tmp_path).hearing == Hearing("ends", 4.0, 0.1)
 
 
-def test_a_head_of_another_size_is_refused(copy):
-    with pytest.raises(ValueError, match="lacks 2 weights.*would be random"):
-        EmotionClassifier.from_pretrained(copy(config={"id2label": {"0": "angry", "1": "sad"}}))
+def test_a_recipe_that_nobody_can_look_for_is_warned_of_unless_it_is_known_that_there_is_none(
+    tmp_path, monkeypatch, caplog
+):
+    assert read_hearing("somebody/model") == Hearing()  # offline
+    assert caplog.text.count("whether 'somebody/model' holds recipe.yaml is unknown: no silence is trimmed") == 1
+    caplog.clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--somebody--model"
+    for name, content in (("refs/main", "abc"), (".no_exist/abc/recipe.yaml", ""), ("snapshots/abc/config.json", "")):
+        (cached / name).parent.mkdir(parents=True)
+        (cached / name).write_text(content)
+    assert read_hearing("somebody/model") == Hearing()
+    assert not caplog.records
 
 
-def test_a_missing_feature_extractor_is_refused_with_the_way_out(copy):
-    with pytest.raises(OSError, match="no preprocessor_config.json.*ser-hf doctor .* --fix"):
-        EmotionClassifier.from_pretrained(copy(without="preprocessor_config.json"))
+@pytest.mark.parametrize("size", [0, -1, 2.5, "8"])
+def test_a_batch_size_below_one_is_refused(classifier, tmp_path, size):
+    for call in (
+        lambda: classifier.score(WAVEFORMS, batch_size=size),
+        lambda: classifier(tmp_path, batch_size=size),
+        lambda: list(classifier.predict_files(["a.wav"], batch_size=size)),
+    ):
+        with pytest.raises(ValueError, match=f"batch_size: expected a whole number of at least 1, found {size!r}"):
+            call()
 
 
-def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(OSError, match="expected a model's Hub id or folder"):
-        EmotionClassifier.from_pretrained(tmp_path / "nothing")
-
-
-def test_labels_without_names_are_warned_of(copy, caplog):
-    folder = copy(config={"id2label": {str(i): f"LABEL_{i}" for i in range(4)}, "uncertainty_threshold": 0.4})
-    with caplog.at_level(logging.WARNING):
-        classifier = EmotionClassifier.from_pretrained(folder)
-    assert "LABEL_0" in caplog.text
-    assert classifier.emotions[3] == "LABEL_3"
-    assert classifier.uncertainty_threshold == 0.4
-
-
-@pytest.mark.parametrize("problem_type", ["multi_label_classification", "regression"])
-def test_scores_are_of_the_kind_that_the_pipeline_gives(copy, problem_type):
-    folder = copy(config={"problem_type": problem_type})
-    (scores,) = EmotionClassifier.from_pretrained(folder).score(WAVEFORMS[:1])
-    stock = pipeline("audio-classification", str(folder), top_k=None)(WAVEFORMS[0])
-    expected = {answer["label"]: answer["score"] for answer in stock}
-    assert dict(zip(EMOTIONS, scores, strict=True)) == pytest.approx(expected, abs=1e-5)
+@pytest.mark.parametrize(
+    ("waveform", "message"),
+    [
+        (np.zeros(8_000, np.int16), "found int16. Divide whole numbers"),
+        (np.array([0.1, np.nan] * 4_000), "not finite"),
+        (np.full(8_000, 3_000.0), "found a peak of 3000"),
+        (np.zeros(0, np.float32), r"mono waveforms \(T,\).*found shape \(0,\)"),
+        (np.zeros((8_000, 2), np.float32), r"found shape \(8000, 2\)"),
+    ],
+)
+def test_waveforms_that_are_no_sound_are_not_scored(classifier, waveform, message):
+    with pytest.raises(ValueError, match=message):
+        classifier.score([WAVEFORMS[0], waveform])
 
 
 def test_bfloat16_stays_within_its_tolerance(checkpoints, classifier):
     half = EmotionClassifier.from_pretrained(checkpoints / "wav2vec2-group", dtype="bfloat16")
     difference = np.abs(half.score(WAVEFORMS) - classifier.score(WAVEFORMS)).max()
     assert 0 < difference < 0.05
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dtype": "float16"}, "dtype: expected one of"),
-        ({"backend": "jax"}, "backend: expected one of"),
-        ({"backend": "onnx", "dtype": "auto"}, "onnx runs on the CPU in float32"),
-        ({"backend": "onnx", "device": "cuda"}, "onnx runs on the CPU in float32"),
-        ({"dtype": "int8", "device": "cuda"}, "onnx runs on the CPU in float32 or int8"),
-        ({"dtype": "int8", "backend": "torch"}, "int8 runs as ONNX only"),
-    ],
-)
-def test_options_that_do_not_go_are_refused(checkpoints, options, message):
-    with pytest.raises(ValueError, match=message):
-        EmotionClassifier.from_pretrained(checkpoints / "whisper", **options)
 
 
 def write_probe(folder, **features):
@@ -285,55 +262,6 @@ def test_a_probe_that_needs_the_whole_speaker_is_refused(tmp_path):
     write_probe(tmp_path, speaker_normalization=True)
     with pytest.raises(ValueError, match="cannot judge an utterance alone"):
         EmotionClassifier.from_pretrained(tmp_path)
-
-
-@pytest.fixture
-def exported(copy):
-    """Write a graph beside the tiny Whisper that answers 1 to 4 times the mean of its features."""
-    onnx = pytest.importorskip("onnx")
-    pytest.importorskip("onnxruntime")
-    from onnx import TensorProto, helper, numpy_helper
-
-    folder = copy(name="whisper")
-    nodes = [
-        helper.make_node("ReduceMean", ["input_features", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
-        helper.make_node("Mul", ["column", "weights"], ["logits"]),
-    ]
-    constants = {"axes": np.array([1, 2]), "last": np.array([1]), "weights": np.float32([[1, 2, 3, 4]])}
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("input_features", TensorProto.FLOAT, ["batch", 80, 200])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    (folder / "onnx").mkdir()
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.save(model, folder / "onnx" / "model.onnx")
-    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.float32([[4, 3, 2, 1]]), "weights"))
-    onnx.save(model, folder / "onnx" / "model_quantized.onnx")
-    return folder
-
-
-def test_the_exported_file_is_run_on_the_cpu_where_there_is_one(exported, checkpoints):
-    assert EmotionClassifier.from_pretrained(checkpoints / "whisper", device="cpu").backend == "torch"
-    classifier = EmotionClassifier.from_pretrained(exported, device="cpu")
-    assert classifier.backend == "onnx"
-    features = feature_extractor("whisper")(WAVEFORMS[:2], sampling_rate=16_000, return_tensors="np").input_features
-    logits = features.mean((1, 2))[:, None] * np.arange(1, 5)
-    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    assert np.allclose(classifier.score(WAVEFORMS[:2]), expected, atol=1e-5)
-    assert EmotionClassifier.from_pretrained(exported, device="cpu", dtype="bfloat16").backend == "torch"
-    assert EmotionClassifier.from_pretrained(exported, backend="torch").backend == "torch"
-    int8 = EmotionClassifier.from_pretrained(exported, dtype="int8")
-    assert np.allclose(int8.score(WAVEFORMS[:2]), expected[:, ::-1], atol=1e-5)
-
-
-def test_onnx_without_a_file_names_the_export(checkpoints):
-    pytest.importorskip("onnxruntime")
-    with pytest.raises(FileNotFoundError, match="holds no onnx/model.onnx: write it by `ser-hf export`"):
-        EmotionClassifier.from_pretrained(checkpoints / "whisper", backend="onnx")
 
 
 def test_unequal_lengths_are_not_padded_where_the_model_cannot_tell(classifier):

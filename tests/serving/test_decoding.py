@@ -6,7 +6,17 @@ import pytest
 import soundfile
 
 from ser_hf.data import decode_audio
-from ser_hf.serving.decoding import Hearing, Piece, Source, decode_ahead, plan_file, to_waveform
+from ser_hf.serving.decoding import (
+    Hearing,
+    Piece,
+    Source,
+    decode_ahead,
+    plan_array,
+    plan_file,
+    resample,
+    to_waveform,
+    trim_silence,
+)
 
 TONE = (0.3 * np.sin(2 * np.pi * 220 * np.arange(24_000) / 16_000)).astype(np.float32)
 INTEGERS = {"int16": TONE * 32_767, "int32": TONE.astype(np.float64) * (2**31 - 1), "uint8": TONE * 127 + 128}
@@ -30,6 +40,14 @@ def test_channels_are_averaged_and_the_rate_is_changed():
     [
         (TONE, None, "expected the array's rate in Hz"),
         (TONE, 0, "expected the array's rate in Hz"),
+        (TONE, 1, "a whole number from 1000 to 768000, found 1"),
+        (TONE, 16, "a whole number from 1000 to 768000, found 16"),
+        (TONE, 768_001, "found 768001"),
+        (TONE, 22_050.5, "found 22050.5"),
+        (TONE, float("inf"), "found inf"),
+        (TONE, float("nan"), "found nan"),
+        (TONE, "16000", "found '16000'"),
+        (TONE * 32_767, 16_000, "found a peak of 98[0-9][0-9].*by 32768 where these were int16"),
         (np.stack([TONE, TONE]), 16_000, r"\(2, 24000\): more channels than samples. Pass audio.T"),
         (TONE[:0], 16_000, "Expected samples"),
         (TONE[None, None], 16_000, "Expected samples"),
@@ -37,11 +55,23 @@ def test_channels_are_averaged_and_the_rate_is_changed():
         (np.arange(9), 16_000, "found int64"),
         (np.array([0.1, np.nan]), 16_000, "not finite"),
         (TONE[:1], 384_000, "shorter than one sample"),
+        (TONE > 0, 16_000, "found bool"),
     ],
 )
 def test_a_bad_array_is_refused_with_the_reason(array, sampling_rate, message):
     with pytest.raises(ValueError, match=message):
         to_waveform(np.asarray(array), sampling_rate)
+
+
+@pytest.mark.parametrize("rate", [1, 16, float("inf"), "16000", None])
+def test_an_array_of_an_impossible_rate_is_refused_before_anything_is_planned(rate):
+    with pytest.raises(ValueError, match="sampling_rate: expected"):
+        list(plan_array(TONE, rate, Hearing()))
+
+
+@pytest.mark.parametrize("rate", [16_000.0, np.int64(16_000), np.float32(16_000)])
+def test_a_whole_rate_of_any_type_is_taken(rate):
+    assert np.allclose(to_waveform(TONE, rate), TONE, atol=1e-6)
 
 
 def test_a_long_file_is_decoded_window_by_window(write_audio, tmp_path):
@@ -72,6 +102,66 @@ def test_trimmed_files_are_heard_whole_and_so_may_not_be_long(tmp_path):
     with pytest.raises(ValueError, match="lasts 700 s: expected at most 600 s, because the silence"):
         piece.decode()
     assert len(list(plan_file(path, None, None, Hearing()))) == 46
+
+
+@pytest.mark.parametrize("trim", ["none", "ends"])
+def test_a_file_that_claims_more_than_a_day_is_refused(tmp_path, trim):
+    soundfile.write(tmp_path / "a.wav", np.zeros(86_401, np.int16), 1)
+    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim=trim))
+    with pytest.raises(ValueError, match="lasts 86401 s: expected at most"):
+        piece.decode()
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 8), (16_000, 1), (22_050, 2), (8_000, 1), (96_000, 3)])
+@pytest.mark.parametrize("stretch", [(None, None), (0.777, 3.3)])
+def test_trimmed_files_are_decoded_to_the_samples_of_training(tmp_path, rate, channels, stretch):
+    samples = np.random.default_rng(0).normal(0, 0.1, (round(4.31 * rate), channels))
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
+    start, end = stretch
+    expected = trim_silence(decode_audio(tmp_path / "a.wav", start=start, end=end), "ends")
+    found = piece.decode()
+    assert found.dtype == expected.dtype == np.float32
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_of_the_channels_of_a_trimmed_file_a_second_at_a_time_is_read(tmp_path, monkeypatch):
+    soundfile.write(tmp_path / "a.wav", np.ones((100_000, 8)) / 2, 48_000)
+    sizes, read = [], soundfile.SoundFile.read
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *args, **kw: sizes.append(read(*args, **kw)) or sizes[-1])
+    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim="ends"))
+    piece.decode()
+    assert sizes
+    assert max(map(len, sizes)) == 48_000
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_trimmed_file_with_a_bad_sample_or_none_is_refused_by_name(tmp_path, rate):
+    samples = np.zeros(3 * rate)
+    samples[2 * rate] = np.inf
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    for stretch, message in (
+        ((None, None), "a.wav' holds samples that are not finite"),
+        ((9, None), "holds no sample"),
+    ):
+        (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
+        with pytest.raises(ValueError, match=message):
+            piece.decode()
+
+
+@pytest.mark.parametrize("start", [-1.0, float("nan")])
+@pytest.mark.parametrize("trim", ["none", "ends"])
+def test_a_start_before_the_file_is_refused(write_audio, tmp_path, start, trim):
+    write_audio(tmp_path / "a.wav")
+    (piece,) = plan_file(tmp_path / "a.wav", start, None, Hearing(trim=trim))
+    with pytest.raises(ValueError, match="start: expected 0 s or more"):
+        piece.decode()
+
+
+def test_chunks_of_any_size_are_resampled_as_the_whole():
+    chunks = np.split(TONE, np.cumsum([1, 700, 0, 9_000, 3]))
+    assert np.allclose(np.concatenate(list(resample(chunks, 44_100, 16_000))), to_waveform(TONE, 44_100), atol=1e-6)
 
 
 def test_what_is_decoded_but_not_yet_taken_never_exceeds_two_blocks():

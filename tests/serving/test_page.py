@@ -1,6 +1,7 @@
 import re
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -47,7 +48,7 @@ def test_a_recording_gets_every_score_a_figure_and_files(classifier, talk):
     words, scores, figure, rows, table, subtitles = page.recognise(classifier, talk)
     emotion = next(iter(scores))
     assert scores == classifier(talk) and set(scores) == set(classifier.emotions)
-    assert words.startswith(f"## {emotion.capitalize()}\n{100 * scores[emotion]:.0f} %")
+    assert words.startswith(f"## {emotion.capitalize()}\n{100 * scores[emotion]:.1f} %")
     assert Path(figure).read_bytes().startswith(b"\x89PNG")
     assert [row[:1] for row in rows] == [[f"0:{segment.start:04.1f}"] for segment in classifier.timeline(talk)]
     assert len(Path(table).read_text().splitlines()) == len(rows) + 1
@@ -56,14 +57,16 @@ def test_a_recording_gets_every_score_a_figure_and_files(classifier, talk):
 
 def test_uncertain_answers_are_called_so():
     scores = {"<b>sad</b>": 0.38, "angry": 0.32}
-    unsure = page.describe(scores, 0.5)
-    assert unsure.startswith("## Uncertain\n") and "38 %" in unsure and "Below 50 %" in unsure
+    unsure = page.describe(scores, 0.3812)
+    assert unsure.startswith("## Uncertain\n") and "38.0 %" in unsure and "Below 38.1 %" in unsure
     assert "<b>" not in unsure and "<b>" not in page.describe(scores, 0.1)
     assert (
         page.describe({"sad": 0.38}, 0.38)
         == page.describe({"sad": 0.38}, None)
-        == ("## Sad\n38 %, over the whole recording.")
+        == ("## Sad\n38.0 %, over the whole recording.")
     )
+    calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988)
+    assert "Answers below 69.9 % are called uncertain" in page._introduce(calibrated)
 
 
 def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, tmp_path):
@@ -106,5 +109,6 @@ def test_limits_are_in_force(served, classifier):
     upload = {"files": ("big.wav", bytes(2_000_000))}
     assert httpx.post(f"{served[0]}gradio_api/upload", files=upload).status_code == 413
     blocks = page.build_page(classifier)
-    assert blocks._queue.max_size == page.WAITING and blocks.delete_cache[1] == page.KEPT
+    assert blocks._queue.max_size == page.WAITING and blocks._queue.default_concurrency_limit == 1
+    assert blocks.delete_cache[1] == page.KEPT
     assert not blocks.analytics_enabled

@@ -9,7 +9,7 @@ from ser_hf.serving.segments import Segment
 
 SEGMENTS = [
     Segment(0.9, 3.25, "angry", 0.875, False, {"angry": 0.875, "<sad> & low": 0.125}),
-    Segment(3605.5, 3607.0, "<sad> & low", 0.51, True, {"angry": 0.49, "<sad> & low": 0.51}),
+    Segment(3605.5, 3607.0, "<sad> & low", 0.6985, True, {"angry": 0.3015, "<sad> & low": 0.6985}),
 ]
 
 
@@ -31,8 +31,8 @@ def test_json_reads_back_as_it_was(tmp_path):
 def test_labels_are_times_and_text_between_tabs(tmp_path):
     write_segments(SEGMENTS, tmp_path / "timeline.txt")
     assert (tmp_path / "timeline.txt").read_text().splitlines() == [
-        "0.900\t3.250\tangry 88 %",
-        "3605.500\t3607.000\tuncertain (<sad> & low 51 %)",
+        "0.900\t3.250\tangry 87.5 %",
+        "3605.500\t3607.000\tuncertain (<sad> & low 69.8 %)",
     ]
 
 
@@ -40,7 +40,7 @@ def test_subtitles_are_valid_and_escaped(tmp_path):
     write_segments(SEGMENTS, tmp_path / "timeline.vtt")
     header, *cues = (tmp_path / "timeline.vtt").read_text().split("\n\n")
     assert header == "WEBVTT"
-    assert cues[1] == "01:00:05.500 --> 01:00:07.000\nuncertain (&lt;sad&gt; &amp; low 51 %)\n"
+    assert cues[1] == "01:00:05.500 --> 01:00:07.000\nuncertain (&lt;sad&gt; &amp; low 69.8 %)\n"
     assert all(re.match(r"\d\d:[0-5]\d:[0-5]\d\.\d{3} --> \d\d:[0-5]\d:[0-5]\d\.\d{3}\n[^<]+$", cue) for cue in cues)
 
 

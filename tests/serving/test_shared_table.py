@@ -5,13 +5,14 @@ import pytest
 
 from ser_hf.serving.shared_table import FORMATS, claim_table, finish_table, open_journal, read_rows
 
-MODEL = {"model": "one", "fingerprint": "1", "dtype": "float32"}
-COLUMNS = ["path", "start", "end", "duration", "prediction", "score_sad", "error"]
-HEARD = {"path": 'a, "b"\nü.wav', "start": 0.1, "end": 1 / 3, "duration": 0.2, "prediction": "sad", "score_sad": 1e-7}
+MODEL = {"model": "one", "fingerprint": "1", "dtype": "float32", "backend": "torch"}
+COLUMNS = ["path", "start", "end", "duration", "prediction", "uncertain", "score_sad", "error"]
+HEARD = {"path": 'a, "b"\nü.wav', "start": 0.1, "end": 1 / 3, "duration": 0.2, "prediction": "sad", "uncertain": True}
 ROWS = [
-    HEARD | {"error": None},
+    HEARD | {"score_sad": 1e-7, "error": None},
     dict.fromkeys(COLUMNS) | {"path": "NA", "error": "None"},
-    dict.fromkeys(COLUMNS) | {"path": "1.0", "duration": 2.0, "prediction": "null", "score_sad": 1.0},
+    dict.fromkeys(COLUMNS)
+    | {"path": "1.0", "duration": 2.0, "prediction": "null", "uncertain": False, "score_sad": 1.0},
 ]
 KEYS = [(row["path"], row["start"], row["end"]) for row in ROWS]
 
@@ -78,8 +79,9 @@ def test_rows_of_another_model_are_not_mixed_in(tmp_path, finished):
     claim_table(table, MODEL | {"model": "the same under another name"})
     with pytest.raises(FileExistsError, match="answers of 'one' of another fingerprint: expected those of 'two'"):
         claim_table(table, MODEL | {"model": "two", "fingerprint": "2"})
-    with pytest.raises(FileExistsError, match="another dtype"):
-        claim_table(table, MODEL | {"dtype": "bfloat16"})
+    for other in ({"dtype": "bfloat16"}, {"backend": "onnx"}):
+        with pytest.raises(FileExistsError, match=f"another {next(iter(other))}"):
+            claim_table(table, MODEL | other)
 
 
 def test_a_strange_file_is_not_overwritten_and_a_deleted_table_is_forgotten(tmp_path):
@@ -101,3 +103,31 @@ def test_two_processes_of_one_rank_do_not_write_at_once(tmp_path):
         write(table, 1, ROWS[0])
     write(table, 0, ROWS[1])
     assert len(read_rows(table)) == 2
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_row_with_an_error_gives_way_whichever_process_wrote_it(tmp_path, finished):
+    table = tmp_path / "out.csv"
+    claim_table(table, MODEL)
+    failed = dict.fromkeys(COLUMNS) | {"path": "NA", "error": "gone for a minute"}
+    heard = failed | {"prediction": "sad", "uncertain": False, "score_sad": 0.5, "error": None}
+    write(table, 1, failed)
+    if finished:
+        finish_table(table, KEYS[1:2], COLUMNS)
+    write(table, 0, heard)
+    assert read_rows(table) == {KEYS[1]: heard}
+    finish_table(table, KEYS[1:2], COLUMNS)
+    assert table.read_text().splitlines()[1:] == ["NA,,,,sad,False,0.5,"]
+
+
+def test_journals_stay_while_another_process_writes_one(tmp_path):
+    table = tmp_path / "out.csv"
+    claim_table(table, MODEL)
+    with open_journal(table, 1) as append:  # it has seen a file that came after rank 0 began
+        write(table, 0, ROWS[0])
+        assert finish_table(table, KEYS[:1], COLUMNS)[1] == 0
+        append(ROWS[1])
+    assert list(read_rows(table)) == KEYS[:2]
+    assert finish_table(table, KEYS[:2], COLUMNS)[1] == 0
+    assert list(read_rows(table)) == KEYS[:2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.csv.model.json"]

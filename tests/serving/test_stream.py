@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
@@ -99,6 +100,41 @@ def test_several_channels_are_averaged(recogniser, speak):
 def test_samples_that_are_no_finite_floats_are_refused(recogniser, chunk):
     with pytest.raises(ValueError, match="finite float samples"):
         list(stream(recogniser, [chunk], 16_000))
+
+
+@pytest.mark.parametrize(
+    ("chunk", "rate", "message"),
+    [
+        (np.zeros((2, 800)), 16_000, r"\(2, 800\): more channels than samples. Pass audio.T"),
+        (np.zeros((1, 1, 800)), 16_000, "found shape"),
+        (np.float32(0.5), 16_000, "found shape"),
+        (np.full(800, 9_000.0), 16_000, "found a peak of 9000. Divide"),
+        ([1, 2, 3], 16_000, "finite float samples.*found int64"),
+        (np.zeros(800), 16, "sampling_rate: expected.*found 16"),
+        (np.zeros(800), float("inf"), "sampling_rate: expected.*found inf"),
+        (np.zeros(800), "16000", "sampling_rate: expected.*found '16000'"),
+    ],
+)
+def test_chunks_that_make_no_sense_are_refused_with_the_reason(recogniser, chunk, rate, message):
+    with pytest.raises(ValueError, match=message):
+        list(stream(recogniser, [chunk], rate))
+
+
+@pytest.mark.parametrize("convert", [list, torch.from_numpy])
+def test_lists_and_tensors_are_chunks_too(recogniser, speak, convert):
+    waveform = speak(("", 1.0), ("sad", 1.0), ("", 1.0))
+    assert finals(stream(recogniser, [convert(waveform)], 16_000)) == finals(stream(recogniser, [waveform], 16_000))
+
+
+def test_chunks_of_fewer_samples_than_channels_are_heard(recogniser, speak):
+    waveform = speak(("", 0.5), ("sad", 1.0), ("", 0.5))
+    chunks = np.split(np.stack([waveform] * 4, 1), range(3, 400, 3))
+    assert finals(stream(recogniser, chunks, 16_000)) == finals(stream(recogniser, [waveform], 16_000))
+
+
+def test_what_follows_the_last_whole_block_is_heard(recogniser, speak):
+    segments = finals(stream(recogniser, [speak(("", 1.0), ("sad", 1.03))], 16_000))
+    assert [segment.end for segment in segments] == [2.03]
 
 
 @pytest.mark.parametrize(("window", "hop", "message"), [(4.0, 0.03, "multiple of 0.05"), (4.0, 1.5, "multiple of 1.5")])
