@@ -5,6 +5,7 @@ import io
 import logging
 import os
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 from zipfile import BadZipFile
 
@@ -17,6 +18,8 @@ from ser_hf.corpora.files import cache_folder, keep_file
 SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
 
+# numpy has Python parse the header, which in several threads at once may end in SystemError (python/cpython#106905).
+ONE_AT_A_TIME = Lock()
 logger = logging.getLogger(__name__)
 
 
@@ -136,7 +139,8 @@ def _read_kept(cached: Path, *, whole: bool) -> np.ndarray | None:
     if not cached.exists():
         return None
     try:
-        return np.load(cached, allow_pickle=False, mmap_mode=None if whole else "r")
+        with ONE_AT_A_TIME:
+            return np.load(cached, allow_pickle=False, mmap_mode=None if whole else "r")
     except (ValueError, EOFError, SyntaxError, BadZipFile) as error:  # what numpy makes of any other bytes
         logger.warning(f"'{cached}' of the cache is damaged ({error}); the audio is decoded anew.")
         return None
