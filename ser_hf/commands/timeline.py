@@ -11,7 +11,7 @@ import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_classifier
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.segment_files import WRITERS, write_segments
+from ser_hf.serving.segment_files import WRITERS, clock, write_segments
 from ser_hf.serving.segments import Segment
 
 FIGURE = ".png"
@@ -161,16 +161,5 @@ def _width(classifier: EmotionClassifier) -> int:
 
 def _describe(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
-    times = f"{_clock(segment.start):>9}  {_clock(segment.end):>9}"
+    times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     return f"{times}  {segment.emotion:{width}}  {100 * segment.score:3.0f} %{note}"
-
-
-def _clock(seconds: float) -> str:
-    """Spell seconds as minutes and seconds.
-
-    Examples:
-        >>> _clock(3725.5)
-        '62:05.50'
-    """
-    minutes, hundredths = divmod(round(100 * seconds), 6000)
-    return f"{minutes}:{hundredths / 100:05.2f}"

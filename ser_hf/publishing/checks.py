@@ -3,6 +3,7 @@
 Nothing here runs code of the checkpoint or opens a pickle.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -196,6 +197,15 @@ def read_json(path: Path) -> dict:
 def weights_of(folder: Path) -> list[Path]:
     """Return the safetensors files that a model is loaded from."""
     return sorted(folder.glob("model*.safetensors"))
+
+
+def hash_weights(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each of these files, by its name."""
+    hashes = {}
+    for path in weights_of(folder):
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def pickles_of(folder: Path) -> list[Path]:

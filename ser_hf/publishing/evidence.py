@@ -1,13 +1,12 @@
 """What a finished run must show beside its weights: results, the card that tells them, its recipe, its exports."""
 
-import hashlib
 import math
 from pathlib import Path
 
 import yaml
 from huggingface_hub import metadata_load
 
-from ser_hf.publishing.checks import Check, read_json, weights_of
+from ser_hf.publishing.checks import Check, hash_weights, read_json
 
 SCORES = ("ua", "wa", "macro_f1")
 
@@ -62,6 +61,6 @@ def check_exports(folder: Path) -> Check:
     if not files:
         return Check("exports", True, "none")
     made_from = read_json(folder / "onnx" / "export.json").get("weights")
-    same = made_from == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in weights_of(folder)}
+    same = made_from == hash_weights(folder)
     found = f"{', '.join(files)}, of {'these' if same else 'other'} weights"
     return Check("exports", same, found, "Write them again with `ser-hf export`, or delete the folder onnx.")

@@ -8,7 +8,6 @@ feature extractor gives (the mask as int64), what they give is ``logits``. The p
 Shapes: B batch, T samples, C emotions.
 """
 
-import hashlib
 import inspect
 import json
 import os
@@ -28,7 +27,7 @@ from ser_hf.data.batching import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import load_feature_extractor, load_trained
 from ser_hf.publishing.answers import probe_waveforms
-from ser_hf.publishing.checks import read_json, weights_of
+from ser_hf.publishing.checks import hash_weights, read_json
 from ser_hf.publishing.tracing import OPSET, write_fp32
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target) as work:
         report = _export(model, extractor, Path(work), int8)
-        report["weights"] = {path.name: _hash(path) for path in weights_of(folder)}
+        report["weights"] = hash_weights(folder)
         Path(work, REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         (target / "onnx").mkdir(exist_ok=True)
         for path in Path(work).iterdir():
@@ -227,8 +226,3 @@ def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
 def megabytes(path: Path) -> float:
     """Return the size of a file in MB."""
     return path.stat().st_size / 1e6
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

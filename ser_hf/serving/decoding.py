@@ -12,12 +12,11 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
-import soxr
 
-from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio
+from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio, read_header
 from ser_hf.data.dataset import list_windows
 from ser_hf.data.silence import remove_pauses, trim_ends
+from ser_hf.serving.chunks import read_chunks, resample
 
 THREADS = min(8, os.cpu_count() or 1)
 LEAST_SECONDS = 1.0  # that a piece counts for at least, so that a block of broken files ends as well
@@ -198,21 +197,6 @@ def check_samples(samples: np.ndarray) -> None:
         )
 
 
-def resample(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int) -> Iterator[np.ndarray]:
-    """Yield chunks of sound in mono, ``(T,)`` float32 at another rate, as `soxr.resample` gives the whole.
-
-    Args:
-        chunks: ``(T,)`` or ``(T, channels)`` floats, of any size.
-        sampling_rate: Of the chunks, in Hz.
-        wanted_rate: In Hz. What the resampler holds back follows at the end.
-    """
-    resampler = soxr.ResampleStream(sampling_rate, wanted_rate, 1, dtype="float32")
-    for chunk in chunks:
-        mono = chunk if chunk.ndim == 1 else chunk.mean(axis=1)
-        yield resampler.resample_chunk(mono.astype(np.float32))
-    yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-
-
 def trim_silence(waveform: np.ndarray, trim: str) -> np.ndarray:
     """Return a waveform ``(T,)`` as training heard it: "none", "ends" cut off, or "pauses" inside shortened as well."""
     if trim == "none":
@@ -242,19 +226,8 @@ def _decode_trimmed(path: str | os.PathLike, start: float, end: float, trim: str
 
 def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
     """Return what `decode_audio` does, holding no more than a second of the channels at the file's own rate."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            first = round(start * rate)
-            file.seek(min(first, file.frames))
-            chunks = file.blocks(rate, frames=round(end * rate) - first, dtype="float32", always_2d=True)
-            waveform = np.concatenate(list(resample(chunks, rate, SAMPLING_RATE)))
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"Cannot decode '{path}': {error}.") from error
-    if not len(waveform):
-        raise ValueError(f"'{path}' holds no sample between {start} s and {end} s.")
-    if not np.isfinite(waveform).all():
-        raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
+    rate = read_header(path).sampling_rate
+    waveform = np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
     return np.clip(np.round(waveform * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1) / INT16_SCALE
 
 

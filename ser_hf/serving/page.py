@@ -15,7 +15,7 @@ except ImportError as error:
 from ser_hf.data.audio import audio_duration
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.segment_files import caption, write_segments
+from ser_hf.serving.segment_files import caption, clock, write_segments
 
 LONGEST = 600  # seconds; what a CPU recognises in about a minute
 LARGEST = "120mb"  # so much are `LONGEST` of 48 kHz, 16 bits and two channels
@@ -131,7 +131,7 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
     duration = audio_duration(audio)
     if duration > LONGEST:
         raise ValueError(
-            f"The recording lasts {_clock(duration)} minutes: expected at most {_clock(LONGEST)}. Cut it, or use "
+            f"The recording lasts {clock(duration)} minutes: expected at most {clock(LONGEST)}. Cut it, or use "
             "ser-hf timeline, which takes any length."
         )
     segments = list(classifier.timeline(audio))
@@ -142,7 +142,7 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
     plot_timeline(audio, segments, figure)
     for file in files:
         write_segments(segments, file)
-    rows = [[_clock(segment.start), _clock(segment.end), caption(segment)] for segment in segments]
+    rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
     return describe(scores, classifier.uncertainty_threshold), scores, figure, rows, *files
 
 
@@ -179,14 +179,3 @@ def _introduce(classifier: EmotionClassifier) -> str:
 def _spell_error(error: Exception, path: str | None) -> str:
     """Return an error's message without the folders of this computer."""
     return html.escape(str(error).replace(str(path), Path(path or "").name))
-
-
-def _clock(seconds: float) -> str:
-    """Spell seconds as minutes and seconds.
-
-    Examples:
-        >>> _clock(65.25)
-        '1:05.2'
-    """
-    minutes, tenths = divmod(round(10 * seconds), 600)
-    return f"{minutes}:{tenths / 10:04.1f}"

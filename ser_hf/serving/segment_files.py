@@ -68,14 +68,28 @@ def _write_subtitles(segments: Iterable[Segment], file) -> None:
     file.write("WEBVTT\n")
     for segment in segments:
         text = caption(segment).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        file.write(f"\n{_clock(segment.start)} --> {_clock(segment.end)}\n{text}\n")
+        file.write(f"\n{_stamp(segment.start)} --> {_stamp(segment.end)}\n{text}\n")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float, decimals: int = 1) -> str:
+    """Spell seconds as minutes and seconds.
+
+    Examples:
+        >>> clock(65.25)
+        '1:05.2'
+        >>> clock(3725.5, 2)
+        '62:05.50'
+    """
+    unit = 10**decimals
+    minutes, parts = divmod(round(unit * seconds), 60 * unit)
+    return f"{minutes}:{parts / unit:0{3 + decimals}.{decimals}f}"
+
+
+def _stamp(seconds: float) -> str:
     """Spell seconds as hours, minutes and seconds.
 
     Examples:
-        >>> _clock(3725.5)
+        >>> _stamp(3725.5)
         '01:02:05.500'
     """
     minutes, milliseconds = divmod(round(1000 * seconds), 60_000)

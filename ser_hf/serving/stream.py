@@ -26,7 +26,8 @@ from typing import Protocol
 import numpy as np
 
 from ser_hf.data.silence import MARGIN
-from ser_hf.serving.decoding import check_rate, check_samples, resample
+from ser_hf.serving.chunks import resample
+from ser_hf.serving.decoding import check_rate, check_samples
 from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.speech import BLOCK, SpeechDetector
 

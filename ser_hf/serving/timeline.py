@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 
 import numpy as np
-import soundfile
 
 from ser_hf.data.audio import read_header
+from ser_hf.serving.chunks import read_chunks
 from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.stream import Recogniser, cut_windows
 
@@ -40,26 +40,6 @@ def timeline(
     scored = _score(classifier, _drop_outdone(windows), batch_size)
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold)
     yield from (segment for segment in segments if segment.final)
-
-
-def read_chunks(path: str | os.PathLike) -> Iterator[np.ndarray]:
-    """Yield a file's samples second by second, ``(T, channels)`` float32 at its own rate.
-
-    Raises:
-        ValueError: If the file cannot be decoded to its end, holds no sample, or one that is not finite.
-    """
-    try:
-        with soundfile.SoundFile(path) as file:
-            heard = 0
-            for chunk in file.blocks(blocksize=file.samplerate, dtype="float32", always_2d=True):
-                if not np.isfinite(chunk).all():
-                    raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
-                heard += len(chunk)
-                yield chunk
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"Cannot decode '{path}': {error}.") from error
-    if not heard:
-        raise ValueError(f"'{path}' holds no sample.")
 
 
 def _drop_outdone(windows: Iterator[Window]) -> Iterator[Window]:
