@@ -12,6 +12,7 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+import soxr
 
 from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio, read_header
 from ser_hf.data.dataset import list_windows
