@@ -18,7 +18,11 @@ import numpy as np
 import pandas
 from transformers import set_seed
 
+from ser_hf.evaluation import read_predictions, summarize
+from ser_hf.evaluation.paired import paired_difference
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
+from ser_hf.publishing.agreement import describe_agreement, measure_agreement
+from ser_hf.serving import EmotionClassifier
 from ser_hf.training import (
     SerTrainer,
     SerTrainingArguments,
@@ -28,18 +32,27 @@ from ser_hf.training import (
     parse_recipe,
     resolve_recipe,
 )
-from ser_hf.training.building import make_collator, make_model, prepare_process, start_from_probe
+from ser_hf.training.building import (
+    make_collator,
+    make_model,
+    prepare_process,
+    recommend_preprocessing,
+    start_from_probe,
+)
 from ser_hf.training.calibration import calibrate, describe_calibration
 from ser_hf.training.results import (
+    PREDICTIONS,
+    describe_context,
     describe_training,
     mark_finished,
     read_results,
     tabulate_predictions,
     write_results,
 )
-from ser_hf.training.selection import Speech, load_speech, write_problems
+from ser_hf.training.selection import Speech, audio_folders, load_speech, write_problems
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
+SCORED = ("validation", "test")  # parts that are scored as the stock pipeline receives them: raw and whole
 
 
 def main(argv: list[str]) -> None:
@@ -56,7 +69,7 @@ def main(argv: list[str]) -> None:
             push(training)
             return
         with training.main_process_first(desc="reading the audio"):
-            speech = load_speech(data)
+            speech = load_speech(data, raw=SCORED)
         set_seed(training.seed)
         model, feature_extractor = make_model(model_args, training, speech.dataset)
         if training.process_index == 0:
@@ -75,6 +88,8 @@ def main(argv: list[str]) -> None:
     output = trainer.train(resume_from_checkpoint=checkpoint)
     logits = {"validation": trainer.predict(dataset["validation"]).predictions}
     logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
+    if data.recommended_trim != "none":
+        recommend_preprocessing(model.config, data)
     trainer.save_model()
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # of the weights before
     logits["test"] = trainer.predict(dataset["test"]).predictions
@@ -83,13 +98,15 @@ def main(argv: list[str]) -> None:
     described = describe_training(
         model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
     )
-    write_evidence(trainer, speech, logits, described)
+    write_evidence(trainer, speech, logits, described, audio_folders(data))
     lock.release()
     print(tell(training.output_dir))
     push(training)
 
 
-def write_evidence(trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict) -> None:
+def write_evidence(
+    trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict, folders: dict[str, Path]
+) -> None:
     """Write predictions, figures, answers, examples, card and, last of all, all_results.json into the output folder."""
     folder, dataset = Path(trainer.args.output_dir), speech.dataset
     results = write_results(
@@ -101,10 +118,36 @@ def write_evidence(trainer: SerTrainer, speech: Speech, logits: dict[str, np.nda
         log_history=trainer.state.log_history,
     )
     results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
-    write_answers(folder)
+    if hasattr(trainer.model.config, "recommended_preprocessing"):
+        results["recommended"] = score_recommended(folder, folders)
+    results["context"] = describe_context(trainer.model.config, dataset)
+    results["agreement"] = measure_agreement(folder, folders)
+    logger.info(f"The stock pipeline gives the stored scores: {describe_agreement(results['agreement'])}.")
+    if error := results["agreement"]["error"]:
+        logger.error(f"Finished, but not publishable: the stock pipeline fails: {error}")
+    else:
+        write_answers(folder)
     write_examples(folder)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
     mark_finished(folder, results)
+
+
+def score_recommended(folder: Path, folders: dict[str, Path]) -> dict:
+    """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
+
+    Returns:
+        "preprocessing", "test" (as `summarize`) and "difference" from the stock pipeline (as `paired_difference`).
+    """
+    stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
+    classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
+    rows = stock.astype(object).where(stock.notna(), None)
+    files = [(folders[row.corpus] / row.path, row.start, row.end) for row in rows.itertuples()]
+    table = stock.assign(prediction=[answer.emotion for answer in classifier.predict_files(files)])
+    return {
+        "preprocessing": classifier.preprocessing._asdict(),
+        "test": summarize(table, classifier.emotions),
+        "difference": paired_difference(stock, table, classifier.emotions),
+    }
 
 
 def push(training: SerTrainingArguments) -> None:

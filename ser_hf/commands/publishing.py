@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ser_hf.data.dataset import cut_windows, load_utterance
+from ser_hf.data.audio import decode_audio
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import hub
 from ser_hf.publishing.card import corpora_of
@@ -44,7 +44,7 @@ def doctor(argv: list[str]) -> int:
 
 def publish(argv: list[str]) -> int:
     """Send a finished run to the Hugging Face Hub, if every check passes."""
-    parser = _parser(publish, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check")
+    parser = _parser(publish, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]")
     parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
     parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
     parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; made, private, where it is missing.")
@@ -56,10 +56,16 @@ def publish(argv: list[str]) -> int:
         "--examples", nargs="+", metavar="FILE", default=[],
         help="WAV or FLAC files to try it on, on its page; nobody's voice without their leave.",
     )  # fmt: skip
+    parser.add_argument(
+        "--data_root", "--data-root", nargs="+", metavar="DIR",
+        help="With --check: folder of each corpus of the run; the stock pipeline scores its test files anew.",
+    )  # fmt: skip
     options = vars(parser.parse_args(argv))
-    folder, repo_id = options.pop("folder"), options.pop("repo_id")
+    folder, repo_id, data_root = (options.pop(name) for name in ("folder", "repo_id", "data_root"))
+    if data_root and not options["check"]:
+        parser.error("--data_root: expected with --check.")
     if options.pop("check"):
-        checks = run_gate(folder)
+        checks = run_gate(folder, folders=data_root and _corpus_folders(Path(folder), data_root))
         print(describe_checks(checks))
         return int(not all(check.passed for check in checks))
     if repo_id is None:
@@ -99,22 +105,25 @@ def _parser(command: Callable, usage: str) -> ArgumentParser:
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
 
-def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[list[np.ndarray]], list[int]]:
-    """Return the windows ``(T,)`` at 16 kHz of each of a run's test utterances, as they were heard, and its label."""
+def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
+    """Return the folder of each corpus of a run, by the name that its predictions.csv uses."""
     for name in ("predictions.csv", "recipe.yaml"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-    folders = audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
+    return audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
+
+
+def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
+    """Return the raw waveform ``(T,)`` at 16 kHz of each of a run's test utterances, and its label."""
+    folders = _corpus_folders(folder, data_root)
     rows = read_predictions(folder / "predictions.csv").query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
-    waveforms = (
-        load_utterance(folders[row.corpus] / row.path, start=row.start, end=row.end, trim=recipe["trim"])
-        for row in rows.itertuples()
-    )
-    windows = [cut_windows(waveform, recipe["max_duration"], recipe["window_overlap"]) for waveform in waveforms]
     label2id = read_json(folder / "config.json")["label2id"]
-    return windows, [label2id[emotion] for emotion in rows["target"]]
+    waveforms = [
+        decode_audio(folders[row.corpus] / row.path, start=row.start, end=row.end) for row in rows.itertuples()
+    ]
+    return waveforms, [label2id[emotion] for emotion in rows["target"]]
 
 
 def _describe_export(report: dict, folder: Path) -> str:

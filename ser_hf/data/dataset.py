@@ -3,8 +3,10 @@
 import json
 import math
 import os
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,12 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.audio import SAMPLING_RATE, audio_duration, load_audio
+from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio, load_audio
 from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
-MIN_DURATION = 0.25  # seconds; shorter audio crashes SpecAugment, under 25 ms also the convolutions
+MIN_DURATION = 0.25  # seconds; SpecAugment fails on shorter audio
+SHORTEST = 0.025  # seconds; the convolutions of wav2vec2-like encoders fail on shorter audio
 FIELDS = {item.name for item in fields(Utterance)}
 
 FEATURES = Features(
@@ -27,6 +30,7 @@ FEATURES = Features(
         "window_start": Value("float64"),
         "window_end": Value("float64"),
         "pauses": Value("bool"),
+        "raw": Value("bool"),
         **dict.fromkeys(("start", "end", "duration", "valence", "arousal", "dominance"), Value("float64")),
         **dict.fromkeys(("age", "repetition"), Value("int64")),
         **dict.fromkeys(
@@ -54,7 +58,13 @@ class AudioProblem:
 
 
 def prepare_audio(
-    split: Split, *, trim: str = "none", min_duration: float = 0.0, max_duration: float = 30.0, overlap: float = 0.5
+    split: Split,
+    *,
+    trim: str = "none",
+    min_duration: float = 0.0,
+    max_duration: float = 30.0,
+    overlap: float = 0.5,
+    raw: Collection[str] = (),
 ) -> tuple[Split, list[AudioProblem]]:
     """Read every header, decode every utterance once into the cache, and set aside what cannot be used.
 
@@ -63,26 +73,33 @@ def prepare_audio(
             move the others.
         trim: "none"; "ends" moves start and end to the speech; "pauses" shortens the silences inside as well.
         min_duration: Shorter utterances are left out, in seconds.
-        max_duration: Longer utterances will be heard in windows of so many seconds.
-        overlap: Share of a window that the next one hears again, at least.
+        max_duration: Longer utterances are split into windows of so many seconds.
+        overlap: Share of a window that the next one repeats, at least.
+        raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
 
     Returns:
-        The split with the usable utterances and their durations, and a list of the others: unreadable, empty and
-        non-finite audio is skipped, long audio windowed, and very short audio padded later.
+        The split with the usable utterances and their durations, and the list of what is unusual: unreadable, empty and
+        non-finite audio is skipped, audio under 25 ms too short; long audio is windowed and audio under 0.25 s padded,
+        both outside the raw parts.
 
     Raises:
         ValueError: If a part has no usable utterance.
     """
 
-    def prepare(utterance: Utterance) -> tuple[Utterance | None, AudioProblem | None]:
+    def prepare(utterance: Utterance, whole: bool) -> tuple[Utterance | None, AudioProblem | None]:
         try:
-            utterance = _measure(utterance, trim)
+            utterance = _measure(utterance, "none" if whole else trim)
         except (ValueError, OSError) as error:
             return None, AudioProblem(utterance.path, "skipped", str(error))
         lasts = f"lasts {utterance.duration:.3f} s"
         if utterance.duration < min_duration:
             reason = f"{lasts}, less than the {min_duration:g} s asked for"
             return None, AudioProblem(utterance.path, "too short", reason)
+        if utterance.duration < SHORTEST:
+            reason = f"{lasts}, less than the {SHORTEST} s that encoders need"
+            return None, AudioProblem(utterance.path, "too short", reason)
+        if whole:
+            return utterance, None
         if utterance.duration < MIN_DURATION:
             reason = f"{lasts}, padded with silence to {MIN_DURATION} s in training"
             return utterance, AudioProblem(utterance.path, "padded", reason)
@@ -94,7 +111,7 @@ def prepare_audio(
     prepared, problems = {}, []
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         for part, utterances in split.items():
-            outcomes = pool.map(prepare, utterances)
+            outcomes = pool.map(prepare, utterances, repeat(part in raw))
             outcomes = list(tqdm(outcomes, f"Reading {part} audio", len(utterances), unit="file", leave=False))
             prepared[part] = [utterance for utterance, _ in outcomes if utterance is not None]
             problems += [problem for _, problem in outcomes if problem is not None]
@@ -162,21 +179,24 @@ def build_dataset(
     trim: str = "none",
     max_duration: float = 30.0,
     overlap: float = 0.5,
+    raw: Collection[str] = (),
 ) -> DatasetDict:
     """Return a split's utterances as a DatasetDict.
 
     Args:
         split: Prepared utterances (with durations) by "train", "validation" and "test".
         roots: The folder of each corpus by name; the column `path` is relative to it.
-        trim: As for `prepare_audio`, as are the next two.
+        trim: As for `prepare_audio`, as are the next three.
         max_duration: Longest window in seconds.
-        overlap: Share of a window that the next one hears again, at least.
+        overlap: Share of a window that the next one repeats, at least.
+        raw: Parts that are neither trimmed nor split into windows.
 
     Returns:
         One dataset per part. A row is a window of an utterance, mostly the whole of it. The columns are those of
         `Utterance`, an `audio` column cast to 16 kHz (not decoded), `label` (ClassLabel over the sorted emotions of
         the training part), `split`, `index` (row), `utterance` (counted within the part), `window_start` and
-        `window_end` (seconds from `start`), `duration` (of the window) and `pauses` (whether they are kept).
+        `window_end` (seconds from `start`), `duration` (of the window), `pauses` (whether they are kept) and `raw`
+        (whether the part is one of the raw ones).
     """
     emotions = sorted({utterance.emotion for utterance in split["train"]})
     roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
@@ -185,7 +205,7 @@ def build_dataset(
         rows = [
             (i, window)
             for i, utterance in enumerate(utterances)
-            for window in list_windows(utterance.duration, max_duration, overlap)
+            for window in list_windows(utterance.duration, math.inf if part in raw else max_duration, overlap)
         ]
         speech = [utterances[i] for i, _ in rows]
         columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
@@ -199,7 +219,8 @@ def build_dataset(
             "window_start": [first for _, (first, _) in rows],
             "window_end": [last for _, (_, last) in rows],
             "duration": [last - first for _, (first, last) in rows],
-            "pauses": [trim != "pauses"] * len(rows),
+            "pauses": [trim != "pauses" or part in raw] * len(rows),
+            "raw": [part in raw] * len(rows),
         }
         columns["label"] = [emotions.index(emotion) for emotion in columns["emotion"]]
         features = Features(FEATURES | {"label": ClassLabel(names=emotions)})
@@ -209,12 +230,14 @@ def build_dataset(
 
 
 def load_row(row: dict) -> np.ndarray:
-    """Return the waveform ``(T,)`` float32 at 16 kHz of a row of `build_dataset`.
+    """Return the waveform ``(T,)`` float32 at 16 kHz of a row of `build_dataset`; the cache does not round raw ones.
 
     Raises:
         ValueError: If the file cannot be decoded.
     """
     path, start, end = row["audio"]["path"], row["start"], row["end"]
+    if row["raw"]:
+        return decode_audio(path, start=start, end=end)
     window = row["window_start"], row["window_end"]
     if row["pauses"]:
         return load_audio(path, start=start, end=end, window=window)

@@ -26,10 +26,12 @@ logger = logging.get_logger(__name__)
 
 HEAD = ("classifier", "projector", "layer_weights")  # first part of the names of the parameters that start at random
 POSITIONS_PER_SECOND = 50  # Whisper's encoder frames
+SPECTRA_PER_SECOND = 100  # of AST
 SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # no SpecAugment in the stock classifier
 MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest batch, 0.25 s
 UNUSED = "masked_spec_embed"  # a vector that only SpecAugment uses; many checkpoints leave it out
-CALIBRATED = {"calibration_temperature", "uncertainty_threshold"}  # what configs of published models hold beside
+# What configs of published models hold beside; it is about their former head.
+CALIBRATED = {"calibration_temperature", "uncertainty_threshold", "recommended_preprocessing"}
 
 
 def build_model(
@@ -243,6 +245,15 @@ def cut_context(model: PreTrainedModel, feature_extractor: WhisperFeatureExtract
     feature_extractor.chunk_length = seconds
     feature_extractor.n_samples = seconds * feature_extractor.sampling_rate
     feature_extractor.nb_max_frames = feature_extractor.n_samples // feature_extractor.hop_length
+
+
+def context_of(config: PreTrainedConfig) -> float:
+    """Return the seconds of audio that a model takes; its feature extractor cuts what is longer. Infinite for most."""
+    if config.model_type == "whisper":
+        return config.max_source_positions / POSITIONS_PER_SECOND
+    if config.model_type == "audio-spectrogram-transformer":
+        return config.max_length / SPECTRA_PER_SECOND
+    return math.inf
 
 
 def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:

@@ -5,12 +5,11 @@ The waveforms are made by a formula, so the comparison needs neither a corpus no
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import soundfile
 import torch
 import transformers
 from numpy.random import PCG64
@@ -18,25 +17,11 @@ from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureE
 
 from ser_hf.data.batching import FIXED_LENGTH
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
+from ser_hf.publishing.agreement import TOLERANCE, ask_pipeline
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
 
 ANSWERS = "answers.json"
-RELOAD_LIMIT = 600  # seconds
-TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables": 2.9}  # seconds
-RELOAD = """
-import json, sys
-import numpy as np
-from transformers import pipeline
-
-request = json.load(sys.stdin)
-classifier = pipeline(
-    "audio-classification", model=request["folder"], device="cpu", dtype="float32", trust_remote_code=request["code"]
-)
-answers = [classifier(np.array(waveform, "float32"), top_k=None) for waveform in request["waveforms"]]
-assert not [name for name in sys.modules if name.partition(".")[0] == "ser_hf"], "ser_hf was imported"
-print(json.dumps([{answer["label"]: answer["score"] for answer in utterance} for utterance in answers]))
-"""
 
 
 def probe_waveforms(sampling_rate: int) -> list[np.ndarray]:
@@ -96,7 +81,7 @@ def check_answers(folder: Path) -> Check:
         return Check(name, False, "answers.json is about other waveforms than this version makes", rewrite)
     if not (code := check_code(folder)).passed:
         return Check(name, False, f"not asked, since it brings code: {code.found}", code.remedy)
-    scores, error = _ask_afresh(folder, waveforms)
+    scores, error = _ask_afresh(folder, waveforms, stored["sampling_rate"])
     if error:
         return Check(name, False, f"the bare pipeline fails: {error}", "Mend the fault that it names.")
     if len(stored["scores"]) != len(scores):
@@ -151,24 +136,15 @@ def _describe(waveforms: list[np.ndarray]) -> list[dict]:
     ]
 
 
-def _ask_afresh(folder: Path, waveforms: list[np.ndarray]) -> tuple[list[dict[str, float]], str]:
-    """Return the scores that a new interpreter's pipeline gives, or the last line of its complaint."""
-    request = {
-        "folder": str(folder.resolve()),
-        "code": bool(list(folder.glob("*.py"))),
-        "waveforms": [waveform.tolist() for waveform in waveforms],
-    }
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", RELOAD],  # not from the folder that we are in
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        timeout=RELOAD_LIMIT,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
-    )
-    if run.returncode:
-        return [], run.stderr.strip().splitlines()[-1]
-    return json.loads(run.stdout.splitlines()[-1]), ""
+def _ask_afresh(
+    folder: Path, waveforms: list[np.ndarray], sampling_rate: int
+) -> tuple[list[dict[str, float]], str | None]:
+    """Return the scores that a new interpreter's pipeline gives, and the reason why it failed or None."""
+    with TemporaryDirectory() as temporary:
+        files = [Path(temporary, f"{number}.wav") for number in range(len(waveforms))]
+        for file, waveform in zip(files, waveforms, strict=True):
+            soundfile.write(file, waveform, sampling_rate, subtype="FLOAT")
+        return ask_pipeline(folder, [(str(file), None, None) for file in files])
 
 
 def _largest_difference(scores: list[dict[str, float]], stored: list[dict[str, float]]) -> float:

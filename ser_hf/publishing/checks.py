@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -217,7 +218,8 @@ def _run(check: Callable[[Path], Check], folder: Path) -> Check:
     try:
         return check(folder)
     except Exception as error:  # files are damaged in every way, and libraries raise of every kind
-        name = check.__name__.removeprefix("check_").replace("_", " ")
+        function = check.func if isinstance(check, partial) else check
+        name = function.__name__.removeprefix("check_").replace("_", " ")
         reason = next(iter(str(error).splitlines()), "no reason given")
         remedy = "A file holds something that transformers does not write there: save the model again."
         return Check(name, False, f"it cannot be told: {type(error).__name__}: {reason}", remedy)

@@ -1,6 +1,6 @@
 """A checkpoint's torch model and its ONNX files side by side: how right, how fast, how large, how far apart.
 
-Shapes: N utterances, W windows, T samples, C emotions.
+Shapes: N utterances, T samples, C emotions.
 """
 
 import logging
@@ -12,7 +12,6 @@ import numpy as np
 from scipy.special import softmax
 from transformers import SequenceFeatureExtractor
 
-from ser_hf.evaluation.predictions import average_windows
 from ser_hf.evaluation.scores import count_confusion, ua
 from ser_hf.publishing.checks import weights_of
 from ser_hf.publishing.export import (
@@ -34,7 +33,7 @@ INT8_LOSS = 0.01  # of UA, which is between 0 and 1
 
 
 def compare_exports(
-    folder: str | Path, utterances: Sequence[Sequence[np.ndarray]], labels: Sequence[int], *, batch_size: int = 8
+    folder: str | Path, waveforms: Sequence[np.ndarray], labels: Sequence[int], *, batch_size: int = 8
 ) -> list[dict]:
     """Score utterances by torch and by each ONNX file of a folder, one after the other on this machine.
 
@@ -42,9 +41,9 @@ def compare_exports(
 
     Args:
         folder: A checkpoint that `export_onnx` wrote ``onnx/`` into.
-        utterances: The windows of each of N utterances, ``(T,)`` float32 at 16 kHz; scores are means over them.
+        waveforms: N utterances, ``(T,)`` float32 at 16 kHz, raw and whole as the stock pipeline takes them.
         labels: N numbers of emotions, as the checkpoint's config numbers them.
-        batch_size: Windows of like lengths that are scored at once.
+        batch_size: Utterances of like lengths that are scored at once.
 
     Returns:
         A row per model, torch first: `name`, `ua` (0 to 1), `utterances_per_second` (features included), `megabytes`,
@@ -63,33 +62,30 @@ def compare_exports(
     models = [("torch fp32", torch_run(model), weights_of(folder))]
     models += [("ONNX fp32", onnx_run(fp32), [fp32])]
     models += [("ONNX int8", onnx_run(int8), [int8])] if int8.is_file() else []
-    windows = [window for utterance in utterances for window in utterance]
-    owners = [i for i, utterance in enumerate(utterances) for _ in utterance]
     rows = []
     for name, run, files in models:
-        scores, seconds = _score(run, extractor, windows, batch_size)
-        scores = average_windows(scores, owners)
+        scores, seconds = _score(run, extractor, waveforms, batch_size)
         reference = rows[0]["scores"] if rows else scores
         confusion = count_confusion(labels, scores.argmax(1).tolist(), range(model.config.num_labels))
-        row = {"name": name, "ua": float(ua(confusion)), "utterances_per_second": len(utterances) / seconds}
+        row = {"name": name, "ua": float(ua(confusion)), "utterances_per_second": len(waveforms) / seconds}
         row |= {"megabytes": sum(map(megabytes, files)), "scores": scores}
         rows.append(row | {"largest_score_difference": largest_difference(scores, reference)})
     lost = rows[0]["ua"] - rows[-1]["ua"]
     if lost > INT8_LOSS:
         logger.warning(
-            f"int8 loses {100 * lost:.1f} points of UA on these {len(utterances)} utterances: prefer onnx/{FP32}."
+            f"int8 loses {100 * lost:.1f} points of UA on these {len(waveforms)} utterances: prefer onnx/{FP32}."
         )
     return [{key: value for key, value in row.items() if key != "scores"} for row in rows]
 
 
 def _score(
-    run: Run, extractor: SequenceFeatureExtractor, windows: Sequence[np.ndarray], batch_size: int
+    run: Run, extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray], batch_size: int
 ) -> tuple[np.ndarray, float]:
-    """Return scores ``(W, C)`` in the order of the windows, and the seconds that they took."""
-    order = np.argsort([-len(window) for window in windows], kind="stable")  # like lengths share a batch
+    """Return scores ``(N, C)`` in the order of the waveforms, and the seconds that they took."""
+    order = np.argsort([-len(waveform) for waveform in waveforms], kind="stable")  # like lengths share a batch
     batches = np.split(order, range(batch_size, len(order), batch_size))
-    run(features_of(extractor, [windows[i] for i in batches[0]]))  # what the first run allocates is not counted
+    run(features_of(extractor, [waveforms[i] for i in batches[0]]))  # what the first run allocates is not counted
     start = time.perf_counter()
-    logits = [run(features_of(extractor, [windows[i] for i in batch])) for batch in batches]
+    logits = [run(features_of(extractor, [waveforms[i] for i in batch])) for batch in batches]
     seconds = time.perf_counter() - start
     return softmax(np.concatenate(logits)[np.argsort(order)], -1), seconds

@@ -1,8 +1,11 @@
 """The gate: what a finished run must show before it leaves the machine."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ser_hf.models.head_files import load_head
+from ser_hf.publishing.agreement import check_agreement
 from ser_hf.publishing.answers import check_answers, check_padding
 from ser_hf.publishing.checks import (
     Check,
@@ -25,13 +28,14 @@ READABLE = (check_labels, check_results, check_card, check_recipe, check_exports
 LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
 
 
-def run_gate(folder: str | Path) -> list[Check]:
+def run_gate(folder: str | Path, *, folders: Mapping[str, Path] | None = None) -> list[Check]:
     """Return what every check found in the output folder of a finished run.
 
     The model is loaded only where all that loading needs is sound.
 
     Args:
         folder: With a fine-tuned model, or with the head of a probe.
+        folders: Folder of each corpus of the run: score its test files by the stock pipeline anew.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -44,7 +48,7 @@ def run_gate(folder: str | Path) -> list[Check]:
     needed = run_checks(LOADABLE, folder)
     checks = needed + run_checks(READABLE, folder)
     if all(check.passed for check in needed):
-        return checks + run_checks(LOADED, folder)
+        return checks + run_checks((*LOADED, partial(check_agreement, folders=folders)), folder)
     return [*checks, Check("loading", False, "not tried", "Mend the faults above and run the gate again.")]
 
 

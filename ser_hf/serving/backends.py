@@ -22,7 +22,7 @@ from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeature
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.batching import extract_features
 from ser_hf.models import make_padding_aware
-from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config, load_trained
+from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.embedder import Embedder
 from ser_hf.models.features import classical_features, egemaps_features
 from ser_hf.models.head_files import load_head
@@ -33,7 +33,6 @@ DTYPES = ("float32", "bfloat16", "int8", "auto")
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
-SPECTRA_PER_SECOND = 100  # of AST
 OUTDATED = "The weights of '{}' have changed since its ONNX files were exported from them."
 
 logger = logging.getLogger(__name__)
@@ -251,15 +250,6 @@ def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
     if config.problem_type == "regression":
         return logits
     return expit(logits) if config.problem_type == "multi_label_classification" else softmax(logits, -1)
-
-
-def context_of(config: PreTrainedConfig) -> float:
-    """Return how many seconds the model hears at once."""
-    if config.model_type == "whisper":
-        return config.max_source_positions / POSITIONS_PER_SECOND
-    if config.model_type == "audio-spectrogram-transformer":
-        return config.max_length / SPECTRA_PER_SECOND
-    return float("inf")
 
 
 def is_outdated(name: str) -> bool:

@@ -5,13 +5,13 @@ import os
 
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import PreTrainedModel, SequenceFeatureExtractor
+from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
-from ser_hf.models.backbone import SPECTROGRAM_MODELS
+from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
 from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
 from ser_hf.training.data_arguments import DataArguments
 from ser_hf.training.probe import probe_head
@@ -46,6 +46,15 @@ def make_model(
         layerdrop=0.0 if dropping_breaks else None,
         trust_remote_code=model_args.trust_remote_code,
     )
+
+
+def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> None:
+    """Write into a model's config, in place, what `EmotionClassifier` does with preprocessing="recommended"."""
+    config.recommended_preprocessing = {
+        "trim": data.recommended_trim,
+        "max_duration": min(data.max_duration, context_of(config)),
+        "window_overlap": data.window_overlap,
+    }
 
 
 def start_from_probe(

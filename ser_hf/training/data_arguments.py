@@ -78,15 +78,27 @@ class DataArguments:
     )
     split_seed: int = field(default=0, metadata={"help": "Chooses the held-out speakers; same seed, same split."})
     trim: Literal["none", "ends", "pauses"] = field(
-        default="none", metadata={"help": "Cut silence off the ends, or shorten pauses inside as well."}
+        default="none",
+        metadata={
+            "help": "Cut silence off the ends, or shorten pauses inside as well; finetune: of training utterances only."
+        },
+    )
+    recommended_trim: Literal["none", "ends", "pauses"] = field(
+        default="none",
+        metadata={
+            "help": "finetune: score the test utterances also with their silence cut so, as ser_hf can, and recommend "
+            "it in the checkpoint's config."
+        },
     )
     min_duration: float = field(default=0.0, metadata={"help": "Utterances of fewer seconds are left out."})
     max_duration: float = field(
         default=30.0,
-        metadata={"help": "Longer utterances are heard in windows of so many seconds, whose scores are averaged."},
+        metadata={
+            "help": "Longer utterances are split into windows; finetune: longer training utterances only. Seconds."
+        },
     )
     window_overlap: float = field(
-        default=0.5, metadata={"help": "Share of a window that the next one hears again, 0 to 0.9."}
+        default=0.5, metadata={"help": "Share of a window that the next one repeats, 0 to 0.9."}
     )
     augment_probability: float = field(
         default=0.5, metadata={"help": "Chance of each augmentation below, at train time, 0 to 1."}

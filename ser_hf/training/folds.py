@@ -25,7 +25,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
     Returns:
         "test": scores and intervals of all test utterances pooled, clustered by speaker; "mean" and "sd" (over folds,
         with n - 1) of each metric; "folds": scores, speakers, training time and unusual audio of each; "recipe": what
-        they share.
+        they share; "agreement": as `measure_agreement` of each, in sum.
 
     Raises:
         ValueError: If folds differ in their emotions, or an utterance is tested in two of them.
@@ -49,6 +49,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
         "mean": {name: float(values.mean()) for name, values in scores.items()},
         "sd": {name: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for name, values in scores.items()},
         "folds": [_describe_fold(fold) for fold in results],
+        "agreement": _pool_agreement([fold.get("agreement") for fold in results]),
         "training": results[-1]["training"] | {"seconds": sum(fold["training"]["seconds"] for fold in results)},
     }
     output_dir = Path(output_dir)
@@ -65,6 +66,16 @@ def _read_recipe(folder: str | Path) -> dict:
     """Return a fold's recipe without its number."""
     recipe = yaml.safe_load(Path(folder, FILE_NAME).read_text(encoding="utf-8"))
     return {key: value for key, value in recipe.items() if key != "fold"}
+
+
+def _pool_agreement(folds: list[dict | None]) -> dict | None:
+    """Return how many test utterances of all folds the stock pipeline was compared on; None for probes' folds."""
+    if not all(folds):
+        return None
+    return {name: sum(fold[name] for fold in folds) for name in ("test", "compared", "agree")} | {
+        "largest_difference": max(fold["largest_difference"] or 0.0 for fold in folds),
+        "tolerance": folds[0]["tolerance"],
+    }
 
 
 def _describe_fold(results: dict) -> dict:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 from collections import Counter
@@ -12,9 +13,9 @@ import numpy as np
 import pandas
 import torch
 import transformers
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from scipy.special import softmax
-from transformers import PreTrainedModel, TrainerState
+from transformers import PreTrainedConfig, PreTrainedModel, TrainerState
 from transformers.trainer_utils import TrainOutput
 
 from ser_hf import __version__
@@ -26,6 +27,7 @@ from ser_hf.data.splits import Split, is_speaker_independent
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
 from ser_hf.evaluation.predictions import COLUMNS, average_windows
+from ser_hf.models.backbone import context_of
 
 ACTIONS = ("skipped", "too short", "windowed", "padded")
 LEAKS = ("shared speaker", "identical audio", "overlapping audio")  # what recipes always look for
@@ -174,6 +176,18 @@ def describe_training(
         "processes": processes,
         **describe_machine(),
     }
+
+
+def describe_context(config: PreTrainedConfig, dataset: DatasetDict) -> dict:
+    """Return the seconds of audio that a model takes, None for any, and how many scored utterances are longer.
+
+    Args:
+        config: Of the model.
+        dataset: With "validation" and "test", whose rows are whole utterances.
+    """
+    seconds = context_of(config)
+    longer = {part: sum(row > seconds for row in dataset[part]["duration"]) for part in ("validation", "test")}
+    return {"seconds": seconds if math.isfinite(seconds) else None, "longer": longer}
 
 
 def describe_machine() -> dict:

@@ -4,7 +4,7 @@ import csv
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -133,8 +133,12 @@ class Speech(NamedTuple):
     findings: list[Finding]
 
 
-def load_speech(data: DataArguments) -> Speech:
+def load_speech(data: DataArguments, *, raw: Collection[str] = ()) -> Speech:
     """Load, label, split and decode what a recipe asks for, and look for leaks, which are logged.
+
+    Args:
+        data: Which utterances, labels and split.
+        raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
 
     Raises:
         ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
@@ -142,7 +146,7 @@ def load_speech(data: DataArguments) -> Speech:
     """
     utterances, dropped = label_utterances(data, load_utterances(data))
     split = select_split(data, utterances)
-    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap}
+    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap, "raw": raw}
     split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
     check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:

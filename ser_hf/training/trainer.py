@@ -1,13 +1,12 @@
 """The stock Trainer with two learning rates, batches of like durations, and predictions in dataset order."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
-from scipy.special import softmax
 from torch import nn
 from transformers import (
     EarlyStoppingCallback,
@@ -20,7 +19,6 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, PredictionOutput
 
 from ser_hf.data.batching import Collator, LengthGroupedSampler, evaluation_order
-from ser_hf.evaluation.predictions import average_windows
 from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
 from ser_hf.models.padding import evaluation_batch_size
@@ -65,7 +63,7 @@ class SerTrainer(Trainer):
             eval_dataset=dataset["validation"],
             processing_class=feature_extractor,
             compute_loss_func=CrossEntropy(weights, label_smoothing=args.label_smoothing_factor),
-            compute_metrics=compute_metrics,  # evaluation_loop tells it the utterances
+            compute_metrics=compute_metrics,
             callbacks=callbacks,
         )
 
@@ -97,25 +95,36 @@ class SerTrainer(Trainer):
             self.optimizer = kind(parameters, **options)
         return self.optimizer
 
-    def evaluation_loop(self, dataloader, *args, **kwargs):
-        """Score utterances, not the windows that long ones are heard in."""
-        order = evaluation_order(dataloader.dataset["duration"])
-        utterances = np.asarray(dataloader.dataset["utterance"])[order]
-        self.compute_metrics = partial(compute_metrics, utterances=utterances)
-        return super().evaluation_loop(dataloader, *args, **kwargs)
-
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Predict one batch; only the logits are gathered, not the hidden states that a layer sum returns."""
         return super().prediction_step(model, inputs, prediction_loss_only, ["hidden_states", "attentions"])
 
+    def evaluation_loop(self, *args, **kwargs):
+        """Evaluate in float32, which is what the stock pipeline computes in, also where training is in bfloat16."""
+        with _exact_float32(self.accelerator.unwrap_model(self.model)):
+            return super().evaluation_loop(*args, **kwargs)
+
     def predict(
         self, test_dataset: Dataset, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
     ) -> PredictionOutput:
-        """Predict a dataset in float32, in batches of like durations; logits ``(N, C)`` come in its own order."""
-        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)  # bf16 is for training: users get float32
+        """Predict a dataset in batches of like durations; logits ``(N, C)`` come in its own order."""
         output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         back = np.argsort(evaluation_order(test_dataset["duration"]))
         return output._replace(predictions=output.predictions[back], label_ids=output.label_ids[back])
+
+
+@contextmanager
+def _exact_float32(model: nn.Module) -> Iterator[None]:
+    """Suspend accelerate's autocast of `model`, and TF32 in the convolutions of a GPU."""
+    forward = model.forward
+    if hasattr(model, "_original_forward"):  # set by accelerate where it wraps the forward pass
+        model.forward = model._original_forward
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False):
+            yield
+    finally:
+        if hasattr(model, "_original_forward"):
+            model.forward = forward
 
 
 class EpochCallback(TrainerCallback):
@@ -129,12 +138,10 @@ class EpochCallback(TrainerCallback):
         self.epoch.fill_(int(state.epoch))
 
 
-def compute_metrics(prediction: EvalPrediction, utterances: Sequence[int]) -> dict[str, float]:
-    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``, for windows of `utterances` ``(N,)``."""
-    scores = average_windows(softmax(prediction.predictions.astype(np.float64), -1), utterances)
-    labels = np.zeros(len(scores), dtype=np.int64)
-    labels[utterances] = prediction.label_ids
-    confusion = count_confusion(labels, scores.argmax(-1), range(scores.shape[1]))
+def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
+    logits = prediction.predictions
+    confusion = count_confusion(prediction.label_ids, logits.argmax(-1), range(logits.shape[1]))
     return {name: float(metric(confusion)) for name, metric in METRICS.items()}
 
 

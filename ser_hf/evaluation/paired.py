@@ -1,0 +1,76 @@
+"""Whether one table of predictions is better than another on the same utterances.
+
+Shapes: `C` emotions, `S` speakers, `R` resamples.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas
+
+from ser_hf.evaluation.scores import METRICS, count_confusion
+
+KEY = ["corpus", "path", "start", "end"]
+
+
+def paired_difference(
+    first: pandas.DataFrame,
+    second: pandas.DataFrame,
+    emotions: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, dict]:
+    """Return how much higher the second table's scores are, with 95 % intervals over the speakers.
+
+    Both tables are scored on the same resampled speakers, with all their utterances, so what is hard for both cancels
+    out. An utterance without a speaker counts as a speaker of its own.
+
+    Args:
+        first: rows of `read_predictions` of one split.
+        second: rows on the same utterances, in any order.
+        emotions: the ``C`` emotions.
+        resamples: bootstrap resamples ``R``.
+        seed: of the bootstrap.
+
+    Returns:
+        {metric: {"difference": second minus first, "interval": [low, high]}} for each of `METRICS`.
+
+    Raises:
+        ValueError: the tables are not about the same utterances.
+
+    Source:
+        Field and Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B, 2007.
+
+    Examples:
+        >>> rows = [["x", "a.wav", None, None, "1", "sad"], ["x", "b.wav", None, None, "2", "sad"]]
+        >>> table = pandas.DataFrame(rows, columns=[*KEY, "speaker", "target"])
+        >>> first, second = table.assign(prediction=["sad", "happy"]), table.assign(prediction=["sad", "sad"])
+        >>> paired_difference(first, second, ["happy", "sad"])["ua"]
+        {'difference': 0.5, 'interval': [0.0, 1.0]}
+    """
+    rows = first.merge(second[[*KEY, "prediction"]], on=KEY, suffixes=("", "_second"), validate="one_to_one")
+    if not len(rows) == len(first) == len(second):
+        raise ValueError("Expected two tables on the same utterances, found others: score both on the same test part.")
+    speakers = rows["speaker"].where(rows["speaker"].notna(), [f"utterance {i}" for i in rows.index])
+    groups = list(rows.groupby([rows["corpus"], speakers]).indices.values())
+    confusions = [_count_groups(rows, groups, name, emotions) for name in ("prediction", "prediction_second")]
+    shares = np.full(len(groups), 1 / len(groups))
+    draws = np.random.default_rng(seed).multinomial(len(groups), shares, size=resamples)  # (R, S)
+    resampled = [np.tensordot(draws, counts, axes=1) for counts in confusions]
+    totals = [counts.sum(axis=0) for counts in confusions]
+    return {
+        name: {
+            "difference": float(metric(totals[1]) - metric(totals[0])),
+            "interval": np.quantile(metric(resampled[1]) - metric(resampled[0]), [0.025, 0.975]).tolist(),
+        }
+        for name, metric in METRICS.items()
+    }
+
+
+def _count_groups(
+    table: pandas.DataFrame, groups: Sequence[np.ndarray], column: str, emotions: Sequence[str]
+) -> np.ndarray:
+    """Return the confusion matrices ``(S, C, C)`` of groups of rows, with a column's predictions."""
+    targets, answers = table["target"].to_numpy(object), table[column].to_numpy(object)
+    return np.stack([count_confusion(targets[rows], answers[rows], emotions) for rows in groups])

@@ -1,0 +1,144 @@
+"""Whether the stored predictions are those of the stock pipeline, asked in a fresh process without ser_hf.
+
+Shapes: N utterances, C emotions.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas
+
+from ser_hf.evaluation import read_predictions
+from ser_hf.publishing import bare_pipeline
+from ser_hf.publishing.checks import Check, read_json
+
+TOLERANCE = 1e-4  # of a score, which is between 0 and 1
+MOST = 200  # utterances that are compared
+SEED = 0  # of their choice
+TIME_LIMIT = 3600  # seconds
+MODEL_FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "*.py")
+
+Utterance = tuple[str, float | None, float | None]  # path, first and last second
+
+
+def ask_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[list[dict[str, float]], str | None]:
+    """Return the scores that the stock pipeline gives to files, one at a time, on CPU in float32.
+
+    Args:
+        folder: A saved checkpoint; the code that it brings is run.
+        utterances: Files, each with its first and last second, or None for the whole.
+
+    Returns:
+        The scores of each utterance by label, as far as the pipeline came, and the reason why it failed or None.
+    """
+    request = {
+        "folder": str(Path(folder).resolve()),
+        "code": any(Path(folder).glob("*.py")),
+        "utterances": [(os.path.abspath(path), start, end) for path, start, end in utterances],
+    }
+    try:
+        run = subprocess.run(
+            [sys.executable, "-P", bare_pipeline.__file__],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT,
+            env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        )
+    except subprocess.TimeoutExpired:
+        return [], f"no answer within {TIME_LIMIT} s"
+    scores = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    if run.returncode:
+        return scores, (run.stderr.strip().splitlines() or [f"it ended with exit code {run.returncode}"])[-1]
+    return scores, None
+
+
+def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> dict:
+    """Compare the test scores of predictions.csv with those of the stock pipeline on the same files.
+
+    Args:
+        folder: Output folder of a run, with the saved checkpoint and predictions.csv.
+        folders: What the paths of each corpus in predictions.csv are relative to.
+
+    Returns:
+        "test" (N test utterances), "compared" (all, or 200 drawn by seed where there are more), "agree" (how many have
+        the stored scores), "largest_difference" of a score (None where nothing was compared), "tolerance", "error"
+        (why the pipeline failed, or None) and "files" (SHA-256 of what was compared).
+    """
+    test = read_predictions(Path(folder, "predictions.csv")).query("split == 'test'")
+    drawn = test if len(test) <= MOST else test.sample(MOST, random_state=SEED).sort_index()
+    rows = drawn.astype(object).where(drawn.notna(), None)
+    utterances = [(str(folders[row.corpus] / row.path), row.start, row.end) for row in rows.itertuples()]
+    scores, error = ask_pipeline(folder, utterances)
+    differences = _differences(drawn[: len(scores)], scores)
+    return {
+        "test": len(test),
+        "compared": len(drawn),
+        "agree": int((differences <= TOLERANCE).sum()),
+        "largest_difference": float(differences.max()) if len(differences) else None,
+        "tolerance": TOLERANCE,
+        "error": error,
+        "files": hash_files(folder),
+    }
+
+
+def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> Check:
+    """Check that the stored predictions are those of the stock pipeline, and of the very files in the folder.
+
+    Args:
+        folder: Output folder of a run.
+        folders: Folder of each corpus, to compare anew; None trusts the comparison at the end of training.
+    """
+    name = "agreement with the stock pipeline"
+    stored = read_json(folder / "all_results.json").get("agreement")
+    if not stored:
+        found = "all_results.json does not say that the stock pipeline gives the stored predictions"
+        return Check(name, False, found, "Run the recipe again with this version: it compares them at its end.")
+    agreement = stored if folders is None else measure_agreement(folder, folders)
+    if agreement["error"]:
+        return Check(name, False, f"the stock pipeline fails: {agreement['error']}", "Repair what it names.")
+    changed = [file for file, digest in hash_files(folder).items() if stored["files"].get(file) != digest]
+    changed += [file for file in stored["files"] if file != "predictions.csv" and not (folder / file).exists()]
+    if changed:
+        found = f"{', '.join(changed)}: not as compared at the end of training"
+        return Check(name, False, found, "Restore what the run wrote, or run the recipe again.")
+    found = describe_agreement(agreement)
+    remedy = (
+        "The stored scores come from other preprocessing, weights or labels: they are not what users get. Evaluate the "
+        "checkpoint on raw, whole files."
+    )
+    return Check(name, agreement["agree"] == agreement["compared"], found, remedy)
+
+
+def describe_agreement(agreement: Mapping) -> str:
+    """Return the comparison in a sentence."""
+    difference = agreement["largest_difference"]
+    return (
+        f"{agreement['agree']} of {agreement['compared']} test utterances compared (of {agreement['test']}), largest "
+        f"difference of a score {'unknown' if difference is None else f'{difference:.1e}'} "
+        f"(allowed: {agreement['tolerance']:g})"
+    )
+
+
+def hash_files(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of the files that give the answers, and of predictions.csv where it is there, by name."""
+    paths = sorted(path for pattern in (*MODEL_FILES, "predictions.csv") for path in Path(folder).glob(pattern))
+    digests = {}
+    for path in paths:
+        with path.open("rb") as file:
+            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
+def _differences(stored: pandas.DataFrame, scores: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """Return the largest difference of a score of each utterance ``(N,)``; infinite where labels differ."""
+    names = [name.removeprefix("score_") for name in stored if name.startswith("score_")]
+    expected = stored[[f"score_{name}" for name in names]].to_numpy()
+    found = [[row.get(name, np.inf) for name in names] if len(row) == len(names) else [np.inf] for row in scores]
+    return np.array([np.abs(np.subtract(*pair)).max() for pair in zip(found, expected, strict=True)])
