@@ -8,7 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch.utils.data import Sampler
-from transformers import ASTFeatureExtractor, BatchFeature, SequenceFeatureExtractor, WhisperFeatureExtractor
+from transformers import (
+    ASTFeatureExtractor,
+    BatchFeature,
+    SeamlessM4TFeatureExtractor,
+    SequenceFeatureExtractor,
+    WhisperFeatureExtractor,
+)
 
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.augment import Augmentation
@@ -16,21 +22,28 @@ from ser_hf.data.dataset import MIN_DURATION, load_row
 from ser_hf.data.mixup import Mixup
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
+SHORTEST = 400  # samples, 25 ms: one frame of wav2vec2-like encoders and of filter banks
+SHORTEST_PAIR = 560  # samples of two such frames; wav2vec2-BERT divides by the deviation over frames
 FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # pad and cut to their own length by themselves
 
 
-def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray]) -> BatchFeature:
+def extract_features(
+    feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray], *, shortest: int = SHORTEST
+) -> BatchFeature:
     """Run the feature extractor on a whole batch, padded to its longest utterance.
 
     Args:
         feature_extractor: As saved in the checkpoint.
         waveforms: B arrays ``(T,)`` float32 at 16 kHz.
+        shortest: Samples; shorter waveforms are zero-padded to so many, as the model needs.
 
     Returns:
         What the model takes: `input_values` or `input_features`, and `attention_mask` where it has one.
     """
     padding = {} if isinstance(feature_extractor, FIXED_LENGTH) else {"padding": True}
-    waveforms = [np.pad(waveform, (0, max(0, MIN_SAMPLES - len(waveform)))) for waveform in waveforms]
+    if isinstance(feature_extractor, SeamlessM4TFeatureExtractor):
+        shortest = max(shortest, SHORTEST_PAIR)
+    waveforms = [_pad(waveform, shortest) for waveform in waveforms]
     return feature_extractor(waveforms, sampling_rate=SAMPLING_RATE, return_tensors="pt", **padding)
 
 
@@ -70,7 +83,9 @@ class Collator:
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):
             waveforms, labels = self.mixup(waveforms, labels.tolist(), seed=self._seed(rows[0]))
-        batch = extract_features(self.feature_extractor, waveforms)
+        # SpecAugment needs longer spectrograms than the model.
+        least = [MIN_SAMPLES if row["split"] == "train" else SHORTEST for row in rows]
+        batch = extract_features(self.feature_extractor, list(map(_pad, waveforms, least)))
         if self.mask is not None:
             for i, row in enumerate(rows):
                 if row["split"] == "train":
@@ -169,3 +184,7 @@ class LengthGroupedSampler(Sampler[int]):
 def evaluation_order(durations: Sequence[float]) -> list[int]:
     """Return the rows from the longest to the shortest: little padding, and too little memory shows at once."""
     return np.argsort(-np.asarray(durations), kind="stable").tolist()
+
+
+def _pad(waveform: np.ndarray, samples: int) -> np.ndarray:
+    return np.pad(waveform, (0, max(0, samples - len(waveform))))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import errors, hf_hub_download
 from scipy.special import expit, softmax
 from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.batching import extract_features
+from ser_hf.data.batching import SHORTEST, extract_features
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import POSITIONS_PER_SECOND, load_config, load_trained
 from ser_hf.models.embedder import Embedder
@@ -34,6 +34,7 @@ ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
 SPECTRA_PER_SECOND = 100  # of AST
+SHORTEST_SEW = 720  # samples; it pools frames in twos, so it needs two
 OUTDATED = "The weights of '{}' have changed since its ONNX files were exported from them."
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Backend:
         name: "torch", "onnx" or "probe".
         emotions: In the order of the scores.
         run: Turns B waveforms ``(T,)`` float32 at 16 kHz into scores ``(B, C)``.
-        context: Seconds that are heard at once; what is longer would be cut.
+        context: Seconds that the model takes at most; what is longer is cut.
         pads: Whether waveforms of different lengths may share a batch.
         uncertainty_threshold: Best scores below it are uncertain; None where nobody has calibrated it.
     """
@@ -116,7 +117,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
 
     @torch.inference_mode()
     def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        inputs = extract_features(feature_extractor, waveforms).to(device)
+        inputs = extract_features(feature_extractor, waveforms, shortest=shortest_input(config)).to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(**inputs).logits
         return to_scores(logits.float().cpu().numpy(), config)
@@ -156,7 +157,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
         raise ValueError(f"'{path}' takes {others}: expected some of {list(INPUTS)}. Export it by `ser-hf export`.")
 
     def answer(waveform: np.ndarray) -> np.ndarray:
-        features = extract_features(feature_extractor, [waveform])
+        features = extract_features(feature_extractor, [waveform], shortest=shortest_input(config))
         inputs = {key: features[key].numpy().astype(kind, copy=False) for key, kind in types.items()}
         return session.run(["logits"], inputs)[0]
 
@@ -254,12 +255,17 @@ def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
 
 
 def context_of(config: PreTrainedConfig) -> float:
-    """Return how many seconds the model hears at once."""
+    """Return how many seconds the model takes at most; infinite where it takes any duration."""
     if config.model_type == "whisper":
         return config.max_source_positions / POSITIONS_PER_SECOND
     if config.model_type == "audio-spectrogram-transformer":
         return config.max_length / SPECTRA_PER_SECOND
     return float("inf")
+
+
+def shortest_input(config: PreTrainedConfig) -> int:
+    """Return how many samples the model needs at least."""
+    return SHORTEST_SEW if config.model_type in ("sew", "sew-d") else SHORTEST
 
 
 def is_outdated(name: str) -> bool:
@@ -271,22 +277,18 @@ def is_outdated(name: str) -> bool:
     return bool(found) and found != exported
 
 
-def find_file(name: str, file: str, *, otherwise: str = "") -> str | None:
+def find_file(name: str, file: str) -> str | None:
     """Return the path of a file of a folder or of a Hub repository, or None where it has no such file.
 
     Args:
         name: Folder, or id on the Hub.
         file: Path within.
-        otherwise: What it means if the Hub cannot be asked, for a warning; without it nothing is said.
     """
     if Path(name).is_dir():
         return str(Path(name, file)) if Path(name, file).is_file() else None
     try:
         return hf_hub_download(name, file)
-    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        unreachable = isinstance(error, errors.LocalEntryNotFoundError)
-        if otherwise and unreachable and try_to_load_from_cache(name, file) is None:  # nor known from before as absent
-            logger.warning(f"The Hub cannot be reached, so whether '{name}' holds {file} is unknown: {otherwise}.")
+    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError):
         return None
 
 
