@@ -29,6 +29,7 @@ from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import corpora_of
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
+from ser_hf.serving.decoding import check_samples
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.data_arguments import DataArguments
 from ser_hf.training.results import (
@@ -160,8 +161,7 @@ def score_utterances(
     order = evaluation_order([utterance.duration for utterance in utterances])
     for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
         batch = order[first : first + batch_size]
-        decoded = [decode_audio(u.path, start=u.start, end=u.end) for u in (utterances[i] for i in batch)]
-        waveforms = [classifier.trim(waveform) for waveform in decoded]
+        waveforms = [classifier.trim(_decode(utterances[i])) for i in batch]
         scores[batch] = classifier.score(waveforms, batch_size=batch_size)
         durations[batch] = [len(waveform) / SAMPLING_RATE for waveform in waveforms]
     return scores, durations
@@ -298,3 +298,12 @@ def tell(results: dict, folder: Path) -> str:
             "--preprocessing windows scores them whole."
         )
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
+
+
+def _decode(utterance: Utterance) -> np.ndarray:
+    waveform = decode_audio(utterance.path, start=utterance.start, end=utterance.end)
+    try:
+        check_samples(waveform)
+    except ValueError as error:
+        raise ValueError(f"'{utterance.path}': {error}") from error
+    return waveform

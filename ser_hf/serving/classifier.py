@@ -105,11 +105,11 @@ class EmotionClassifier:
                 takes that file on the CPU in float32 where there is one, of the same weights as far as its export.json
                 tells, and onnxruntime is installed.
             preprocessing: "pipeline", the answer of `pipeline("audio-classification")`: the audio is raw and whole, and
-                a model of fixed context cuts what is longer; "windows", the same for audio up to the model's context (30
-                s where it has none), while longer audio is scored in windows that overlap by half, whose scores are
-                averaged; or "recommended", what `recommended_preprocessing` in config.json says: `trim` ("none", "ends"
-                or "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe keeps the preprocessing
-                of its head.json.
+                a model of fixed context cuts what is longer; "windows", the same for audio up to the model's context,
+                or 30 s where it has none, while longer audio is scored in windows that overlap by half, whose scores
+                are averaged; or "recommended", what `recommended_preprocessing` in config.json says: `trim` ("none",
+                "ends" or "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe keeps the
+                preprocessing of its head.json.
             trust_remote_code: Allow the checkpoint to bring code of its own.
 
         Raises:

