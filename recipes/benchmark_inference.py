@@ -64,8 +64,6 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
         print("pipeline(path) is left out: it needs the ffmpeg program.")
     if missing := [file for file in EXPORTS.values() if not (folder / file).is_file()]:
         print(f"Without {' and '.join(missing)}: run `ser-hf export {folder}` first.")
-    if (trim := next(iter(classifiers.values())).hearing.trim) != "none":
-        print(f"The recipe trims silence ({trim}) and the stock pipeline does not: differences are expected.")
 
 
 def list_classifiers(folder: Path) -> dict[str, dict]:
@@ -77,7 +75,7 @@ def list_classifiers(folder: Path) -> dict[str, dict]:
         "ONNX int8": {"backend": "onnx", "dtype": "int8"},
     }
     held = {name: these for name, these in options.items() if name not in EXPORTS or (folder / EXPORTS[name]).is_file()}
-    common = {"folder_or_id": folder, "device": "cpu"}
+    common = {"folder_or_id": folder, "device": "cpu", "preprocessing": "pipeline"}
     return {f"EmotionClassifier, {name}": common | these for name, these in held.items()}
 
 

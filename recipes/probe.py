@@ -59,7 +59,8 @@ def main(argv: list[str]) -> None:
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
         candidates = []
-        for features in gather_features(train, test, arguments, augment, trim=data.trim):
+        preprocessing = {name: getattr(data, name) for name in ("trim", "max_duration", "window_overlap")}
+        for features in gather_features(train, test, arguments, augment, preprocessing=preprocessing):
             keep_vectors(features, train, test, arguments.output_dir)
             for candidate in compare_heads(features, train, arguments):
                 candidates.append(candidate)

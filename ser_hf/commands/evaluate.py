@@ -1,10 +1,11 @@
-"""`ser-hf evaluate`: any checkpoint on any corpus, scored as a run scores its own test utterances.
+"""`ser-hf evaluate`: the score of any checkpoint on any corpus, by default that of the stock pipeline.
 
 Shapes: N utterances, C emotions of the model, S emotions that model and corpus share.
 """
 
 import json
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -19,14 +20,16 @@ import yaml
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance, canonical_emotion
-from ser_hf.data import prepare_audio
+from ser_hf.data import decode_audio, prepare_audio
+from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.batching import evaluation_order
-from ser_hf.data.dataset import AudioProblem, load_utterance
+from ser_hf.data.dataset import AudioProblem
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import corpora_of
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
+from ser_hf.serving.decoding import check_samples
 from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.data_arguments import DataArguments
 from ser_hf.training.results import (
@@ -40,7 +43,7 @@ from ser_hf.training.results import (
 )
 from ser_hf.training.selection import audio_folders, label_utterances, load_utterances, name_split, select_split
 
-# Data keys that a model brings with it, or that change training only.
+# Data keys that --preprocessing stands for, or that change training only.
 NOT_ASKED = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
     "pitch", "tempo", "speed",
@@ -55,13 +58,20 @@ class EvaluationArguments:
 
     model: str = field(metadata={"help": "Checkpoint: a folder or an id on the Hub; a probe, too."})
     output_dir: str = field(metadata={"help": "New folder for predictions.csv, all_results.json and figures."})
-    batch_size: int = field(default=8, metadata={"help": "Utterances that the model hears at once."})
+    batch_size: int = field(default=8, metadata={"help": "Utterances in a batch."})
     device: str | None = field(default=None, metadata={"help": "Where the model runs; a GPU, if there is one."})
     dtype: Literal["float32", "bfloat16", "int8", "auto"] = field(
         default="float32", metadata={"help": "Other than float32 changes scores a bit."}
     )
     backend: Literal["auto", "torch", "onnx"] = field(
         default="auto", metadata={"help": "auto takes an ONNX export on the CPU."}
+    )
+    preprocessing: Literal["pipeline", "windows", "recommended"] = field(
+        default="pipeline",
+        metadata={
+            "help": "pipeline: raw and whole, as the stock pipeline; windows: the same, but longer audio than the "
+            "model's context, or 30 s, in overlapping windows; recommended: as the checkpoint's config.json says."
+        },
     )
 
 
@@ -87,7 +97,9 @@ def evaluate(argv: list[str]) -> int:
     data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate.__doc__)
     asked = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if refused := sorted(asked.intersection(NOT_ASKED)):
-        raise ValueError(f"{refused}: a model hears as in its training (see its recipe.yaml). Leave them out.")
+        raise ValueError(
+            f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows."
+        )
     if options.batch_size < 1:
         raise ValueError(f"batch_size: expected 1 or more, found {options.batch_size}.")
     folder = Path(options.output_dir)
@@ -97,16 +109,17 @@ def evaluate(argv: list[str]) -> int:
     tested = "all utterances"
     if data.protocol or "split" in asked:
         utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
-    settings = {"device": options.device, "dtype": options.dtype, "backend": options.backend}
-    classifier = EmotionClassifier.from_pretrained(options.model, **settings)
+    names = ("device", "dtype", "backend", "preprocessing")
+    classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
     emotions = match_emotions(classifier.emotions, utterances)
     utterances = [utterance for utterance in utterances if utterance.emotion in emotions.shared]
-    parts, problems = prepare_audio(
-        {"test": utterances}, min_duration=data.min_duration, **classifier.hearing._asdict()
-    )
+    parts, problems = prepare_audio({"test": utterances}, min_duration=data.min_duration, max_duration=math.inf)
     began = time.monotonic()
-    scores = score_utterances(classifier, parts["test"], options.batch_size)
+    scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     evaluation = describe_evaluation(options, classifier, emotions, scores) | {"seconds": time.monotonic() - began}
+    problems = [problem for problem in problems if problem.action != "padded"]  # which only training does
+    problems += list_long(classifier, parts["test"], durations)
+    evaluation["cut_utterances"] = sum(problem.action == "cut" for problem in problems)
     split = describe_split(parts, tested, audio_folders(data))
     split["speaker_independent"] = is_speaker_independent(options.model, parts["test"])
     described = {"split": split, "audio": describe_audio(parts, problems, dropped), "evaluation": evaluation}
@@ -140,16 +153,40 @@ def match_emotions(names: Sequence[str], utterances: Sequence[Utterance]) -> Emo
     return Emotions(spelled, shared, model_lacks, corpus_lacks)
 
 
-def score_utterances(classifier: EmotionClassifier, utterances: Sequence[Utterance], batch_size: int) -> np.ndarray:
-    """Return the scores ``(N, C)`` of prepared utterances, heard as in training: the same audio from the same cache."""
-    scores = np.empty((len(utterances), len(classifier.emotions)))
+def score_utterances(
+    classifier: EmotionClassifier, utterances: Sequence[Utterance], batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores ``(N, C)`` of utterances, and the seconds ``(N,)`` of each after trimming."""
+    scores, durations = np.empty((len(utterances), len(classifier.emotions))), np.empty(len(utterances))
     order = evaluation_order([utterance.duration for utterance in utterances])
     for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
         batch = order[first : first + batch_size]
-        heard = [utterances[i] for i in batch]
-        waveforms = [load_utterance(u.path, start=u.start, end=u.end, trim=classifier.hearing.trim) for u in heard]
+        waveforms = [classifier.trim(_decode(utterances[i])) for i in batch]
         scores[batch] = classifier.score(waveforms, batch_size=batch_size)
-    return scores
+        durations[batch] = [len(waveform) / SAMPLING_RATE for waveform in waveforms]
+    return scores, durations
+
+
+def list_long(
+    classifier: EmotionClassifier, utterances: Sequence[Utterance], durations: Sequence[float]
+) -> list[AudioProblem]:
+    """Return the utterances that do not reach the model as one piece: "cut" by its context, or "windowed".
+
+    Args:
+        classifier: Its context and preprocessing decide.
+        utterances: N of them.
+        durations: N, in seconds, after trimming.
+    """
+    longest, problems = classifier.preprocessing.max_duration, []
+    for utterance, duration in zip(utterances, durations, strict=True):
+        lasts = f"lasts {duration:.3f} s"
+        if duration > longest:
+            reason = f"{lasts}, scored in windows of {longest:g} s"
+            problems.append(AudioProblem(utterance.path, "windowed", reason))
+        elif duration > classifier.context:
+            reason = f"{lasts}, cut by the model to its context of {classifier.context:g} s"
+            problems.append(AudioProblem(utterance.path, "cut", reason))
+    return problems
 
 
 def restrict_scores(scores: np.ndarray, emotions: Emotions) -> np.ndarray:
@@ -212,7 +249,7 @@ def find_trained_speakers(model: str) -> set[tuple[str, str]]:
 def describe_evaluation(
     options: EvaluationArguments, classifier: EmotionClassifier, emotions: Emotions, scores: np.ndarray
 ) -> dict:
-    """Return who was asked, how it hears, which emotions are shared, and what computed the scores ``(N, C)``."""
+    """Return the model, its preprocessing, the shared emotions, and what computed the scores ``(N, C)``."""
     best = np.array(emotions.names)[scores.argmax(-1)]
     return {
         "model": Path(options.model).absolute().name if Path(options.model).is_dir() else options.model,
@@ -220,7 +257,7 @@ def describe_evaluation(
         "left_out_as_the_model_lacks_them": emotions.model_lacks,
         "no_answers_as_the_corpus_lacks_them": emotions.corpus_lacks,
         "best_answer_not_shared": int((~np.isin(best, emotions.shared)).sum()),
-        "hearing": classifier.hearing._asdict(),
+        "preprocessing": {"name": options.preprocessing, **classifier.preprocessing.describe()},
         "backend": classifier.backend,
         "dtype": options.dtype,
         **describe_machine(),
@@ -255,4 +292,18 @@ def tell(results: dict, folder: Path) -> str:
     if others := evaluation["no_answers_as_the_corpus_lacks_them"]:
         best = evaluation["best_answer_not_shared"]
         lines.append(f"Not allowed as answers, as the corpus lacks them: {', '.join(others)} ({best} best scores).")
+    if cut := evaluation["cut_utterances"]:
+        lines.append(
+            f"{cut} utterances are longer than the model's context and were cut, as the stock pipeline does: "
+            "--preprocessing windows scores them whole."
+        )
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
+
+
+def _decode(utterance: Utterance) -> np.ndarray:
+    waveform = decode_audio(utterance.path, start=utterance.start, end=utterance.end)
+    try:
+        check_samples(waveform)
+    except ValueError as error:
+        raise ValueError(f"'{utterance.path}': {error}") from error
+    return waveform

@@ -25,7 +25,7 @@ from ser_hf.serving.backends import ONNX_FILES, find_file
 from ser_hf.serving.shared_table import FORMATS, Key, Row, claim_table, finish_table, open_journal, read_rows
 
 # All that decides what a model answers, beside its weights.
-MODEL_FILES = ("config.json", "preprocessor_config.json", "recipe.yaml", "head.json", "head.skops")
+MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths, which
@@ -120,6 +120,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
         "fingerprint": fingerprint.hexdigest(),
         "dtype": dtype,
         "backend": classifier.backend,
+        "preprocessing": classifier.preprocessing.describe(),
         "emotions": classifier.emotions,
         "uncertainty_threshold": classifier.uncertainty_threshold,
         "ser_hf": __version__,

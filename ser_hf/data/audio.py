@@ -1,4 +1,4 @@
-"""Audio files -> mono float32 waveforms, decoded once and kept on disk as int16."""
+"""Audio files -> mono float32 waveforms; the cache of training keeps them on disk, rounded to 16 bits."""
 
 import hashlib
 import io
@@ -68,7 +68,7 @@ def decode_audio(
         sampling_rate: Wanted rate in Hz.
 
     Returns:
-        Mean of the channels, ``(T,)`` float32, rounded to 16 bits as the cache does.
+        Mean of the channels, ``(T,)`` float32, as decoded and resampled: not rounded, and peaks above 1 not clipped.
 
     Raises:
         ValueError: If the file cannot be read, holds no sample in that stretch, or a sample is not finite.
@@ -89,7 +89,7 @@ def decode_audio(
     waveform = soxr.resample(channels.mean(axis=1), rate, sampling_rate)
     if not len(waveform):
         raise ValueError(f"'{path}' is shorter than one sample at {sampling_rate} Hz.")
-    return _from_int16(_to_int16(waveform))
+    return waveform
 
 
 def load_audio(
@@ -99,10 +99,10 @@ def load_audio(
     end: float | None = None,
     window: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Return `decode_audio(path, start, end)` at 16 kHz, ``(T,)`` float32, decoding at the first call only.
+    """Return `decode_audio(path, start, end)` at 16 kHz, rounded to 16 bits, decoding at the first call only.
 
-    The decoded audio lies under `cache_folder()`, named by the file's path, size and time of change; where it is
-    damaged there, it is decoded anew.
+    Peaks beyond full scale are clipped. The decoded audio lies under `cache_folder()`, named by the file's path, size
+    and time of change; where it is damaged there, it is decoded anew.
 
     Args:
         path: As for `decode_audio`.

@@ -12,15 +12,16 @@ from transformers import ASTFeatureExtractor, BatchFeature, SequenceFeatureExtra
 
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.dataset import MIN_DURATION, load_row
+from ser_hf.data.dataset import MIN_DURATION, SHORTEST, load_row
 from ser_hf.data.mixup import Mixup
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
+SHORTEST_SAMPLES = round(SHORTEST * SAMPLING_RATE)
 FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # pad and cut to their own length by themselves
 
 
 def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray]) -> BatchFeature:
-    """Run the feature extractor on a whole batch, padded to its longest utterance.
+    """Run the feature extractor on a whole batch, padded to its longest utterance, and to 50 ms at least.
 
     Args:
         feature_extractor: As saved in the checkpoint.
@@ -30,7 +31,7 @@ def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Seq
         What the model takes: `input_values` or `input_features`, and `attention_mask` where it has one.
     """
     padding = {} if isinstance(feature_extractor, FIXED_LENGTH) else {"padding": True}
-    waveforms = [np.pad(waveform, (0, max(0, MIN_SAMPLES - len(waveform)))) for waveform in waveforms]
+    waveforms = [_pad(waveform, SHORTEST_SAMPLES) for waveform in waveforms]
     return feature_extractor(waveforms, sampling_rate=SAMPLING_RATE, return_tensors="pt", **padding)
 
 
@@ -70,7 +71,9 @@ class Collator:
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):
             waveforms, labels = self.mixup(waveforms, labels.tolist(), seed=self._seed(rows[0]))
-        batch = extract_features(self.feature_extractor, waveforms)
+        # SpecAugment needs longer spectrograms than the model.
+        least = [MIN_SAMPLES if row["split"] == "train" else SHORTEST_SAMPLES for row in rows]
+        batch = extract_features(self.feature_extractor, list(map(_pad, waveforms, least)))
         if self.mask is not None:
             for i, row in enumerate(rows):
                 if row["split"] == "train":
@@ -169,3 +172,7 @@ class LengthGroupedSampler(Sampler[int]):
 def evaluation_order(durations: Sequence[float]) -> list[int]:
     """Return the rows from the longest to the shortest: little padding, and too little memory shows at once."""
     return np.argsort(-np.asarray(durations), kind="stable").tolist()
+
+
+def _pad(waveform: np.ndarray, samples: int) -> np.ndarray:
+    return np.pad(waveform, (0, max(0, samples - len(waveform))))

@@ -19,7 +19,7 @@ from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
 MIN_DURATION = 0.25  # seconds; SpecAugment fails on shorter audio
-SHORTEST = 0.025  # seconds; the convolutions of wav2vec2-like encoders fail on shorter audio
+SHORTEST = 0.05  # seconds; some encoders fail on shorter audio: SEW needs 45 ms, wav2vec2-BERT 35, wav2vec2 25
 FIELDS = {item.name for item in fields(Utterance)}
 
 FEATURES = Features(
@@ -79,7 +79,7 @@ def prepare_audio(
 
     Returns:
         The split with the usable utterances and their durations, and the list of what is unusual: unreadable, empty and
-        non-finite audio is skipped, audio under 25 ms too short; long audio is windowed and audio under 0.25 s padded,
+        non-finite audio is skipped, audio under 50 ms too short; long audio is windowed and audio under 0.25 s padded,
         both outside the raw parts.
 
     Raises:

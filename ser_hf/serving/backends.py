@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import errors, hf_hub_download
 from scipy.special import expit, softmax
 from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
 
@@ -46,7 +46,7 @@ class Backend:
         name: "torch", "onnx" or "probe".
         emotions: In the order of the scores.
         run: Turns B waveforms ``(T,)`` float32 at 16 kHz into scores ``(B, C)``.
-        context: Seconds that are heard at once; what is longer would be cut.
+        context: Seconds that the model takes at most; what is longer is cut.
         pads: Whether waveforms of different lengths may share a batch.
         uncertainty_threshold: Best scores below it are uncertain; None where nobody has calibrated it.
     """
@@ -261,22 +261,18 @@ def is_outdated(name: str) -> bool:
     return bool(found) and found != exported
 
 
-def find_file(name: str, file: str, *, otherwise: str = "") -> str | None:
+def find_file(name: str, file: str) -> str | None:
     """Return the path of a file of a folder or of a Hub repository, or None where it has no such file.
 
     Args:
         name: Folder, or id on the Hub.
         file: Path within.
-        otherwise: What it means if the Hub cannot be asked, for a warning; without it nothing is said.
     """
     if Path(name).is_dir():
         return str(Path(name, file)) if Path(name, file).is_file() else None
     try:
         return hf_hub_download(name, file)
-    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        unreachable = isinstance(error, errors.LocalEntryNotFoundError)
-        if otherwise and unreachable and try_to_load_from_cache(name, file) is None:  # nor known from before as absent
-            logger.warning(f"The Hub cannot be reached, so whether '{name}' holds {file} is unknown: {otherwise}.")
+    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError):
         return None
 
 

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.dataset import cut_windows
 from ser_hf.evaluation.predictions import average_windows
-from ser_hf.serving.backends import Backend, find_file, load_backend
+from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import (
-    Hearing,
     Piece,
     Source,
     check_samples,
@@ -28,15 +26,12 @@ from ser_hf.serving.decoding import (
     plan_file,
     trim_silence,
 )
+from ser_hf.serving.preprocessing import Preprocessing, check_choice, read_preprocessing
 from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
 
 SECONDS_AHEAD = 30.0  # for each utterance of a batch: so much audio is decoded in advance
-UNKNOWN_HEARING = (
-    "no silence is trimmed, and windows last 30 s, which may be otherwise than in its training. Connect once, or load "
-    "a folder that holds the recipe"
-)
 
 
 @dataclass(frozen=True)
@@ -73,16 +68,18 @@ class EmotionClassifier:
         sampling_rate: Of the waveforms that `score` takes, 16000 Hz.
         uncertainty_threshold: A best score below it is uncertain; None where nobody has calibrated it.
         backend: What runs: "torch", "onnx" or "probe".
-        hearing: What is done to silence and to long audio, as in the checkpoint's training.
+        preprocessing: What is done to silence and to long audio.
+        context: Seconds that the model takes at most; infinite where it takes any duration.
     """
 
     sampling_rate = SAMPLING_RATE
 
-    def __init__(self, backend: Backend, hearing: Hearing):
+    def __init__(self, backend: Backend, preprocessing: Preprocessing):
         self.emotions = backend.emotions
         self.uncertainty_threshold = backend.uncertainty_threshold
         self.backend = backend.name
-        self.hearing = hearing._replace(max_duration=min(hearing.max_duration, backend.context))
+        self.preprocessing = preprocessing
+        self.context = backend.context
         self._backend = backend
 
     @classmethod
@@ -93,6 +90,7 @@ class EmotionClassifier:
         device: str | torch.device | None = None,
         dtype: str = "float32",
         backend: str = "auto",
+        preprocessing: str = "windows",
         trust_remote_code: bool = False,
     ) -> "EmotionClassifier":
         """Load any checkpoint of `AutoModelForAudioClassification`, or a probe's (head.skops and head.json).
@@ -106,18 +104,27 @@ class EmotionClassifier:
             backend: "torch"; "onnx", which runs ``onnx/model.onnx`` of the checkpoint on the CPU; or "auto", which
                 takes that file on the CPU in float32 where there is one, of the same weights as far as its export.json
                 tells, and onnxruntime is installed.
+            preprocessing: "pipeline", the answer of `pipeline("audio-classification")`: the audio is raw and whole, and
+                a model of fixed context cuts what is longer; "windows", the same for audio up to the model's context,
+                or 30 s where it has none, while longer audio is scored in windows that overlap by half, whose scores
+                are averaged; or "recommended", what `recommended_preprocessing` in config.json says: `trim` ("none",
+                "ends" or "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe keeps the
+                preprocessing of its head.json.
             trust_remote_code: Allow the checkpoint to bring code of its own.
 
         Raises:
             ValueError: If weights of the checkpoint are missing, so that its answers would be random; if it is a probe
                 that needs other audio of the speaker; if the ONNX file is damaged, or asked for and of other weights;
-                or an argument is none of its legal values.
+                an argument is none of its legal values; or the
+                recommended preprocessing is missing in config.json or invalid.
             OSError: If there is no such checkpoint, or it lacks preprocessor_config.json.
             ImportError: If onnxruntime or opensmile is needed and missing.
         """
+        check_choice(preprocessing)
         name = os.fspath(folder_or_id)
         options = {"device": device, "dtype": dtype, "backend": backend, "trust_remote_code": trust_remote_code}
-        return cls(load_backend(name, **options), read_hearing(name))
+        loaded = load_backend(name, **options)
+        return cls(loaded, read_preprocessing(name, preprocessing, context=loaded.context))
 
     def __call__(
         self,
@@ -159,9 +166,9 @@ class EmotionClassifier:
 
         Files are decoded in threads while the model works, in blocks of at most `batch_size` times 30 s of audio;
         within a block, batches are of like durations. At most three blocks are in memory (46 MB at batch size 8),
-        whatever the number and length of the files. Where the recipe trims silence, each file is held whole, in mono
-        at 16 kHz: one of ten minutes, the most that it may last then, takes 0.3 GB while it is trimmed, whatever its
-        channels and its rate, and two may be at once.
+        whatever the number and length of the files. Where silence is trimmed or the preprocessing is "pipeline", each
+        file is held whole, in mono at 16 kHz, and may last ten minutes at most: it then takes up to 0.3 GB, and two may
+        be held at once.
 
         Args:
             paths: Files, or stretches of files (path, first second, last second), read one block ahead.
@@ -190,10 +197,9 @@ class EmotionClassifier:
     def score(self, waveforms: Sequence[np.ndarray], *, batch_size: int = 8) -> np.ndarray:
         """Return the scores ``(B, C)`` of waveforms as they are: no silence is trimmed off (see `trim`).
 
-        Those longer than the model's windows (`hearing.max_duration`: its recipe's, 30 s without a recipe, and at most
-        its context) are heard in windows that overlap by half or as the recipe says, and their scores are averaged, as
-        in the evaluation after training; nothing is cut. Those under 0.25 s are followed by silence. The scores are
-        those of `pipeline`, and the same in any batch.
+        Those longer than `preprocessing.max_duration` are scored in overlapping windows, and the scores are averaged.
+        Those under 25 ms, or what else the model needs, are zero-padded. The scores are those of `pipeline`, and the
+        same in any batch.
 
         Args:
             waveforms: B mono arrays ``(T,)`` float32 at `sampling_rate`.
@@ -209,7 +215,7 @@ class EmotionClassifier:
             if waveform.ndim != 1 or not len(waveform):
                 raise ValueError(f"Expected mono waveforms (T,) of samples, found shape {waveform.shape}.")
             check_samples(waveform)
-            found = cut_windows(waveform, self.hearing.max_duration, self.hearing.overlap)
+            found = cut_windows(waveform, self.preprocessing.max_duration, self.preprocessing.overlap)
             windows += found
             utterances += [i] * len(found)
         if not windows:
@@ -221,8 +227,8 @@ class EmotionClassifier:
         return average_windows(scores[np.argsort(order)], utterances)
 
     def trim(self, waveform: np.ndarray) -> np.ndarray:
-        """Return a waveform ``(T,)`` with its silence treated as in training; calls and `predict_files` do it too."""
-        return trim_silence(waveform, self.hearing.trim)
+        """Return a waveform ``(T,)`` trimmed as `preprocessing` says; calls and `predict_files` do it too."""
+        return trim_silence(waveform, self.preprocessing.trim)
 
     def _answer(self, audio: Iterable, sampling_rate: int | None, batch_size: int) -> Iterator[dict[str, float]]:
         pieces = (piece for item in audio for piece in self._plan(item, sampling_rate))
@@ -233,14 +239,14 @@ class EmotionClassifier:
 
     def _plan(self, item: str | os.PathLike | np.ndarray, sampling_rate: int | None) -> Iterator[Piece]:
         if isinstance(item, str | os.PathLike):
-            return plan_file(item, None, None, self.hearing)
+            return plan_file(item, None, None, self.preprocessing)
         if hasattr(item, "__array__"):
-            return plan_array(np.asarray(item), sampling_rate, self.hearing)
+            return plan_array(np.asarray(item), sampling_rate, self.preprocessing)
         raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")
 
     def _plan_file(self, item: str | os.PathLike | tuple) -> Iterator[Piece]:
         path, start, end = item if isinstance(item, tuple) else (item, None, None)
-        return plan_file(path, start, end, self.hearing)
+        return plan_file(path, start, end, self.preprocessing)
 
     def _hear(self, pieces: Iterable[Piece], batch_size: int) -> Iterator[tuple[Source, np.ndarray | Exception]]:
         """Yield each source with its scores ``(C,)``, the mean of its pieces, or with the first thing that failed."""
@@ -260,24 +266,6 @@ class EmotionClassifier:
     def _name(self, scores: np.ndarray) -> dict[str, float]:
         best_first = np.argsort(-scores, kind="stable")
         return {self.emotions[i]: float(scores[i]) for i in best_first}
-
-
-def read_hearing(name: str) -> Hearing:
-    """Return what the recipe in a folder or Hub repository, or else its head.json, says of silence and long audio.
-
-    The recipe of a run's ``checkpoint-*`` lies in the folder above.
-    """
-    in_run = Path(name).is_dir() and Path(name).match("checkpoint-*")
-    path = (
-        find_file(name, "recipe.yaml", otherwise=UNKNOWN_HEARING)
-        or (in_run and find_file(str(Path(name).parent), "recipe.yaml"))
-        or find_file(name, "head.json")
-    )
-    recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8")) if path else {}
-    features = recipe.get("features")  # in head.json what tells it; in a recipe a list of names
-    recipe = features if isinstance(features, dict) else recipe
-    names = {"trim": "trim", "max_duration": "max_duration", "overlap": "window_overlap"}
-    return Hearing(**{ours: recipe[theirs] for ours, theirs in names.items() if theirs in recipe})
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -1,7 +1,7 @@
 """Files and arrays -> waveforms, decoded in threads ahead of the model, with a bounded amount of audio in memory.
 
-A long file is never held as a whole: it is decoded window by window. Only where silence has to be trimmed as in
-training, which needs the whole file, it is, in mono at 16 kHz; such a file may last ten minutes at most.
+A long file is decoded window by window. Where silence is trimmed or the audio has to stay whole, the file is held as a
+whole in mono at 16 kHz, and may last ten minutes at most.
 """
 
 import os
@@ -18,28 +18,15 @@ from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode
 from ser_hf.data.dataset import list_windows
 from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.serving.chunks import read_chunks, resample
+from ser_hf.serving.preprocessing import Preprocessing
 
 THREADS = min(8, os.cpu_count() or 1)
 LEAST_SECONDS = 1.0  # that a piece counts for at least, so that a block of broken files ends as well
 LONGEST = 86_400.0  # seconds; a damaged header can claim millions of years
-LONGEST_TRIMMED = 600.0  # seconds
+LONGEST_WHOLE = 600.0  # seconds; of files that are held as a whole
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; below are rates in kHz, above nothing that records
 LOUDEST = 8.0  # of floats: full scale is 1, and what lies far beyond are floats of whole numbers
 MOST_CHANNELS = 32  # that a chunk of fewer samples may have
-
-
-class Hearing(NamedTuple):
-    """How long audio is heard, as in the evaluation after training.
-
-    Attributes:
-        trim: What is done to silence: "none", "ends" or "pauses".
-        max_duration: Longest window in seconds.
-        overlap: Share of a window that the next one hears again, at least.
-    """
-
-    trim: str = "none"
-    max_duration: float = 30.0
-    overlap: float = 0.5
 
 
 class Source(NamedTuple):
@@ -74,7 +61,9 @@ class Piece(NamedTuple):
     final: bool
 
 
-def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
+def plan_file(
+    path: str | os.PathLike, start: float | None, end: float | None, preprocessing: Preprocessing
+) -> Iterator[Piece]:
     """Yield the pieces of a file, or of the stretch from `start` to `end` seconds; only its header is read."""
     source = Source(os.fspath(path), start, end)
     try:
@@ -83,21 +72,22 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
             raise ValueError(f"start: expected 0 s or more, counted from the beginning of '{path}', found {start} s.")
         available = audio_duration(path)
         duration = max(0.0, (available if end is None else min(end, available)) - first)
-        check_duration(path, duration, hearing.trim)
+        check_duration(path, duration, preprocessing)
     except (ValueError, OSError) as error:
         yield Piece(source, partial(_raise, error), 0.0, True)
         return
     source = source._replace(duration=duration)
-    if hearing.trim != "none":
-        yield Piece(source, partial(_decode_trimmed, path, first, first + duration, hearing.trim), duration, True)
+    if preprocessing.needs_whole:
+        decode = partial(_decode_trimmed, path, first, first + duration, preprocessing.trim)
+        yield Piece(source, decode, duration, True)
         return
-    windows = list_windows(duration, hearing.max_duration, hearing.overlap)
+    windows = list_windows(duration, preprocessing.max_duration, preprocessing.overlap)
     for number, (begin, stop) in enumerate(windows, 1):
         decode = partial(decode_audio, path, start=first + begin, end=first + stop)
         yield Piece(source, decode, stop - begin, number == len(windows))
 
 
-def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> Iterator[Piece]:
+def plan_array(array: np.ndarray, sampling_rate: int | None, preprocessing: Preprocessing) -> Iterator[Piece]:
     """Yield the one piece of an array.
 
     Raises:
@@ -105,7 +95,7 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -
     """
     check_rate(sampling_rate)
     seconds = len(array) / sampling_rate if array.ndim else 0.0
-    decode = partial(_convert_trimmed, array, sampling_rate, hearing.trim)
+    decode = partial(_convert_trimmed, array, sampling_rate, preprocessing.trim)
     yield Piece(Source(duration=seconds), decode, seconds, True)
 
 
@@ -199,22 +189,22 @@ def check_samples(samples: np.ndarray) -> None:
 
 
 def trim_silence(waveform: np.ndarray, trim: str) -> np.ndarray:
-    """Return a waveform ``(T,)`` as training heard it: "none", "ends" cut off, or "pauses" inside shortened as well."""
+    """Return a waveform ``(T,)`` without silence: "none" is removed, that at the "ends", or "pauses" inside as well."""
     if trim == "none":
         return waveform
     first, last = (round(second * SAMPLING_RATE) for second in trim_ends(waveform))
     return remove_pauses(waveform[first:last]) if trim == "pauses" else waveform[first:last]
 
 
-def check_duration(path: str | os.PathLike, duration: float, trim: str) -> None:
+def check_duration(path: str | os.PathLike, duration: float, preprocessing: Preprocessing) -> None:
     """Refuse what would fill the memory.
 
     Raises:
         ValueError: If the file is too long.
     """
-    longest = LONGEST if trim == "none" else LONGEST_TRIMMED
+    longest = LONGEST_WHOLE if preprocessing.needs_whole else LONGEST
     if duration > longest:
-        reason = "" if trim == "none" else ", because the silence of the whole is trimmed as in training"
+        reason = ", because this preprocessing needs the whole file in memory" if preprocessing.needs_whole else ""
         raise ValueError(
             f"'{path}' lasts {duration:.0f} s: expected at most {longest:.0f} s{reason}. Cut it, or use "
             "`ser-hf timeline`."
@@ -226,10 +216,9 @@ def _decode_trimmed(path: str | os.PathLike, start: float, end: float, trim: str
 
 
 def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
-    """Return what `decode_audio` does, holding no more than a second of the channels at the file's own rate."""
+    """Return the waveform of `decode_audio`, with no more than a second of the file's channels in memory."""
     rate = read_header(path).sampling_rate
-    waveform = np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
-    return np.clip(np.round(waveform * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1) / INT16_SCALE
+    return np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
 
 
 def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, trim: str) -> np.ndarray:

@@ -47,7 +47,7 @@ class Recogniser(Protocol):
         """Return scores ``(B, C)`` of B waveforms ``(T,)``."""
 
     def trim(self, waveform: np.ndarray) -> np.ndarray:
-        """Return a waveform with its silence treated as in training."""
+        """Return a waveform trimmed as the preprocessing says."""
 
 
 def stream(

@@ -93,9 +93,7 @@ class DataArguments:
     min_duration: float = field(default=0.0, metadata={"help": "Utterances of fewer seconds are left out."})
     max_duration: float = field(
         default=30.0,
-        metadata={
-            "help": "Longer utterances are split into windows; finetune: longer training utterances only. Seconds."
-        },
+        metadata={"help": "Split utterances of more seconds into windows; finetune: training utterances only."},
     )
     window_overlap: float = field(
         default=0.5, metadata={"help": "Share of a window that the next one repeats, 0 to 0.9."}

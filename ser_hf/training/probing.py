@@ -104,7 +104,7 @@ class Candidate:
 
 
 def gather_features(
-    train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, trim: str
+    train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, preprocessing: dict
 ) -> Iterator[FeatureSet]:
     """Yield the vectors of each kind of features asked for; the layer is chosen on the training speakers.
 
@@ -113,7 +113,8 @@ def gather_features(
         test: Test rows.
         arguments: Which features.
         augment: Changes the augmented copies.
-        trim: What was done to silence in these rows; recorded for whoever loads the head.
+        preprocessing: What was done to the audio of these rows: "trim", "max_duration" and "window_overlap", stored
+            for whoever loads the head.
 
     Raises:
         ValueError: If a vector is not finite, or a speaker is unknown where they are normalised.
@@ -129,7 +130,7 @@ def gather_features(
         copies = range(1, arguments.augmented_copies + 1)
         parts = [vectors(train), *(vectors(train, augment=augment, seed=(arguments.seed, copy)) for copy in copies)]
         whole, tested = np.concatenate(parts), vectors(test)
-        recipe = {"kind": kind, "identity": identity, "trim": trim}
+        recipe = {"kind": kind, "identity": identity, **preprocessing}
         recipe["speaker_normalization"] = arguments.speaker_normalization
         if kind != "embedding":
             yield FeatureSet(kind, whole, tested, recipe)

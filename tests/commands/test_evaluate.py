@@ -10,13 +10,21 @@ import pandas
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
+from transformers import pipeline
 
 from ser_hf.cli import main
-from ser_hf.commands.evaluate import Emotions, EvaluationArguments, describe_evaluation, match_emotions
+from ser_hf.commands.evaluate import (
+    Emotions,
+    EvaluationArguments,
+    describe_evaluation,
+    match_emotions,
+    score_utterances,
+)
 from ser_hf.corpora import Utterance
-from ser_hf.data.audio import audio_duration
+from ser_hf.data.audio import audio_duration, decode_audio
 from ser_hf.evaluation import read_predictions
-from ser_hf.serving.decoding import Hearing
+from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.preprocessing import Preprocessing
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 SPLIT = ("--protocol", "group_kfold", "--folds", "3", "--fold", "2", "--split_seed", "4")
@@ -45,7 +53,7 @@ def run(tmp_path_factory, corpus):
     tiny_model("whisper").save_pretrained(root / "encoder")
     feature_extractor("whisper").save_pretrained(root / "encoder")
     runpy.run_path(str(RECIPE))["main"]([
-        "--corpus", "ravdess", "--data_root", str(corpus), *SPLIT, "--trim", "pauses", "--max_duration", "1",
+        "--corpus", "ravdess", "--data_root", str(corpus), *SPLIT, "--trim", "none", "--max_duration", "2",
         "--model_name_or_path", str(root / "encoder"), "--output_dir", str(root / "out"), "--use_cpu", "true",
         "--num_train_epochs", "1", "--learning_rate", "1e-6", "--head_init", "probe", "--dataloader_num_workers", "0",
     ])  # fmt: skip
@@ -62,15 +70,15 @@ def read(folder):
 
 
 def test_its_own_test_speakers_get_the_very_numbers_of_the_training_run(run, corpus, tmp_path, capsys):
-    assert evaluate(run, corpus, tmp_path / "out", *SPLIT) == 0
+    assert evaluate(run, corpus, tmp_path / "out", *SPLIT, "--preprocessing", "windows") == 0
     trained, again = read(run), read(tmp_path / "out")
     assert again["test"] == trained["test"]
     assert again["split"]["test"] == trained["split"]["test"]
     assert again["split"]["speaker_independent"] is True
     stored = read_predictions(run / "predictions.csv").query("split == 'test'").reset_index(drop=True)
-    assert (stored["end"] - stored["start"]).max() > 1.2, "no utterance was heard in windows"
-    assert stored["prediction"].nunique() == 4, "a model that always says the same proves nothing"
-    pandas.testing.assert_frame_equal(read_predictions(tmp_path / "out" / "predictions.csv"), stored, atol=1e-6)
+    assert again["audio"]["windowed"] == 2
+    assert stored["prediction"].nunique() > 2, "a model that always says the same proves nothing"
+    pandas.testing.assert_frame_equal(read_predictions(tmp_path / "out" / "predictions.csv"), stored, atol=1e-4)
     names = {path.name for path in (tmp_path / "out").rglob("*.*")}
     assert names == {"all_results.json", "audio_problems.csv", "confusion.png", "predictions.csv", "speakers.png"}
     assert f"UA {trained['test']['ua']:.3f}" in capsys.readouterr().out
@@ -101,8 +109,34 @@ def test_a_corpus_of_other_emotions_is_scored_on_those_they_share(run, corpus, t
     evaluation = results["evaluation"]
     assert evaluation["left_out_as_the_model_lacks_them"] == {"bored": 4}
     assert evaluation["no_answers_as_the_corpus_lacks_them"] == ["happy"]
-    assert evaluation["hearing"] == {"trim": "pauses", "max_duration": 1.0, "overlap": 0.5}
+    assert evaluation["preprocessing"] == {
+        "name": "pipeline", "trim": "none", "max_duration": None, "overlap": 0.5
+    }  # fmt: skip
     assert results["split"]["speaker_independent"] is None  # this folder names no speaker
+
+
+def test_the_scores_are_those_of_the_bare_pipeline_and_what_it_cuts_is_counted(run, corpus, tmp_path, capsys):
+    assert evaluate(run, corpus, tmp_path / "out") == 0
+    out = capsys.readouterr().out
+    assert "9 utterances are longer than the model's context and were cut" in out
+    assert read(tmp_path / "out")["evaluation"]["cut_utterances"] == 9
+    problems = pandas.read_csv(tmp_path / "out" / "audio_problems.csv")
+    assert set(problems["action"]) == {"cut"}
+    stock = pipeline("audio-classification", str(run), top_k=None)
+    for _, row in read_predictions(tmp_path / "out" / "predictions.csv").iloc[:6].iterrows():
+        expected = {answer["label"]: answer["score"] for answer in stock(decode_audio(corpus / row["path"]))}
+        assert {name: row[f"score_{name}"] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert evaluate(run, corpus, tmp_path / "windows", "--preprocessing", "windows") == 0
+    assert "were cut" not in capsys.readouterr().out
+    assert read(tmp_path / "windows")["evaluation"]["cut_utterances"] == 0
+
+
+def test_a_file_far_beyond_full_scale_is_refused_by_name(run, tmp_path):
+    soundfile.write(tmp_path / "loud.wav", np.full(8_000, 9.0), 16_000, subtype="FLOAT")
+    utterance = Utterance(path=str(tmp_path / "loud.wav"), corpus="x", emotion="sad", duration=0.5)
+    classifier = EmotionClassifier.from_pretrained(run)
+    with pytest.raises(ValueError, match="loud.wav': Expected float samples within -1 to 1, found a peak of 9"):
+        score_utterances(classifier, [utterance], 8)
 
 
 def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
@@ -114,13 +148,13 @@ def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
 def test_best_scores_of_emotions_that_the_corpus_lacks_are_counted():
     emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]])
-    classifier = SimpleNamespace(hearing=Hearing(), backend="torch")
+    classifier = SimpleNamespace(preprocessing=Preprocessing(), backend="torch")
     described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores)
     assert described["best_answer_not_shared"] == 2
 
 
 def test_short_utterances_are_left_out_if_asked(run, corpus, tmp_path):
-    assert evaluate(run, corpus, tmp_path / "out", "--min_duration", "1.2") == 0
+    assert evaluate(run, corpus, tmp_path / "out", "--min_duration", "1.5") == 0
     heard = read_predictions(tmp_path / "out" / "predictions.csv")["path"]
     durations = {path.relative_to(corpus).as_posix(): audio_duration(path) for path in corpus.rglob("*.wav")}
     left_out = durations.keys() - set(heard)
@@ -134,7 +168,7 @@ def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tm
     assert "is not empty" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     assert evaluate(run, corpus, tmp_path / "out", "--trim", "none") == 2
-    assert "a model hears as in its training" in capsys.readouterr().err
+    assert "--preprocessing chooses trimming and windows" in capsys.readouterr().err
     assert evaluate(run, tmp_path / "no corpus", tmp_path / "out", "--batch_size", "0") == 2
     assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
 

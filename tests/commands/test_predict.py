@@ -18,6 +18,7 @@ from architectures import feature_extractor, tiny_model
 from ser_hf.cli import main
 from ser_hf.commands.predict import EXAMPLES, describe_model, to_row
 from ser_hf.serving import EmotionClassifier, Prediction
+from ser_hf.serving.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -203,16 +204,18 @@ def test_a_best_score_below_the_threshold_is_uncertain(threshold, uncertain):
 
 
 def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):
-    own = ("config.json", "preprocessor_config.json", "recipe.yaml", "head.json", "head.skops")
+    own = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
     weights = ("model.safetensors", "pytorch_model-1.bin")
     onnx = ("onnx/model.onnx", "onnx/model.onnx.data")
-    others = ("onnx/model_quantized.onnx", "README.md")
+    others = ("onnx/model_quantized.onnx", "recipe.yaml", "README.md")
     (tmp_path / "onnx").mkdir()
     for name in (*own, *weights, *onnx, *others):
         (tmp_path / name).write_text("before")
 
     def describe(backend):
-        classifier = SimpleNamespace(backend=backend, emotions=[], uncertainty_threshold=None)
+        classifier = SimpleNamespace(
+            backend=backend, emotions=[], uncertainty_threshold=None, preprocessing=Preprocessing()
+        )
         return describe_model(classifier, str(tmp_path), "float32")
 
     def changing(backend):

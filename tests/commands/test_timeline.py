@@ -60,7 +60,7 @@ def test_window_hop_and_device_are_the_ones_asked_for(checkpoint, talk, tmp_path
     monkeypatch.setattr(EmotionClassifier, "from_pretrained", lambda *names, **how: asked.update(how) or load(*names))
     argv = [talk, "--model", checkpoint, "--output", str(tmp_path / "talk.json")]
     commands.timeline([*argv, "--window", "1.5", "--hop", "0.5", "--device", "cpu", "--dtype", "auto"])
-    assert asked == {"device": "cpu", "dtype": "auto", "backend": "auto"}
+    assert asked == {"device": "cpu", "dtype": "auto", "backend": "auto", "preprocessing": "windows"}
     times = [(segment["start"], segment["end"]) for segment in json.loads((tmp_path / "talk.json").read_text())]
     scores = [segment["scores"] for segment in json.loads((tmp_path / "talk.json").read_text())]
     segments = list(load(checkpoint).timeline(talk, window=1.5, hop=0.5))

@@ -86,6 +86,12 @@ def test_full_scale_does_not_wrap_around(tmp_path):
     assert waveform[2] > 0.99
 
 
+def test_decoding_neither_rounds_nor_clips(tmp_path):
+    samples = np.array([1.5, -2.0, 1e-6, 0.123456789] * 500, np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
+    assert np.array_equal(decode_audio(tmp_path / "a.wav"), samples)
+
+
 def test_the_duration_comes_from_the_header(tmp_path, write_audio):
     write_audio(tmp_path / "a.flac", seconds=1.25, rate=44_100)
     assert audio_duration(tmp_path / "a.flac") == pytest.approx(1.25)

@@ -65,6 +65,19 @@ def test_audio_of_ten_milliseconds_gives_features(name):
     assert all(torch.isfinite(values).all() for values in batch.values())
 
 
+@pytest.mark.parametrize(("samples", "padded"), [(100, 400), (500, 500)])
+def test_features_are_padded_to_25_milliseconds_only(samples, padded):
+    batch = extract_features(EXTRACTORS["wav2vec2"], [np.full(samples, 0.1, np.float32)])
+    assert batch["input_values"].shape == (1, padded)
+
+
+def test_the_collator_pads_training_rows_to_a_quarter_of_a_second(monkeypatch):
+    monkeypatch.setattr("ser_hf.data.batching.load_row", lambda row: np.full(800, 0.1, np.float32))
+    for split, samples in (("train", 4_000), ("validation", 800), ("test", 800)):
+        batch = Collator(EXTRACTORS["wav2vec2"])([{"split": split, "label": 0, "index": 0}])
+        assert batch["input_values"].shape == (1, samples)
+
+
 def test_only_the_training_split_is_augmented_and_by_epoch(dataset):
     augment = build_augmentation(probability=1.0, noise_snr=5)
     plain, noisy = Collator(EXTRACTORS["wav2vec2"]), Collator(EXTRACTORS["wav2vec2"], augment=augment, seed=1)

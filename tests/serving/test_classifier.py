@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 
@@ -5,9 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from architectures import feature_extractor, tiny_model
-from huggingface_hub import constants
 from transformers import pipeline
 
 from ser_hf.data.audio import SAMPLING_RATE, decode_audio
@@ -16,8 +15,8 @@ from ser_hf.models.features import classical_features
 from ser_hf.models.head_files import save_head
 from ser_hf.models.heads import Head, build_head
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.classifier import read_hearing
-from ser_hf.serving.decoding import Hearing, trim_silence
+from ser_hf.serving.decoding import trim_silence
+from ser_hf.serving.preprocessing import Preprocessing
 
 NAMES = ("wav2vec2-group", "hubert-layer", "wav2vec2-bert", "whisper", "audio-spectrogram-transformer", "sew")
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
@@ -140,7 +139,7 @@ def test_a_stretch_of_a_file_is_predicted(classifier, write_audio, tmp_path):
 
 def test_audio_beyond_the_context_is_heard_in_overlapping_windows(checkpoints, tmp_path):
     classifier = EmotionClassifier.from_pretrained(checkpoints / "whisper")  # 2 s
-    assert classifier.hearing.max_duration == 2.0
+    assert classifier.preprocessing.max_duration == 2.0
     waveform = (RNG.normal(0, 0.1, 5 * SAMPLING_RATE) * np.linspace(0.01, 1, 5 * SAMPLING_RATE)).astype(np.float32)
     windows = [waveform[i * 16_000 :][:32_000] for i in range(4)]
     expected = np.mean([classifier.score([window])[0] for window in windows], axis=0)
@@ -151,11 +150,13 @@ def test_audio_beyond_the_context_is_heard_in_overlapping_windows(checkpoints, t
     assert [answer[emotion] for emotion in EMOTIONS] == pytest.approx(expected.tolist(), abs=1e-4)
 
 
-def test_silence_and_windows_are_treated_as_the_recipe_says(checkpoints, tmp_path):
-    folder = shutil.copytree(checkpoints / "wav2vec2-group", tmp_path / "checkpoint-504")
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({"trim": "ends", "max_duration": 1.0, "window_overlap": 0.25}))
-    classifier = EmotionClassifier.from_pretrained(folder)
-    assert classifier.hearing == Hearing("ends", 1.0, 0.25)
+def test_silence_and_windows_are_treated_as_the_config_recommends(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints / "wav2vec2-group", tmp_path / "copy")
+    recommended = {"trim": "ends", "max_duration": 1.0, "window_overlap": 0.25}
+    config = json.loads((folder / "config.json").read_text()) | {"recommended_preprocessing": recommended}
+    (folder / "config.json").write_text(json.dumps(config))
+    classifier = EmotionClassifier.from_pretrained(folder, preprocessing="recommended")
+    assert classifier.preprocessing == Preprocessing("ends", 1.0, 0.25)
     quiet = np.zeros(16_000, np.float32)
     speech = RNG.normal(0, 0.1, 24_000).astype(np.float32)
     waveform = np.concatenate([quiet, speech, quiet])
@@ -168,32 +169,6 @@ def test_silence_and_windows_are_treated_as_the_recipe_says(checkpoints, tmp_pat
     soundfile.write(tmp_path / "a.wav", waveform, SAMPLING_RATE, subtype="FLOAT")
     for answer in (classifier(waveform, sampling_rate=SAMPLING_RATE), classifier(tmp_path / "a.wav")):
         assert [answer[emotion] for emotion in EMOTIONS] == pytest.approx(expected, abs=1e-3)
-    (folder / "recipe.yaml").rename(tmp_path / "recipe.yaml")  # of the run, whose checkpoint this is
-    assert EmotionClassifier.from_pretrained(folder).hearing == Hearing("ends", 1.0, 0.25)
-    assert read_hearing(str(folder.rename(tmp_path / "other"))) == Hearing()
-
-
-def test_the_recipe_of_a_probe_lists_its_features_and_tells_how_it_hears(tmp_path):
-    write_probe(tmp_path, trim="pauses")
-    assert read_hearing(str(tmp_path)) == Hearing("pauses")
-    recipe = {"trim": "ends", "max_duration": 4.0, "window_overlap": 0.1, "features": ["embedding"]}
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    assert EmotionClassifier.from_pretrained(tmp_path).hearing == Hearing("ends", 4.0, 0.1)
-
-
-def test_a_recipe_that_nobody_can_look_for_is_warned_of_unless_it_is_known_that_there_is_none(
-    tmp_path, monkeypatch, caplog
-):
-    assert read_hearing("somebody/model") == Hearing()  # offline
-    assert caplog.text.count("whether 'somebody/model' holds recipe.yaml is unknown: no silence is trimmed") == 1
-    caplog.clear()
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    cached = tmp_path / "models--somebody--model"
-    for name, content in (("refs/main", "abc"), (".no_exist/abc/recipe.yaml", ""), ("snapshots/abc/config.json", "")):
-        (cached / name).parent.mkdir(parents=True)
-        (cached / name).write_text(content)
-    assert read_hearing("somebody/model") == Hearing()
-    assert not caplog.records
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "8"])
@@ -240,7 +215,7 @@ def write_probe(folder, **features):
 def test_a_probe_is_a_classifier_too(tmp_path):
     waveforms = write_probe(tmp_path)
     classifier = EmotionClassifier.from_pretrained(tmp_path)
-    assert (classifier.backend, classifier.hearing.trim) == ("probe", "ends")
+    assert (classifier.backend, classifier.preprocessing.trim) == ("probe", "ends")
     answers = classifier(waveforms, sampling_rate=16_000)
     assert [next(iter(answer)) for answer in answers] == ["calm", "calm", "angry", "angry"] * 2
 
@@ -252,7 +227,7 @@ def test_a_probe_on_embeddings_loads_its_encoder(checkpoints, tmp_path):
     features = {"kind": "embedding", "speaker_normalization": False, "model_name_or_path": encoder, "layers": [0, 2]}
     save_head(Head("svm_linear", pipe, 1.0, {}, 0.5), tmp_path, emotions=["calm", "angry"], features=features)
     classifier = EmotionClassifier.from_pretrained(tmp_path)
-    assert classifier.hearing.max_duration == 2.0
+    assert classifier.preprocessing.max_duration == 2.0
     scores = classifier.score(WAVEFORMS)
     assert np.allclose(scores.sum(1), 1)
     assert np.allclose(scores[1], classifier.score(WAVEFORMS[1:2])[0], atol=1e-5)
@@ -273,7 +248,7 @@ def test_unequal_lengths_are_not_padded_where_the_model_cannot_tell(classifier):
 
     for pads, batches in ((True, 2), (False, 6)):
         lengths.clear()
-        probe = EmotionClassifier(replace(classifier._backend, run=run, pads=pads), Hearing())
+        probe = EmotionClassifier(replace(classifier._backend, run=run, pads=pads), Preprocessing())
         probe.score(WAVEFORMS, batch_size=4)
         assert len(lengths) == batches
         assert sum(lengths, []) == sorted(map(len, WAVEFORMS), reverse=True)
