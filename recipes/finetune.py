@@ -173,7 +173,7 @@ The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
 
 from transformers import pipeline; import soundfile
 waveform, _ = soundfile.read("utterance.wav", dtype="float32")  # mono, 16 kHz
-print(pipeline("audio-classification", model="{folder}"{remote})(waveform))
+print(pipeline("audio-classification", model="{folder}"{remote})(waveform, top_k=None))
 """
 
 

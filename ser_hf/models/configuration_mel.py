@@ -31,6 +31,7 @@ class MelConfig(PreTrainedConfig):
             so the gain of the microphone changes nothing.
         mean_normalization: Share of each mel bin's own mean over the utterance that is taken off it, from 0 to 1. 1 is
             cepstral mean normalisation: the colour of voice, room and microphone is gone.
+        trim_ends: Whether the model leaves out the silence at both ends of an utterance, by the energy in its frames.
         conv_channels: Channels of each convolution block; each halves the mel bins, the first also the frames.
         hidden_size: Width of the encoded frames and of the dense layer; even, for two recurrent directions.
         num_recurrent_layers: Bidirectional recurrent layers of the "crnn" and "lstm" encoders.
@@ -60,6 +61,7 @@ class MelConfig(PreTrainedConfig):
     n_mfcc: int = 40
     keep_level: bool = False
     mean_normalization: float = 0.0
+    trim_ends: bool = False
     conv_channels: list[int] | tuple[int, ...] = (16, 32, 64)
     hidden_size: int = 128
     num_recurrent_layers: int = 2

@@ -19,6 +19,10 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from .configuration_mel import MelConfig
 
 FLOOR = 1e-10  # power under which a mel band counts as silent; float32 audio in [-1, 1]
+# The energy rule of ser_hf/data/silence.py, which says where the numbers come from; here on a spectrogram.
+SPEECH_BAND = 100, 4_000  # Hz
+ABOVE_FLOOR, BELOW_LOUD, LEAST_SPAN = 2.0, 35.0, 6.0  # dB
+MARGIN = 0.1  # seconds kept either side of speech
 
 
 class MelFeatures(nn.Module):
@@ -61,6 +65,37 @@ class MelFeatures(nn.Module):
         spectrum = torch.stft(waveform, *sizes, pad_mode="constant", return_complex=True)
         power = torch.view_as_real(spectrum).square().sum(-1)  # (B, n_fft / 2 + 1, F)
         return ((self.filters.float() @ power).clamp(min=FLOOR) / FLOOR).log()
+
+
+@torch.no_grad()
+def find_speech(waveform: torch.Tensor, sampling_rate: int) -> tuple[int, int]:
+    """Return the first and last sample of speech in a waveform ``(T,)``, with 0.1 s of what surrounds it.
+
+    A frame is speech if its energy is above the utterance's noise floor and not far below its loud frames. Where
+    nothing stands out, all of it is.
+    """
+    hop = sampling_rate // 100
+    with torch.autocast(waveform.device.type, enabled=False):
+        centred = waveform.float() - waveform.float().mean()
+        window = torch.hann_window(5 * hop, device=waveform.device)
+        spectrum = torch.stft(centred, 5 * hop, hop, window=window, pad_mode="constant", return_complex=True)
+        frequencies = torch.fft.rfftfreq(5 * hop, 1 / sampling_rate, device=waveform.device)
+        band = (frequencies >= SPEECH_BAND[0]) & (frequencies <= SPEECH_BAND[1])
+        power = spectrum[band].abs().square().sum(0)  # (F,)
+        levels = 10 * power.clamp(min=1e-10 * power.mean() + 1e-30).log10()
+    floor, loud = torch.quantile(levels, levels.new_tensor([0.05, 0.99]))
+    if loud - floor < LEAST_SPAN:
+        return 0, len(waveform)
+    frames = torch.nonzero(levels > torch.maximum(floor + ABOVE_FLOOR, loud - BELOW_LOUD))
+    margin = round(MARGIN * sampling_rate)
+    return max(int(frames[0]) * hop - margin, 0), min(int(frames[-1]) * hop + margin, len(waveform))
+
+
+def trim_ends(waveforms: torch.Tensor, samples: torch.Tensor, sampling_rate: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``(B, T)`` without the silence at both ends of each row, and its real samples ``(B,)``."""
+    rows = [row[:count] for row, count in zip(waveforms, samples, strict=True)]
+    rows = [row[slice(*find_speech(row, sampling_rate))] for row in rows]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True), samples.new_tensor([len(row) for row in rows])
 
 
 def _dct_matrix(coefficients: int, bins: int) -> torch.Tensor:
@@ -237,7 +272,10 @@ class MelForAudioClassification(PreTrainedModel):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_values, dtype=torch.long)
-        features, mask = self.features(input_values, attention_mask.sum(-1).long())
+        samples = attention_mask.sum(-1).long()
+        if self.config.trim_ends:
+            input_values, samples = trim_ends(input_values, samples, self.config.sampling_rate)
+        features, mask = self.features(input_values, samples)
         hidden_states = self._spec_augment(features)
         for layer in self.encoder:
             hidden_states, mask = layer(hidden_states, mask)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+import torch
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
@@ -22,6 +23,7 @@ TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 MOST = 200  # utterances that are compared
 SEED = 0  # of their choice
 TIME_LIMIT = 3600  # seconds
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 MODEL_FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "*.py")
 
 Utterance = tuple[str, float | None, float | None]  # path, first and last second
@@ -49,7 +51,7 @@ def ask_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[l
             capture_output=True,
             text=True,
             timeout=TIME_LIMIT,
-            env=os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+            env=os.environ | ENVIRONMENT | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         )
     except subprocess.TimeoutExpired:
         return [], f"no answer within {TIME_LIMIT} s"

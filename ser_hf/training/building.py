@@ -3,6 +3,7 @@
 import logging
 import os
 
+import joblib
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
@@ -21,7 +22,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
     """Let rank 0 log, and give the processor's cores to the processes."""
     logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
     if training.use_cpu:  # accelerate launch gives a process one thread only
-        torch.set_num_threads(max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+        torch.set_num_threads(max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     if training.n_gpu > 1:
         raise ValueError(
             f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "

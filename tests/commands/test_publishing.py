@@ -11,7 +11,7 @@ from publishing.conftest import published_folder  # noqa: F401
 from transformers import pipeline
 
 from ser_hf.cli import main
-from ser_hf.data import load_audio
+from ser_hf.data import decode_audio
 from ser_hf.evaluation import write_predictions
 from ser_hf.publishing import gate, hub
 
@@ -84,6 +84,30 @@ def test_the_gate_alone_says_each_figure_and_fails_a_faulty_run(
     assert "error: Not publishable, 3 of 13 checks failed:\n- weights format" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("agree", "code"), [(8, 0), (7, 1)])
+def test_with_the_data_at_hand_the_gate_compares_anew(
+    published_folder,  # noqa: F811
+    toy_ravdess,
+    capsys,
+    monkeypatch,
+    agree,
+    code,
+):
+    asked = []
+
+    def measure(folder, folders):
+        asked.append((folder, folders))
+        return json.loads((folder / "all_results.json").read_text())["agreement"] | {"agree": agree}
+
+    monkeypatch.setattr(gate, "LOADED", ())
+    monkeypatch.setattr("ser_hf.publishing.agreement.measure_agreement", measure)
+    assert main(["publish", str(published_folder), "--check", "--data_root", str(toy_ravdess)]) == code
+    assert f"{agree} of 8 test utterances compared (of 8)" in capsys.readouterr().out
+    assert asked == [(published_folder, {"ravdess": toy_ravdess})]
+    assert main(["publish", str(published_folder), "--check"]) == 0
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("spelling", ["--dry-run", "--dry_run"])
 def test_what_publish_is_told_arrives_and_the_address_is_printed(spelling, sent, capsys):
     assert main(["publish", "out", "me/tiny"]) == 0
@@ -98,6 +122,7 @@ def test_what_publish_is_told_arrives_and_the_address_is_printed(spelling, sent,
     ("argv", "message"),
     [
         (["publish", "out"], "expected the repository too, USER/NAME, or --check"),
+        (["publish", "out", "me/tiny", "--data_root", "x"], "--data_root: expected with --check"),
         (["publish", "out", "me/tiny", "--token", "hf_x"], "unrecognized arguments: --token"),
         (["doctor", "out", "--emotions", "sad"], "say --fix OUTPUT_DIR too"),
         (["export", "out", "--output_dir", "onnx", "--data_root", "x"], "leave out --output_dir"),
@@ -111,7 +136,9 @@ def test_a_wrong_argument_ends_in_one_sentence_and_exit_code_2(argv, message, se
     assert not sent
 
 
-def test_an_export_is_compared_on_the_test_utterances_as_they_were_heard(folder, toy_ravdess, capsys, monkeypatch):
+def test_an_export_is_compared_on_raw_test_utterances_whatever_the_recipe_trims(
+    folder, toy_ravdess, capsys, monkeypatch
+):
     pytest.importorskip("onnx", reason="the extra [export] is not installed")
     pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
     monkeypatch.setattr("os.cpu_count", lambda: 1)
@@ -145,12 +172,12 @@ def write_test_table(folder, root):
     classifier = pipeline("audio-classification", model=str(folder))
     table = []
     for path, (start, end) in zip(sorted(root.rglob("*.wav"))[::12], [(None, None), (0.05, 0.35)] * 2, strict=True):
-        emotion = classifier(load_audio(path, start=start, end=end), top_k=1)[0]["label"]
+        emotion = classifier(decode_audio(path, start=start, end=end), top_k=1)[0]["label"]
         labels = {"corpus": "ravdess", "speaker": "01", "gender": "male", "split": "test"}
         row = {"path": path.relative_to(root).as_posix(), "start": start, "end": end} | labels
         row |= {"target": emotion, "prediction": emotion} | dict.fromkeys([f"score_{name}" for name in EMOTIONS], 0.25)
         table.append(row)
     table.append(table[0] | {"split": "validation", "path": "gone.wav"})
     write_predictions(pandas.DataFrame(table), folder / "predictions.csv")
-    heard = {"trim": "none", "max_duration": 30.0, "window_overlap": 0.5}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": "ravdess", **heard}))
+    in_training = {"trim": "ends", "max_duration": 1.0, "window_overlap": 0.5}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": "ravdess", **in_training}))

@@ -24,22 +24,23 @@ def spoken(tmp_path_factory):
 def rotten(tmp_path, write_audio):
     """One good file among bad ones, as utterances by the name of what is wrong."""
     write_audio(tmp_path / "good.wav", seconds=1.0)
-    write_audio(tmp_path / "short.wav", seconds=0.01)
+    write_audio(tmp_path / "short.wav", seconds=0.06)
+    write_audio(tmp_path / "click.wav", seconds=0.03)
     write_audio(tmp_path / "long.wav", seconds=20 * 60, rate=8_000)
     (tmp_path / "text.wav").write_text("not audio")
     (tmp_path / "empty.wav").touch()
     soundfile.write(tmp_path / "zero_length.wav", np.zeros(0), 16_000)
     soundfile.write(tmp_path / "nan.wav", np.full(8_000, np.nan), 16_000, subtype="FLOAT")
-    names = ("good", "short", "long", "text", "empty", "zero_length", "nan", "missing")
+    names = ("good", "short", "click", "long", "text", "empty", "zero_length", "nan", "missing")
     return {name: utterance(tmp_path / f"{name}.wav") for name in names}
 
 
 def test_bad_files_are_skipped_windowed_or_padded_and_listed(rotten):
     split, problems = prepare_audio({"train": list(rotten.values())})
     durations = {row.path.rsplit("/")[-1]: row.duration for row in split["train"]}
-    assert durations == {"good.wav": 1.0, "short.wav": 0.01, "long.wav": 1200.0}
+    assert durations == {"good.wav": 1.0, "short.wav": 0.06, "long.wav": 1200.0}
     actions = {problem.path.rsplit("/")[-1].removesuffix(".wav"): problem.action for problem in problems}
-    assert actions == {"short": "padded", "long": "windowed"} | dict.fromkeys(
+    assert actions == {"short": "padded", "click": "too short", "long": "windowed"} | dict.fromkeys(
         ("text", "empty", "zero_length", "nan", "missing"), "skipped"
     )
 
@@ -85,6 +86,68 @@ def test_silence_is_trimmed_at_the_ends_and_on_request_inside(tmp_path, spoken):
     assert durations["none"] == pytest.approx(3 + 2 * length, abs=0.001)
     assert durations["ends"] == pytest.approx(1 + 2 * length, abs=0.3)
     assert durations["pauses"] < durations["ends"] - 0.4
+
+
+def test_a_raw_part_is_whole_and_untrimmed_beside_training_audio_that_is_trimmed_and_windowed(tmp_path, spoken):
+    quiet = np.zeros(32_000, dtype=np.float32)
+    waveform = np.concatenate([quiet, np.tile(spoken, 3), quiet])
+    soundfile.write(tmp_path / "a.wav", waveform, 16_000)
+    soundfile.write(tmp_path / "b.wav", waveform[:2_400], 16_000)
+    options = {"trim": "ends", "max_duration": 1.0, "raw": ("validation", "test")}
+    parts = {
+        "train": [utterance(tmp_path / "a.wav")],
+        "validation": [utterance(tmp_path / "a.wav", start=1.0, end=4.0), utterance(tmp_path / "b.wav")],
+        "test": [utterance(tmp_path / "a.wav")],
+    }
+    split, problems = prepare_audio(parts, **options)
+    assert [(problem.path.rsplit("/")[-1], problem.action) for problem in problems] == [("a.wav", "windowed")]
+    dataset = build_dataset(split, {"toy": tmp_path}, **options)
+    (whole,) = dataset["test"]
+    assert (whole["start"], whole["end"], whole["raw"], whole["pauses"]) == (None, None, True, True)
+    assert whole["duration"] == (whole["window_end"] - whole["window_start"]) == len(waveform) / 16_000
+    assert np.array_equal(load_row(whole), soundfile.read(tmp_path / "a.wav", dtype="float32")[0])
+    assert dataset["validation"]["duration"] == [3.0, 0.15]
+    assert np.array_equal(load_row(dataset["validation"][0]), load_row(whole)[16_000:64_000])
+    assert len(dataset["train"]) >= 4
+    assert set(dataset["train"]["raw"]) == {False}
+    assert dataset["train"][0]["start"] == pytest.approx(2.0, abs=0.3)
+    assert all(len(load_row(row)) == 16_000 for row in dataset["train"])
+
+
+def test_pauses_are_kept_in_a_raw_part_only(tmp_path, spoken):
+    waveform = np.concatenate([spoken, np.zeros(16_000, dtype=np.float32), spoken])
+    soundfile.write(tmp_path / "a.wav", waveform, 16_000)
+    options = {"trim": "pauses", "raw": ("test",)}
+    rows = [utterance(tmp_path / "a.wav")]
+    split, _ = prepare_audio({"train": rows, "test": rows}, **options)
+    dataset = build_dataset(split, {"toy": tmp_path}, **options)
+    assert len(load_row(dataset["test"][0])) == len(waveform)
+    assert len(load_row(dataset["train"][0])) < len(waveform) - 6_400
+    assert (dataset["train"]["pauses"], dataset["test"]["pauses"]) == ([False], [True])
+
+
+def test_a_raw_row_is_neither_clipped_nor_rounded_as_the_cache_of_training_does(tmp_path):
+    waveform = np.linspace(-2, 2, 16_000, dtype=np.float32)
+    soundfile.write(tmp_path / "loud.wav", waveform, 16_000, subtype="FLOAT")
+    rows = [utterance(tmp_path / "loud.wav")]
+    split, _ = prepare_audio({"train": rows, "test": rows}, raw=("test",))
+    dataset = build_dataset(split, {"toy": tmp_path}, raw=("test",))
+    assert np.array_equal(load_row(dataset["test"][0]), waveform)
+    cached = load_row(dataset["train"][0])
+    assert (cached.min(), cached.max()) == pytest.approx((-1, 1), abs=1e-4)
+
+
+def test_audio_of_30_ms_is_left_out_of_every_part_with_its_reason(tmp_path, write_audio):
+    write_audio(tmp_path / "click.wav", seconds=0.03)
+    write_audio(tmp_path / "good.wav", seconds=0.05)
+    rows = [utterance(tmp_path / "click.wav"), utterance(tmp_path / "good.wav")]
+    split, problems = prepare_audio({"train": rows, "validation": rows, "test": rows}, raw=("validation", "test"))
+    assert {part: [row.duration for row in rows] for part, rows in split.items()} == {
+        "train": [0.05], "validation": [0.05], "test": [0.05],
+    }  # fmt: skip
+    assert [(problem.action, problem.reason) for problem in problems if problem.path.endswith("click.wav")] == [
+        ("too short", "lasts 0.030 s, less than the 0.05 s that encoders need")
+    ] * 3
 
 
 def test_votes_and_ratings_are_carried_along(tmp_path, write_audio):

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
 from ser_hf.models.configuration_mel import MelConfig
-from ser_hf.models.modeling_mel import MelForAudioClassification, _dct_matrix, _spans
+from ser_hf.models.modeling_mel import MelForAudioClassification, _dct_matrix, _spans, find_speech
 
 ENCODERS = ["cnn", "crnn", "lstm"]
 FEATURES = ["mel", "mfcc"]
@@ -43,7 +43,7 @@ def for_every_variant(test):
     return test
 
 
-@pytest.mark.parametrize("level", [{}, {"keep_level": True}, {"mean_normalization": 0.5}], ids=str)
+@pytest.mark.parametrize("level", [{}, {"keep_level": True}, {"mean_normalization": 0.5}, {"trim_ends": True}], ids=str)
 @for_every_variant
 def test_padded_batch_equals_single_utterances(features, encoder, level):
     model = make_model(features=features, encoder=encoder, **level)
@@ -54,6 +54,24 @@ def test_padded_batch_equals_single_utterances(features, encoder, level):
     single = torch.cat([logits_of(model, utterance[None]) for utterance in utterances])
     assert single.std(0).min() > 5e-4  # else equality would prove nothing
     torch.testing.assert_close(batch, single, rtol=1e-4, atol=1e-5)
+
+
+def test_silence_at_the_ends_is_left_out_where_the_config_says_so():
+    (speech,), _, _ = make_batch(16_000)
+    noise_floor = 0.0001 * torch.randn(24_000, generator=torch.Generator().manual_seed(2))
+    surrounded = torch.cat([noise_floor[:16_000], speech, noise_floor[16_000:]])
+    first, last = find_speech(surrounded, 16_000)
+    assert abs(first - 14_400) <= 480 and abs(last - 33_600) <= 480  # 0.1 s are kept either side, within 30 ms
+    trimming, plain = make_model(trim_ends=True), make_model()
+    both = surrounded[None], surrounded[None, first:last]
+    torch.testing.assert_close(*(logits_of(trimming, utterance) for utterance in both))
+    assert (logits_of(plain, both[0]) - logits_of(plain, both[1])).abs().max() > 1e-3
+
+
+def test_noise_and_digital_silence_are_kept_whole():
+    (noise,), _, _ = make_batch(16_000)
+    assert find_speech(noise, 16_000) == (0, 16_000)
+    assert find_speech(torch.zeros(16_000), 16_000) == (0, 16_000)
 
 
 def make_running_statistics_matter(model: MelForAudioClassification) -> None:

@@ -28,6 +28,10 @@ CALIBRATION = {
         "validation": {"coverage": 0.71, "accuracy": 0.88}, "test": {"coverage": 0.69, "accuracy": None},
     },
 }  # fmt: skip
+AGREEMENT = {
+    "test": 240, "compared": 200, "agree": 199, "largest_difference": 3.1e-4, "tolerance": 1e-4, "error": None,
+    "files": {},
+}  # fmt: skip
 
 
 def stored(folder):
@@ -108,8 +112,9 @@ def test_the_card_says_what_happened_to_the_audio(finished):
     for statement in (
         "On 4 speakers it never heard",
         "95 % interval from 4 speakers only",
-        "Audio beyond the first 6 seconds is not heard",
-        "left out as unreadable: 3, as too short: 4; heard in overlapping windows: 2; padded to 0.25 s in training: 1",
+        "The model takes the first 6 seconds of an utterance; the pipeline cuts off what is longer.",
+        "left out as unreadable: 3, as too short: 4; split into overlapping windows in "
+        "training: 2; padded to 0.25 s in training: 1",
         "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping stretches.",
         "Left out by the labels: calm (7)",
         "| neutral | 64 | 16 | 16 |",
@@ -248,11 +253,57 @@ def test_a_synthetic_corpus_means_nothing_about_people(finished):
 
 
 @pytest.mark.parametrize(
-    ("trim", "said"), [("ends", "`trim_ends` of"), ("pauses", "`trim_ends` and then `remove_pauses`")]
-)
-def test_trimmed_training_says_what_a_user_must_do(finished, trim, said):
-    card = str(render_card(*finished({"trim": trim})))
-    assert said in card and card.index(said) < card.index("## Scores")
+    ("agreement", "said"),
+    [
+        (None, "**Not the stock pipeline's scores.** These results are of an older version of ser_hf"),
+        (AGREEMENT | {"error": "OSError: no such file"}, "**Not confirmed.** The stock pipeline failed on the test "
+         "files: OSError: no such file"),
+        (AGREEMENT, "gave the stored scores to 199 of 200 test utterances (drawn from 240); the largest difference of "
+         "a score was 3e-04 (0.0001 is allowed)."),
+        (AGREEMENT | {"test": 200}, "gave the stored scores to 199 of 200 test utterances; the largest"),
+    ],
+    ids=["unknown", "failed", "drawn", "all"],
+)  # fmt: skip
+def test_the_card_says_whether_the_scores_are_those_of_the_stock_pipeline(finished, agreement, said):
+    text = text_of(render_card(*finished(changed={"agreement": agreement})))
+    claims = ("Not the stock pipeline's scores", "Not confirmed", "These are the scores of the stock `pipeline`")
+    assert said in text
+    assert [claim in text for claim in claims].count(True) == 1
+
+
+def test_the_card_tells_how_many_test_utterances_the_pipeline_cuts(finished):
+    context = {"seconds": 6.0, "longer": {"validation": 3, "test": 12}}
+    text = text_of(render_card(*finished(changed={"context": context})))
+    assert "Cut so in the test: 12 of 240 utterances (5.0 %)." in text
+    none = {"seconds": 6.0, "longer": {"validation": 3, "test": 0}}
+    assert "Cut so in the test" not in str(render_card(*finished(changed={"context": none})))
+
+
+def test_the_scores_with_recommended_preprocessing_stand_beside_the_pipelines_with_their_difference(finished, results):
+    difference = {name: {"difference": 0.021, "interval": [-0.004, 0.0472]} for name in METRICS}
+    preprocessing = {"trim": "ends", "max_duration": 6.0, "overlap": 0.5}
+    better = results["test"] | {"ua": 0.987, "intervals": results["test"]["intervals"] | {"ua": [0.91, 0.999]}}
+    recommended = {"preprocessing": preprocessing, "test": better, "difference": difference}
+    card = str(render_card(*finished(changed={"recommended": recommended}), repo_id="someone/model"))
+    for statement in (
+        "| test, by ser_hf with recommended preprocessing | 4 | 240 | 98.7 [91.0, 99.9] |",
+        '`EmotionClassifier.from_pretrained("someone/model", preprocessing="recommended")` of ser_hf changes the audio '
+        "first (trim: ends; windows of 6 s for longer audio).",
+        "differs by +2.1 points, paired 95 % interval -0.4 to +4.7.",
+    ):
+        assert statement in text_of(card)
+    assert ModelCard(card).data.eval_results[0].metric_value == results["test"]["ua"]
+    assert "recommended" not in str(render_card(*finished()))
+
+
+@pytest.mark.parametrize("trim", ["ends", "pauses"])
+def test_a_probe_says_that_it_runs_with_ser_hf_which_trims_as_in_training(finished, trim):
+    folder, results = finished({"speaker_normalization": False, "trim": trim})
+    row = {"features": "classical", "head": "svm_linear", "parameters": {"C": 0.1}, "inner_ua": 0.5, "seconds": 4.0}
+    scores = {name: results["test"][name] for name in (*METRICS, "intervals")}
+    text = text_of(render_probe_card(folder, results | {"candidates": [row | {"chosen": True} | scores]}))
+    assert "**Runs with ser_hf only**; the stock `pipeline` cannot run it." in text
+    assert f"prepares the audio as in training (trim: {trim})." in text
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_the_comparison_names_accuracy_speed_and_size(checkpoint):
     expected = torch_answer(tiny_model("wav2vec2-layer"), feature_extractor("wav2vec2-layer"), WAVEFORMS)
     labels = expected.argmax(1).tolist()
     labels[0] = (labels[0] + 1) % 4  # one mistake
-    rows = compare_exports(folder, [[waveform] for waveform in WAVEFORMS], labels, batch_size=2)
+    rows = compare_exports(folder, WAVEFORMS, labels, batch_size=2)
     assert [row["name"] for row in rows] == ["torch fp32", "ONNX fp32", "ONNX int8"]
     recalls = [np.mean([expected[i].argmax() == label for i in np.flatnonzero(np.equal(labels, label))])
                for label in set(labels)]  # fmt: skip
@@ -217,17 +217,9 @@ def test_the_comparison_warns_where_int8_loses_more_than_a_point(checkpoint, mon
     answers = iter([np.eye(4)[[0, 1, 2, 3, 0]], np.eye(4)[[0, 1, 2, 3, 0]], np.eye(4)[[0, 1, 2, 2, 0]]])
     monkeypatch.setattr(comparison, "_score", lambda *_: (next(answers), 1.0))
     with caplog.at_level(logging.WARNING):
-        rows = compare_exports(checkpoint("wav2vec2-layer"), [[waveform] for waveform in WAVEFORMS], [0, 1, 2, 3, 0])
+        rows = compare_exports(checkpoint("wav2vec2-layer"), WAVEFORMS, [0, 1, 2, 3, 0])
     assert rows[2]["ua"] == 0.75
     assert "int8 loses 25.0 points of UA on these 5 utterances" in caplog.text
-
-
-def test_the_comparison_averages_the_windows_of_an_utterance(checkpoint, monkeypatch):
-    answers = np.eye(4)[[0, 1, 1, 1, 2, 3]]  # alone, the first window would be wrong
-    monkeypatch.setattr(comparison, "_score", lambda *_: (answers, 1.0))
-    utterances = [WAVEFORMS[:3], WAVEFORMS[:1], WAVEFORMS[:1], WAVEFORMS[:1]]
-    rows = compare_exports(checkpoint("wav2vec2-layer"), utterances, [1, 1, 2, 3])
-    assert [row["ua"] for row in rows] == [1, 1, 1]
 
 
 def test_a_comparison_without_onnx_files_says_how_to_write_them(unexported):

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,12 @@ from transformers import AutoModelForAudioClassification, pipeline
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.models.backbone import is_head
+from ser_hf.publishing import bare_pipeline
+from ser_hf.publishing.agreement import check_agreement
+from ser_hf.serving import EmotionClassifier
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
+EMOTIONS = ["angry", "happy", "neutral", "sad"]
 ANSWER = """
 import json, sys
 import soundfile
@@ -147,23 +152,122 @@ def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(f
     assert json.loads((out / "all_results.json").read_text())["test"]["interval_unit"] == "utterance"
 
 
-def test_the_card_says_how_much_is_heard(finetune):
-    assert "Audio beyond the first 1 seconds is not heard" in (finetune() / "README.md").read_text()
+def test_the_card_says_how_much_of_an_utterance_the_model_takes(finetune):
+    card = (finetune() / "README.md").read_text()
+    assert "The model takes the first 1 seconds of an utterance; the pipeline cuts off what is longer." in card
+    assert "Cut so in the test" not in card
+
+
+def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_scored_as_the_pipeline_does(
+    finetune, tmp_path, toy_ravdess, write_audio
+):
+    data = shutil.copytree(toy_ravdess, tmp_path / "data")
+    for actor in range(1, 7):  # the encoder takes 2 s
+        for seconds, emotion in ((3.0, 1), (2.0, 4)):
+            name = f"03-01-{emotion:02d}-01-02-01-{actor:02d}.wav"
+            write_audio(data / f"Actor_{actor:02d}" / name, seconds=seconds, frequency=100 * actor)
+    out = finetune(data_root=data)
+    results = json.loads((out / "all_results.json").read_text())
+    assert results["context"] == {"seconds": 2.0, "longer": {"validation": 1, "test": 1}}
+    assert results["audio"]["windowed"] == 0
+    card = " ".join((out / "README.md").read_text().split())
+    assert "The model takes the first 2 seconds of an utterance; the pipeline cuts off what is longer." in card
+    assert "Cut so in the test: 1 of 10 utterances (10.0 %)." in card
+    assert "These are the scores of the stock `pipeline`" in card
+    assert "gave the stored scores to 10 of 10 test utterances;" in card
+    agreement = results["agreement"]
+    assert (agreement["test"], agreement["compared"], agreement["agree"], agreement["error"]) == (10, 10, 10, None)
+    assert check_agreement(out).passed
+
+
+@pytest.fixture(scope="module")
+def quiet_ravdess(tmp_path_factory, toy_ravdess):
+    """The toy corpus with 0.6 s of silence before and after each utterance, and peaks beyond full scale."""
+    root = tmp_path_factory.mktemp("quiet")
+    silence = np.zeros(9_600, np.float32)
+    for path in toy_ravdess.rglob("*.wav"):
+        waveform, rate = soundfile.read(path, dtype="float32")
+        (root / path.parent.name).mkdir(exist_ok=True)
+        whole = np.concatenate([silence, 4 * waveform, silence])
+        soundfile.write(root / path.relative_to(toy_ravdess), whole, rate, subtype="FLOAT")
+    return root
+
+
+def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_beside(finetune, quiet_ravdess):
+    argv = ("--trim", "ends", "--recommended_trim", "ends", "--max_duration", "1.5", "--window_overlap", "0.25")
+    out = finetune(*argv, encoder="hubert-group", data_root=quiet_ravdess)
+    config = json.loads((out / "config.json").read_text())
+    recommended = {"trim": "ends", "max_duration": 1.5, "window_overlap": 0.25}
+    assert config["recommended_preprocessing"] == recommended
+    results = json.loads((out / "all_results.json").read_text())
+    assert results["agreement"]["agree"] == results["agreement"]["compared"] == 8
+    assert results["context"] == {"seconds": None, "longer": {"validation": 0, "test": 0}}
+    stored = results["recommended"]
+    assert stored["preprocessing"] == {"trim": "ends", "max_duration": 1.5, "overlap": 0.25}
+    assert stored["test"]["utterances"] == results["test"]["utterances"] == 8
+    for name in ("ua", "wa", "macro_f1"):
+        difference = stored["difference"][name]
+        assert difference["difference"] == pytest.approx(stored["test"][name] - results["test"][name])
+        low, high = difference["interval"]
+        assert low <= difference["difference"] <= high
+
+    test = read_predictions(out / "predictions.csv").query("split == 'test'")
+    files = [quiet_ravdess / path for path in test["path"]]
+    answers = EmotionClassifier.from_pretrained(out, backend="torch", preprocessing="recommended").predict_files(files)
+    right = [answer.emotion == target for answer, target in zip(answers, test["target"], strict=True)]
+    assert stored["test"]["wa"] == np.mean(right)
+    raw = read_predictions(out / "predictions.csv").query("split == 'test'")[[f"score_{name}" for name in EMOTIONS]]
+    trimmed = [[answer.scores[name] for name in EMOTIONS] for answer in answers]
+    assert np.abs(raw.to_numpy() - trimmed).max() > 1e-3  # the trimming changes what the model is given
+    card = (out / "README.md").read_text()
+    assert "| test, by ser_hf with recommended preprocessing | " in card
+    assert "(trim: ends;\nwindows of 1.5 s for longer audio)" in card
+
+
+def test_without_a_recommended_trimming_nothing_is_recommended(finetune, quiet_ravdess):
+    out = finetune("--trim", "ends", encoder="hubert-group", data_root=quiet_ravdess)
+    assert "recommended_preprocessing" not in json.loads((out / "config.json").read_text())
+    results = json.loads((out / "all_results.json").read_text())
+    assert "recommended" not in results
+    assert results["agreement"]["agree"] == 8
+    assert "preprocessing=" not in (out / "README.md").read_text()
+
+
+def test_a_pipeline_that_fails_ends_in_a_run_that_says_so_and_is_not_publishable(
+    finetune, fresh_process, tmp_path, monkeypatch, caplog
+):
+    script = tmp_path / "script.py"
+    script.write_text("raise ValueError('no class NoSuchExtractor')")
+    monkeypatch.setattr(bare_pipeline, "__file__", str(script))
+    out = finetune()
+    agreement = json.loads((out / "all_results.json").read_text())["agreement"]
+    assert (agreement["compared"], agreement["agree"], agreement["largest_difference"]) == (8, 0, None)
+    assert agreement["error"] == "ValueError: no class NoSuchExtractor"
+    assert "Finished, but not publishable: the stock pipeline fails: ValueError: no class" in caplog.text
+    assert "**Not confirmed.** The stock pipeline failed on the test files: ValueError: no class" in (
+        (out / "README.md").read_text()
+    )
+    assert not (out / "answers.json").exists()
+    check = check_agreement(out)
+    assert (check.passed, check.found) == (False, "the stock pipeline fails: ValueError: no class NoSuchExtractor")
 
 
 def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, write_audio):
     for speaker in range(1, 7):
         for emotion in ("angry", "sad"):
             write_audio(tmp_path / "data" / emotion / f"s{speaker}_a.wav")
-            write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", seconds=0.02)
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", seconds=0.06)
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_c.wav", seconds=0.03)
     (tmp_path / "data" / "sad" / "s1_text.wav").write_text("not audio")
     (tmp_path / "data" / "sad" / "s2_empty.wav").touch()
     write_audio(tmp_path / "data" / "angry" / "s3_long.wav", seconds=5, rate=8_000)
     argv = ("--speaker_pattern", "(s[0-9]+)_", "--max_duration", "2")
     out = finetune(*argv, corpus="folder", data_root=tmp_path / "data")
     audio = json.loads((out / "all_results.json").read_text())["audio"]
-    assert (audio["skipped"], audio["windowed"], audio["padded"]) == (2, 1, 12)
-    assert "s1_text.wav" in (out / "audio_problems.csv").read_text()
+    assert (audio["skipped"], audio["too_short"], audio["windowed"], audio["padded"]) == SKIPPED
+    problems = (out / "audio_problems.csv").read_text()
+    assert "s1_text.wav" in problems
+    assert problems.count("lasts 0.030 s, less than the 0.05 s that encoders need") == 12
     assert "left out as unreadable: 2" in (out / "README.md").read_text().replace("\n", " ")
 
 

@@ -13,6 +13,8 @@ from ser_hf.training.building import make_augmentation
 from ser_hf.training.probing import ProbeArguments, compare_heads, gather_features, name_speakers
 from ser_hf.training.selection import load_speech
 
+PREPROCESSING = {"trim": "ends", "max_duration": 4.0, "window_overlap": 0.25}
+
 
 @pytest.fixture(scope="module")
 def data(toy_ravdess):
@@ -44,8 +46,10 @@ def probe(**options):
 
 def test_copies_are_changed_are_many_and_are_of_training_utterances_only(data, parts):
     train, test = parts
-    (plain,) = gather_features(train, test, probe(), None, trim="none")
-    (more,) = gather_features(train, test, probe(augmented_copies=2), make_augmentation(data), trim="none")
+    (plain,) = gather_features(train, test, probe(), None, preprocessing=PREPROCESSING)
+    (more,) = gather_features(
+        train, test, probe(augmented_copies=2), make_augmentation(data), preprocessing=PREPROCESSING
+    )
     assert more.train.shape == (3 * len(train), plain.train.shape[1])
     clean, first, second = np.split(more.train, 3)
     assert np.array_equal(clean, plain.train)
@@ -54,8 +58,15 @@ def test_copies_are_changed_are_many_and_are_of_training_utterances_only(data, p
     assert np.array_equal(more.test, plain.test)
 
 
+def test_what_was_done_to_the_audio_is_stored_for_whoever_loads_the_head(parts):
+    (found,) = gather_features(*parts, probe(), None, preprocessing=PREPROCESSING)
+    assert {name: found.recipe[name] for name in ("trim", "max_duration", "window_overlap")} == {
+        "trim": "ends", "max_duration": 4.0, "window_overlap": 0.25,
+    }  # fmt: skip
+
+
 def test_every_speaker_is_normalised_by_that_speaker_alone(parts):
-    (found,) = gather_features(*parts, probe(speaker_normalization=True), None, trim="none")
+    (found,) = gather_features(*parts, probe(speaker_normalization=True), None, preprocessing=PREPROCESSING)
     for vectors, dataset in zip((found.train, found.test), parts, strict=True):
         speakers = np.array(name_speakers(dataset))
         for speaker in set(speakers):
@@ -65,7 +76,7 @@ def test_every_speaker_is_normalised_by_that_speaker_alone(parts):
 
 def test_the_layer_that_serves_new_training_speakers_is_chosen(parts, spectra):
     best, whole = gather_features(
-        *parts, probe(features=["embedding"], model_name_or_path="encoder"), None, trim="none"
+        *parts, probe(features=["embedding"], model_name_or_path="encoder"), None, preprocessing=PREPROCESSING
     )
     assert (best.name, best.recipe["layers"], best.test.shape[1]) == ("layer 1", [1], 8)
     assert (whole.name, whole.recipe["layers"], whole.test.shape[1]) == ("all layers", [0, 1, 2], 24)
