@@ -19,8 +19,8 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from .configuration_mel import MelConfig
 
 FLOOR = 1e-10  # power under which a mel band counts as silent; float32 audio in [-1, 1]
-# The energy rule of ser_hf/data/silence.py, which says where the numbers come from; here on a spectrogram.
-SPEECH_BAND = 100, 4_000  # Hz
+# The energy rule of ser_hf/data/silence.py, which says where the numbers come from, here on the mel spectrogram.
+SMOOTHING = 0.05  # seconds
 ABOVE_FLOOR, BELOW_LOUD, LEAST_SPAN = 2.0, 35.0, 6.0  # dB
 MARGIN = 0.1  # seconds kept either side of speech
 
@@ -48,6 +48,9 @@ class MelFeatures(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):  # powers overflow in half precision
             # Zeros after the end, as the centred transform of a single utterance has them there.
             features = self._log_mel(waveform.float() * _first(samples, waveform.shape[1])) * mask[:, None]
+            if self.config.trim_ends:
+                speech = find_speech(features, mask, self.config.sampling_rate / self.config.hop_length)
+                features, mask = _cut(features, *speech)
             if not self.config.keep_level:
                 features = _level_off(features, mask)
             features = features - self.config.mean_normalization * _bin_means(features, mask)
@@ -68,34 +71,37 @@ class MelFeatures(nn.Module):
 
 
 @torch.no_grad()
-def find_speech(waveform: torch.Tensor, sampling_rate: int) -> tuple[int, int]:
-    """Return the first and last sample of speech in a waveform ``(T,)``, with 0.1 s of what surrounds it.
+def find_speech(
+    features: torch.Tensor, mask: torch.Tensor, frames_per_second: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first frame of speech and the number of frames to the last ``(B,)``, with 0.1 s of what surrounds it.
 
     A frame is speech if its energy is above the utterance's noise floor and not far below its loud frames. Where
     nothing stands out, all of it is.
+
+    Args:
+        features: Log power ``(B, M, F)``.
+        mask: Real frames ``(B, F)``.
+        frames_per_second: F per second of audio.
     """
-    hop = sampling_rate // 100
-    with torch.autocast(waveform.device.type, enabled=False):
-        centred = waveform.float() - waveform.float().mean()
-        window = torch.hann_window(5 * hop, device=waveform.device)
-        spectrum = torch.stft(centred, 5 * hop, hop, window=window, pad_mode="constant", return_complex=True)
-        frequencies = torch.fft.rfftfreq(5 * hop, 1 / sampling_rate, device=waveform.device)
-        band = (frequencies >= SPEECH_BAND[0]) & (frequencies <= SPEECH_BAND[1])
-        power = spectrum[band].abs().square().sum(0)  # (F,)
-        levels = 10 * power.clamp(min=1e-10 * power.mean() + 1e-30).log10()
-    floor, loud = torch.quantile(levels, levels.new_tensor([0.05, 0.99]))
-    if loud - floor < LEAST_SPAN:
-        return 0, len(waveform)
-    frames = torch.nonzero(levels > torch.maximum(floor + ABOVE_FLOOR, loud - BELOW_LOUD))
-    margin = round(MARGIN * sampling_rate)
-    return max(int(frames[0]) * hop - margin, 0), min(int(frames[-1]) * hop + margin, len(waveform))
+    width = 2 * round(SMOOTHING * frames_per_second / 2) + 1  # frames, odd
+    power = functional.avg_pool1d(features.exp().sum(1, keepdim=True), width, 1, width // 2)[:, 0]  # (B, F)
+    levels = (10 * power.log10()).masked_fill(~mask, torch.nan)
+    floor, loud = levels.nanquantile(levels.new_tensor([0.05, 0.99]), -1, keepdim=True)  # (B, 1) each
+    speech = (levels > torch.maximum(floor + ABOVE_FLOOR, loud - BELOW_LOUD)) | (mask & (loud - floor < LEAST_SPAN))
+    frames, margin = mask.sum(-1), round(MARGIN * frames_per_second)
+    first = (speech.int().argmax(-1) - margin).clamp(min=0)
+    last = (mask.shape[1] - 1 - speech.flip(-1).int().argmax(-1) + margin).minimum(frames - 1)
+    return first, last - first + 1
 
 
-def trim_ends(waveforms: torch.Tensor, samples: torch.Tensor, sampling_rate: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ``(B, T)`` without the silence at both ends of each row, and its real samples ``(B,)``."""
-    rows = [row[:count] for row, count in zip(waveforms, samples, strict=True)]
-    rows = [row[slice(*find_speech(row, sampling_rate))] for row in rows]
-    return nn.utils.rnn.pad_sequence(rows, batch_first=True), samples.new_tensor([len(row) for row in rows])
+def _cut(features: torch.Tensor, first: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `counts` frames from the `first` of each row of ``(B, M, F)``, zero behind, and their mask."""
+    longest = int(counts.max())
+    position = first[:, None] + torch.arange(longest, device=first.device)
+    mask = _first(counts, longest)
+    kept = torch.take_along_dim(features, position.clamp(max=features.shape[-1] - 1)[:, None], -1)
+    return kept * mask[:, None], mask
 
 
 def _dct_matrix(coefficients: int, bins: int) -> torch.Tensor:
@@ -272,10 +278,7 @@ class MelForAudioClassification(PreTrainedModel):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_values, dtype=torch.long)
-        samples = attention_mask.sum(-1).long()
-        if self.config.trim_ends:
-            input_values, samples = trim_ends(input_values, samples, self.config.sampling_rate)
-        features, mask = self.features(input_values, samples)
+        features, mask = self.features(input_values, attention_mask.sum(-1).long())
         hidden_states = self._spec_augment(features)
         for layer in self.encoder:
             hidden_states, mask = layer(hidden_states, mask)

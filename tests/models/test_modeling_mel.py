@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForAudioClassification, Wav2Vec2FeatureExtractor
 
 from ser_hf.models.configuration_mel import MelConfig
-from ser_hf.models.modeling_mel import MelForAudioClassification, _dct_matrix, _spans, find_speech
+from ser_hf.models.modeling_mel import MelForAudioClassification, _dct_matrix, _spans
 
 ENCODERS = ["cnn", "crnn", "lstm"]
 FEATURES = ["mel", "mfcc"]
@@ -60,18 +60,21 @@ def test_silence_at_the_ends_is_left_out_where_the_config_says_so():
     (speech,), _, _ = make_batch(16_000)
     noise_floor = 0.0001 * torch.randn(24_000, generator=torch.Generator().manual_seed(2))
     surrounded = torch.cat([noise_floor[:16_000], speech, noise_floor[16_000:]])
-    first, last = find_speech(surrounded, 16_000)
-    assert abs(first - 14_400) <= 480 and abs(last - 33_600) <= 480  # 0.1 s are kept either side, within 30 ms
     trimming, plain = make_model(trim_ends=True), make_model()
-    both = surrounded[None], surrounded[None, first:last]
-    torch.testing.assert_close(*(logits_of(trimming, utterance) for utterance in both))
-    assert (logits_of(plain, both[0]) - logits_of(plain, both[1])).abs().max() > 1e-3
+    _, mask = trimming.features(surrounded[None], torch.tensor([40_000]))
+    assert abs(int(mask.sum()) - 120) <= 6  # 1 s of speech and 0.1 s either side, in frames of 10 ms
+    changes = [
+        (logits_of(model, surrounded[None]) - logits_of(model, surrounded[None, 14_400:33_600])).abs().max()
+        for model in (trimming, plain)
+    ]
+    assert changes[0] < changes[1] / 3
 
 
 def test_noise_and_digital_silence_are_kept_whole():
     (noise,), _, _ = make_batch(16_000)
-    assert find_speech(noise, 16_000) == (0, 16_000)
-    assert find_speech(torch.zeros(16_000), 16_000) == (0, 16_000)
+    for waveform in (noise, torch.zeros(16_000)):
+        _, mask = make_model(trim_ends=True).features(waveform[None], torch.tensor([16_000]))
+        assert int(mask.sum()) == 101
 
 
 def make_running_statistics_matter(model: MelForAudioClassification) -> None:
