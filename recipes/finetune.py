@@ -21,7 +21,7 @@ from transformers import set_seed
 from ser_hf.evaluation import read_predictions, summarize
 from ser_hf.evaluation.paired import paired_difference
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
-from ser_hf.publishing.agreement import describe_agreement, measure_agreement
+from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.serving import EmotionClassifier
 from ser_hf.training import (
     SerTrainer,
@@ -118,33 +118,40 @@ def write_evidence(
         log_history=trainer.state.log_history,
     )
     results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
-    if hasattr(trainer.model.config, "recommended_preprocessing"):
-        results["recommended"] = score_recommended(folder, folders)
+    if preprocessing := getattr(trainer.model.config, "recommended_preprocessing", None):
+        results["recommended"] = score_recommended(folder, folders, preprocessing)
     results["context"] = describe_context(trainer.model.config, dataset)
     results["agreement"] = measure_agreement(folder, folders)
-    logger.info(f"The stock pipeline gives the stored scores: {describe_agreement(results['agreement'])}.")
-    if error := results["agreement"]["error"]:
-        logger.error(f"Finished, but not publishable: the stock pipeline fails: {error}")
-    else:
+    if is_agreed(results["agreement"]):
         write_answers(folder)
+    else:
+        logger.error(f"Finished, but not publishable: {describe_agreement(results['agreement'])}.")
     write_examples(folder)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
     mark_finished(folder, results)
 
 
-def score_recommended(folder: Path, folders: dict[str, Path]) -> dict:
+def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dict) -> dict | None:
     """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
 
     Returns:
-        "preprocessing", "test" (as `summarize`) and "difference" from the stock pipeline (as `paired_difference`).
+        "preprocessing", "test" (as `summarize`) and "difference" from the stock pipeline (as `paired_difference`). None
+        where ser_hf refuses an utterance, which is logged.
     """
     stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
     rows = stock.astype(object).where(stock.notna(), None)
     files = [(folders[row.corpus] / row.path, row.start, row.end) for row in rows.itertuples()]
-    table = stock.assign(prediction=[answer.emotion for answer in classifier.predict_files(files)])
+    try:
+        answers = list(classifier.predict_files(files))
+        if refused := [f"{answer.path}: {answer.error}" for answer in answers if answer.error]:
+            raise ValueError(f"{len(refused)} test utterances are refused (first: {refused[0]})")
+    except ValueError as error:
+        logger.error(f"The recommended preprocessing was not scored: {error}")
+        return None
+    table = stock.assign(prediction=[answer.emotion for answer in answers])
     return {
-        "preprocessing": classifier.preprocessing._asdict(),
+        "preprocessing": preprocessing,
         "test": summarize(table, classifier.emotions),
         "difference": paired_difference(stock, table, classifier.emotions),
     }
@@ -163,12 +170,14 @@ def push(training: SerTrainingArguments) -> None:
 
 def tell(folder: str) -> str:
     """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
-    test = read_results(folder)["test"]
+    results = read_results(folder)
+    test = results["test"]
     low, high = test["intervals"]["ua"]
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
     heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
     return f"""
 Test UA {test["ua"]:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
+The stock pipeline on the raw test files: {describe_agreement(results["agreement"])}.
 The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
 
 from transformers import pipeline; import soundfile

@@ -104,7 +104,7 @@ def prepare_audio(
             reason = f"{lasts}, padded with silence to {MIN_DURATION} s in training"
             return utterance, AudioProblem(utterance.path, "padded", reason)
         if len(windows := list_windows(utterance.duration, max_duration, overlap)) > 1:
-            reason = f"{lasts}, heard in {len(windows)} windows of {max_duration:g} s"
+            reason = f"{lasts}, split into {len(windows)} windows of {max_duration:g} s"
             return utterance, AudioProblem(utterance.path, "windowed", reason)
         return utterance, None
 

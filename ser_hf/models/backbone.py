@@ -58,7 +58,7 @@ def build_model(
         layer_sum: Let the head read a learned sum of all layers.
         masking: SpecAugment: any of `mask_time_prob`, `mask_time_length`, `mask_feature_prob` and
             `mask_feature_length`. Spectrogram models are masked by the collator instead.
-        longest: Seconds of the longest utterance of all parts; Whisper's context is cut to it.
+        longest: Seconds of the longest utterance of training and validation; Whisper's context is cut to it.
         layerdrop: Overrides the architecture's own where it has one.
         trust_remote_code: Allow the checkpoint to bring code of its own.
 

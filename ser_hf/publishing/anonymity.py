@@ -14,7 +14,10 @@ def hide_speakers(results: dict) -> dict:
         for part, described in results["split"].items()
         if part in PARTS
     }
-    return results | {"split": split} | {part: _rank(results[part]) for part in PARTS if part in results}
+    hidden = results | {"split": split} | {part: _rank(results[part]) for part in PARTS if part in results}
+    if recommended := results.get("recommended"):
+        hidden["recommended"] = recommended | {"test": _rank(recommended["test"])}
+    return hidden
 
 
 def _number(names: list[str]) -> list[str]:

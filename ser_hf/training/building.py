@@ -33,7 +33,10 @@ def prepare_process(training: SerTrainingArguments) -> None:
 def make_model(
     model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Return the model and its feature extractor, fitted to the emotions and the longest utterance."""
+    """Return the model and its feature extractor, fitted to the emotions and to the longest utterance.
+
+    The test utterances do not count: one that is longer is cut by the stock pipeline, and counted.
+    """
     dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
     return build_model(
         model_args.model_name_or_path,
@@ -43,7 +46,7 @@ def make_model(
         freeze=model_args.freeze,
         layer_sum=model_args.layer_sum,
         masking=masking(model_args),
-        longest=max(max(part["duration"]) for part in dataset.values()),
+        longest=max(max(dataset[part]["duration"]) for part in ("train", "validation")),
         layerdrop=0.0 if dropping_breaks else None,
         trust_remote_code=model_args.trust_remote_code,
     )
@@ -53,7 +56,7 @@ def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> No
     """Write into a model's config, in place, what `EmotionClassifier` does with preprocessing="recommended"."""
     config.recommended_preprocessing = {
         "trim": data.recommended_trim,
-        "max_duration": min(data.max_duration, context_of(config)),
+        "max_duration": max(1.0, min(data.max_duration, context_of(config))),
         "window_overlap": data.window_overlap,
     }
 

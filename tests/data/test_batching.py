@@ -65,8 +65,8 @@ def test_audio_of_ten_milliseconds_gives_features(name):
     assert all(torch.isfinite(values).all() for values in batch.values())
 
 
-@pytest.mark.parametrize(("samples", "padded"), [(100, 400), (500, 500)])
-def test_features_are_padded_to_25_milliseconds_only(samples, padded):
+@pytest.mark.parametrize(("samples", "padded"), [(100, 800), (500, 800), (900, 900)])
+def test_features_are_padded_to_50_milliseconds_only(samples, padded):
     batch = extract_features(EXTRACTORS["wav2vec2"], [np.full(samples, 0.1, np.float32)])
     assert batch["input_values"].shape == (1, padded)
 

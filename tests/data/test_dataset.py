@@ -51,7 +51,7 @@ def test_a_long_utterance_becomes_equal_windows_that_overlap_and_cover_it(tmp_pa
     windows = {"max_duration": 2.0, "overlap": 0.25}
     split, problems = prepare_audio({"train": rows}, **windows)
     assert [(problem.action, problem.reason) for problem in problems] == [
-        ("windowed", "lasts 5.000 s, heard in 3 windows of 2 s")
+        ("windowed", "lasts 5.000 s, split into 3 windows of 2 s")
     ]
     dataset = build_dataset(split, {"toy": tmp_path}, **windows)["train"]
     assert dataset["utterance"] == [0, 0, 0, 1]

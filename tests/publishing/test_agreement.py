@@ -193,7 +193,7 @@ def test_emotions_of_other_names_agree_with_nothing(folder, asked, toy_ravdess):
     names = {i: name.replace("angry", "anger") for i, name in config["id2label"].items()}
     change_json(folder / "config.json", id2label=names, label2id={name: int(i) for i, name in names.items()})
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
-    assert (measured["compared"], measured["agree"], measured["largest_difference"]) == (8, 0, np.inf)
+    assert (measured["compared"], measured["agree"], measured["largest_difference"]) == (8, 0, None)
 
 
 def test_a_pipeline_that_fails_gives_its_reason_and_no_exception(folder, toy_ravdess):
@@ -238,11 +238,11 @@ def test_of_many_test_utterances_some_are_drawn_the_same_each_time(folder, asked
     assert set(paths) < set(everything) and paths != everything[:3]
 
 
-def test_200_utterances_are_compared_at_most(folder, toy_ravdess, monkeypatch):
+def test_300_utterances_are_compared_at_most(folder, toy_ravdess, monkeypatch):
     table = read_predictions(folder / "predictions.csv").query("split == 'test'")
-    many = pandas.concat([table.assign(start=i / 1000) for i in range(30)], ignore_index=True)
+    many = pandas.concat([table.assign(start=i / 1000) for i in range(40)], ignore_index=True)
     write_predictions(many, folder / "predictions.csv")
     drawn = []
     monkeypatch.setattr(agreement, "ask_pipeline", lambda folder, utterances: (drawn.extend(utterances), ([], "no"))[1])
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
-    assert (measured["test"], measured["compared"], len(set(drawn))) == (240, 200, 200)
+    assert (measured["test"], measured["compared"], len(set(drawn))) == (320, 300, 300)

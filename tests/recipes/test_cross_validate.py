@@ -67,6 +67,13 @@ def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsy
     assert all(f"| {fold} | " in card for fold in (1, 2, 3))
     assert "Fine-tuned from whisper." in card and str(out.parent) not in card
     assert (out / "figures" / "confusion.png").exists()
+    agreement = results["agreement"]
+    assert {name: agreement[name] for name in ("test", "compared", "agree")} == {
+        "test": 48,
+        "compared": 48,
+        "agree": 48,
+    }
+    assert "stored scores to 48 of 48 utterances compared." in card
 
 
 def test_probes_are_pooled_too(toy_ravdess, tmp_path):

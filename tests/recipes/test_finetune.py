@@ -63,6 +63,10 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
     assert results["test"]["wa"] == pytest.approx(right.mean())
     assert all(np.isfinite(value) for value in (results["test"]["ua"], results["validation"]["ua"]))
 
+    agreement = results["agreement"]  # of a training in bfloat16, asked in a fresh process
+    assert (agreement["test"], agreement["compared"], agreement["agree"], agreement["error"]) == (16, 16, 16, None)
+    assert agreement["largest_difference"] < 1e-5
+
     row = table[table["split"] == "test"].iloc[0]
     waveform = toy_ravdess / row["path"]
     fresh = subprocess.run(
@@ -168,15 +172,15 @@ def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_sc
             write_audio(data / f"Actor_{actor:02d}" / name, seconds=seconds, frequency=100 * actor)
     out = finetune(data_root=data)
     results = json.loads((out / "all_results.json").read_text())
-    assert results["context"] == {"seconds": 2.0, "longer": {"validation": 1, "test": 1}}
+    assert results["context"] == {"seconds": 2.0, "longer": {"validation": 1, "test": 2}}
     assert results["audio"]["windowed"] == 0
     card = " ".join((out / "README.md").read_text().split())
     assert "The model takes the first 2 seconds of an utterance; the pipeline cuts off what is longer." in card
-    assert "Cut so in the test: 1 of 10 utterances (10.0 %)." in card
+    assert "Cut so in the test: 2 of 20 utterances (10.0 %)." in card
     assert "These are the scores of the stock `pipeline`" in card
-    assert "gave the stored scores to 10 of 10 test utterances;" in card
+    assert "gave the stored scores to 20 of 20 test utterances;" in card
     agreement = results["agreement"]
-    assert (agreement["test"], agreement["compared"], agreement["agree"], agreement["error"]) == (10, 10, 10, None)
+    assert (agreement["test"], agreement["compared"], agreement["agree"], agreement["error"]) == (20, 20, 20, None)
     assert check_agreement(out).passed
 
 
@@ -200,11 +204,11 @@ def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_besi
     recommended = {"trim": "ends", "max_duration": 1.5, "window_overlap": 0.25}
     assert config["recommended_preprocessing"] == recommended
     results = json.loads((out / "all_results.json").read_text())
-    assert results["agreement"]["agree"] == results["agreement"]["compared"] == 8
+    assert results["agreement"]["agree"] == results["agreement"]["compared"] == 16
     assert results["context"] == {"seconds": None, "longer": {"validation": 0, "test": 0}}
     stored = results["recommended"]
-    assert stored["preprocessing"] == {"trim": "ends", "max_duration": 1.5, "overlap": 0.25}
-    assert stored["test"]["utterances"] == results["test"]["utterances"] == 8
+    assert stored["preprocessing"] == {"trim": "ends", "max_duration": 1.5, "window_overlap": 0.25}
+    assert stored["test"]["utterances"] == results["test"]["utterances"] == 16
     for name in ("ua", "wa", "macro_f1"):
         difference = stored["difference"][name]
         assert difference["difference"] == pytest.approx(stored["test"][name] - results["test"][name])
@@ -213,10 +217,11 @@ def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_besi
 
     test = read_predictions(out / "predictions.csv").query("split == 'test'")
     files = [quiet_ravdess / path for path in test["path"]]
-    answers = EmotionClassifier.from_pretrained(out, backend="torch", preprocessing="recommended").predict_files(files)
+    classifier = EmotionClassifier.from_pretrained(out, backend="torch", preprocessing="recommended")
+    answers = list(classifier.predict_files(files))
     right = [answer.emotion == target for answer, target in zip(answers, test["target"], strict=True)]
     assert stored["test"]["wa"] == np.mean(right)
-    raw = read_predictions(out / "predictions.csv").query("split == 'test'")[[f"score_{name}" for name in EMOTIONS]]
+    raw = test[[f"score_{name}" for name in EMOTIONS]]
     trimmed = [[answer.scores[name] for name in EMOTIONS] for answer in answers]
     assert np.abs(raw.to_numpy() - trimmed).max() > 1e-3  # the trimming changes what the model is given
     card = (out / "README.md").read_text()
@@ -229,7 +234,7 @@ def test_without_a_recommended_trimming_nothing_is_recommended(finetune, quiet_r
     assert "recommended_preprocessing" not in json.loads((out / "config.json").read_text())
     results = json.loads((out / "all_results.json").read_text())
     assert "recommended" not in results
-    assert results["agreement"]["agree"] == 8
+    assert results["agreement"]["agree"] == 16
     assert "preprocessing=" not in (out / "README.md").read_text()
 
 
@@ -241,7 +246,7 @@ def test_a_pipeline_that_fails_ends_in_a_run_that_says_so_and_is_not_publishable
     monkeypatch.setattr(bare_pipeline, "__file__", str(script))
     out = finetune()
     agreement = json.loads((out / "all_results.json").read_text())["agreement"]
-    assert (agreement["compared"], agreement["agree"], agreement["largest_difference"]) == (8, 0, None)
+    assert (agreement["compared"], agreement["agree"], agreement["largest_difference"]) == (16, 0, None)
     assert agreement["error"] == "ValueError: no class NoSuchExtractor"
     assert "Finished, but not publishable: the stock pipeline fails: ValueError: no class" in caplog.text
     assert "**Not confirmed.** The stock pipeline failed on the test files: ValueError: no class" in (
@@ -258,13 +263,13 @@ def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, wr
             write_audio(tmp_path / "data" / emotion / f"s{speaker}_a.wav")
             write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", seconds=0.06)
             write_audio(tmp_path / "data" / emotion / f"s{speaker}_c.wav", seconds=0.03)
+        write_audio(tmp_path / "data" / "angry" / f"s{speaker}_long.wav", seconds=5, rate=8_000)
     (tmp_path / "data" / "sad" / "s1_text.wav").write_text("not audio")
     (tmp_path / "data" / "sad" / "s2_empty.wav").touch()
-    write_audio(tmp_path / "data" / "angry" / "s3_long.wav", seconds=5, rate=8_000)
     argv = ("--speaker_pattern", "(s[0-9]+)_", "--max_duration", "2")
     out = finetune(*argv, corpus="folder", data_root=tmp_path / "data")
     audio = json.loads((out / "all_results.json").read_text())["audio"]
-    assert (audio["skipped"], audio["too_short"], audio["windowed"], audio["padded"]) == SKIPPED
+    assert (audio["skipped"], audio["too_short"], audio["windowed"], audio["padded"]) == (2, 12, 3, 6)
     problems = (out / "audio_problems.csv").read_text()
     assert "s1_text.wav" in problems
     assert problems.count("lasts 0.030 s, less than the 0.05 s that encoders need") == 12
