@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ from ser_hf.training.building import (
     make_model,
     prepare_process,
     recommend_preprocessing,
-    start_from_probe,
+    start_head,
 )
 from ser_hf.training.calibration import calibrate, describe_calibration
 from ser_hf.training.results import (
@@ -76,8 +77,10 @@ def main(argv: list[str]) -> None:
             lock = claim_folder(training.output_dir, recipe, speech.dataset)  # held to the end of the run
             write_problems(data, speech, training.output_dir)
         checkpoint = last_checkpoint(training.output_dir)
-        if model_args.head_init == "probe" and checkpoint is None:
-            start_from_probe(model.to(training.device), speech.dataset["train"], feature_extractor, training)
+        began = time.monotonic()
+        if checkpoint is None:
+            head = model_args.head_init, model.to(training.device)
+            model = start_head(*head, speech.dataset["train"], feature_extractor, training)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -85,7 +88,9 @@ def main(argv: list[str]) -> None:
     collator = make_collator(data, model_args, training, model, feature_extractor)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
-    output = trainer.train(resume_from_checkpoint=checkpoint)
+    if training.num_train_epochs:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    seconds = time.monotonic() - began
     logits = {"validation": trainer.predict(dataset["validation"]).predictions}
     logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
     if data.recommended_trim != "none":
@@ -96,7 +101,7 @@ def main(argv: list[str]) -> None:
     if not trainer.is_world_process_zero():
         return
     described = describe_training(
-        model, trainer.state, output, processes=training.world_size, resumed=checkpoint is not None
+        model, trainer.state, seconds=seconds, processes=training.world_size, resumed=checkpoint is not None
     )
     write_evidence(trainer, speech, logits, described, audio_folders(data))
     lock.release()

@@ -24,6 +24,10 @@ MOST = 300  # utterances that are compared: a minute for a small model
 SEED = 0  # of their choice
 TIME_LIMIT = 3600  # seconds
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+REMEDY = (
+    "The stored scores come from other preprocessing, weights or labels: they are not what users get. Evaluate the "
+    "checkpoint on raw, whole files."
+)
 MODEL_FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "*.py")
 
 Utterance = tuple[str, float | None, float | None]  # path, first and last second
@@ -108,14 +112,7 @@ def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> 
     if changed:
         found = f"{', '.join(changed)}: not as compared at the end of training"
         return Check(name, False, found, "Restore what the run wrote, or run the recipe again.")
-    remedy = (
-        "Repair what it names."
-        if agreement["error"]
-        else (
-            "The stored scores come from other preprocessing, weights or labels: they are not what users get. Evaluate the "
-            "checkpoint on raw, whole files."
-        )
-    )
+    remedy = "Repair what it names." if agreement["error"] else REMEDY
     return Check(name, is_agreed(agreement), describe_agreement(agreement), remedy)
 
 

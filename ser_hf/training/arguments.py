@@ -24,9 +24,12 @@ class ModelArguments:
     freeze: Literal["none", "cnn", "encoder"] = field(
         default="none", metadata={"help": "Keep the convolutional front end, or all but the head, as it is."}
     )
-    head_init: Literal["random", "probe"] = field(
+    head_init: Literal["random", "probe", "readout"] = field(
         default="random",
-        metadata={"help": "Start the head at random, or from a linear probe of the frozen encoder (LP-FT)."},
+        metadata={
+            "help": "Start the head at random; from a linear probe of the frozen encoder (LP-FT); or, for Whisper, "
+            "from a linear readout of its layers, which --num_train_epochs 0 leaves as it is."
+        },
     )
     layer_sum: bool = field(default=False, metadata={"help": "Let the head read a learned sum of all layers."})
     mask_time_prob: float = field(default=0.0, metadata={"help": "SpecAugment: share of the frames to mask, 0 to 1."})
@@ -114,6 +117,8 @@ class SerTrainingArguments(TrainingArguments):
                 "resume_from_checkpoint and max_steps: leave them out. A run resumes by itself from the checkpoints in "
                 "its output_dir, and its length is num_train_epochs."
             )
+        if self.num_train_epochs < 0:
+            raise ValueError(f"num_train_epochs: expected 0 or more, found {self.num_train_epochs}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there

@@ -15,7 +15,7 @@ from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
 from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
 from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.probe import probe_head
+from ser_hf.training.probe import probe_head, readout_head
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
@@ -61,15 +61,26 @@ def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> No
     }
 
 
-def start_from_probe(
+def start_head(
+    head_init: str,
     model: PreTrainedModel,
     dataset: Dataset,
     feature_extractor: SequenceFeatureExtractor,
     training: SerTrainingArguments,
-) -> None:
-    """Fit the head to the frozen encoder; every process does, so that all start from the same weights."""
-    collator = Collator(feature_extractor)
-    probe_head(model, dataset, collator, batch_size=training.per_device_eval_batch_size, bf16=training.bf16)
+) -> PreTrainedModel:
+    """Fit the head to the frozen encoder; every process does, so that all start from the same weights.
+
+    Raises:
+        ValueError: If the architecture has no such start, or neither the head nor anything else is to be trained.
+    """
+    collator, batch_size = Collator(feature_extractor), training.per_device_eval_batch_size
+    if head_init == "readout":
+        return readout_head(model, dataset, collator, batch_size=batch_size)
+    if head_init == "probe":
+        probe_head(model, dataset, collator, batch_size=batch_size, bf16=training.bf16)
+    elif training.num_train_epochs == 0:
+        raise ValueError("num_train_epochs: 0 leaves a random head; say --head_init probe or readout.")
+    return model
 
 
 def masking(model_args: ModelArguments) -> dict[str, float]:

@@ -8,6 +8,8 @@ Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://
 Shapes: N utterances, D hidden, P projection, C classes.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from datasets import Dataset
@@ -16,16 +18,18 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
-from transformers import PreTrainedModel
+from transformers import BatchFeature, PreTrainedModel
 from transformers.utils import logging
 
 from ser_hf.data import Collator
 from ser_hf.data.batching import evaluation_order
 from ser_hf.models.padding import evaluation_batch_size
+from ser_hf.models.readout import activations, append_dimensions, write_readout
 
 logger = logging.get_logger(__name__)
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse regularisation, on standardised hidden states
+READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # of ten times as many dimensions
 
 
 def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool) -> None:
@@ -51,43 +55,86 @@ def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, 
     _write_head(model, weight, bias)
 
 
+def readout_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int) -> PreTrainedModel:
+    """Return a Whisper classifier that answers by a logistic regression on the activations of its frozen layers.
+
+    The regression's regularisation is chosen by cross-validation over the training speakers.
+
+    Args:
+        model: From `build_model`.
+        dataset: The training part, with the columns `label`, `speaker` and `duration`.
+        collator: Without augmentation.
+        batch_size: Utterances per forward pass.
+
+    Raises:
+        ValueError: If the model is not Whisper's.
+    """
+    model = append_dimensions(model, model.config.num_labels).eval()
+    states = _run_in_order(
+        lambda batch: activations(model, batch["input_features"]), model, dataset, collator, batch_size
+    )
+    weight, bias = fit_probe(states, dataset["label"], dataset["speaker"], strengths=READOUT_STRENGTHS)
+    write_readout(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
+    return model
+
+
 @torch.no_grad()
 def mean_hidden_states(
     model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool
 ) -> np.ndarray:
     """Return what the stock head pools before its projection, ``(N, D)`` in the order of the dataset."""
-    order = evaluation_order(dataset["duration"])
-    batch_size = evaluation_batch_size(model.config, batch_size)
     head = model.projector, model.classifier
     training = model.training
     model.projector = model.classifier = nn.Identity()  # what is left of the stock forward is the pooling
     model.eval()
-    states = []
-    loader = DataLoader(dataset, batch_size, sampler=order, collate_fn=collator)
-    for batch in tqdm(loader, "Probing the encoder", leave=False):
-        batch.pop("labels")
+
+    def pool(batch: BatchFeature) -> torch.Tensor:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            states.append(model(**batch.to(model.device)).logits.float().cpu())
+            return model(**batch).logits.float()
+
+    states = _run_in_order(pool, model, dataset, collator, batch_size)
     model.projector, model.classifier = head
     model.train(training)
-    return torch.cat(states).numpy()[np.argsort(order)]
+    return states
 
 
-def fit_probe(states: np.ndarray, labels: list[int], speakers: list[str | None]) -> tuple[np.ndarray, np.ndarray]:
+def _run_in_order(
+    run: Callable[[BatchFeature], torch.Tensor],
+    model: PreTrainedModel,
+    dataset: Dataset,
+    collator: Collator,
+    batch_size: int,
+) -> np.ndarray:
+    """Return what `run` gives to batches of like durations, ``(N, D)`` in the order of the dataset."""
+    order = evaluation_order(dataset["duration"])
+    loader = DataLoader(dataset, evaluation_batch_size(model.config, batch_size), sampler=order, collate_fn=collator)
+    found = []
+    for batch in tqdm(loader, "Probing the encoder", leave=False):
+        batch.pop("labels")
+        found.append(run(batch.to(model.device)).cpu())
+    return torch.cat(found).numpy()[np.argsort(order)]
+
+
+def fit_probe(
+    states: np.ndarray, labels: list[int], speakers: list[str | None], *, strengths: Sequence[float] = STRENGTHS
+) -> tuple[np.ndarray, np.ndarray]:
     """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""
     mean, deviation = states.mean(0), states.std(0) + 1e-6
+    states = (states - mean) / deviation
+    # The penalised regression lies in the span of the utterances: with more dimensions than these, a rotation is faster.
+    basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
     groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
     folds = min(4, len(set(groups)))
     search = GridSearchCV(
         LogisticRegression(class_weight="balanced", max_iter=1000),
-        {"C": STRENGTHS},
+        {"C": strengths},
         scoring="balanced_accuracy",
         cv=GroupKFold(folds) if folds > 1 else 2,
     )
-    search.fit((states - mean) / deviation, labels, groups=groups)
+    search.fit(states @ basis, labels, groups=groups)
     logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
     probe = search.best_estimator_
-    weight = probe.coef_ / deviation
+    weight = probe.coef_ @ basis.T / deviation
     bias = probe.intercept_ - weight @ mean
     if len(bias) == 1:  # two classes: scikit-learn keeps the difference of their logits
         return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

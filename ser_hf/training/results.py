@@ -16,7 +16,6 @@ import transformers
 from datasets import Dataset, DatasetDict
 from scipy.special import softmax
 from transformers import PreTrainedConfig, PreTrainedModel, TrainerState
-from transformers.trainer_utils import TrainOutput
 
 from ser_hf import __version__
 from ser_hf.corpora import Utterance
@@ -79,7 +78,8 @@ def write_results(
     plot_confusion(results["test"], folder / FIGURES / "confusion.png")
     if results["test"]["speakers"]:
         plot_speakers(results["test"], folder / FIGURES / "speakers.png")
-    plot_curves(log_history, folder / FIGURES / "curves.png", best_epoch=training["best_epoch"])
+    if training["epochs_run"]:
+        plot_curves(log_history, folder / FIGURES / "curves.png", best_epoch=training["best_epoch"])
     return results
 
 
@@ -152,14 +152,14 @@ def describe_audit(findings: list[Finding]) -> dict:
 
 
 def describe_training(
-    model: PreTrainedModel, state: TrainerState, output: TrainOutput, *, processes: int, resumed: bool
+    model: PreTrainedModel, state: TrainerState, *, seconds: float, processes: int, resumed: bool
 ) -> dict:
     """Return what was trained, for how long, on what, and which epoch was kept.
 
     Args:
         model: The trained model.
         state: The Trainer's.
-        output: What this launch's training returned.
+        seconds: That this launch's training took, with the head's start.
         processes: How many processes shared it.
         resumed: Whether this launch went on from a checkpoint, so that its time is not the whole.
     """
@@ -168,10 +168,10 @@ def describe_training(
         "architecture": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": state.num_train_epochs,
-        "epochs_run": state.epoch,
-        "best_epoch": best[0] if best else state.epoch,
+        "epochs_run": state.epoch or 0,
+        "best_epoch": best[0] if best else state.epoch or 0,
         "steps": state.global_step,
-        "seconds": output.metrics["train_runtime"],
+        "seconds": seconds,
         "resumed": resumed,
         "processes": processes,
         **describe_machine(),
