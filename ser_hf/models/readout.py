@@ -3,7 +3,7 @@
 The stock head reads one weighted sum of the layers. A readout reads the attention heads' outputs and the feed-forward
 activations of every layer but the last. It fits into stock weights because all layers add to one stream of hidden
 states: a few dimensions are appended to the stream, the output projections of the layers write the logits into them, no
-layer reads them, and the head takes their mean over the frames. The configuration differs from the original in `d_model`.
+layer reads them, and the head takes their mean over the frames. Of the configuration, `d_model` changes.
 
 Shapes: B batch, D inputs of the readout, C classes.
 """
@@ -49,7 +49,7 @@ def append_dimensions(model: PreTrainedModel, classes: int) -> WhisperForAudioCl
 
 
 def read_layers(model: WhisperForAudioClassification) -> list[nn.Linear]:
-    """Return the output projections of attention and feed-forward, but the last layer's: a readout reads their inputs."""
+    """Return the output projections whose inputs a readout reads: all but the last layer's."""
     return [linear for layer in model.encoder.layers[:-1] for linear in (layer.self_attn.out_proj, layer.fc2)]
 
 
@@ -71,7 +71,13 @@ def activations(model: WhisperForAudioClassification, input_features: torch.Tens
 
 @torch.no_grad()
 def write_readout(model: WhisperForAudioClassification, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    """Let a model of `append_dimensions` answer ``weight (C, D)`` times its `activations` plus ``bias (C,)``, in place."""
+    """Let a model answer ``weight (C, D)`` times its `activations` plus ``bias (C,)``, in place.
+
+    Args:
+        model: From `append_dimensions`.
+        weight: Of the inputs, in the order of `read_layers`.
+        bias: Of the logits.
+    """
     layers = read_layers(model)
     first = int(model.projector.weight[0].argmax())  # of the appended dimensions
     for linear, part in zip(layers, weight.split([linear.in_features for linear in layers], 1), strict=True):

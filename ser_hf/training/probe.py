@@ -121,7 +121,7 @@ def fit_probe(
     """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     states = (states - mean) / deviation
-    # The penalised regression lies in the span of the utterances: with more dimensions than these, a rotation is faster.
+    # The weights lie in the span of the utterances: with more dimensions than utterances, its coordinates are fewer.
     basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
     groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
     folds = min(4, len(set(groups)))
