@@ -137,6 +137,15 @@ def test_a_folder_of_another_recipe_is_not_overwritten(finetune):
     assert (out / "model.safetensors").read_bytes() == before
 
 
+def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
+    out = finetune("--head_init", "readout", "--num_train_epochs", "0")
+    results = json.loads((out / "all_results.json").read_text())
+    assert (results["training"]["epochs_run"], results["training"]["best_epoch"]) == (0, 0)
+    assert results["agreement"]["agree"] == 16
+    assert "The encoder was not trained" in (out / "README.md").read_text()
+    assert not (out / "figures" / "curves.png").exists()
+
+
 def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     out = finetune("--split", "random")
     assert "Speaker-dependent scores" in (out / "README.md").read_text()
@@ -286,6 +295,8 @@ def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, wr
         (("--label_set", "big6", "--label_map", "angry=x", "happy=y", "sad=z"), "keep none of the 48"),
         (("--model_name_or_path", "no/such_model"), "no/such_model"),
         (("--lerning_rate", "1"), "Did you mean 'learning_rate'"),
+        (("--num_train_epochs", "0"), "num_train_epochs: 0 leaves a random head"),
+        (("--num_train_epochs", "-1"), "num_train_epochs: expected 0 or more, found -1"),
     ],
 )
 def test_a_wrong_recipe_ends_in_one_sentence(finetune, argv, message):

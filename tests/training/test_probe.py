@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 from architectures import CONFIGS, feature_extractor, tiny_model
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from transformers import AutoModelForAudioClassification
 
 from ser_hf.corpora import load_corpus
 from ser_hf.data import Collator, build_dataset, prepare_audio, split_by_speaker
 from ser_hf.models import MelConfig, make_padding_aware
-from ser_hf.training.probe import fit_probe, mean_hidden_states, probe_head
+from ser_hf.training.probe import fit_probe, mean_hidden_states, probe_head, readout_head
 
 LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
 
@@ -57,3 +59,23 @@ def test_a_head_that_is_not_linear_is_refused(train, name):
     model = AutoModelForAudioClassification.from_config(config)
     with pytest.raises(ValueError, match=f"head of '{name}' is not linear"):
         probe_head(model, train, Collator(feature_extractor("wav2vec2-layer")), batch_size=8, bf16=False)
+
+
+def test_a_readout_knows_the_training_utterances_and_ends_in_a_stock_model(train):
+    collator = Collator(feature_extractor("whisper"))
+    model = readout_head(tiny_model("whisper"), train, collator, batch_size=8)
+    with torch.no_grad():
+        batch = collator([train[i] for i in range(len(train))])
+        labels = batch.pop("labels")
+        assert (model(**batch).logits.argmax(-1) == labels).float().mean() > 0.6  # a quarter by chance
+    assert type(model).__name__ == "WhisperForAudioClassification"
+
+
+def test_more_dimensions_than_utterances_give_the_regression_of_all_dimensions():
+    rng = np.random.default_rng(0)
+    labels, speakers = [0, 1, 2] * 8, [str(i % 4) for i in range(24)]
+    states = rng.normal(size=(24, 100)) + 2 * np.eye(100)[labels]
+    weight, bias = fit_probe(states, labels, speakers, strengths=(0.01,))
+    scaler = StandardScaler().fit(states)
+    direct = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(scaler.transform(states), labels)
+    np.testing.assert_allclose(states @ weight.T + bias, direct.decision_function(scaler.transform(states)), atol=2e-3)
