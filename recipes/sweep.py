@@ -146,8 +146,8 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     data, model_args, training = arguments
     set_seed(training.seed)
     model, feature_extractor = building.make_model(model_args, training, dataset)
-    if model_args.head_init == "probe":
-        building.start_from_probe(model.to(training.device), dataset["train"], feature_extractor, training)
+    parts = model.to(training.device), dataset["train"], feature_extractor
+    model = building.start_head(model_args.head_init, *parts, training)
     trainer.data_collator.augment = building.make_augmentation(data)
     set_seed(training.seed)  # as the Trainer there
     return model
