@@ -78,7 +78,7 @@ def main(argv: list[str]) -> None:
             write_problems(data, speech, training.output_dir)
         checkpoint = last_checkpoint(training.output_dir)
         began = time.monotonic()
-        if checkpoint is None:
+        if checkpoint is None or model_args.head_init == "readout":  # a readout's dimensions come before its weights
             head = model_args.head_init, model.to(training.device)
             model = start_head(*head, speech.dataset["train"], feature_extractor, training)
     except (ValueError, OSError) as error:

@@ -45,6 +45,8 @@ def append_dimensions(model: PreTrainedModel, classes: int) -> WhisperForAudioCl
         wide.projector.weight[logits, former + logits] = 1 / SCALE
         wide.classifier.weight[logits, logits] = 1.0
         wide.layer_weights[-2] = ONE_LAYER  # the input of the last layer
+    for name, parameter in model.encoder.named_parameters():  # what is frozen stays so
+        wide.get_parameter(f"encoder.{name}").requires_grad_(parameter.requires_grad)
     return wide.to(model.device).train(model.training)
 
 

@@ -3,7 +3,6 @@
 Shapes: N utterances, C emotions.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ import torch
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
-from ser_hf.publishing.checks import Check, read_json
+from ser_hf.publishing.checks import Check, hash_paths, read_json
 
 TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 MOST = 300  # utterances that are compared: a minute for a small model
@@ -135,12 +134,9 @@ def describe_agreement(agreement: Mapping) -> str:
 
 def hash_files(folder: str | Path) -> dict[str, str]:
     """Return the SHA-256 of the files that give the answers, and of predictions.csv where it is there, by name."""
-    paths = sorted(path for pattern in (*MODEL_FILES, "predictions.csv") for path in Path(folder).glob(pattern))
-    digests = {}
-    for path in paths:
-        with path.open("rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return hash_paths(
+        [path for pattern in (*MODEL_FILES, "predictions.csv") for path in sorted(Path(folder).glob(pattern))]
+    )
 
 
 def _differences(stored: pandas.DataFrame, scores: Sequence[Mapping[str, float]]) -> np.ndarray:

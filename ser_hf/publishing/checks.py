@@ -202,8 +202,13 @@ def weights_of(folder: Path) -> list[Path]:
 
 def hash_weights(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each of these files, by its name."""
+    return hash_paths(weights_of(folder))
+
+
+def hash_paths(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its name."""
     hashes = {}
-    for path in weights_of(folder):
+    for path in paths:
         with path.open("rb") as file:
             hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes

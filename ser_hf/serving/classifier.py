@@ -198,8 +198,7 @@ class EmotionClassifier:
         """Return the scores ``(B, C)`` of waveforms as they are: no silence is trimmed off (see `trim`).
 
         Those longer than `preprocessing.max_duration` are scored in overlapping windows, and the scores are averaged.
-        Those under 25 ms, or what else the model needs, are zero-padded. The scores are those of `pipeline`, and the
-        same in any batch.
+        Those under 50 ms are zero-padded. The scores are those of `pipeline`, and the same in any batch.
 
         Args:
             waveforms: B mono arrays ``(T,)`` float32 at `sampling_rate`.

@@ -51,6 +51,13 @@ def test_the_model_answers_what_the_readout_says(wide, features, tmp_path):
         torch.testing.assert_close(stock(input_features=features).logits, wide(input_features=features).logits)
 
 
+def test_what_is_frozen_stays_frozen():
+    model = tiny_model("whisper")
+    model.encoder.conv1.requires_grad_(False)
+    wide = append_dimensions(model, 4)
+    assert not wide.encoder.conv1.weight.requires_grad and wide.encoder.conv2.weight.requires_grad
+
+
 def test_another_architecture_is_refused():
     with pytest.raises(ValueError, match="head_init: readout is for Whisper, found 'wav2vec2'; use probe or random"):
         append_dimensions(tiny_model("wav2vec2-layer"), 4)

@@ -146,6 +146,15 @@ def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
     assert not (out / "figures" / "curves.png").exists()
 
 
+def test_a_readout_that_is_trained_on_resumes_from_its_checkpoint(finetune):
+    out = finetune("--head_init", "readout")
+    (out / "all_results.json").unlink()
+    for name in ("model.safetensors", "config.json"):
+        (out / name).unlink()
+    finetune("--head_init", "readout", "--num_train_epochs", "2")
+    assert json.loads((out / "all_results.json").read_text())["training"]["epochs_run"] == 2
+
+
 def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     out = finetune("--split", "random")
     assert "Speaker-dependent scores" in (out / "README.md").read_text()
