@@ -41,6 +41,7 @@ from ser_hf.training.building import (
     start_head,
 )
 from ser_hf.training.calibration import calibrate, describe_calibration
+from ser_hf.training.refit import refit
 from ser_hf.training.results import (
     PREDICTIONS,
     describe_context,
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> None:
             push(training)
             return
         with training.main_process_first(desc="reading the audio"):
-            speech = load_speech(data, raw=SCORED)
+            speech = load_speech(data, raw=SCORED, refit=training.refit)
         set_seed(training.seed)
         model, feature_extractor = make_model(model_args, training, speech.dataset)
         if training.process_index == 0:
@@ -90,9 +91,11 @@ def main(argv: list[str]) -> None:
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
-    seconds = time.monotonic() - began
     logits = {"validation": trainer.predict(dataset["validation"]).predictions}
     logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
+    if training.refit:
+        refit(trainer, data, model_args, dataset)
+    seconds = time.monotonic() - began
     if data.recommended_trim != "none":
         recommend_preprocessing(model.config, data)
     trainer.save_model()
@@ -101,7 +104,12 @@ def main(argv: list[str]) -> None:
     if not trainer.is_world_process_zero():
         return
     described = describe_training(
-        model, trainer.state, seconds=seconds, processes=training.world_size, resumed=checkpoint is not None
+        model,
+        trainer.state,
+        seconds=seconds,
+        processes=training.world_size,
+        resumed=checkpoint is not None,
+        refit=training.refit,
     )
     write_evidence(trainer, speech, logits, described, audio_folders(data))
     lock.release()

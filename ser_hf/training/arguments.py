@@ -81,6 +81,13 @@ class SerTrainingArguments(TrainingArguments):
     early_stopping_patience: int | None = field(
         default=None, metadata={"help": "Stop after so many epochs without a better validation UA. None: never."}
     )
+    refit: bool = field(
+        default=False,
+        metadata={
+            "help": "Train again from the start on training and validation speakers together, up to the best epoch, "
+            "once the validation speakers have chosen it, the temperature and the threshold."
+        },
+    )
     # Source of the rates, warm-up, batch and clipping: SUPERB, https://arxiv.org/abs/2105.01051, and Wagner et al.
     # 2023, https://arxiv.org/abs/2203.07378
     learning_rate: float = field(default=3e-5, metadata={"help": "Peak learning rate of the encoder."})

@@ -152,7 +152,7 @@ def describe_audit(findings: list[Finding]) -> dict:
 
 
 def describe_training(
-    model: PreTrainedModel, state: TrainerState, *, seconds: float, processes: int, resumed: bool
+    model: PreTrainedModel, state: TrainerState, *, seconds: float, processes: int, resumed: bool, refit: bool
 ) -> dict:
     """Return what was trained, for how long, on what, and which epoch was kept.
 
@@ -162,20 +162,27 @@ def describe_training(
         seconds: That this launch's training took, with the head's start.
         processes: How many processes shared it.
         resumed: Whether this launch went on from a checkpoint, so that its time is not the whole.
+        refit: Whether the weights are those of a second training, with the validation speakers.
     """
-    best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
     return {
         "architecture": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "epochs": state.num_train_epochs,
         "epochs_run": state.epoch or 0,
-        "best_epoch": best[0] if best else state.epoch or 0,
+        "best_epoch": best_epoch(state),
+        "refit": refit,
         "steps": state.global_step,
         "seconds": seconds,
         "resumed": resumed,
         "processes": processes,
         **describe_machine(),
     }
+
+
+def best_epoch(state: TrainerState) -> float:
+    """Return the epoch whose weights were best on the validation speakers; without validation, the last."""
+    best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
+    return best[0] if best else state.epoch or 0
 
 
 def describe_context(config: PreTrainedConfig, dataset: DatasetDict) -> dict:

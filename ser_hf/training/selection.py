@@ -127,18 +127,19 @@ def audio_folders(data: DataArguments) -> dict[str, Path]:
 class Speech(NamedTuple):
     """Hold what a recipe learns and is judged from."""
 
-    dataset: DatasetDict  # "train", "validation", "test"
+    dataset: DatasetDict  # "train", "validation", "test"; "refit" where asked: all but the test as training rows
     described: dict  # "split", "audio" and "audit" of the results
     problems: list[AudioProblem]
     findings: list[Finding]
 
 
-def load_speech(data: DataArguments, *, raw: Collection[str] = ()) -> Speech:
+def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool = False) -> Speech:
     """Load, label, split and decode what a recipe asks for, and look for leaks, which are logged.
 
     Args:
         data: Which utterances, labels and split.
         raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
+        refit: Add the utterances of training and validation together, as training rows.
 
     Raises:
         ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
@@ -147,6 +148,7 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = ()) -> Speech:
     utterances, dropped = label_utterances(data, load_utterances(data))
     split = select_split(data, utterances)
     windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap, "raw": raw}
+    together = {"train": split["train"] + split["validation"]}
     split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
     check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
@@ -161,7 +163,11 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = ()) -> Speech:
         "audio": describe_audio(split, problems, dropped),
         "audit": describe_audit(findings),
     }
-    return Speech(build_dataset(split, folders, **windows), described, problems, findings)
+    dataset = build_dataset(split, folders, **windows)
+    if refit:
+        together, _ = prepare_audio(together, min_duration=data.min_duration, **windows)
+        dataset["refit"] = build_dataset(together, folders, **windows)["train"]
+    return Speech(dataset, described, problems, findings)
 
 
 def write_problems(data: DataArguments, speech: Speech, folder: str | os.PathLike) -> None:
