@@ -25,8 +25,8 @@ from torch.utils.data import DataLoader
 from transformers import Wav2Vec2FeatureExtractor
 from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
 
+from ser_hf.cache import cache_folder
 from ser_hf.corpora import load_corpus
-from ser_hf.corpora.files import cache_folder
 from ser_hf.data import Collator, LengthGroupedSampler, build_dataset, decode_audio, load_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
 

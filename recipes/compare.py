@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ser_hf.evaluation.figures import plot_runs
-from ser_hf.training.results import RESULTS
+from ser_hf.runs.results import RESULTS
 
 
 def main(argv: list[str]) -> None:

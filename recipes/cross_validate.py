@@ -16,13 +16,13 @@ from pathlib import Path
 import yaml
 
 from ser_hf.data.protocols import list_folds
+from ser_hf.heads.comparison import ProbeArguments
 from ser_hf.publishing.card import render_folds_card
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.recipe import FILE_NAME
+from ser_hf.runs.speech_data import label_utterances, load_utterances
 from ser_hf.training import DataArguments, ModelArguments, SerTrainingArguments, check_folder, resolve_recipe
-from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.folds import pool_folds
-from ser_hf.training.probing import ProbeArguments
-from ser_hf.training.recipe import FILE_NAME
-from ser_hf.training.selection import label_utterances, load_utterances
 
 FOLDER = Path(__file__).parent
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]

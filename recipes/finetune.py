@@ -23,6 +23,16 @@ from ser_hf.evaluation import read_predictions, summarize
 from ser_hf.evaluation.paired import paired_difference
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
+from ser_hf.runs.results import (
+    PREDICTIONS,
+    describe_context,
+    describe_training,
+    mark_finished,
+    read_results,
+    tabulate_predictions,
+    write_results,
+)
+from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_problems
 from ser_hf.serving import EmotionClassifier
 from ser_hf.training import (
     SerTrainer,
@@ -33,25 +43,15 @@ from ser_hf.training import (
     parse_recipe,
     resolve_recipe,
 )
-from ser_hf.training.building import (
+from ser_hf.training.calibration import calibrate, describe_calibration
+from ser_hf.training.components import (
     make_collator,
     make_model,
     prepare_process,
     recommend_preprocessing,
     start_head,
 )
-from ser_hf.training.calibration import calibrate, describe_calibration
 from ser_hf.training.refit import refit
-from ser_hf.training.results import (
-    PREDICTIONS,
-    describe_context,
-    describe_training,
-    mark_finished,
-    read_results,
-    tabulate_predictions,
-    write_results,
-)
-from ser_hf.training.selection import Speech, audio_folders, load_speech, write_problems
 
 logger = logging.getLogger("ser_hf.recipes.finetune")
 SCORED = ("validation", "test")  # parts that are scored as the stock pipeline receives them: raw and whole

@@ -17,17 +17,15 @@ import numpy as np
 import pandas
 from datasets import Dataset, concatenate_datasets
 
-from ser_hf.data.vectors import write_vectors
 from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
-from ser_hf.models.head_files import save_head
+from ser_hf.heads.comparison import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
+from ser_hf.heads.files import save_head
+from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
-from ser_hf.training import DataArguments, check_folder, claim_folder, resolve_recipe
-from ser_hf.training.building import make_augmentation
-from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.probing import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
-from ser_hf.training.results import (
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.results import (
     FIGURES,
     PREDICTIONS,
     describe_machine,
@@ -35,7 +33,9 @@ from ser_hf.training.results import (
     read_results,
     tabulate_predictions,
 )
-from ser_hf.training.selection import load_speech, write_problems
+from ser_hf.runs.speech_data import load_speech, write_problems
+from ser_hf.training import DataArguments, check_folder, claim_folder, resolve_recipe
+from ser_hf.training.components import make_augmentation
 
 
 def main(argv: list[str]) -> None:
@@ -59,8 +59,7 @@ def main(argv: list[str]) -> None:
         train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
         train = number_rows(train)
         candidates = []
-        preprocessing = {name: getattr(data, name) for name in ("trim", "max_duration", "window_overlap")}
-        for features in gather_features(train, test, arguments, augment, preprocessing=preprocessing):
+        for features in gather_features(train, test, arguments, augment, hearing=data.hearing):
             keep_vectors(features, train, test, arguments.output_dir)
             for candidate in compare_heads(features, train, arguments):
                 candidates.append(candidate)

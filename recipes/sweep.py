@@ -25,6 +25,8 @@ from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
 from ser_hf.evaluation.figures.sweep import plot_sweep
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.speech_data import load_speech
 from ser_hf.training import (
     DataArguments,
     ModelArguments,
@@ -33,7 +35,6 @@ from ser_hf.training import (
     building,
     resolve_recipe,
 )
-from ser_hf.training.command_line import parse_arguments
 from ser_hf.training.search import (
     COMPLETE,
     LOCK,
@@ -47,7 +48,6 @@ from ser_hf.training.search import (
     suggest,
     tabulate_trials,
 )
-from ser_hf.training.selection import load_speech
 
 SHOWN = 5  # best trials in the printed table
 PAUSE = 2  # seconds between looks whether the trials of other processes are finished

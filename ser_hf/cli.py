@@ -9,7 +9,7 @@ import logging
 import sys
 from importlib import import_module
 
-# Command -> the module of ser_hf.commands that has a function of its last word, and that function's first line.
+# Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
     "data audit": ("data", "Look for leaks between train, validation and test, and for contradictory or broken files."),
     "data table": ("data", "Write every utterance with its labels as a CSV or Parquet table."),
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         return _list_commands(command, asked=set(argv) <= {"data", "-h", "--help"})
     module, _ = COMMANDS[command]
     try:
-        run = getattr(import_module(f"ser_hf.commands.{module}"), command.split()[-1])
+        run = getattr(import_module(f"ser_hf.commands.{module}"), f"{command.split()[-1]}_command")
         return run(argv[words:])
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

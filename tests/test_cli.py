@@ -50,7 +50,7 @@ def test_help_and_unknown_commands_wait_for_no_library(argv, code):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_a_function_whose_first_line_is_its_help(command):
     module, line = COMMANDS[command]
-    run = getattr(import_module(f"ser_hf.commands.{module}"), command.split()[-1])
+    run = getattr(import_module(f"ser_hf.commands.{module}"), f"{command.split()[-1]}_command")
     assert run.__doc__.splitlines()[0] == line
 
 
@@ -65,6 +65,6 @@ def test_ctrl_c_anywhere_is_one_line_and_exit_code_130(monkeypatch, capsys):
     def interrupt(argv):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(publishing, "doctor", interrupt)
+    monkeypatch.setattr(publishing, "doctor_command", interrupt)
     assert main(["doctor", "x"]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ser_hf.cache import write_text
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import load_audio
-from ser_hf.data.audit import audit as audit_split
-from ser_hf.data.audit import describe_findings, findings_as_json, is_bad
+from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
 from ser_hf.data.summary import choose_examples, describe_corpus, read_headers, summarize_corpus
 from ser_hf.data.table import write_utterances
-from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
-from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.selection import (
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.speech_data import (
     audio_folders,
     common_folder,
     label_utterances,
@@ -22,6 +21,7 @@ from ser_hf.training.selection import (
     name_split,
     select_split,
 )
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 
 
 @dataclass
@@ -54,7 +54,7 @@ class GalleryArguments:
     per_emotion: int = field(default=1, metadata={"help": "Utterances of each emotion."})
 
 
-def audit(argv: list[str]) -> int:
+def audit_command(argv: list[str]) -> int:
     """Look for leaks between train, validation and test, and for contradictory or broken files."""
     argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
     kinds = [DataArguments, AuditArguments]
@@ -64,7 +64,7 @@ def audit(argv: list[str]) -> int:
             raise ValueError("recipe: expected a YAML file after --recipe.")
         argv = recipe + argv
         kinds += [ModelArguments, SerTrainingArguments]
-    data, options, *_ = _parse(audit, argv, *kinds)
+    data, options, *_ = _parse(audit_command, argv, *kinds)
     asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
     utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
     split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
@@ -75,13 +75,13 @@ def audit(argv: list[str]) -> int:
     print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
     print(describe_findings(findings, root))
     if options.output:
-        Path(options.output).write_text(findings_as_json(findings, root), encoding="utf-8")
+        write_text(options.output, findings_as_json(findings, root))
     return int(is_bad(findings))
 
 
-def table(argv: list[str]) -> int:
+def table_command(argv: list[str]) -> int:
     """Write every utterance with its labels as a CSV or Parquet table."""
-    data, options = _parse(table, argv, DataArguments, TableArguments)
+    data, options = _parse(table_command, argv, DataArguments, TableArguments)
     if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
         raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
     rows = write_utterances(load_utterances(data), options.output)
@@ -89,9 +89,9 @@ def table(argv: list[str]) -> int:
     return 0
 
 
-def summary(argv: list[str]) -> int:
+def summary_command(argv: list[str]) -> int:
     """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
-    data, options = _parse(summary, argv, DataArguments, SummaryArguments)
+    data, options = _parse(summary_command, argv, DataArguments, SummaryArguments)
     headers = read_headers(load_utterances(data))
     print(describe_corpus(summarize_corpus(headers)))
     if options.output:
@@ -102,11 +102,11 @@ def summary(argv: list[str]) -> int:
     return 0
 
 
-def gallery(argv: list[str]) -> int:
+def gallery_command(argv: list[str]) -> int:
     """Draw the waveform and spectrogram of an utterance of each emotion."""
     from ser_hf.evaluation.figures import plot_gallery
 
-    data, options = _parse(gallery, argv, DataArguments, GalleryArguments)
+    data, options = _parse(gallery_command, argv, DataArguments, GalleryArguments)
     chosen = choose_examples(load_utterances(data), options.per_emotion)
     examples = [
         (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
@@ -117,7 +117,7 @@ def gallery(argv: list[str]) -> int:
 
 
 def _parse(command: Callable, argv: list[str], *kinds: type) -> tuple:
-    options = {"prog": f"ser-hf data {command.__name__}", "description": command.__doc__}
+    options = {"prog": f"ser-hf data {command.__name__.removesuffix('_command')}", "description": command.__doc__}
     data, own, *others = parse_arguments(argv, kinds, **options)
     if own.output and not Path(own.output).absolute().parent.is_dir():
         raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")

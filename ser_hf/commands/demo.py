@@ -2,13 +2,13 @@
 
 import argparse
 
-from ser_hf.commands.model_options import add_model_options, load_classifier
+from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.data.audio import audio_duration
 
 
-def demo(argv: list[str]) -> int:
+def demo_command(argv: list[str]) -> int:
     """Serve a page where people upload or record speech and read its emotions, until Ctrl+C."""
-    parser = argparse.ArgumentParser(prog="ser-hf demo", description=demo.__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="ser-hf demo", description=demo_command.__doc__, allow_abbrev=False)
     add_model_options(parser)
     parser.add_argument("--examples", nargs="+", default=[], help="Recordings to choose from.")
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 lets other machines in.")
@@ -18,7 +18,7 @@ def demo(argv: list[str]) -> int:
         audio_duration(path)  # refuses what visitors could not hear
     from ser_hf.serving.page import build_page, serve_page
 
-    page = build_page(load_classifier(options), examples=options.examples)
+    page = build_page(load_chosen_model(options), examples=options.examples)
     print(f"Serving at {serve_page(page, host=options.host, port=options.port)} (Ctrl+C ends it)", flush=True)
     page.block_thread()
     return 0

@@ -5,7 +5,6 @@ Shapes: N utterances, C emotions of the model, S emotions that model and corpus 
 
 import json
 import logging
-import math
 import os
 import time
 from collections import Counter
@@ -22,17 +21,15 @@ from tqdm import tqdm
 from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.data import decode_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.batching import evaluation_order
 from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.hearing import RAW
+from ser_hf.data.sampler import evaluation_order
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import corpora_of
-from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.backends import find_file
-from ser_hf.serving.decoding import check_samples
-from ser_hf.training.command_line import parse_arguments
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.results import (
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.results import (
     FIGURES,
     PREDICTIONS,
     RESULTS,
@@ -41,7 +38,10 @@ from ser_hf.training.results import (
     describe_split,
     mark_finished,
 )
-from ser_hf.training.selection import audio_folders, label_utterances, load_utterances, name_split, select_split
+from ser_hf.runs.speech_data import audio_folders, label_utterances, load_utterances, name_split, select_split
+from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.backends import find_file
+from ser_hf.serving.decoding import check_samples
 
 # Data keys that --preprocessing stands for, or that change training only.
 NOT_ASKED = (
@@ -91,10 +91,10 @@ class Emotions(NamedTuple):
     corpus_lacks: list[str]
 
 
-def evaluate(argv: list[str]) -> int:
+def evaluate_command(argv: list[str]) -> int:
     """Score any model on any corpus, with intervals and figures."""
     kinds = (DataArguments, EvaluationArguments)
-    data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate.__doc__)
+    data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate_command.__doc__)
     asked = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if refused := sorted(asked.intersection(NOT_ASKED)):
         raise ValueError(
@@ -113,7 +113,7 @@ def evaluate(argv: list[str]) -> int:
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
     emotions = match_emotions(classifier.emotions, utterances)
     utterances = [utterance for utterance in utterances if utterance.emotion in emotions.shared]
-    parts, problems = prepare_audio({"test": utterances}, min_duration=data.min_duration, max_duration=math.inf)
+    parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     evaluation = describe_evaluation(options, classifier, emotions, scores) | {"seconds": time.monotonic() - began}
@@ -177,7 +177,7 @@ def list_long(
         utterances: N of them.
         durations: N, in seconds, after trimming.
     """
-    longest, problems = classifier.preprocessing.max_duration, []
+    longest, problems = classifier.hearing.max_duration, []
     for utterance, duration in zip(utterances, durations, strict=True):
         lasts = f"lasts {duration:.3f} s"
         if duration > longest:
@@ -257,7 +257,7 @@ def describe_evaluation(
         "left_out_as_the_model_lacks_them": emotions.model_lacks,
         "no_answers_as_the_corpus_lacks_them": emotions.corpus_lacks,
         "best_answer_not_shared": int((~np.isin(best, emotions.shared)).sum()),
-        "preprocessing": {"name": options.preprocessing, **classifier.preprocessing.describe()},
+        "preprocessing": {"name": options.preprocessing, **classifier.hearing.describe()},
         "backend": classifier.backend,
         "dtype": options.dtype,
         **describe_machine(),

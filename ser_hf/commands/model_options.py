@@ -21,7 +21,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def load_classifier(options: argparse.Namespace) -> EmotionClassifier:
+def load_chosen_model(options: argparse.Namespace) -> EmotionClassifier:
     """Load the model that the options name."""
     return EmotionClassifier.from_pretrained(
         options.model,

@@ -15,14 +15,14 @@ import torch
 from tqdm import tqdm
 
 from ser_hf import __version__
-from ser_hf.commands.model_options import add_model_options, load_classifier
+from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.corpora.cells import read_cells
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import audio_files
 from ser_hf.corpora.table import READERS
 from ser_hf.serving import EmotionClassifier, Prediction
 from ser_hf.serving.backends import ONNX_FILES, find_file
-from ser_hf.serving.shared_table import FORMATS, Key, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.prediction_table import FORMATS, Key, Row, claim_table, finish_table, open_journal, read_rows
 
 # All that decides what a model answers, beside its weights.
 MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
@@ -40,7 +40,7 @@ So do several machines that write to one disk.
 """
 
 
-def predict(argv: list[str]) -> int:
+def predict_command(argv: list[str]) -> int:
     """Write the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
@@ -120,7 +120,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
         "fingerprint": fingerprint.hexdigest(),
         "dtype": dtype,
         "backend": classifier.backend,
-        "preprocessing": classifier.preprocessing.describe(),
+        "preprocessing": classifier.hearing.describe(),
         "emotions": classifier.emotions,
         "uncertainty_threshold": classifier.uncertainty_threshold,
         "ser_hf": __version__,
@@ -143,7 +143,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
 
 def _read_options(argv: list[str]) -> Namespace:
     parser = ArgumentParser("ser-hf predict", "%(prog)s PATHS … --model FOLDER_OR_ID --output FILE [options]",
-                            predict.__doc__, EXAMPLES, allow_abbrev=False)  # fmt: skip
+                            predict_command.__doc__, EXAMPLES, allow_abbrev=False)  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="Files, folders, globs, tables; see below.")
     add_model_options(parser)
     parser.add_argument("--output", required=True, metavar="FILE", type=Path, help=f"Table: {', '.join(FORMATS)}.")
@@ -171,7 +171,7 @@ def _load_shared(options: Namespace) -> EmotionClassifier:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     elif processes > 1:  # accelerate launch gives a process one thread only
         torch.set_num_threads(max(1, os.cpu_count() // processes))
-    return load_classifier(options)
+    return load_chosen_model(options)
 
 
 def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:

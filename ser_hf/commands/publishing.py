@@ -12,17 +12,17 @@ from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import hub
 from ser_hf.publishing.card import corpora_of
 from ser_hf.publishing.checks import read_json
-from ser_hf.publishing.comparison import compare_exports
 from ser_hf.publishing.doctor import examine, repair
 from ser_hf.publishing.export import FP32, INT8, export_onnx
+from ser_hf.publishing.export_comparison import compare_exports
 from ser_hf.publishing.gate import describe_checks, run_gate
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.selection import audio_folders
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.speech_data import audio_folders
 
 
-def doctor(argv: list[str]) -> int:
+def doctor_command(argv: list[str]) -> int:
     """Say what is wrong with anyone's checkpoint, or write a repaired copy."""
-    parser = _parser(doctor, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser = _parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
     parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="A folder, or a model's Hub id.")
     parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
     parser.add_argument(
@@ -42,9 +42,11 @@ def doctor(argv: list[str]) -> int:
     return int(any(line.startswith("Not mended") for line in mended))
 
 
-def publish(argv: list[str]) -> int:
+def publish_command(argv: list[str]) -> int:
     """Send a finished run to the Hugging Face Hub, if every check passes."""
-    parser = _parser(publish, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]")
+    parser = _parser(
+        publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
+    )
     parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
     parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
     parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; made, private, where it is missing.")
@@ -74,9 +76,9 @@ def publish(argv: list[str]) -> int:
     return 0
 
 
-def export(argv: list[str]) -> int:
+def export_command(argv: list[str]) -> int:
     """Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."""
-    parser = _parser(export, "FOLDER [options]")
+    parser = _parser(export_command, "FOLDER [options]")
     parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
     parser.add_argument(
         "--output_dir",
@@ -101,7 +103,7 @@ def export(argv: list[str]) -> int:
 
 
 def _parser(command: Callable, usage: str) -> ArgumentParser:
-    prog = f"ser-hf {command.__name__}"
+    prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
 

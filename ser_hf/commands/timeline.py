@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ser_hf.commands.model_options import add_model_options, load_classifier
+from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import WRITERS, clock, write_segments
 from ser_hf.serving.segments import Segment
@@ -19,15 +19,15 @@ CHUNK = 0.05  # seconds of audio that a microphone hands over at once
 LONGEST = 3600  # seconds of a window
 
 
-def timeline(argv: list[str]) -> int:
+def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
-    parser = _parser("timeline", timeline.__doc__)
+    parser = _parser("timeline", timeline_command.__doc__)
     parser.add_argument("file", help="Recording of any length: wav, flac, mp3, ogg, opus, aiff …")
     endings = ", ".join([*WRITERS, FIGURE])
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write too, by their endings: {endings}.")
     options = parser.parse_args(argv)
     _check_outputs(options.output)
-    classifier = load_classifier(options)
+    classifier = load_chosen_model(options)
     segments, heard = [], False
     try:
         for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
@@ -45,11 +45,11 @@ def timeline(argv: list[str]) -> int:
     return 0
 
 
-def listen(argv: list[str]) -> int:
+def listen_command(argv: list[str]) -> int:
     """Print the emotion of what is said into the microphone, until Ctrl+C."""
-    parser = _parser("listen", listen.__doc__)
+    parser = _parser("listen", listen_command.__doc__)
     options = parser.parse_args(argv)
-    classifier = load_classifier(options)
+    classifier = load_chosen_model(options)
     classifier.score(
         [np.zeros(round(options.window * classifier.sampling_rate), dtype=np.float32)]
     )  # the first is slow

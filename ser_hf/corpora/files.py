@@ -5,9 +5,7 @@ import difflib
 import logging
 import os
 import re
-import uuid
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 # libsndfile reads the first row; the second is listed as unreadable, with the way out, rather than overlooked.
@@ -179,27 +177,3 @@ def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, exa
         f"No {corpus} utterances under '{root}': expected files like {example}, {seen}. Is data_root the folder of the "
         "unpacked corpus?"
     )
-
-
-def cache_folder() -> Path:
-    """Return the folder of all that can be made anew: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
-    return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
-
-
-def keep_file(path: Path, content: bytes) -> None:
-    """Write a file of the cache in one step, so that other processes see the whole of it or none.
-
-    Raises:
-        RuntimeError: If it cannot be written.
-    """
-    partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise RuntimeError(
-            f"Cannot keep audio under '{cache_folder()}': {error}. Set SER_HF_CACHE to a folder with room."
-        ) from error

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_hf.cache import cache_folder, keep_file
 from ser_hf.corpora.cells import canonical_split, compile_speaker, match_speaker, read_cells, warn_of_genders
 from ser_hf.corpora.columns import choose_columns
-from ser_hf.corpora.files import AUDIO_EXTENSIONS, cache_folder, keep_file
+from ser_hf.corpora.files import AUDIO_EXTENSIONS
 from ser_hf.corpora.utterance import Utterance
 
 if TYPE_CHECKING:  # slow to import, and other corpora need none of it

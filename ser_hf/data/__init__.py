@@ -1,10 +1,11 @@
 """Utterances -> batches."""
 
 from ser_hf.data.audio import audio_duration, decode_audio, load_audio
-from ser_hf.data.audit import audit
 from ser_hf.data.augment import build_augmentation
-from ser_hf.data.batching import Collator, LengthGroupedSampler, SpectrogramMask, extract_features
+from ser_hf.data.collator import Collator, extract_features
 from ser_hf.data.dataset import build_dataset, prepare_audio
+from ser_hf.data.masking import SpectrogramMask
+from ser_hf.data.sampler import LengthGroupedSampler
 from ser_hf.data.splits import check_split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.data.summary import read_headers, summarize_corpus
 from ser_hf.data.table import write_utterances
@@ -14,7 +15,6 @@ __all__ = [
     "LengthGroupedSampler",
     "SpectrogramMask",
     "audio_duration",
-    "audit",
     "build_augmentation",
     "build_dataset",
     "check_split",

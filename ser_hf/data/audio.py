@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ser_hf.corpora.files import cache_folder, keep_file
+from ser_hf.cache import cache_folder, keep_file
 
 SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
 INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged

@@ -43,7 +43,7 @@ class Finding:
     detail: str
 
 
-def audit(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
+def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     """Look for every kind of finding; each utterance is decoded, the first time into the cache.
 
     Args:

@@ -1,7 +1,6 @@
 """Utterances -> a `datasets.DatasetDict` whose audio can be decoded, at 16 kHz, in the splits' order."""
 
 import json
-import math
 import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio, load_audio
+from ser_hf.data.hearing import RAW, UNTRIMMED, Hearing
 from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
@@ -59,11 +59,9 @@ class AudioProblem:
 
 def prepare_audio(
     split: Split,
+    hearing: Hearing = UNTRIMMED,
     *,
-    trim: str = "none",
     min_duration: float = 0.0,
-    max_duration: float = 30.0,
-    overlap: float = 0.5,
     raw: Collection[str] = (),
 ) -> tuple[Split, list[AudioProblem]]:
     """Read every header, decode every utterance once into the cache, and set aside what cannot be used.
@@ -71,10 +69,8 @@ def prepare_audio(
     Args:
         split: Utterances by "train", "validation" and "test". Splitting comes first, so that a bad file does not
             move the others.
-        trim: "none"; "ends" moves start and end to the speech; "pauses" shortens the silences inside as well.
+        hearing: How the parts outside `raw` are prepared. Trimmed ends move start and end of the utterance.
         min_duration: Shorter utterances are left out, in seconds.
-        max_duration: Longer utterances are split into windows of so many seconds.
-        overlap: Share of a window that the next one repeats, at least.
         raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
 
     Returns:
@@ -88,7 +84,7 @@ def prepare_audio(
 
     def prepare(utterance: Utterance, whole: bool) -> tuple[Utterance | None, AudioProblem | None]:
         try:
-            utterance = _measure(utterance, "none" if whole else trim)
+            utterance = _measure(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
             return None, AudioProblem(utterance.path, "skipped", str(error))
         lasts = f"lasts {utterance.duration:.3f} s"
@@ -103,8 +99,8 @@ def prepare_audio(
         if utterance.duration < MIN_DURATION:
             reason = f"{lasts}, padded with silence to {MIN_DURATION} s in training"
             return utterance, AudioProblem(utterance.path, "padded", reason)
-        if len(windows := list_windows(utterance.duration, max_duration, overlap)) > 1:
-            reason = f"{lasts}, split into {len(windows)} windows of {max_duration:g} s"
+        if len(windows := hearing.list_windows(utterance.duration)) > 1:
+            reason = f"{lasts}, split into {len(windows)} windows of {hearing.max_duration:g} s"
             return utterance, AudioProblem(utterance.path, "windowed", reason)
         return utterance, None
 
@@ -123,62 +119,41 @@ def prepare_audio(
     return prepared, problems
 
 
-def _measure(utterance: Utterance, trim: str) -> Utterance:
+def _measure(utterance: Utterance, hearing: Hearing) -> Utterance:
     """Decode into the cache; return the utterance with its duration, and where it was trimmed, its new ends."""
     start, end = utterance.start, utterance.end
-    if trim != "none":
+    if hearing.trim != "none":
         first, last = trim_ends(load_audio(utterance.path, start=start, end=end))
         start, end = (start or 0.0) + first, (start or 0.0) + last
     if end is not None:
         end = min(end, audio_duration(utterance.path))
-    waveform = load_utterance(utterance.path, start=start, end=end, trim=trim)
+    waveform = load_prepared(utterance.path, start=start, end=end, shorten_pauses=hearing.trim == "pauses")
     return replace(utterance, start=start, end=end, duration=len(waveform) / SAMPLING_RATE)
 
 
-def load_utterance(path: str | os.PathLike, *, start: float | None, end: float | None, trim: str) -> np.ndarray:
-    """Return the whole waveform ``(T,)`` float32 at 16 kHz of a prepared utterance, as it is heard.
+def load_prepared(
+    path: str | os.PathLike, *, start: float | None, end: float | None, shorten_pauses: bool
+) -> np.ndarray:
+    """Return the whole waveform ``(T,)`` float32 at 16 kHz of a prepared utterance.
 
     Args:
         path: Its file.
-        start: First second, where silence at the ends was trimmed after it.
-        end: Last second, where silence at the ends was trimmed before it.
-        trim: As for `prepare_audio`; "pauses" shortens them.
+        start: First second, after the silence where this was trimmed.
+        end: Last second, before the silence where this was trimmed.
+        shorten_pauses: Whether `hearing.trim` was "pauses".
 
     Raises:
         ValueError: If the file cannot be decoded.
     """
     waveform = load_audio(path, start=start, end=end)
-    return remove_pauses(waveform) if trim == "pauses" else waveform
-
-
-def list_windows(duration: float, longest: float, overlap: float) -> list[tuple[float, float]]:
-    """Return the first and last second of the windows that cover an utterance, evenly spaced and equally long.
-
-    >>> list_windows(20.0, 8.0, 0.5)
-    [(0.0, 8.0), (4.0, 12.0), (8.0, 16.0), (12.0, 20.0)]
-    >>> list_windows(5.0, 8.0, 0.5)
-    [(0.0, 5.0)]
-    """
-    if duration <= longest:
-        return [(0.0, duration)]
-    steps = math.ceil((duration - longest) / (longest * (1 - overlap)) - 1e-9)
-    hop = (duration - longest) / steps
-    return [(i * hop, i * hop + longest) for i in range(steps + 1)]
-
-
-def cut_windows(waveform: np.ndarray, max_duration: float, overlap: float) -> list[np.ndarray]:
-    """Return the windows of a waveform ``(T,)`` at 16 kHz as `list_windows` says; short ones are one window."""
-    windows = list_windows(len(waveform) / SAMPLING_RATE, max_duration, overlap)
-    return [waveform[round(first * SAMPLING_RATE) : round(last * SAMPLING_RATE)] for first, last in windows]
+    return remove_pauses(waveform) if shorten_pauses else waveform
 
 
 def build_dataset(
     split: Split,
     roots: dict[str, str | os.PathLike],
+    hearing: Hearing = UNTRIMMED,
     *,
-    trim: str = "none",
-    max_duration: float = 30.0,
-    overlap: float = 0.5,
     raw: Collection[str] = (),
 ) -> DatasetDict:
     """Return a split's utterances as a DatasetDict.
@@ -186,9 +161,7 @@ def build_dataset(
     Args:
         split: Prepared utterances (with durations) by "train", "validation" and "test".
         roots: The folder of each corpus by name; the column `path` is relative to it.
-        trim: As for `prepare_audio`, as are the next three.
-        max_duration: Longest window in seconds.
-        overlap: Share of a window that the next one repeats, at least.
+        hearing: As for `prepare_audio`.
         raw: Parts that are neither trimmed nor split into windows.
 
     Returns:
@@ -205,7 +178,7 @@ def build_dataset(
         rows = [
             (i, window)
             for i, utterance in enumerate(utterances)
-            for window in list_windows(utterance.duration, math.inf if part in raw else max_duration, overlap)
+            for window in (RAW if part in raw else hearing).list_windows(utterance.duration)
         ]
         speech = [utterances[i] for i, _ in rows]
         columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
@@ -219,7 +192,7 @@ def build_dataset(
             "window_start": [first for _, (first, _) in rows],
             "window_end": [last for _, (_, last) in rows],
             "duration": [last - first for _, (first, last) in rows],
-            "pauses": [trim != "pauses" or part in raw] * len(rows),
+            "pauses": [hearing.trim != "pauses" or part in raw] * len(rows),
             "raw": [part in raw] * len(rows),
         }
         columns["label"] = [emotions.index(emotion) for emotion in columns["emotion"]]
@@ -242,4 +215,4 @@ def load_row(row: dict) -> np.ndarray:
     if row["pauses"]:
         return load_audio(path, start=start, end=end, window=window)
     first, last = (round(second * SAMPLING_RATE) for second in window)
-    return load_utterance(path, start=start, end=end, trim="pauses")[first:last]
+    return load_prepared(path, start=start, end=end, shorten_pauses=True)[first:last]

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.fingerprint import is_silent, load_utterance
+from ser_hf.data.fingerprint import decode_utterance, is_silent
 
 CLIPPED = 1e-4  # share of the samples; RAVDESS has none, and a single clipped plosive stays below
 UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, for a size that it cannot know
@@ -16,7 +16,7 @@ UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, fo
 def find_faults(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
     """Yield kind ("unreadable", "silent", "clipped", "truncated"), severity and detail of each fault."""
     try:
-        waveform = load_utterance(utterance)
+        waveform = decode_utterance(utterance)
         with soundfile.SoundFile(utterance.path) as file:
             first = round((utterance.start or 0.0) * file.samplerate)
             last = file.frames if utterance.end is None else round(utterance.end * file.samplerate)

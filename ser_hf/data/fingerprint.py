@@ -87,7 +87,7 @@ def map_in_threads(function: Callable, items: Sequence) -> list:
         return list(pool.map(function, items))
 
 
-def load_utterance(utterance: Utterance) -> np.ndarray:
+def decode_utterance(utterance: Utterance) -> np.ndarray:
     """Return the utterance's own stretch of its file, ``(T,)`` float32 at 16 kHz.
 
     Raises:
@@ -102,12 +102,12 @@ def is_silent(waveform: np.ndarray) -> bool:
 
 
 def _digest(utterance: Utterance) -> bytes | None:
-    waveform = load_utterance(utterance)
+    waveform = decode_utterance(utterance)
     return None if is_silent(waveform) else hashlib.blake2b(waveform, digest_size=16).digest()
 
 
 def _fingerprint(utterance: Utterance) -> tuple[float, np.ndarray]:
-    waveform = load_utterance(utterance)
+    waveform = decode_utterance(utterance)
     return len(waveform) / SAMPLING_RATE, _sketch(waveform)
 
 
@@ -142,7 +142,7 @@ def _similar(durations: np.ndarray, sketches: np.ndarray) -> Iterator[np.ndarray
 
 
 def _match(utterances: Sequence[Utterance], one: int, other: int) -> Match | None:
-    waveform, counterpart = load_utterance(utterances[one]), load_utterance(utterances[other])
+    waveform, counterpart = decode_utterance(utterances[one]), decode_utterance(utterances[other])
     if np.array_equal(waveform, counterpart):
         return None
     correlation, lag = _correlate(waveform, counterpart)

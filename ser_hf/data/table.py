@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow
 from pyarrow import csv, parquet
 
+from ser_hf.cache import whole_file
 from ser_hf.corpora import Utterance
 from ser_hf.data.dataset import FEATURES
 
@@ -39,13 +40,11 @@ def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -
     schema = pyarrow.schema([FEATURES.arrow_schema.field(name) for name in NAMES])
     rows, count = iter(utterances), 0
     batch = list(islice(rows, BATCH))  # a corpus that cannot be read leaves no file behind
-    partial = Path(path).with_suffix(f".partial{suffix}")  # nor does one that breaks off leave half a table
-    with WRITERS[suffix](str(partial), schema) as writer:
+    with whole_file(path) as partial, WRITERS[suffix](str(partial), schema) as writer:
         while batch:
             columns = {name: [getattr(row, name) for row in batch] for name in NAMES}
             columns["votes"] = [votes and json.dumps(votes, sort_keys=True) for votes in columns["votes"]]
             writer.write_table(pyarrow.table(columns, schema=schema))
             count += len(batch)
             batch = list(islice(rows, BATCH))
-    partial.replace(path)
     return count

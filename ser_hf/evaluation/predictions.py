@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
+from ser_hf.cache import whole_file
 from ser_hf.evaluation.scores import METRICS, compute_scores, count_confusion, ua, wa
 
 COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split", "target", "prediction"]
@@ -56,7 +57,8 @@ def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:
     columns = list(predictions.columns)
     _check_columns(columns, "the predictions to write")
     # widened before it is printed: the shortest text of a float32 reads back as another double
-    predictions.astype(_float_columns(columns)).to_csv(path, index=False, lineterminator="\n")
+    with whole_file(path) as partial:
+        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_predictions(path: str | Path) -> pandas.DataFrame:

@@ -49,7 +49,7 @@ class MelFeatures(nn.Module):
             # Zeros after the end, as the centred transform of a single utterance has them there.
             features = self._log_mel(waveform.float() * _first(samples, waveform.shape[1])) * mask[:, None]
             if self.config.trim_ends:
-                speech = find_speech(features, mask, self.config.sampling_rate / self.config.hop_length)
+                speech = find_loud_frames(features, mask, self.config.sampling_rate / self.config.hop_length)
                 features, mask = _cut(features, *speech)
             if not self.config.keep_level:
                 features = _level_off(features, mask)
@@ -71,7 +71,7 @@ class MelFeatures(nn.Module):
 
 
 @torch.no_grad()
-def find_speech(
+def find_loud_frames(
     features: torch.Tensor, mask: torch.Tensor, frames_per_second: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the first frame of speech and the number of frames to the last ``(B,)``, with 0.1 s of what surrounds it.

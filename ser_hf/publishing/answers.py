@@ -15,7 +15,8 @@ import transformers
 from numpy.random import PCG64
 from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureExtractor, pipeline
 
-from ser_hf.data.batching import FIXED_LENGTH
+from ser_hf.cache import write_text
+from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
 from ser_hf.publishing.agreement import TOLERANCE, ask_pipeline
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
@@ -24,7 +25,7 @@ ANSWERS = "answers.json"
 WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables": 2.9}  # seconds
 
 
-def probe_waveforms(sampling_rate: int) -> list[np.ndarray]:
+def reference_waveforms(sampling_rate: int) -> list[np.ndarray]:
     """Return three synthetic waveforms, ``(T,)`` float32 in [-1, 1], of 0.6, 1.3 and 2.9 s.
 
     They are the same on every machine: samples are rounded to 16 bits, and the noise is PCG64's raw stream.
@@ -56,7 +57,7 @@ def write_answers(folder: str | Path) -> dict:
     folder = Path(folder)
     classifier = pipeline("audio-classification", model=str(folder), device="cpu", dtype="float32")
     sampling_rate = classifier.feature_extractor.sampling_rate
-    waveforms = probe_waveforms(sampling_rate)
+    waveforms = reference_waveforms(sampling_rate)
     answers = {
         "sampling_rate": sampling_rate,
         "waveforms": _describe(waveforms),
@@ -65,7 +66,7 @@ def write_answers(folder: str | Path) -> dict:
         ],
         "versions": {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__},
     }
-    (folder / ANSWERS).write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(folder / ANSWERS, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
     return answers
 
 
@@ -76,7 +77,7 @@ def check_answers(folder: Path) -> Check:
     rewrite = "If the checkpoint is as it should be, write them again: ser_hf.publishing.write_answers(folder)."
     if not stored:
         return Check(name, False, "answers.json is missing or no JSON", rewrite)
-    waveforms = probe_waveforms(stored["sampling_rate"])
+    waveforms = reference_waveforms(stored["sampling_rate"])
     if _describe(waveforms) != stored["waveforms"]:
         return Check(name, False, "answers.json is about other waveforms than this version makes", rewrite)
     if not (code := check_code(folder)).passed:
@@ -113,7 +114,7 @@ def check_padding(folder: Path) -> Check:
 @torch.inference_mode()
 def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtractor) -> float:
     """Return the largest difference of a score between the padded batch of the probe waveforms and each alone."""
-    waveforms = probe_waveforms(extractor.sampling_rate)
+    waveforms = reference_waveforms(extractor.sampling_rate)
     padding = {} if isinstance(extractor, FIXED_LENGTH) else {"padding": True}
 
     def score(batch: list[np.ndarray]) -> torch.Tensor:

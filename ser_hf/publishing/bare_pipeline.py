@@ -27,7 +27,7 @@ def decode(path: str, start: float | None, end: float | None) -> np.ndarray:
         return soxr.resample(channels.mean(axis=1), file.samplerate, SAMPLING_RATE)
 
 
-def main() -> None:
+def answer_request() -> None:
     """Answer the request on standard input."""
     request = json.load(sys.stdin)
     classifier = pipeline(
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_request()

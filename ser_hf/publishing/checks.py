@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoFeatureExtractor, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
-from ser_hf.data.batching import FIXED_LENGTH
+from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models import configuration_mel, modeling_mel
 from ser_hf.models.backbone import UNUSED, absent_weights, is_head, load_classifier
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import soundfile
 
+from ser_hf.cache import whole_file
 from ser_hf.corpora.synthetic import SAMPLING_RATE, synthesize
 
 FOLDER = "examples"
@@ -17,4 +18,5 @@ def write_examples(folder: str | Path) -> None:
         path = Path(folder, FOLDER, f"synthetic_{emotion}.wav")
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
-            soundfile.write(path, synthesize(emotion, speaker, SENTENCE), SAMPLING_RATE, subtype="PCM_16")
+            with whole_file(path) as partial:
+                soundfile.write(partial, synthesize(emotion, speaker, SENTENCE), SAMPLING_RATE, "PCM_16", format="WAV")

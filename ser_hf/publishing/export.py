@@ -22,11 +22,12 @@ import torch
 from scipy.special import softmax
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
+from ser_hf.cache import write_text
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.batching import FIXED_LENGTH, extract_features
+from ser_hf.data.collator import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import load_feature_extractor, load_trained
-from ser_hf.publishing.answers import probe_waveforms
+from ser_hf.publishing.answers import reference_waveforms
 from ser_hf.publishing.checks import hash_weights, read_json
 from ser_hf.publishing.tracing import OPSET, write_fp32
 
@@ -79,7 +80,7 @@ def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int
     with TemporaryDirectory(dir=target) as work:
         report = _export(model, extractor, Path(work), int8)
         report["weights"] = hash_weights(folder)
-        Path(work, REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_text(Path(work, REPORT), json.dumps(report, indent=1) + "\n")
         (target / "onnx").mkdir(exist_ok=True)
         for path in Path(work).iterdir():
             path.replace(target / "onnx" / path.name)
@@ -122,7 +123,7 @@ def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtra
 def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: Path, int8: bool) -> dict:
     """Write the files into `work`, and return what was found out about them."""
     dynamic = ["batch"] if isinstance(extractor, FIXED_LENGTH) else ["batch", "length"]
-    waveforms = _probe_batches(lengths="length" in dynamic)
+    waveforms = _reference_batches(lengths="length" in dynamic)
     batches = [features_of(extractor, batch) for batch in waveforms]
     inputs = _taken(model, batches[-1])
     write_fp32(model, inputs, dynamic, work / FP32)
@@ -171,12 +172,12 @@ def write_int8(source: Path, path: Path) -> None:
     quantize_dynamic(graph, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
 
 
-def _probe_batches(*, lengths: bool) -> list[list[np.ndarray]]:
+def _reference_batches(*, lengths: bool) -> list[list[np.ndarray]]:
     """Return batches of 1, 3 and 8 waveforms of mixed lengths, and before them of each of three `lengths`.
 
     Batches are cut unlike each other, so that counts of frames are even and odd.
     """
-    probes = probe_waveforms(SAMPLING_RATE)
+    probes = reference_waveforms(SAMPLING_RATE)
     equal = [[np.roll(probe[500 * size :], 997 * i) for i in range(size)] for size in BATCH_SIZES for probe in probes]
     mixed = [[probes[i % len(probes)][997 * i :] for i in range(size)] for size in BATCH_SIZES]
     return equal * lengths + mixed

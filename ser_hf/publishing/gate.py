@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ser_hf.models.head_files import load_head
+from ser_hf.heads.files import load_head
 from ser_hf.publishing.agreement import check_agreement
 from ser_hf.publishing.answers import check_answers, check_padding
 from ser_hf.publishing.checks import (
@@ -20,8 +20,8 @@ from ser_hf.publishing.checks import (
     check_shards,
     run_checks,
 )
-from ser_hf.publishing.evidence import check_card, check_exports, check_recipe, check_results
 from ser_hf.publishing.privacy import check_paths, check_tokens
+from ser_hf.publishing.record_checks import check_card, check_exports, check_recipe, check_results
 
 LOADABLE = (check_architecture, check_code, check_preprocessor, check_format, check_shards)
 READABLE = (check_labels, check_results, check_card, check_recipe, check_exports, check_paths, check_tokens)

@@ -12,7 +12,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, validate_repo_id
 
 from ser_hf.data.audio import read_header
-from ser_hf.publishing import connection
+from ser_hf.publishing import retry as connection
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
 

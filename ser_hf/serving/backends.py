@@ -20,12 +20,12 @@ from scipy.special import expit, softmax
 from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.batching import extract_features
+from ser_hf.data.collator import extract_features
+from ser_hf.heads.embedder import Embedder
+from ser_hf.heads.features import classical_features, egemaps_features
+from ser_hf.heads.files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
-from ser_hf.models.embedder import Embedder
-from ser_hf.models.features import classical_features, egemaps_features
-from ser_hf.models.head_files import load_head
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -91,7 +91,7 @@ def load_backend(
     target = choose_device(device)
     options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
     if find_file(name, "head.json"):
-        return load_probe(name, **options)
+        return load_head_backend(name, **options)
     suits = target.type == "cpu" and dtype == "float32" and importlib.util.find_spec("onnxruntime")
     if backend == "auto" and suits and find_file(name, ONNX_FILES[dtype]):
         if not is_outdated(name):
@@ -108,7 +108,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
         OSError: If there is no such checkpoint, or no feature extractor in it.
     """
     config = load_config(name, trust_remote_code)
-    feature_extractor = load_feature_extractor(name, trust_remote_code)
+    feature_extractor = load_own_feature_extractor(name, trust_remote_code)
     model = load_trained(name, config=config, trust_remote_code=trust_remote_code)
     make_padding_aware(model)
     model = model.to(device).eval()
@@ -136,7 +136,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     except ImportError as error:
         raise ImportError('backend: onnx needs onnxruntime: pip install "ser_hf[export]"') from error
     config = load_config(name, trust_remote_code)
-    feature_extractor = load_feature_extractor(name, trust_remote_code)
+    feature_extractor = load_own_feature_extractor(name, trust_remote_code)
     path = find_file(name, file)
     if path is None:
         raise FileNotFoundError(f"'{name}' holds no {file}: write it by `ser-hf export`, or say backend='torch'.")
@@ -168,7 +168,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     return _describe("onnx", config, run, pads=True)
 
 
-def load_probe(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
+def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
     """Load a scikit-learn head and what computes its features.
 
     Raises:
@@ -199,7 +199,7 @@ def load_probe(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
     return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
 
 
-def load_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
+def load_own_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
     """Load a checkpoint's own feature extractor; a wav2vec2-like one always returns masks, which a batch needs.
 
     Raises:

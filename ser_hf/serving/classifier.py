@@ -14,7 +14,7 @@ import torch
 
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.dataset import cut_windows
+from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import (
@@ -24,9 +24,8 @@ from ser_hf.serving.decoding import (
     decode_ahead,
     plan_array,
     plan_file,
-    trim_silence,
 )
-from ser_hf.serving.preprocessing import Preprocessing, check_choice, read_preprocessing
+from ser_hf.serving.preprocessing import check_choice, read_preprocessing
 from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
@@ -74,11 +73,11 @@ class EmotionClassifier:
 
     sampling_rate = SAMPLING_RATE
 
-    def __init__(self, backend: Backend, preprocessing: Preprocessing):
+    def __init__(self, backend: Backend, hearing: Hearing):
         self.emotions = backend.emotions
         self.uncertainty_threshold = backend.uncertainty_threshold
         self.backend = backend.name
-        self.preprocessing = preprocessing
+        self.hearing = hearing
         self.context = backend.context
         self._backend = backend
 
@@ -197,7 +196,7 @@ class EmotionClassifier:
     def score(self, waveforms: Sequence[np.ndarray], *, batch_size: int = 8) -> np.ndarray:
         """Return the scores ``(B, C)`` of waveforms as they are: no silence is trimmed off (see `trim`).
 
-        Those longer than `preprocessing.max_duration` are scored in overlapping windows, and the scores are averaged.
+        Those longer than `hearing.max_duration` are scored in overlapping windows, and the scores are averaged.
         Those under 50 ms are zero-padded. The scores are those of `pipeline`, and the same in any batch.
 
         Args:
@@ -214,7 +213,7 @@ class EmotionClassifier:
             if waveform.ndim != 1 or not len(waveform):
                 raise ValueError(f"Expected mono waveforms (T,) of samples, found shape {waveform.shape}.")
             check_samples(waveform)
-            found = cut_windows(waveform, self.preprocessing.max_duration, self.preprocessing.overlap)
+            found = self.hearing.cut_windows(waveform)
             windows += found
             utterances += [i] * len(found)
         if not windows:
@@ -226,8 +225,8 @@ class EmotionClassifier:
         return average_windows(scores[np.argsort(order)], utterances)
 
     def trim(self, waveform: np.ndarray) -> np.ndarray:
-        """Return a waveform ``(T,)`` trimmed as `preprocessing` says; calls and `predict_files` do it too."""
-        return trim_silence(waveform, self.preprocessing.trim)
+        """Return a waveform ``(T,)`` trimmed as `hearing` says; calls and `predict_files` do it too."""
+        return self.hearing.trim_silence(waveform)
 
     def _answer(self, audio: Iterable, sampling_rate: int | None, batch_size: int) -> Iterator[dict[str, float]]:
         pieces = (piece for item in audio for piece in self._plan(item, sampling_rate))
@@ -238,14 +237,14 @@ class EmotionClassifier:
 
     def _plan(self, item: str | os.PathLike | np.ndarray, sampling_rate: int | None) -> Iterator[Piece]:
         if isinstance(item, str | os.PathLike):
-            return plan_file(item, None, None, self.preprocessing)
+            return plan_file(item, None, None, self.hearing)
         if hasattr(item, "__array__"):
-            return plan_array(np.asarray(item), sampling_rate, self.preprocessing)
+            return plan_array(np.asarray(item), sampling_rate, self.hearing)
         raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")
 
     def _plan_file(self, item: str | os.PathLike | tuple) -> Iterator[Piece]:
         path, start, end = item if isinstance(item, tuple) else (item, None, None)
-        return plan_file(path, start, end, self.preprocessing)
+        return plan_file(path, start, end, self.hearing)
 
     def _hear(self, pieces: Iterable[Piece], batch_size: int) -> Iterator[tuple[Source, np.ndarray | Exception]]:
         """Yield each source with its scores ``(C,)``, the mean of its pieces, or with the first thing that failed."""

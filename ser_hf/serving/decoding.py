@@ -15,10 +15,8 @@ import numpy as np
 import soxr
 
 from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio, read_header
-from ser_hf.data.dataset import list_windows
-from ser_hf.data.silence import remove_pauses, trim_ends
-from ser_hf.serving.chunks import read_chunks, resample
-from ser_hf.serving.preprocessing import Preprocessing
+from ser_hf.data.hearing import Hearing
+from ser_hf.serving.resampling import read_chunks, resample
 
 THREADS = min(8, os.cpu_count() or 1)
 LEAST_SECONDS = 1.0  # that a piece counts for at least, so that a block of broken files ends as well
@@ -61,9 +59,7 @@ class Piece(NamedTuple):
     final: bool
 
 
-def plan_file(
-    path: str | os.PathLike, start: float | None, end: float | None, preprocessing: Preprocessing
-) -> Iterator[Piece]:
+def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
     """Yield the pieces of a file, or of the stretch from `start` to `end` seconds; only its header is read."""
     source = Source(os.fspath(path), start, end)
     try:
@@ -72,22 +68,22 @@ def plan_file(
             raise ValueError(f"start: expected 0 s or more, counted from the beginning of '{path}', found {start} s.")
         available = audio_duration(path)
         duration = max(0.0, (available if end is None else min(end, available)) - first)
-        check_duration(path, duration, preprocessing)
+        check_duration(path, duration, hearing)
     except (ValueError, OSError) as error:
         yield Piece(source, partial(_raise, error), 0.0, True)
         return
     source = source._replace(duration=duration)
-    if preprocessing.needs_whole:
-        decode = partial(_decode_trimmed, path, first, first + duration, preprocessing.trim)
+    if hearing.needs_whole:
+        decode = partial(_decode_trimmed, path, first, first + duration, hearing)
         yield Piece(source, decode, duration, True)
         return
-    windows = list_windows(duration, preprocessing.max_duration, preprocessing.overlap)
+    windows = hearing.list_windows(duration)
     for number, (begin, stop) in enumerate(windows, 1):
         decode = partial(decode_audio, path, start=first + begin, end=first + stop)
         yield Piece(source, decode, stop - begin, number == len(windows))
 
 
-def plan_array(array: np.ndarray, sampling_rate: int | None, preprocessing: Preprocessing) -> Iterator[Piece]:
+def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> Iterator[Piece]:
     """Yield the one piece of an array.
 
     Raises:
@@ -95,7 +91,7 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, preprocessing: Prep
     """
     check_rate(sampling_rate)
     seconds = len(array) / sampling_rate if array.ndim else 0.0
-    decode = partial(_convert_trimmed, array, sampling_rate, preprocessing.trim)
+    decode = partial(_convert_trimmed, array, sampling_rate, hearing)
     yield Piece(Source(duration=seconds), decode, seconds, True)
 
 
@@ -188,31 +184,23 @@ def check_samples(samples: np.ndarray) -> None:
         )
 
 
-def trim_silence(waveform: np.ndarray, trim: str) -> np.ndarray:
-    """Return a waveform ``(T,)`` without silence: "none" is removed, that at the "ends", or "pauses" inside as well."""
-    if trim == "none":
-        return waveform
-    first, last = (round(second * SAMPLING_RATE) for second in trim_ends(waveform))
-    return remove_pauses(waveform[first:last]) if trim == "pauses" else waveform[first:last]
-
-
-def check_duration(path: str | os.PathLike, duration: float, preprocessing: Preprocessing) -> None:
+def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -> None:
     """Refuse what would fill the memory.
 
     Raises:
         ValueError: If the file is too long.
     """
-    longest = LONGEST_WHOLE if preprocessing.needs_whole else LONGEST
+    longest = LONGEST_WHOLE if hearing.needs_whole else LONGEST
     if duration > longest:
-        reason = ", because this preprocessing needs the whole file in memory" if preprocessing.needs_whole else ""
+        reason = ", because this preprocessing needs the whole file in memory" if hearing.needs_whole else ""
         raise ValueError(
             f"'{path}' lasts {duration:.0f} s: expected at most {longest:.0f} s{reason}. Cut it, or use "
             "`ser-hf timeline`."
         )
 
 
-def _decode_trimmed(path: str | os.PathLike, start: float, end: float, trim: str) -> np.ndarray:
-    return trim_silence(_decode_by_second(path, start, end), trim)
+def _decode_trimmed(path: str | os.PathLike, start: float, end: float, hearing: Hearing) -> np.ndarray:
+    return hearing.trim_silence(_decode_by_second(path, start, end))
 
 
 def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
@@ -221,8 +209,8 @@ def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.n
     return np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
 
 
-def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, trim: str) -> np.ndarray:
-    return trim_silence(to_waveform(array, sampling_rate), trim)
+def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> np.ndarray:
+    return hearing.trim_silence(to_waveform(array, sampling_rate))
 
 
 def _gather(pieces: Iterable[Piece], seconds: float) -> Iterator[list[Piece]]:

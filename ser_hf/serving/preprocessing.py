@@ -1,40 +1,16 @@
-"""What is done to audio before the model: trimming of silence, and windows of long audio."""
+"""Which hearing a checkpoint is served with: the stock pipeline's, windows of long audio, or the recommended one."""
 
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
 
+from ser_hf.data.hearing import RAW, TRIMS, Hearing
 from ser_hf.serving.backends import find_file
 
 PREPROCESSINGS = ("pipeline", "windows", "recommended")
-TRIMS = ("none", "ends", "pauses")
 KEY = "recommended_preprocessing"  # of config.json
 LONGEST_WINDOW = 86_400  # seconds
 MOST_OVERLAP = 0.9
-
-
-class Preprocessing(NamedTuple):
-    """What is done to audio before the model.
-
-    Attributes:
-        trim: Silence that is removed: "none", "ends", or "pauses", which shortens those inside as well.
-        max_duration: Longest window in seconds; infinite where the audio stays whole.
-        overlap: Least share of a window that the next one covers again.
-    """
-
-    trim: str = "none"
-    max_duration: float = 30.0
-    overlap: float = 0.5
-
-    @property
-    def needs_whole(self) -> bool:
-        """Whether a file cannot be decoded window by window."""
-        return self.trim != "none" or math.isinf(self.max_duration)
-
-    def describe(self) -> dict[str, object]:
-        """Return the fields for JSON, which has no infinity: None there."""
-        return self._asdict() | {"max_duration": self.max_duration if math.isfinite(self.max_duration) else None}
 
 
 def check_choice(choice: str) -> None:
@@ -47,7 +23,7 @@ def check_choice(choice: str) -> None:
         raise ValueError(f"preprocessing: expected one of {list(PREPROCESSINGS)}, found {choice!r}.")
 
 
-def read_preprocessing(name: str, choice: str, *, context: float = math.inf) -> Preprocessing:
+def read_preprocessing(name: str, choice: str, *, context: float = math.inf) -> Hearing:
     """Return the preprocessing of a checkpoint; that of a probe is always the one in its head.json.
 
     Args:
@@ -63,27 +39,27 @@ def read_preprocessing(name: str, choice: str, *, context: float = math.inf) -> 
         found = _read_fields(json.loads(Path(head).read_text(encoding="utf-8"))["features"])
         return found._replace(max_duration=min(found.max_duration, context))
     if choice == "pipeline":
-        return Preprocessing(max_duration=math.inf)
+        return RAW
     if choice == "windows":
-        return Preprocessing(max_duration=context) if math.isfinite(context) else Preprocessing()
+        return Hearing(max_duration=context) if math.isfinite(context) else Hearing()
     found = _read_recommended(name)
     return found._replace(max_duration=min(found.max_duration, context))
 
 
-def _read_recommended(name: str) -> Preprocessing:
+def _read_recommended(name: str) -> Hearing:
     path = find_file(name, "config.json")
     values = json.loads(Path(path).read_text(encoding="utf-8")).get(KEY) if path else None
     if values is None:
         raise ValueError(
             f"preprocessing: expected {KEY} in config.json of '{name}', found none. Take 'windows' or 'pipeline'."
         )
-    keys = {"trim", "max_duration", "window_overlap"}
+    keys = set(Hearing._fields)
     if not isinstance(values, dict) or set(values) != keys:
         raise ValueError(f"{KEY} of '{name}': expected the keys {sorted(keys)}, found {values!r}.")
     found = _read_fields(values)
     for key, value, low, high in (
         ("max_duration", found.max_duration, 1, LONGEST_WINDOW),
-        ("window_overlap", found.overlap, 0, MOST_OVERLAP),
+        ("window_overlap", found.window_overlap, 0, MOST_OVERLAP),
     ):
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ValueError(f"{KEY} of '{name}': {key}: expected {low} to {high}, found {value!r}.")
@@ -92,6 +68,5 @@ def _read_recommended(name: str) -> Preprocessing:
     return found
 
 
-def _read_fields(values: dict) -> Preprocessing:
-    names = {"trim": "trim", "max_duration": "max_duration", "overlap": "window_overlap"}
-    return Preprocessing(**{ours: values[theirs] for ours, theirs in names.items() if theirs in values})
+def _read_fields(values: dict) -> Hearing:
+    return Hearing(**{name: values[name] for name in Hearing._fields if name in values})

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from ser_hf.cache import whole_file
 from ser_hf.serving.segments import Segment
 
 
@@ -30,7 +31,7 @@ def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None
     path = Path(path)
     if path.suffix not in WRITERS:
         raise ValueError(f"Unknown ending '{path.suffix}' of '{path}': expected one of {', '.join(WRITERS)}.")
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         WRITERS[path.suffix](segments, file)
 
 

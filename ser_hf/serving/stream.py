@@ -26,10 +26,10 @@ from typing import Protocol
 import numpy as np
 
 from ser_hf.data.silence import MARGIN
-from ser_hf.serving.chunks import resample
 from ser_hf.serving.decoding import check_rate, check_samples
+from ser_hf.serving.resampling import resample
 from ser_hf.serving.segments import Segment, Window, merge
-from ser_hf.serving.speech import BLOCK, SpeechDetector
+from ser_hf.serving.speech_detector import BLOCK, SpeechDetector
 
 PAUSE = 0.6  # seconds; longer than most pauses within a sentence, shorter than most between turns
 CONTEXT = 1.0  # seconds of the pauses around a stretch that its windows hold too
@@ -75,12 +75,12 @@ def stream(
             1000 to 768000 Hz, or a chunk of another shape or not of finite floats within -1 to 1.
     """
     check_rate(sampling_rate)
-    windows = cut_windows(map(_check, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop)
+    windows = cut_speech_windows(map(_check, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop)
     scored = ((each, classifier.score([classifier.trim(each.waveform)])[0]) for each in windows)
     yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold)
 
 
-def cut_windows(
+def cut_speech_windows(
     chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int, *, window: float, hop: float
 ) -> Iterator[Window]:
     """Yield each window as soon as its audio is there.

@@ -7,9 +7,9 @@ from itertools import chain, islice, pairwise
 import numpy as np
 
 from ser_hf.data.audio import read_header
-from ser_hf.serving.chunks import read_chunks
+from ser_hf.serving.resampling import read_chunks
 from ser_hf.serving.segments import Segment, Window, merge
-from ser_hf.serving.stream import Recogniser, cut_windows
+from ser_hf.serving.stream import Recogniser, cut_speech_windows
 
 
 def timeline(
@@ -36,7 +36,7 @@ def timeline(
             of the hop or the hop not one of 0.05 s.
     """
     rate = read_header(path).sampling_rate
-    windows = cut_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
+    windows = cut_speech_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
     scored = _score(classifier, _drop_outdone(windows), batch_size)
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold)
     yield from (segment for segment in segments if segment.final)

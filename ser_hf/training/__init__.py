@@ -1,9 +1,9 @@
 """Batches -> a trained checkpoint and its evidence."""
 
-from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
-from ser_hf.training.command_line import parse_recipe
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.recipe import check_folder, claim_folder, resolve_recipe
+from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import check_folder, claim_folder, resolve_recipe
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 
 __all__ = [

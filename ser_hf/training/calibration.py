@@ -19,7 +19,7 @@ from ser_hf.evaluation.calibration import (
 )
 from ser_hf.evaluation.figures import plot_coverage, plot_reliability
 from ser_hf.models.temperature import fold_temperature
-from ser_hf.training.results import FIGURES, tabulate_predictions
+from ser_hf.runs.results import FIGURES, tabulate_predictions
 
 logger = logging.get_logger(__name__)
 

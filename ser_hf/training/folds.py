@@ -10,8 +10,8 @@ import yaml
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.figures import plot_confusion, plot_speakers
 from ser_hf.evaluation.scores import METRICS
-from ser_hf.training.recipe import FILE_NAME
-from ser_hf.training.results import FIGURES, PREDICTIONS, mark_finished, read_results
+from ser_hf.runs.recipe import FILE_NAME
+from ser_hf.runs.results import FIGURES, PREDICTIONS, mark_finished, read_results
 
 
 def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protocol: str) -> dict:

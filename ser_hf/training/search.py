@@ -14,7 +14,7 @@ import pandas
 from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
-from ser_hf.training.recipe import resolve_recipe
+from ser_hf.runs.recipe import resolve_recipe
 
 DATABASE, LOCK = "sweep.db", "sweep.lock"
 COMPLETE, RUNNING, WAITING = TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING

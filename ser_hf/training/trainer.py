@@ -18,11 +18,12 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, PredictionOutput
 
-from ser_hf.data.batching import Collator, LengthGroupedSampler, evaluation_order
+from ser_hf.data.collator import Collator
+from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
 from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
 from ser_hf.models.padding import evaluation_batch_size
-from ser_hf.training.arguments import SerTrainingArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training.averaging import WeightAverage
 from ser_hf.training.losses import CrossEntropy, balanced_weights
 

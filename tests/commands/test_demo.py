@@ -16,7 +16,7 @@ def served(monkeypatch):
         def block_thread(self):
             calls["blocked"] = True
 
-    monkeypatch.setattr(command, "load_classifier", lambda options: calls.update(vars(options)))
+    monkeypatch.setattr(command, "load_chosen_model", lambda options: calls.update(vars(options)))
     monkeypatch.setattr(page, "build_page", lambda classifier, *, examples: calls.update(shown=examples) or Page())
     monkeypatch.setattr(page, "serve_page", lambda page, *, host, port: calls.update(port=port) or f"http://{host}")
     return calls

@@ -22,9 +22,9 @@ from ser_hf.commands.evaluate import (
 )
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import audio_duration, decode_audio
+from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation import read_predictions
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.preprocessing import Preprocessing
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 SPLIT = ("--protocol", "group_kfold", "--folds", "3", "--fold", "2", "--split_seed", "4")
@@ -111,7 +111,7 @@ def test_a_corpus_of_other_emotions_is_scored_on_those_they_share(run, corpus, t
     assert evaluation["left_out_as_the_model_lacks_them"] == {"bored": 4}
     assert evaluation["no_answers_as_the_corpus_lacks_them"] == ["happy"]
     assert evaluation["preprocessing"] == {
-        "name": "pipeline", "trim": "none", "max_duration": None, "overlap": 0.5
+        "name": "pipeline", "trim": "none", "max_duration": None, "window_overlap": 0.5
     }  # fmt: skip
     assert results["split"]["speaker_independent"] is None  # this folder names no speaker
 
@@ -149,7 +149,7 @@ def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
 def test_best_scores_of_emotions_that_the_corpus_lacks_are_counted():
     emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]])
-    classifier = SimpleNamespace(preprocessing=Preprocessing(), backend="torch")
+    classifier = SimpleNamespace(hearing=Hearing(), backend="torch")
     described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores)
     assert described["best_answer_not_shared"] == 2
 

@@ -17,8 +17,8 @@ from architectures import feature_extractor, tiny_model
 
 from ser_hf.cli import main
 from ser_hf.commands.predict import EXAMPLES, describe_model, to_row
+from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier, Prediction
-from ser_hf.serving.preprocessing import Preprocessing
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +213,7 @@ def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):
         (tmp_path / name).write_text("before")
 
     def describe(backend):
-        classifier = SimpleNamespace(
-            backend=backend, emotions=[], uncertainty_threshold=None, preprocessing=Preprocessing()
-        )
+        classifier = SimpleNamespace(backend=backend, emotions=[], uncertainty_threshold=None, hearing=Hearing())
         return describe_model(classifier, str(tmp_path), "float32")
 
     def changing(backend):

@@ -37,7 +37,7 @@ def talk(tmp_path_factory):
 
 def test_timeline_prints_segments_and_writes_every_format(checkpoint, talk, tmp_path, capsys):
     paths = [tmp_path / f"talk{ending}" for ending in (".csv", ".json", ".txt", ".vtt", ".png")]
-    assert commands.timeline([talk, "--model", checkpoint, "--output", *map(str, paths)]) == 0
+    assert commands.timeline_command([talk, "--model", checkpoint, "--output", *map(str, paths)]) == 0
     heading, *lines = capsys.readouterr().out.splitlines()
     segments = json.loads(paths[1].read_text())
     assert heading.split() == ["start", "end", "emotion", "score"]
@@ -59,7 +59,7 @@ def test_window_hop_and_device_are_the_ones_asked_for(checkpoint, talk, tmp_path
     load = EmotionClassifier.from_pretrained
     monkeypatch.setattr(EmotionClassifier, "from_pretrained", lambda *names, **how: asked.update(how) or load(*names))
     argv = [talk, "--model", checkpoint, "--output", str(tmp_path / "talk.json")]
-    commands.timeline([*argv, "--window", "1.5", "--hop", "0.5", "--device", "cpu", "--dtype", "auto"])
+    commands.timeline_command([*argv, "--window", "1.5", "--hop", "0.5", "--device", "cpu", "--dtype", "auto"])
     assert asked == {"device": "cpu", "dtype": "auto", "backend": "auto", "preprocessing": "windows"}
     times = [(segment["start"], segment["end"]) for segment in json.loads((tmp_path / "talk.json").read_text())]
     scores = [segment["scores"] for segment in json.loads((tmp_path / "talk.json").read_text())]
@@ -98,7 +98,9 @@ def test_what_was_found_before_an_interruption_is_written(checkpoint, talk, tmp_
 def test_a_recording_without_speech_is_said_to_have_none(checkpoint, tmp_path, capsys):
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     output = tmp_path / "silence.csv"
-    assert commands.timeline([str(tmp_path / "silence.wav"), "--model", checkpoint, "--output", str(output)]) == 0
+    assert (
+        commands.timeline_command([str(tmp_path / "silence.wav"), "--model", checkpoint, "--output", str(output)]) == 0
+    )
     assert capsys.readouterr().out.startswith("No speech found in '")
     assert output.read_text() == "start,end,emotion,score,uncertain\n"
 
@@ -108,7 +110,7 @@ def test_a_recording_without_speech_is_said_to_have_none(checkpoint, tmp_path, c
 )
 def test_outputs_are_checked_before_anything_is_loaded(output, message):
     with pytest.raises(ValueError, match=message):
-        commands.timeline(["talk.wav", "--model", "missing", "--output", "talk.csv", output])
+        commands.timeline_command(["talk.wav", "--model", "missing", "--output", "talk.csv", output])
 
 
 def test_a_stream_prints_the_segments_of_the_timeline(checkpoint, talk, capsys):
@@ -119,7 +121,7 @@ def test_a_stream_prints_the_segments_of_the_timeline(checkpoint, talk, capsys):
     lines = capsys.readouterr().out.splitlines()
     finals = [line.split("latency")[0].split() for line in lines if "…" not in line]
     assert len(lines) > len(finals)
-    commands.timeline([talk, "--model", checkpoint])
+    commands.timeline_command([talk, "--model", checkpoint])
     assert finals == [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
 
 
@@ -151,7 +153,7 @@ def test_listening_ends_quietly_at_an_interrupt(checkpoint, monkeypatch, capsys)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "microphone", interrupted)
-    assert commands.listen(["--model", checkpoint]) == 0
+    assert commands.listen_command(["--model", checkpoint]) == 0
     assert "real-time factor" in capsys.readouterr().out
 
 

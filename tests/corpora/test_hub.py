@@ -215,7 +215,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path, write_dataset,
     root = save(write_dataset(), tmp_path / "set", "saved")
     (tmp_path / "file").touch()
     monkeypatch.setenv("SER_HF_CACHE", str(tmp_path / "file"))
-    with pytest.raises(RuntimeError, match="Cannot keep audio under .*SER_HF_CACHE"):
+    with pytest.raises(RuntimeError, match="Cannot write to the cache .*SER_HF_CACHE"):
         list(hub(root))
 
 

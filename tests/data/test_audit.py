@@ -10,7 +10,7 @@ import soxr
 from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.corpora.synthetic import synthesize
 from ser_hf.data.audit import (
-    audit,
+    audit_split,
     describe_findings,
     find_identical_audio,
     find_shared_speakers,
@@ -40,7 +40,7 @@ def of_kind(findings, kind):
 
 def test_a_sound_split_yields_nothing(speak):
     split = {part: [speak(f"{part}{i}.wav", speaker, take=i) for i in (0, 1)] for speaker, part in enumerate("abc", 1)}
-    assert audit(split) == []
+    assert audit_split(split) == []
     assert not is_bad([])
     assert describe_findings([], ".") == "Nothing found."
 
@@ -83,7 +83,7 @@ def test_a_copy_in_another_part_is_a_leak(speak):
 def test_one_recording_under_two_labels_fails_without_a_split(speak, volume, fields, severity):
     waveform = synthesize("sad", 1, 1)
     copy = replace(speak("b.wav", waveform=volume * waveform), **fields)
-    findings = audit({"all": [speak("a.wav", waveform=waveform), copy]})
+    findings = audit_split({"all": [speak("a.wav", waveform=waveform), copy]})
     (finding,) = [finding for finding in findings if "identical" in finding.kind]
     assert finding.kind == ("identical audio" if volume == 1 else "near-identical audio")
     assert finding.severity == severity
@@ -101,7 +101,7 @@ def test_a_shared_sentence_is_one_note_per_two_parts(speak):
         part: [speak(f"{part}{i}.wav", speaker, take=i, text=text) for i, text in enumerate(texts[part])]
         for speaker, part in enumerate(texts, 1)
     }
-    (finding,) = audit(split)
+    (finding,) = audit_split(split)
     assert (finding.kind, finding.severity) == ("shared sentence", "note")
     assert finding.detail.startswith("2 sentences (as '")
     assert finding.detail.endswith("2 utterances in train and 2 utterances in test")
@@ -110,12 +110,12 @@ def test_a_shared_sentence_is_one_note_per_two_parts(speak):
 
 def test_vowel_signs_tell_sentences_apart(speak):
     split = {"train": [speak("a.wav", 1, text="किताब")], "test": [speak("b.wav", 2, text="कतब")]}
-    assert audit(split) == []
+    assert audit_split(split) == []
 
 
 def test_a_shared_session_is_a_note(speak):
     split = {"train": [speak("a.wav", 1, session="05")], "test": [speak("b.wav", 2, session="05")]}
-    (finding,) = audit(split)
+    (finding,) = audit_split(split)
     assert (finding.kind, finding.severity) == ("shared session", "note")
 
 
@@ -126,7 +126,7 @@ def test_an_emotion_of_one_speaker_is_noted(speak):
         speak("c.wav", 2, "angry", take=1),
         speak("d.wav", 2, "angry", take=2),
     ]
-    (finding,) = audit({"all": rows})
+    (finding,) = audit_split({"all": rows})
     assert (finding.kind, finding.severity) == ("one speaker", "note")
     assert finding.detail == "2 utterances with angry, all by speaker 2"
 
@@ -134,7 +134,7 @@ def test_an_emotion_of_one_speaker_is_noted(speak):
 def test_a_clipped_file_is_told_from_a_loud_one(speak):
     waveform = synthesize("angry", 1, 1) / np.abs(synthesize("angry", 1, 1)).max()
     loud, clipped = speak("loud.wav", waveform=waveform), speak("clipped.wav", waveform=np.clip(4 * waveform, -1, 1))
-    (finding,) = of_kind(audit({"all": [loud, clipped, speak("b.wav", 2)]}), "clipped")
+    (finding,) = of_kind(audit_split({"all": [loud, clipped, speak("b.wav", 2)]}), "clipped")
     assert finding.utterances == (clipped.path,)
     assert finding.severity == "note"
 
@@ -142,7 +142,7 @@ def test_a_clipped_file_is_told_from_a_loud_one(speak):
 def test_silent_files_are_faults_and_no_copies_of_one_another(speak):
     rows = [speak(f"{i}.wav", i, waveform=np.zeros(8_000)) for i in (1, 2)]
     noise = np.random.default_rng(0).uniform(-5e-4, 5e-4, 8_000)
-    findings = audit({"all": [*rows, speak("faint.wav", waveform=noise)]})
+    findings = audit_split({"all": [*rows, speak("faint.wav", waveform=noise)]})
     assert [(finding.kind, finding.severity) for finding in findings] == [("silent", "fault")] * 3
     assert not is_bad(findings)
 
@@ -154,10 +154,10 @@ def test_silent_files_are_faults_and_no_copies_of_one_another(speak):
 def test_a_file_that_breaks_off_is_a_fault(tmp_path, name, kind):
     soundfile.write(tmp_path / name, np.tile(synthesize("sad", 1, 1), 3), 16_000)
     whole = Utterance(path=str(tmp_path / name), corpus="toy", emotion="sad")
-    assert audit({"all": [whole]}) == []
+    assert audit_split({"all": [whole]}) == []
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
-    (finding,) = audit({"all": [whole]})
+    (finding,) = audit_split({"all": [whole]})
     assert (finding.kind, finding.severity) == (kind, "fault")
 
 
@@ -166,32 +166,32 @@ def test_a_streamed_wav_of_unknown_size_is_whole(speak):
     content = bytearray(Path(utterance.path).read_bytes())
     content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
     Path(utterance.path).write_bytes(content)
-    assert of_kind(audit({"all": [utterance]}), "truncated") == []
+    assert of_kind(audit_split({"all": [utterance]}), "truncated") == []
 
 
 def test_a_stretch_beyond_the_end_of_its_file_is_truncated(speak):
     utterance = replace(speak("a.wav"), start=0.5, end=9.0)
-    (finding,) = of_kind(audit({"all": [utterance]}), "truncated")
+    (finding,) = of_kind(audit_split({"all": [utterance]}), "truncated")
     assert "the last 7." in finding.detail
 
 
 def test_missing_and_broken_files_are_unreadable_and_the_others_are_heard(tmp_path, speak):
     (tmp_path / "text.wav").write_text("not audio")
     broken = [Utterance(path=str(tmp_path / name), corpus="toy", emotion="sad") for name in ("text.wav", "gone.wav")]
-    findings = audit({"train": [*broken, speak("a.wav", 1)], "test": [speak("b.wav", 1)]})
+    findings = audit_split({"train": [*broken, speak("a.wav", 1)], "test": [speak("b.wav", 1)]})
     assert [finding.utterances for finding in of_kind(findings, "unreadable")] == [(u.path,) for u in broken]
     assert len(of_kind(findings, "identical audio")) == 1
 
 
 def test_files_that_no_utterance_claims_are_noted():
-    (finding,) = audit({"all": []}, unnamed=["/data/interview.wav"])
+    (finding,) = audit_split({"all": []}, unnamed=["/data/interview.wav"])
     assert (finding.kind, finding.severity, finding.utterances) == ("wrongly named", "note", ("/data/interview.wav",))
 
 
 def test_the_text_lists_the_gravest_first_and_names_a_few(tmp_path, speak):
     split = {"train": [speak("a.wav", text="one")], "test": [speak(f"b{i}.wav", 2, text="one") for i in range(1, 4)]}
     split["test"] += [speak(f"c{i}.wav") for i in range(1, 6)]
-    lines = describe_findings(audit(split), tmp_path, limit=2).splitlines()
+    lines = describe_findings(audit_split(split), tmp_path, limit=2).splitlines()
     assert lines[0] == "identical audio: 5 leaks"
     assert lines[1] == "  a.wav, c1.wav: sad by speaker 1 in train and sad by speaker 1 in test: the same samples"
     assert lines[3] == "  … and 3 more"
@@ -202,7 +202,7 @@ def test_the_text_lists_the_gravest_first_and_names_a_few(tmp_path, speak):
 
 
 def test_the_json_holds_every_field_with_relative_paths(tmp_path, speak):
-    findings = audit({"train": [speak("a.wav")], "test": [speak("b.wav")]})
+    findings = audit_split({"train": [speak("a.wav")], "test": [speak("b.wav")]})
     rows = json.loads(findings_as_json(findings, tmp_path))
     assert [row["kind"] for row in rows] == ["shared speaker", "one speaker", "identical audio"]
     assert rows[2] == {
@@ -229,7 +229,7 @@ def test_four_leaks_planted_in_ravdess_are_found_and_nothing_else(shared, tmp_pa
         else:
             soundfile.write(tmp_path / name, waveform * (0.5 if name == "half.wav" else 1), 16_000)
         split["test"].append(replace(original, path=str(tmp_path / name), speaker="01"))
-    findings = audit(split)
+    findings = audit_split(split)
     leaks = {finding.utterances: finding.kind for finding in findings if finding.severity == "leak"}
     kinds = ["identical audio"] + ["near-identical audio"] * 3
     assert leaks == {

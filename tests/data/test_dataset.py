@@ -7,6 +7,7 @@ from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.corpora.synthetic import synthetic
 from ser_hf.data import build_dataset, prepare_audio, split_by_speaker
 from ser_hf.data.dataset import load_row
+from ser_hf.data.hearing import Hearing
 
 
 def utterance(path, **fields):
@@ -48,12 +49,12 @@ def test_bad_files_are_skipped_windowed_or_padded_and_listed(rotten):
 def test_a_long_utterance_becomes_equal_windows_that_overlap_and_cover_it(tmp_path, write_audio):
     waveform = write_audio(tmp_path / "long.wav", seconds=5.0)
     rows = [utterance(tmp_path / "long.wav"), utterance(tmp_path / "long.wav", start=1.0, end=3.0)]
-    windows = {"max_duration": 2.0, "overlap": 0.25}
-    split, problems = prepare_audio({"train": rows}, **windows)
+    hearing = Hearing(max_duration=2.0, window_overlap=0.25)
+    split, problems = prepare_audio({"train": rows}, hearing)
     assert [(problem.action, problem.reason) for problem in problems] == [
         ("windowed", "lasts 5.000 s, split into 3 windows of 2 s")
     ]
-    dataset = build_dataset(split, {"toy": tmp_path}, **windows)["train"]
+    dataset = build_dataset(split, {"toy": tmp_path}, hearing)["train"]
     assert dataset["utterance"] == [0, 0, 0, 1]
     assert dataset["duration"] == [2.0] * 4
     heard = [load_row(row) for row in dataset]
@@ -79,8 +80,8 @@ def test_silence_is_trimmed_at_the_ends_and_on_request_inside(tmp_path, spoken):
     length = len(spoken) / 16_000
     durations = {}
     for trim in ("none", "ends", "pauses"):
-        split, _ = prepare_audio({"train": [utterance(tmp_path / "a.wav")]}, trim=trim)
-        (row,) = build_dataset(split, {"toy": tmp_path}, trim=trim)["train"]
+        split, _ = prepare_audio({"train": [utterance(tmp_path / "a.wav")]}, Hearing(trim))
+        (row,) = build_dataset(split, {"toy": tmp_path}, Hearing(trim))["train"]
         durations[trim] = row["duration"]
         assert len(load_row(row)) == pytest.approx(row["duration"] * 16_000, abs=1)
     assert durations["none"] == pytest.approx(3 + 2 * length, abs=0.001)
@@ -93,7 +94,7 @@ def test_a_raw_part_is_whole_and_untrimmed_beside_training_audio_that_is_trimmed
     waveform = np.concatenate([quiet, np.tile(spoken, 3), quiet])
     soundfile.write(tmp_path / "a.wav", waveform, 16_000)
     soundfile.write(tmp_path / "b.wav", waveform[:2_400], 16_000)
-    options = {"trim": "ends", "max_duration": 1.0, "raw": ("validation", "test")}
+    options = {"hearing": Hearing("ends", 1.0), "raw": ("validation", "test")}
     parts = {
         "train": [utterance(tmp_path / "a.wav")],
         "validation": [utterance(tmp_path / "a.wav", start=1.0, end=4.0), utterance(tmp_path / "b.wav")],
@@ -117,7 +118,7 @@ def test_a_raw_part_is_whole_and_untrimmed_beside_training_audio_that_is_trimmed
 def test_pauses_are_kept_in_a_raw_part_only(tmp_path, spoken):
     waveform = np.concatenate([spoken, np.zeros(16_000, dtype=np.float32), spoken])
     soundfile.write(tmp_path / "a.wav", waveform, 16_000)
-    options = {"trim": "pauses", "raw": ("test",)}
+    options = {"hearing": Hearing("pauses"), "raw": ("test",)}
     rows = [utterance(tmp_path / "a.wav")]
     split, _ = prepare_audio({"train": rows, "test": rows}, **options)
     dataset = build_dataset(split, {"toy": tmp_path}, **options)

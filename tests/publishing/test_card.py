@@ -283,7 +283,7 @@ def test_the_card_tells_how_many_test_utterances_the_pipeline_cuts(finished):
 
 def test_the_scores_with_recommended_preprocessing_stand_beside_the_pipelines_with_their_difference(finished, results):
     difference = {name: {"difference": 0.021, "interval": [-0.004, 0.0472]} for name in METRICS}
-    preprocessing = {"trim": "ends", "max_duration": 6.0, "overlap": 0.5}
+    preprocessing = {"trim": "ends", "max_duration": 6.0, "window_overlap": 0.5}
     better = results["test"] | {"ua": 0.987, "intervals": results["test"]["intervals"] | {"ua": [0.91, 0.999]}}
     recommended = {"preprocessing": preprocessing, "test": better, "difference": difference}
     card = str(render_card(*finished(changed={"recommended": recommended}), repo_id="someone/model"))

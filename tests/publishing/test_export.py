@@ -16,8 +16,8 @@ from ser_hf.data import extract_features, load_audio
 from ser_hf.models import MelConfig, MelForAudioClassification, make_padding_aware
 from ser_hf.models.backbone import default_feature_extractor
 from ser_hf.publishing import comparison, export
-from ser_hf.publishing.comparison import compare_exports
 from ser_hf.publishing.export import TRANSFORMERS_JS, UNSUPPORTED, export_onnx, open_session
+from ser_hf.publishing.export_comparison import compare_exports
 from ser_hf.publishing.tracing import write_fp32
 
 onnx = pytest.importorskip("onnx", reason="the extra [export] is not installed")

@@ -8,12 +8,12 @@ import pytest
 from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file, save_file
 
+from ser_hf.heads.classifiers import fit_head
+from ser_hf.heads.files import save_head
 from ser_hf.models import MelConfig, MelForAudioClassification
 from ser_hf.models.backbone import default_feature_extractor
-from ser_hf.models.head_files import save_head
-from ser_hf.models.heads import fit_head
 from ser_hf.publishing import bare_pipeline
-from ser_hf.publishing.answers import check_answers, check_padding, probe_waveforms, write_answers
+from ser_hf.publishing.answers import check_answers, check_padding, reference_waveforms, write_answers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
 
 
@@ -132,7 +132,7 @@ def test_answers_to_other_waveforms_are_refused(folder):
 
 
 def test_the_probe_waveforms_are_the_same_everywhere_and_unlike_each_other(published_folder):
-    waveforms = probe_waveforms(16_000)
+    waveforms = reference_waveforms(16_000)
     assert [len(waveform) / 16_000 for waveform in waveforms] == [0.6, 1.3, 2.9]
     for waveform in waveforms:
         assert waveform.dtype == np.float32

@@ -14,8 +14,8 @@ from datasets import Dataset
 from publishing.hub_server import TOKEN, serve
 
 from ser_hf.evaluation import read_predictions
-from ser_hf.models.features import classical_features
-from ser_hf.models.head_files import load_head
+from ser_hf.heads.features import classical_features
+from ser_hf.heads.files import load_head
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"
 HEADS = ("svm_linear", "logistic_regression")

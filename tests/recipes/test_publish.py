@@ -13,7 +13,7 @@ import soundfile
 from huggingface_hub import ModelCard
 from publishing.hub_server import TOKEN, serve
 
-from ser_hf.publishing.answers import probe_waveforms
+from ser_hf.publishing.answers import reference_waveforms
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 STAYS = {"predictions.csv", "training_args.bin", "audio_problems.csv", "audit.json", "data.sha256"}
@@ -66,7 +66,7 @@ def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(h
     assert [example["example_title"] for example in widget] == ["synthetic angry", "synthetic happy", "synthetic sad"]
     assert all(soundfile.info(io.BytesIO(held.files[example["src"]])).samplerate == 16_000 for example in widget)
 
-    np.savez(tmp_path / "waveforms.npz", *probe_waveforms(16_000))
+    np.savez(tmp_path / "waveforms.npz", *reference_waveforms(16_000))
     answers = json.loads(run([sys.executable, "-c", ANSWER, str(tmp_path / "waveforms.npz")], hub.environment))
     stored = json.loads(held.files["answers.json"])["scores"]
     assert len(answers) == 3

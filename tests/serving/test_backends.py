@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import pipeline
 
 from ser_hf.serving import EmotionClassifier, backends
-from ser_hf.serving.backends import choose_dtype, load_feature_extractor, load_onnx
+from ser_hf.serving.backends import choose_dtype, load_onnx, load_own_feature_extractor
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 RNG = np.random.default_rng(0)
@@ -213,7 +213,7 @@ def test_a_checkpoint_that_was_saved_without_masks_is_given_them(copy):
     folder = copy()
     path = folder / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"return_attention_mask": False}))
-    assert load_feature_extractor(str(folder), False).return_attention_mask
+    assert load_own_feature_extractor(str(folder), False).return_attention_mask
     classifier = EmotionClassifier.from_pretrained(folder)
     single = np.concatenate([classifier.score([waveform]) for waveform in WAVEFORMS])
     assert np.abs(classifier.score(WAVEFORMS) - single).max() < 1e-5

@@ -10,13 +10,11 @@ from architectures import feature_extractor, tiny_model
 from transformers import pipeline
 
 from ser_hf.data.audio import SAMPLING_RATE, decode_audio
-from ser_hf.data.dataset import list_windows
-from ser_hf.models.features import classical_features
-from ser_hf.models.head_files import save_head
-from ser_hf.models.heads import Head, build_head
+from ser_hf.data.hearing import Hearing
+from ser_hf.heads.classifiers import Head, build_head
+from ser_hf.heads.features import classical_features
+from ser_hf.heads.files import save_head
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.decoding import trim_silence
-from ser_hf.serving.preprocessing import Preprocessing
 
 NAMES = ("wav2vec2-group", "hubert-layer", "wav2vec2-bert", "whisper", "audio-spectrogram-transformer", "sew")
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
@@ -139,7 +137,7 @@ def test_a_stretch_of_a_file_is_predicted(classifier, write_audio, tmp_path):
 
 def test_audio_beyond_the_context_is_heard_in_overlapping_windows(checkpoints, tmp_path):
     classifier = EmotionClassifier.from_pretrained(checkpoints / "whisper")  # 2 s
-    assert classifier.preprocessing.max_duration == 2.0
+    assert classifier.hearing.max_duration == 2.0
     waveform = (RNG.normal(0, 0.1, 5 * SAMPLING_RATE) * np.linspace(0.01, 1, 5 * SAMPLING_RATE)).astype(np.float32)
     windows = [waveform[i * 16_000 :][:32_000] for i in range(4)]
     expected = np.mean([classifier.score([window])[0] for window in windows], axis=0)
@@ -156,14 +154,14 @@ def test_silence_and_windows_are_treated_as_the_config_recommends(checkpoints, t
     config = json.loads((folder / "config.json").read_text()) | {"recommended_preprocessing": recommended}
     (folder / "config.json").write_text(json.dumps(config))
     classifier = EmotionClassifier.from_pretrained(folder, preprocessing="recommended")
-    assert classifier.preprocessing == Preprocessing("ends", 1.0, 0.25)
+    assert classifier.hearing == Hearing("ends", 1.0, 0.25)
     quiet = np.zeros(16_000, np.float32)
     speech = RNG.normal(0, 0.1, 24_000).astype(np.float32)
     waveform = np.concatenate([quiet, speech, quiet])
-    trimmed = trim_silence(waveform, "ends")
+    trimmed = Hearing("ends").trim_silence(waveform)
     assert 24_000 <= len(trimmed) < 30_000
     assert np.array_equal(classifier.trim(waveform), trimmed)
-    spans = list_windows(len(trimmed) / SAMPLING_RATE, 1.0, 0.25)
+    spans = Hearing("ends", 1.0, 0.25).list_windows(len(trimmed) / SAMPLING_RATE)
     windows = [trimmed[round(first * SAMPLING_RATE) : round(last * SAMPLING_RATE)] for first, last in spans]
     expected = np.mean(classifier.score(windows), axis=0).tolist()
     soundfile.write(tmp_path / "a.wav", waveform, SAMPLING_RATE, subtype="FLOAT")
@@ -215,7 +213,7 @@ def write_probe(folder, **features):
 def test_a_probe_is_a_classifier_too(tmp_path):
     waveforms = write_probe(tmp_path)
     classifier = EmotionClassifier.from_pretrained(tmp_path)
-    assert (classifier.backend, classifier.preprocessing.trim) == ("probe", "ends")
+    assert (classifier.backend, classifier.hearing.trim) == ("probe", "ends")
     answers = classifier(waveforms, sampling_rate=16_000)
     assert [next(iter(answer)) for answer in answers] == ["calm", "calm", "angry", "angry"] * 2
 
@@ -227,7 +225,7 @@ def test_a_probe_on_embeddings_loads_its_encoder(checkpoints, tmp_path):
     features = {"kind": "embedding", "speaker_normalization": False, "model_name_or_path": encoder, "layers": [0, 2]}
     save_head(Head("svm_linear", pipe, 1.0, {}, 0.5), tmp_path, emotions=["calm", "angry"], features=features)
     classifier = EmotionClassifier.from_pretrained(tmp_path)
-    assert classifier.preprocessing.max_duration == 2.0
+    assert classifier.hearing.max_duration == 2.0
     scores = classifier.score(WAVEFORMS)
     assert np.allclose(scores.sum(1), 1)
     assert np.allclose(scores[1], classifier.score(WAVEFORMS[1:2])[0], atol=1e-5)
@@ -248,7 +246,7 @@ def test_unequal_lengths_are_not_padded_where_the_model_cannot_tell(classifier):
 
     for pads, batches in ((True, 2), (False, 6)):
         lengths.clear()
-        probe = EmotionClassifier(replace(classifier._backend, run=run, pads=pads), Preprocessing())
+        probe = EmotionClassifier(replace(classifier._backend, run=run, pads=pads), Hearing())
         probe.score(WAVEFORMS, batch_size=4)
         assert len(lengths) == batches
         assert sum(lengths, []) == sorted(map(len, WAVEFORMS), reverse=True)

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from ser_hf.data import decode_audio
+from ser_hf.data.hearing import Hearing
 from ser_hf.serving.decoding import (
     Piece,
     Source,
@@ -15,9 +16,7 @@ from ser_hf.serving.decoding import (
     plan_file,
     resample,
     to_waveform,
-    trim_silence,
 )
-from ser_hf.serving.preprocessing import Preprocessing
 
 TONE = (0.3 * np.sin(2 * np.pi * 220 * np.arange(24_000) / 16_000)).astype(np.float32)
 INTEGERS = {"int16": TONE * 32_767, "int32": TONE.astype(np.float64) * (2**31 - 1), "uint8": TONE * 127 + 128}
@@ -67,7 +66,7 @@ def test_a_bad_array_is_refused_with_the_reason(array, sampling_rate, message):
 @pytest.mark.parametrize("rate", [1, 16, float("inf"), "16000", None])
 def test_an_array_of_an_impossible_rate_is_refused_before_anything_is_planned(rate):
     with pytest.raises(ValueError, match="sampling_rate: expected"):
-        list(plan_array(TONE, rate, Preprocessing()))
+        list(plan_array(TONE, rate, Hearing()))
 
 
 @pytest.mark.parametrize("rate", [16_000.0, np.int64(16_000), np.float32(16_000)])
@@ -78,7 +77,7 @@ def test_a_whole_rate_of_any_type_is_taken(rate):
 def test_a_long_file_is_decoded_window_by_window(write_audio, tmp_path):
     path = tmp_path / "a.wav"
     waveform = write_audio(path, seconds=5.0)
-    pieces = list(plan_file(path, None, None, Preprocessing(max_duration=2.0, overlap=0.5)))
+    pieces = list(plan_file(path, None, None, Hearing(max_duration=2.0, window_overlap=0.5)))
     assert [piece.seconds for piece in pieces] == [2.0] * 4
     assert [piece.final for piece in pieces] == [False, False, False, True]
     assert {piece.source for piece in pieces} == {Source(str(path), None, None, 5.0)}
@@ -89,14 +88,14 @@ def test_a_long_file_is_decoded_window_by_window(write_audio, tmp_path):
 def test_a_stretch_of_a_file_is_decoded_as_by_decode_audio(write_audio, tmp_path):
     path = tmp_path / "a.wav"
     write_audio(path, seconds=2.0, rate=44_100)
-    (piece,) = plan_file(path, 0.5, 1.25, Preprocessing())
+    (piece,) = plan_file(path, 0.5, 1.25, Hearing())
     assert np.array_equal(piece.decode(), decode_audio(path, start=0.5, end=1.25))
     assert piece.source == Source(str(path), 0.5, 1.25, 0.75)
-    (late,) = plan_file(path, 1.5, 9.0, Preprocessing())
+    (late,) = plan_file(path, 1.5, 9.0, Hearing())
     assert late.source.duration == 0.5
 
 
-@pytest.mark.parametrize("whole", [Preprocessing(trim="ends"), Preprocessing(max_duration=math.inf)])
+@pytest.mark.parametrize("whole", [Hearing(trim="ends"), Hearing(max_duration=math.inf)])
 def test_files_that_are_held_whole_may_not_be_long(tmp_path, whole):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(700 * 100, np.int16), 100)
@@ -105,13 +104,13 @@ def test_files_that_are_held_whole_may_not_be_long(tmp_path, whole):
         ValueError, match="lasts 700 s: expected at most 600 s, because this preprocessing needs the whole file"
     ):
         piece.decode()
-    assert len(list(plan_file(path, None, None, Preprocessing()))) == 46
+    assert len(list(plan_file(path, None, None, Hearing()))) == 46
 
 
 @pytest.mark.parametrize("trim", ["none", "ends"])
 def test_a_file_that_claims_more_than_a_day_is_refused(tmp_path, trim):
     soundfile.write(tmp_path / "a.wav", np.zeros(86_401, np.int16), 1)
-    (piece,) = plan_file(tmp_path / "a.wav", None, None, Preprocessing(trim=trim))
+    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim=trim))
     with pytest.raises(ValueError, match="lasts 86401 s: expected at most"):
         piece.decode()
 
@@ -121,9 +120,9 @@ def test_a_file_that_claims_more_than_a_day_is_refused(tmp_path, trim):
 def test_trimmed_files_are_decoded_as_by_decode_audio(tmp_path, rate, channels, stretch):
     samples = np.random.default_rng(0).normal(0, 0.5, (round(4.31 * rate), channels))
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    (piece,) = plan_file(tmp_path / "a.wav", *stretch, Preprocessing(trim="ends"))
+    (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
     start, end = stretch
-    expected = trim_silence(decode_audio(tmp_path / "a.wav", start=start, end=end), "ends")
+    expected = Hearing("ends").trim_silence(decode_audio(tmp_path / "a.wav", start=start, end=end))
     found = piece.decode()
     assert found.dtype == expected.dtype == np.float32
     assert found.shape == expected.shape
@@ -134,7 +133,7 @@ def test_of_the_channels_of_a_trimmed_file_a_second_at_a_time_is_read(tmp_path, 
     soundfile.write(tmp_path / "a.wav", np.ones((100_000, 8)) / 2, 48_000)
     sizes, read = [], soundfile.SoundFile.read
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *args, **kw: sizes.append(read(*args, **kw)) or sizes[-1])
-    (piece,) = plan_file(tmp_path / "a.wav", None, None, Preprocessing(trim="ends"))
+    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim="ends"))
     piece.decode()
     assert sizes
     assert max(map(len, sizes)) == 48_000
@@ -149,7 +148,7 @@ def test_a_trimmed_file_with_a_bad_sample_or_none_is_refused_by_name(tmp_path, r
         ((None, None), "a.wav' holds samples that are not finite"),
         ((9, None), "holds no sample"),
     ):
-        (piece,) = plan_file(tmp_path / "a.wav", *stretch, Preprocessing(trim="ends"))
+        (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
         with pytest.raises(ValueError, match=message):
             piece.decode()
 
@@ -158,7 +157,7 @@ def test_a_trimmed_file_with_a_bad_sample_or_none_is_refused_by_name(tmp_path, r
 @pytest.mark.parametrize("trim", ["none", "ends"])
 def test_a_start_before_the_file_is_refused(write_audio, tmp_path, start, trim):
     write_audio(tmp_path / "a.wav")
-    (piece,) = plan_file(tmp_path / "a.wav", start, None, Preprocessing(trim=trim))
+    (piece,) = plan_file(tmp_path / "a.wav", start, None, Hearing(trim=trim))
     with pytest.raises(ValueError, match="start: expected 0 s or more"):
         piece.decode()
 
@@ -206,7 +205,7 @@ def test_the_sources_are_read_only_a_block_ahead():
 
 
 def test_broken_files_fill_a_block_too(tmp_path):
-    pieces = (piece for i in range(50) for piece in plan_file(tmp_path / f"{i}.wav", None, None, Preprocessing()))
+    pieces = (piece for i in range(50) for piece in plan_file(tmp_path / f"{i}.wav", None, None, Hearing()))
     blocks = list(decode_ahead(pieces, seconds=10.0))
     assert [len(block) for block in blocks] == [10] * 5
     assert all(isinstance(error, FileNotFoundError) for block in blocks for _, error in block)

@@ -8,13 +8,14 @@ from architectures import feature_extractor, tiny_model
 from transformers import AutoModelForAudioClassification, pipeline
 
 from ser_hf.data import decode_audio
+from ser_hf.data.hearing import Hearing
+from ser_hf.heads.classifiers import Head, build_head
+from ser_hf.heads.features import classical_features
+from ser_hf.heads.files import save_head
 from ser_hf.models.backbone import default_feature_extractor
 from ser_hf.models.configuration_mel import MelConfig
-from ser_hf.models.features import classical_features
-from ser_hf.models.head_files import save_head
-from ser_hf.models.heads import Head, build_head
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.preprocessing import Preprocessing, read_preprocessing
+from ser_hf.serving.preprocessing import read_preprocessing
 
 RATE = 16_000
 RNG = np.random.default_rng(0)
@@ -91,7 +92,7 @@ def test_pipeline_cuts_at_the_context_and_windows_do_not(checkpoints, tmp_path):
 
 def test_without_a_context_pipeline_is_whole_and_windows_last_30_seconds(checkpoints):
     def preprocessing(name, choice):
-        return EmotionClassifier.from_pretrained(checkpoints / name, preprocessing=choice).preprocessing
+        return EmotionClassifier.from_pretrained(checkpoints / name, preprocessing=choice).hearing
 
     assert preprocessing("wav2vec2-group", "pipeline") == ("none", math.inf, 0.5)
     assert preprocessing("wav2vec2-group", "windows") == ("none", 30.0, 0.5)
@@ -150,10 +151,10 @@ def test_a_probe_keeps_the_preprocessing_of_its_head(tmp_path, choice):
     features = {"kind": "classical", "trim": "pauses", "speaker_normalization": False}
     save_head(Head("svm_linear", pipe, 1.0, {}, 0.5), tmp_path, emotions=["calm", "angry"], features=features)
     classifier = EmotionClassifier.from_pretrained(tmp_path, preprocessing=choice)
-    assert classifier.preprocessing == Preprocessing("pauses", 30.0, 0.5)
+    assert classifier.hearing == Hearing("pauses", 30.0, 0.5)
 
 
 def test_an_infinite_window_is_none_in_json():
-    described = {"trim": "none", "max_duration": None, "overlap": 0.5}
-    assert Preprocessing(max_duration=math.inf).describe() == described
-    assert Preprocessing("ends", 8.0, 0.2).describe() == {"trim": "ends", "max_duration": 8.0, "overlap": 0.2}
+    described = {"trim": "none", "max_duration": None, "window_overlap": 0.5}
+    assert Hearing(max_duration=math.inf).describe() == described
+    assert Hearing("ends", 8.0, 0.2).describe() == {"trim": "ends", "max_duration": 8.0, "window_overlap": 0.2}

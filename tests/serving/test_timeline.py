@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
 
-from ser_hf.data.batching import extract_features
+from ser_hf.data.collator import extract_features
 from ser_hf.serving.timeline import timeline
 
 

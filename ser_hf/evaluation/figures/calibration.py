@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ser_hf.evaluation.calibration import BINS, expected_calibration_error
+from ser_hf.evaluation.figures.saving import save_figure
 
 # Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
 TEST, VALIDATION = "#0072B2", "#D55E00"
@@ -39,7 +40,7 @@ def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: st
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9
     )
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshold: float, path: str | Path) -> None:
@@ -65,7 +66,7 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
     outside = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
     axes.legend(title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
     _clean_axes(axes)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 CHOSEN, OTHER = "#0072B2", "#999999"  # Okabe and Ito's blue; grey
 
 
@@ -36,4 +38,4 @@ def plot_candidates(candidates: Sequence[dict], path: str | Path) -> None:
     axes.plot([], [], "o-", color=OTHER, label="others")
     axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label="training speakers, which chose")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=3, frameon=False, fontsize=8)
-    axes.figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(axes.figure, path)

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 CELL = 0.78  # inches
 
 
@@ -28,7 +30,7 @@ def plot_confusion(summary: dict, path: str | Path) -> None:
     _write_cells(axes, counts, shares)
     _name_axes(axes, emotions)
     _write_title(axes, summary)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ser_hf.evaluation.figures.saving import save_figure
 from ser_hf.evaluation.figures.speakers import COLOURS, OTHER
 
 DURATIONS = "#009E73"  # Okabe and Ito's bluish green, which stands for no gender
@@ -46,7 +47,7 @@ def plot_corpus(table: pandas.DataFrame, path: str | Path) -> None:
     for panel in axes.values():
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_axisbelow(True)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _write_headline(figure: Figure, table: pandas.DataFrame) -> None:

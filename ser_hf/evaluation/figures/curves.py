@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 # Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 
@@ -42,7 +44,7 @@ def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float 
     for axes in (loss_axes, ua_axes):
         axes.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
         _clean_axes(axes)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _plot_loss(axes: Axes, log_history: list[dict]) -> None:

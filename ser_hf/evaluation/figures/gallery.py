@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 SAMPLING_RATE = 16_000  # Hz
 WINDOW, HOP, FFT = 640, 160, 2048  # samples: 40 ms tell the harmonics of a voice apart
 BANDS = 160
@@ -51,7 +53,7 @@ def plot_gallery(examples: Sequence[tuple[str, np.ndarray]], path: str | Path) -
         lower.tick_params(labelbottom=place == len(examples) - 1)
     lower.set_xlabel("seconds")
     _plot_colours(figure.add_axes((1.02, 0, 0.015, SPECTROGRAM / height)), image)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _plot_waveform(axes: Axes, waveform: np.ndarray) -> None:

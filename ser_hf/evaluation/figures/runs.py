@@ -5,6 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 HONEST, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
 
@@ -35,4 +37,4 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     if not all(run["speaker_independent"] for run in runs):
         axes.plot([], [], "o-", color=SHARED, markerfacecolor="white", label="speakers heard in training: too high")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=8)
-    axes.figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(axes.figure, path)

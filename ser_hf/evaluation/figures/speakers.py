@@ -5,6 +5,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 # Okabe and Ito's blue and orange, told apart by every common kind of colour vision
 COLOURS = {"female": "#E69F00", "male": "#0072B2"}
 OTHER = "#999999"
@@ -36,7 +38,7 @@ def plot_speakers(summary: dict, path: str | Path) -> None:
     axes.set_ylabel("UA (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=5, frameon=False, fontsize=9)
-    axes.figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(axes.figure, path)
 
 
 def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from ser_hf.evaluation.figures.saving import save_figure
+
 # Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
 TRIAL, BEST = "#0072B2", "#D55E00"
 MEAN = "0.6"
@@ -49,7 +51,7 @@ def plot_sweep(table: pandas.DataFrame, path: str | Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="0.92")
         axes.set_axisbelow(True)
-    figure.savefig(path, format="png", dpi=150, bbox_inches="tight")
+    save_figure(figure, path)
 
 
 def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ser_hf.evaluation.figures.gallery import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
+from ser_hf.evaluation.figures.saving import save_figure
 
 COLUMNS = 1200  # about a pixel each
 FRAME = 0.04  # seconds; tells the harmonics of a voice apart
@@ -29,7 +30,7 @@ UNCERTAIN = "0.7"
 WIDTH, WAVEFORM, SPECTROGRAM, LANE = 10.0, 0.8, 1.6, 0.24  # inches
 
 
-class Segment(Protocol):
+class DrawnSegment(Protocol):
     """What is drawn of a segment; times in seconds."""
 
     start: float
@@ -40,7 +41,7 @@ class Segment(Protocol):
     scores: dict[str, float]
 
 
-def plot_timeline(audio: str | os.PathLike, segments: Sequence[Segment], path: str | Path) -> None:
+def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], path: str | Path) -> None:
     """Draw the waveform of a recording, its spectrogram, and a lane per emotion with its segments.
 
     A segment is as high as its score: a lane is 1; uncertain ones are grey and hatched.
@@ -70,7 +71,7 @@ def plot_timeline(audio: str | os.PathLike, segments: Sequence[Segment], path: s
         axes.tick_params(length=0)
     lanes.set_xlim(0, duration)
     _plot_times(lanes, duration)
-    figure.savefig(path, format="png", dpi=150)
+    save_figure(figure, path, tight=False)
 
 
 def _read_columns(file: soundfile.SoundFile, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +119,7 @@ def _plot_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, top: float)
     axes.set_ylabel("Hz", fontsize=8)
 
 
-def _plot_lanes(axes: Axes, segments: Sequence[Segment], emotions: Sequence[str]) -> None:
+def _plot_lanes(axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence[str]) -> None:
     for place, emotion in enumerate(emotions):
         of_emotion = [segment for segment in segments if segment.emotion == emotion]
         for uncertain in (False, True):

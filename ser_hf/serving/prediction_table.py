@@ -9,7 +9,6 @@ anybody.
 import csv
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,8 @@ from pathlib import Path
 import pyarrow
 from filelock import FileLock, Timeout
 from pyarrow import parquet
+
+from ser_hf.cache import whole_file, write_text
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 TEXTS = ("path", "prediction", "error")
@@ -39,9 +40,7 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
     """
     described = table.with_name(f"{table.name}.model.json")
     if not (table.exists() or _parts(table).exists()):
-        partial = _partial(described)
-        partial.write_text(json.dumps(model, indent=1, ensure_ascii=False), encoding="utf-8")
-        partial.replace(described)
+        write_text(described, json.dumps(model, indent=1, ensure_ascii=False))
         return
     held = json.loads(described.read_text(encoding="utf-8")) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
@@ -116,9 +115,8 @@ def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tu
     missing = sum(key not in rows for key in keys)
     if not missing and _parts(table).exists():
         ordered = {key: rows[key] for key in keys} | rows
-        partial = _partial(table)
-        _write_table(list(ordered.values()), columns, partial, table.suffix)
-        partial.replace(table)
+        with whole_file(table) as partial:
+            _write_table(list(ordered.values()), columns, partial, table.suffix)
         if alone and not _is_written(table):
             shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have taken it away
     return rows, missing
@@ -137,11 +135,6 @@ def _is_written(table: Path) -> bool:
     except Timeout:
         return True
     return False
-
-
-def _partial(path: Path) -> Path:
-    """Return a file to be renamed to `path` when it is whole; several processes may write theirs at once."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
 
 
 def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: str) -> None:

@@ -22,7 +22,7 @@ from transformers import BatchFeature, PreTrainedModel
 from transformers.utils import logging
 
 from ser_hf.data import Collator
-from ser_hf.data.batching import evaluation_order
+from ser_hf.data.sampler import evaluation_order
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.models.readout import activations, append_dimensions, write_readout
 
@@ -32,7 +32,9 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse regularisation, on standardised 
 READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # of ten times as many dimensions
 
 
-def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool) -> None:
+def start_from_regression(
+    model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool
+) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
     Its regularisation is chosen by cross-validation over the training speakers.
@@ -51,11 +53,13 @@ def probe_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, 
     if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
-    weight, bias = fit_probe(states, dataset["label"], dataset["speaker"])
+    weight, bias = fit_regression(states, dataset["label"], dataset["speaker"])
     _write_head(model, weight, bias)
 
 
-def readout_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int) -> PreTrainedModel:
+def start_from_readout(
+    model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int
+) -> PreTrainedModel:
     """Return a Whisper classifier that answers by a logistic regression on the activations of its frozen layers.
 
     The regression's regularisation is chosen by cross-validation over the training speakers.
@@ -73,7 +77,7 @@ def readout_head(model: PreTrainedModel, dataset: Dataset, collator: Collator, *
     states = _run_in_order(
         lambda batch: activations(model, batch["input_features"]), model, dataset, collator, batch_size
     )
-    weight, bias = fit_probe(states, dataset["label"], dataset["speaker"], strengths=READOUT_STRENGTHS)
+    weight, bias = fit_regression(states, dataset["label"], dataset["speaker"], strengths=READOUT_STRENGTHS)
     write_readout(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
     return model
 
@@ -115,7 +119,7 @@ def _run_in_order(
     return torch.cat(found).numpy()[np.argsort(order)]
 
 
-def fit_probe(
+def fit_regression(
     states: np.ndarray, labels: list[int], speakers: list[str | None], *, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""

@@ -20,7 +20,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from ser_hf.models.heads import Head, build_head
+from ser_hf.cache import whole_file, write_text
+from ser_hf.heads.classifiers import Head, build_head
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ def save_head(
         raise ValueError(f"Expected the names of {found} emotions, found {len(emotions)}: {list(emotions)}.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    skops.io.dump(head.pipeline, folder / "head.skops")
+    with whole_file(folder / "head.skops") as partial:
+        skops.io.dump(head.pipeline, partial)
     description = {
         "head": head.name,
         "emotions": list(emotions),
@@ -70,7 +72,7 @@ def save_head(
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "skops": skops.__version__},
         "metadata": metadata or {},
     }
-    (folder / "head.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / "head.json", json.dumps(description, indent=2) + "\n")
 
 
 def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:

@@ -6,8 +6,9 @@ from transformers import AutoModel, AutoModelForAudioClassification, WhisperForC
 
 from ser_hf.data import extract_features
 from ser_hf.data.dataset import MIN_DURATION
-from ser_hf.models import MelConfig, embedder
-from ser_hf.models.embedder import Embedder, pool_frames, real_patches
+from ser_hf.heads import embedder
+from ser_hf.heads.embedder import Embedder, pool_frames, real_patches
+from ser_hf.models import MelConfig
 
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(0, 0.1, samples).astype(np.float32) for samples in (16_000, 9_001, 4_000, 31_231, 5_120, 7_400)]
@@ -88,7 +89,7 @@ def test_whispers_work_is_cut_to_the_longest_of_the_batch(checkpoint, monkeypatc
 
 def test_whispers_frames_are_counted_from_the_samples(checkpoint, monkeypatch):
     masks = []
-    monkeypatch.setattr("ser_hf.models.embedder.pool_frames", lambda _, real: masks.append(real) or torch.zeros(1))
+    monkeypatch.setattr("ser_hf.heads.embedder.pool_frames", lambda _, real: masks.append(real) or torch.zeros(1))
     Embedder(checkpoint("whisper")).embed([FULL[:320 * 20], FULL[:320 * 20 + 1], FULL[:1]])  # fmt: skip
     assert masks[0].sum(1).tolist() == [20, 21, 13]
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForAudioClassification
 from ser_hf.corpora import load_corpus
 from ser_hf.data import Collator, build_dataset, prepare_audio, split_by_speaker
 from ser_hf.models import MelConfig, make_padding_aware
-from ser_hf.training.probe import fit_probe, mean_hidden_states, probe_head, readout_head
+from ser_hf.training.head_start import fit_regression, mean_hidden_states, start_from_readout, start_from_regression
 
 LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
 
@@ -25,8 +25,8 @@ def test_the_head_answers_what_the_probe_answers(train, name):
     model, collator = tiny_model(name), Collator(feature_extractor(name))
     make_padding_aware(model)
     states = mean_hidden_states(model, train, collator, batch_size=5, bf16=False)
-    weight, bias = fit_probe(states, train["label"], train["speaker"])
-    probe_head(model, train, collator, batch_size=5, bf16=False)
+    weight, bias = fit_regression(states, train["label"], train["speaker"])
+    start_from_regression(model, train, collator, batch_size=5, bf16=False)
     with torch.no_grad():
         batches = [collator([train[i]]) for i in range(6)]
         logits = torch.cat([model(**{k: v for k, v in batch.items() if k != "labels"}).logits for batch in batches])
@@ -36,7 +36,7 @@ def test_the_head_answers_what_the_probe_answers(train, name):
 
 def test_a_probed_head_knows_the_training_speakers_better_than_chance(train):
     model, collator = tiny_model("whisper"), Collator(feature_extractor("whisper"))
-    probe_head(model, train, collator, batch_size=8, bf16=False)
+    start_from_regression(model, train, collator, batch_size=8, bf16=False)
     with torch.no_grad():
         batch = collator([train[i] for i in range(len(train))])
         labels = batch.pop("labels")
@@ -47,7 +47,7 @@ def test_two_classes_give_two_opposite_rows():
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
     states = rng.normal(size=(40, 3)) + labels[:, None]
-    weight, bias = fit_probe(states, labels.tolist(), [str(i % 5) for i in range(40)])
+    weight, bias = fit_regression(states, labels.tolist(), [str(i % 5) for i in range(40)])
     assert weight.shape == (2, 3)
     assert weight[0] == pytest.approx(-weight[1])
     assert ((states @ weight.T + bias).argmax(1) == labels).mean() > 0.7
@@ -58,12 +58,12 @@ def test_a_head_that_is_not_linear_is_refused(train, name):
     config = CONFIGS["audio-spectrogram-transformer"]() if name != "mel" else MelConfig(hidden_size=8)
     model = AutoModelForAudioClassification.from_config(config)
     with pytest.raises(ValueError, match=f"head of '{name}' is not linear"):
-        probe_head(model, train, Collator(feature_extractor("wav2vec2-layer")), batch_size=8, bf16=False)
+        start_from_regression(model, train, Collator(feature_extractor("wav2vec2-layer")), batch_size=8, bf16=False)
 
 
 def test_a_readout_knows_the_training_utterances_and_ends_in_a_stock_model(train):
     collator = Collator(feature_extractor("whisper"))
-    model = readout_head(tiny_model("whisper"), train, collator, batch_size=8)
+    model = start_from_readout(tiny_model("whisper"), train, collator, batch_size=8)
     with torch.no_grad():
         batch = collator([train[i] for i in range(len(train))])
         labels = batch.pop("labels")
@@ -75,7 +75,7 @@ def test_more_dimensions_than_utterances_give_the_regression_of_all_dimensions()
     rng = np.random.default_rng(0)
     labels, speakers = [0, 1, 2] * 8, [str(i % 4) for i in range(24)]
     states = rng.normal(size=(24, 100)) + 2 * np.eye(100)[labels]
-    weight, bias = fit_probe(states, labels, speakers, strengths=(0.01,))
+    weight, bias = fit_regression(states, labels, speakers, strengths=(0.01,))
     scaler = StandardScaler().fit(states)
     direct = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(scaler.transform(states), labels)
     np.testing.assert_allclose(states @ weight.T + bias, direct.decision_function(scaler.transform(states)), atol=2e-3)

@@ -3,7 +3,7 @@ import json
 import pandas
 import pytest
 
-from ser_hf.serving.shared_table import FORMATS, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.prediction_table import FORMATS, claim_table, finish_table, open_journal, read_rows
 
 MODEL = {"model": "one", "fingerprint": "1", "dtype": "float32", "backend": "torch"}
 COLUMNS = ["path", "start", "end", "duration", "prediction", "uncertain", "score_sad", "error"]

@@ -10,12 +10,13 @@ from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtra
 
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
+from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
-from ser_hf.training.arguments import ModelArguments, SerTrainingArguments
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.probe import probe_head, readout_head
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training.head_start import start_from_readout, start_from_regression
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
@@ -54,11 +55,8 @@ def make_model(
 
 def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> None:
     """Write into a model's config, in place, what `EmotionClassifier` does with preprocessing="recommended"."""
-    config.recommended_preprocessing = {
-        "trim": data.recommended_trim,
-        "max_duration": max(1.0, min(data.max_duration, context_of(config))),
-        "window_overlap": data.window_overlap,
-    }
+    longest = max(1.0, min(data.max_duration, context_of(config)))
+    config.recommended_preprocessing = Hearing(data.recommended_trim, longest, data.window_overlap).describe()
 
 
 def start_head(
@@ -75,9 +73,9 @@ def start_head(
     """
     collator, batch_size = Collator(feature_extractor), training.per_device_eval_batch_size
     if head_init == "readout":
-        return readout_head(model, dataset, collator, batch_size=batch_size)
+        return start_from_readout(model, dataset, collator, batch_size=batch_size)
     if head_init == "probe":
-        probe_head(model, dataset, collator, batch_size=batch_size, bf16=training.bf16)
+        start_from_regression(model, dataset, collator, batch_size=batch_size, bf16=training.bf16)
     elif training.num_train_epochs == 0:
         raise ValueError("num_train_epochs: 0 leaves a random head; say --head_init probe or readout.")
     return model

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ser_hf.corpora import CORPORA
+from ser_hf.data.hearing import Hearing
 
 
 @dataclass
@@ -149,6 +150,11 @@ class DataArguments:
             raise ValueError(f"fold: only a protocol has folds; say --protocol too, or leave out --fold {self.fold}.")
         if self.protocol is not None and self.split != "speaker":
             raise ValueError(f"protocol and split: a protocol holds out speakers; leave out --split {self.split}.")
+
+    @property
+    def hearing(self) -> Hearing:
+        """How training utterances are trimmed and cut into windows."""
+        return Hearing(self.trim, self.max_duration, self.window_overlap)
 
     def _require_generic(self, name: str, *corpora: str) -> None:
         if getattr(self, name) and not set(corpora) & set(self.corpus):

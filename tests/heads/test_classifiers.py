@@ -13,10 +13,10 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ser_hf.models import heads
-from ser_hf.models.head_files import load_head, save_head
-from ser_hf.models.heads import HEADS, cross_validate_head, fit_head, inner_folds, rotate
-from ser_hf.models.normalization import normalize_by_speaker
+from ser_hf.heads import classifiers as heads
+from ser_hf.heads.classifiers import HEADS, cross_validate_head, fit_head, inner_folds, rotate
+from ser_hf.heads.files import load_head, save_head
+from ser_hf.heads.normalization import normalize_by_speaker
 
 EMOTIONS = ["calm", "happy", "sad"]
 FEATURES = {"kind": "blobs"}

@@ -21,8 +21,8 @@ from ser_hf.data import (
     prepare_audio,
     split_by_speaker,
 )
-from ser_hf.data.batching import evaluation_order
 from ser_hf.data.mixup import Mixup
+from ser_hf.data.sampler import evaluation_order
 
 EXTRACTORS = {
     "wav2vec2": Wav2Vec2FeatureExtractor(return_attention_mask=True),
@@ -72,7 +72,7 @@ def test_features_are_padded_to_50_milliseconds_only(samples, padded):
 
 
 def test_the_collator_pads_training_rows_to_a_quarter_of_a_second(monkeypatch):
-    monkeypatch.setattr("ser_hf.data.batching.load_row", lambda row: np.full(800, 0.1, np.float32))
+    monkeypatch.setattr("ser_hf.data.collator.load_row", lambda row: np.full(800, 0.1, np.float32))
     for split, samples in (("train", 4_000), ("validation", 800), ("test", 800)):
         batch = Collator(EXTRACTORS["wav2vec2"])([{"split": split, "label": 0, "index": 0}])
         assert batch["input_values"].shape == (1, samples)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from datasets import DatasetDict
 
 from ser_hf.corpora import Utterance, load_corpus, map_labels
-from ser_hf.corpora.files import cache_folder
+from ser_hf.cache import cache_folder, whole_file, write_text
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (
@@ -25,8 +25,8 @@ from ser_hf.data.audit import (
 )
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
-from ser_hf.training.data_arguments import DataArguments
-from ser_hf.training.results import describe_audio, describe_audit, describe_split
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.results import describe_audio, describe_audit, describe_split
 
 logger = logging.getLogger(__name__)
 
@@ -147,9 +147,8 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
     """
     utterances, dropped = label_utterances(data, load_utterances(data))
     split = select_split(data, utterances)
-    windows = {"trim": data.trim, "max_duration": data.max_duration, "overlap": data.window_overlap, "raw": raw}
     together = {"train": split["train"] + split["validation"]}
-    split, problems = prepare_audio(split, min_duration=data.min_duration, **windows)
+    split, problems = prepare_audio(split, data.hearing, min_duration=data.min_duration, raw=raw)
     check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
         count = Counter(problem.action for problem in problems)
@@ -163,21 +162,21 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
         "audio": describe_audio(split, problems, dropped),
         "audit": describe_audit(findings),
     }
-    dataset = build_dataset(split, folders, **windows)
+    dataset = build_dataset(split, folders, data.hearing, raw=raw)
     if refit:
-        together, _ = prepare_audio(together, min_duration=data.min_duration, **windows)
-        dataset["refit"] = build_dataset(together, folders, **windows)["train"]
+        together, _ = prepare_audio(together, data.hearing, min_duration=data.min_duration)
+        dataset["refit"] = build_dataset(together, folders, data.hearing)["train"]
     return Speech(dataset, described, problems, findings)
 
 
 def write_problems(data: DataArguments, speech: Speech, folder: str | os.PathLike) -> None:
     """Write audio_problems.csv and audit.json, which name files and stay at home, into the output folder."""
-    with Path(folder, "audio_problems.csv").open("w", newline="", encoding="utf-8") as file:
+    with whole_file(Path(folder, "audio_problems.csv")) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "reason"))
         rows.writerows((problem.path, problem.action, problem.reason) for problem in speech.problems)
     text = findings_as_json(speech.findings, common_folder(audio_folders(data)))
-    Path(folder, "audit.json").write_text(text, encoding="utf-8")
+    write_text(Path(folder, "audit.json"), text)
 
 
 def common_folder(folders: dict[str, Path]) -> str:

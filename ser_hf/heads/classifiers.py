@@ -32,8 +32,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
-from ser_hf.models.margins import fit_temperature, margins_of
-from ser_hf.models.normalization import known_speakers
+from ser_hf.heads.margins import fit_margin_temperature, margins_of
+from ser_hf.heads.normalization import known_speakers
 
 HEADS: dict[str, ClassifierMixin] = {
     "svm_rbf": SVC(kernel="rbf", decision_function_shape="ovo"),
@@ -194,7 +194,7 @@ def fit_head(
     pipeline["classifier"].set_params(**inner.parameters)
     with _one_thread():
         _fit_balanced(pipeline["classifier"], pipeline["scaler"].fit_transform(vectors), labels)
-    return Head(name, pipeline, fit_temperature(inner.margins, labels), inner.parameters, inner.ua)
+    return Head(name, pipeline, fit_margin_temperature(inner.margins, labels), inner.parameters, inner.ua)
 
 
 def inner_folds(

@@ -42,7 +42,7 @@ def _soft_votes(pairs: np.ndarray, classes: int) -> np.ndarray:
     return votes
 
 
-def fit_temperature(margins: np.ndarray, labels: np.ndarray) -> float:
+def fit_margin_temperature(margins: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature that gives margins ``(N, C)`` the lowest log loss; from 0.001 to 1000.
 
     Source: Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599

@@ -11,8 +11,8 @@ from datasets import DatasetDict
 from filelock import FileLock, Timeout
 
 from ser_hf import __version__
-from ser_hf.training.arguments import SerTrainingArguments
-from ser_hf.training.data_arguments import DataArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.runs.data_arguments import DataArguments
 
 FILE_NAME = "recipe.yaml"
 LOCK = ".lock"

@@ -20,10 +20,10 @@ from joblib import Parallel, delayed
 from pyarrow import parquet
 from tqdm import tqdm
 
-from ser_hf.corpora.files import cache_folder, keep_file
+from ser_hf.cache import cache_folder, keep_file, whole_file
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.batching import evaluation_order
 from ser_hf.data.dataset import load_row
+from ser_hf.data.sampler import evaluation_order
 
 BATCHES_KEPT = 32  # batches after which the cache is written, so that a kill loses little
 
@@ -100,7 +100,8 @@ def write_vectors(dataset: Dataset, vectors: np.ndarray, path: str | os.PathLike
     """
     names = ("path", "corpus", "speaker", "gender", "emotion", "split", "utterance", "window_start", "window_end")
     table = dataset.select_columns(list(names)).with_format("arrow")[:]
-    parquet.write_table(table.append_column("vector", _flatten(vectors)), path)
+    with whole_file(path) as partial:
+        parquet.write_table(table.append_column("vector", _flatten(vectors)), partial)
 
 
 def _compute_each(compute: Compute, waveforms: list[np.ndarray]) -> list[np.ndarray | str]:

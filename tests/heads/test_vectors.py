@@ -4,7 +4,7 @@ import pytest
 
 from ser_hf.corpora import load_corpus
 from ser_hf.data import build_augmentation, build_dataset, prepare_audio, split_by_speaker
-from ser_hf.data.vectors import compute_vectors, write_vectors
+from ser_hf.heads.vectors import compute_vectors, write_vectors
 
 CALLS = []
 

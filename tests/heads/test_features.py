@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_hf.models import features
-from ser_hf.models.features import classical_features, egemaps_features
+from ser_hf.heads import features
+from ser_hf.heads.features import classical_features, egemaps_features
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.normal(0, 0.1, 16_000).astype(np.float32)

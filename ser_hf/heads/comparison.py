@@ -16,12 +16,13 @@ from transformers.utils import logging
 
 from ser_hf import __version__
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.vectors import compute_vectors
+from ser_hf.data.hearing import Hearing
+from ser_hf.heads.classifiers import HEADS, Head, InnerScore, cross_validate_head, fit_head
+from ser_hf.heads.embedder import Embedder
+from ser_hf.heads.features import classical_features, egemaps_features
+from ser_hf.heads.normalization import normalize_by_speaker
+from ser_hf.heads.vectors import compute_vectors
 from ser_hf.models.backbone import UNUSED, is_head
-from ser_hf.models.embedder import Embedder
-from ser_hf.models.features import classical_features, egemaps_features
-from ser_hf.models.heads import HEADS, Head, InnerScore, cross_validate_head, fit_head
-from ser_hf.models.normalization import normalize_by_speaker
 
 logger = logging.get_logger(__name__)
 
@@ -104,7 +105,7 @@ class Candidate:
 
 
 def gather_features(
-    train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, preprocessing: dict
+    train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, hearing: Hearing
 ) -> Iterator[FeatureSet]:
     """Yield the vectors of each kind of features asked for; the layer is chosen on the training speakers.
 
@@ -113,8 +114,7 @@ def gather_features(
         test: Test rows.
         arguments: Which features.
         augment: Changes the augmented copies.
-        preprocessing: What was done to the audio of these rows: "trim", "max_duration" and "window_overlap", stored
-            for whoever loads the head.
+        hearing: How the audio of these rows was prepared; stored, as the head needs the same.
 
     Raises:
         ValueError: If a vector is not finite, or a speaker is unknown where they are normalised.
@@ -130,7 +130,7 @@ def gather_features(
         copies = range(1, arguments.augmented_copies + 1)
         parts = [vectors(train), *(vectors(train, augment=augment, seed=(arguments.seed, copy)) for copy in copies)]
         whole, tested = np.concatenate(parts), vectors(test)
-        recipe = {"kind": kind, "identity": identity, **preprocessing}
+        recipe = {"kind": kind, "identity": identity, **hearing.describe()}
         recipe["speaker_normalization"] = arguments.speaker_normalization
         if kind != "embedding":
             yield FeatureSet(kind, whole, tested, recipe)

@@ -1,0 +1,21 @@
+"""How a figure is written: as PNG, in one step."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ser_hf.cache import whole_file
+
+RESOLUTION = 150  # dots per inch
+
+
+def save_figure(figure: Figure, path: str | Path, *, tight: bool = True) -> None:
+    """Write a figure as PNG into a folder that exists.
+
+    Args:
+        figure: Drawn without pyplot.
+        path: The file.
+        tight: Cut the image to what is drawn; False keeps the size of the figure.
+    """
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=RESOLUTION, bbox_inches="tight" if tight else None)
