@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from ser_hf.publishing import render_card
-from ser_hf.training import parse_recipe, resolve_recipe
+from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.recipe import resolve_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"

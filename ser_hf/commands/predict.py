@@ -1,32 +1,17 @@
-"""`ser-hf predict`: the emotion of every file, in a table."""
+"""`ser-hf predict`: the options of `ser_hf.serving.predict`."""
 
-import csv
-import glob
-import hashlib
 import os
 import sys
-import zlib
 from argparse import ArgumentParser, Namespace
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from ser_hf import __version__
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
-from ser_hf.corpora.cells import read_cells
-from ser_hf.corpora.columns import choose_columns
-from ser_hf.corpora.files import audio_files
-from ser_hf.corpora.table import READERS
-from ser_hf.serving import EmotionClassifier, Prediction
-from ser_hf.serving.backends import ONNX_FILES, find_file
-from ser_hf.serving.prediction_table import FORMATS, Key, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.predict import describe_rows, predict
+from ser_hf.serving.prediction_table import FORMATS
 
-# All that decides what a model answers, beside its weights.
-MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths, which
 are relative to the table, and perhaps one of start and one of end in seconds. The columns of the output are path,
@@ -43,102 +28,21 @@ So do several machines that write to one disk.
 def predict_command(argv: list[str]) -> int:
     """Write the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
-    rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
-    named = dict(item.split("=", 1) for item in options.columns)
-    keys = {spell_key(key): key for key in list_audio(options.paths, named)}
-    classifier = _load_shared(options)
-    claim_table(options.output, describe_model(classifier, options.model, options.dtype))
-    done = {key for key, row in read_rows(options.output).items() if row["error"] is None}
-    mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
     try:
-        if mine:
-            with open_journal(options.output, rank) as append:
-                predictions = classifier.predict_files(mine, batch_size=options.batch_size)
-                for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
-                    append(to_row(prediction, classifier))
+        rows, missing = predict(
+            _load_shared(options),
+            options.paths,
+            options.output,
+            model=options.model,
+            dtype=options.dtype,
+            columns=dict(item.split("=", 1) for item in options.columns),
+            batch_size=options.batch_size,
+        )
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on from here.", file=sys.stderr)
         return 130
-    scores = _score_columns(classifier.emotions)
-    columns = ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
-    rows, missing = finish_table(options.output, list(keys), columns)
-    print(_describe_rows(rows, missing, options.output))
+    print(describe_rows(rows, missing, options.output))
     return 0
-
-
-def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
-    """Return path, first and last second of all that files, folders, globs and tables name, each once.
-
-    Args:
-        paths: As on the command line; a file need not be there.
-        columns: Field -> column of the tables, where the guess fails.
-
-    Raises:
-        FileNotFoundError: If a folder or a glob holds no audio, or none of the files is there.
-        ValueError: If a table has no column of paths, or a cell makes no sense.
-    """
-    found = {path: list(_expand(path, columns)) for path in paths}
-    if empty := [path for path, inside in found.items() if not inside]:
-        raise FileNotFoundError(f"No audio in {empty}: expected audio files, folders or globs of them, or tables.")
-    keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
-    if not any(os.path.exists(path) for path, *_ in keys):
-        raise FileNotFoundError(f"None of {len(keys)} files is there (first: '{keys[0][0]}').")
-    return keys
-
-
-def spell_key(key: Key) -> Key:
-    """Return a key as its row has it."""
-    path, start, end = key
-    return spell(path), start, end
-
-
-def spell(text: str) -> str:
-    r"""Return a text in which those bytes of a file name that are not UTF-8 are escaped, as no table can hold them.
-
-    Examples:
-        >>> spell(os.fsdecode(b"caf\xe9.wav"))
-        'caf\\xe9.wav'
-    """
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
-
-
-def owner(key: Key, processes: int) -> int:
-    """Return which of several processes predicts a file: the same whoever asks, and whatever the other files are."""
-    return zlib.crc32(repr(key).encode()) % processes
-
-
-def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict[str, object]:
-    """Return what is kept beside a table of the model that has written it; the files that run make the fingerprint."""
-    folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent
-    weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
-    fingerprint = hashlib.sha256()
-    for path in sorted(path for pattern in (*MODEL_FILES, *weights) for path in folder.glob(pattern)):
-        with path.open("rb") as file:
-            fingerprint.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return {
-        "model": folder.absolute().name if Path(name).is_dir() else name,
-        "fingerprint": fingerprint.hexdigest(),
-        "dtype": dtype,
-        "backend": classifier.backend,
-        "preprocessing": classifier.hearing.describe(),
-        "emotions": classifier.emotions,
-        "uncertainty_threshold": classifier.uncertainty_threshold,
-        "ser_hf": __version__,
-    }
-
-
-def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
-    """Return the row of a prediction."""
-    scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
-    judged = scores and threshold is not None
-    return {
-        **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
-        "path": spell(prediction.path),
-        "prediction": prediction.emotion,
-        "uncertain": scores[prediction.emotion] < threshold if judged else None,
-        **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
-        "error": prediction.error and spell(prediction.error),
-    }
 
 
 def _read_options(argv: list[str]) -> Namespace:
@@ -172,47 +76,3 @@ def _load_shared(options: Namespace) -> EmotionClassifier:
     elif processes > 1:  # accelerate launch gives a process one thread only
         torch.set_num_threads(max(1, os.cpu_count() // processes))
     return load_chosen_model(options)
-
-
-def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        yield from ((file, None, None) for file in audio_files(path, allow_outside=True))
-    elif path.is_file() and path.suffix.lower() in READERS:
-        yield from _read_paths(path, columns)
-    elif glob.has_magic(name) and not path.exists():
-        for match in sorted(glob.glob(str(path), recursive=True)):
-            yield from _expand(match, columns)
-    else:
-        yield str(path), None, None
-
-
-def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
-    def choose(header: list[str]) -> dict[str, str]:
-        chosen = choose_columns([*header, "emotion"], columns, table=str(table))  # which it asks for; we do not
-        return {field: chosen[field] for field in ("path", "start", "end") if field in chosen}
-
-    try:
-        for number, cells in READERS[table.suffix.lower()](table, choose):
-            try:
-                fields = read_cells(cells, Counter())
-            except ValueError as error:
-                raise ValueError(f"Row {number} of '{table}': {error}") from error
-            if "path" not in fields:
-                raise ValueError(f"Row {number} of '{table}' names no file.")
-            yield str(table.parent / fields["path"]), fields.get("start"), fields.get("end")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"Cannot read '{table}': expected a table in UTF-8, found: {error}.") from error
-
-
-def _score_columns(emotions: Sequence[str]) -> list[str]:
-    return [f"score_{emotion}" for emotion in emotions]
-
-
-def _describe_rows(rows: Mapping[Key, Row], missing: int, table: Path) -> str:
-    failed = [row for row in rows.values() if row["error"] is not None]
-    first = f" (first: {failed[0]['error']})" if failed else ""
-    count = f"{len(rows) - len(failed)} predicted, {len(failed)} with errors{first}"
-    if missing:
-        return f"{count}. {missing} are left to other processes; the last one writes {table}."
-    return f"{count}: {table}"

@@ -1,0 +1,1 @@
+"""Waveforms -> vectors -> scikit-learn heads."""

@@ -11,6 +11,7 @@ from datasets import DatasetDict
 from filelock import FileLock, Timeout
 
 from ser_hf import __version__
+from ser_hf.cache import write_text
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.data_arguments import DataArguments
 
@@ -114,13 +115,13 @@ def claim_folder(
             f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers that it "
             "began with. Take another --output_dir, or the former --data_root."
         )
-    held.write_text(fingerprint.hexdigest())
+    write_text(held, fingerprint.hexdigest())
     header = (
         f"# Resolved by ser_hf {__version__}. Rerun it with:\n"
         f"# {launch} recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
     )
     text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-    (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    write_text(folder / FILE_NAME, text)
     return lock
 
 

@@ -18,6 +18,7 @@ from scipy.special import softmax
 from transformers import PreTrainedConfig, PreTrainedModel, TrainerState
 
 from ser_hf import __version__
+from ser_hf.cache import write_text
 from ser_hf.corpora import Utterance
 from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
@@ -85,9 +86,7 @@ def write_results(
 
 def mark_finished(folder: str | Path, results: dict) -> None:
     """Write all_results.json, last of all and in one step: where it is, the run is finished."""
-    partial = Path(folder, f"{RESULTS}.partial")
-    partial.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
-    partial.replace(Path(folder, RESULTS))
+    write_text(Path(folder, RESULTS), json.dumps(results, indent=1, ensure_ascii=False))
 
 
 def read_results(folder: str | Path) -> dict | None:

@@ -1,0 +1,1 @@
+"""What is recognised: a file for each task, with the same few functions."""

@@ -13,17 +13,17 @@ from architectures import feature_extractor, tiny_model
 from transformers import pipeline
 
 from ser_hf.cli import main
-from ser_hf.commands.evaluate import (
+from ser_hf.corpora import Utterance
+from ser_hf.data.audio import audio_duration, decode_audio
+from ser_hf.data.hearing import Hearing
+from ser_hf.evaluation import read_predictions
+from ser_hf.scoring.evaluate import (
     Emotions,
     EvaluationArguments,
     describe_evaluation,
     match_emotions,
     score_utterances,
 )
-from ser_hf.corpora import Utterance
-from ser_hf.data.audio import audio_duration, decode_audio
-from ser_hf.data.hearing import Hearing
-from ser_hf.evaluation import read_predictions
 from ser_hf.serving import EmotionClassifier
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"

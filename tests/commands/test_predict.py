@@ -16,9 +16,10 @@ import pytest
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.cli import main
-from ser_hf.commands.predict import EXAMPLES, describe_model, to_row
+from ser_hf.commands.predict import EXAMPLES
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier, Prediction
+from ser_hf.serving.predict import describe_model, to_row
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from ser_hf.heads.comparison import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.training import DataArguments, parse_recipe
+from ser_hf.runs.command_line import parse_arguments, parse_recipe
+from ser_hf.runs.data_arguments import DataArguments
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 CONFIGS = sorted((RECIPES / "configs").rglob("*.yaml"))

@@ -17,7 +17,9 @@ import yaml
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import render_folds_card
-from ser_hf.training.folds import pool_folds
+from ser_hf.runs.command_line import parse_recipe
+from ser_hf.workflows.cross_validate import cross_validate
+from ser_hf.workflows.folds import pool_folds
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "cross_validate.py"
 
@@ -134,26 +136,25 @@ def test_a_folder_with_something_else_in_it_is_left_as_it_is(argv, tmp_path, hel
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
 
 
-def test_a_fold_that_never_began_leaves_the_folder_free(argv, tmp_path, monkeypatch):
-    monkeypatch.setattr(subprocess, "run", lambda command: subprocess.CompletedProcess(command, 1))
-    with pytest.raises(SystemExit, match="fold 1 ended with exit code 1"):
-        runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
+def test_a_fold_that_never_began_leaves_the_folder_free(argv, tmp_path):
+    with pytest.raises(SystemExit, match="error: .*head_init: readout"):
+        options = ("--model_type", "mel", "--head_init", "readout", "--output_dir", str(tmp_path))
+        runpy.run_path(str(RECIPE))["main"]([*argv[:5], *argv[7:], *options])
     assert not list(tmp_path.iterdir())
 
 
-def test_one_utterance_in_two_folds_ends_in_one_sentence(argv, tmp_path, monkeypatch):
-    def test_the_same(command):
-        write_fold(Path(command[-1]), ["a.wav"])
-        return subprocess.CompletedProcess(command, 0)
+def test_one_utterance_in_two_folds_ends_in_one_sentence(argv, tmp_path):
+    def test_the_same(data, model_args, training):
+        write_fold(Path(training.output_dir), ["a.wav"])
 
-    monkeypatch.setattr(subprocess, "run", test_the_same)
-    with pytest.raises(SystemExit, match="error: Utterances are tested in two folds"):
-        runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
+    data, *arguments = parse_recipe([*argv[1:], "--output_dir", str(tmp_path / "out")])
+    with pytest.raises(ValueError, match="Utterances are tested in two folds"):
+        cross_validate(test_the_same, data, *arguments)
 
 
 def test_help_needs_no_recipe(capsys):
     runpy.run_path(str(RECIPE))["main"](["--help"])
-    assert "python recipes/cross_validate.py finetune" in capsys.readouterr().out
+    assert "recipes/cross_validate.py finetune" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from publishing.hub_server import TOKEN, serve
 from ser_hf.evaluation import read_predictions
 from ser_hf.heads.features import classical_features
 from ser_hf.heads.files import load_head
+from ser_hf.workflows import probe as workflow
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"
 HEADS = ("svm_linear", "logistic_regression")
@@ -77,9 +78,9 @@ def test_the_layer_of_an_encoder_is_chosen_and_all_are_tried(probe, encoders):
     assert features["kind"] == "embedding" and features["layers"]
 
 
-def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_path, toy_ravdess):
+def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_path, toy_ravdess, monkeypatch):
     main = runpy.run_path(str(RECIPE))["main"]
-    compare = main.__globals__["compare_heads"]
+    compare = workflow.compare_heads
 
     def flatter_the_first(*arguments):
         worse, better = compare(*arguments)
@@ -87,7 +88,7 @@ def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_p
         yield dataclasses.replace(worse, features=features, inner=dataclasses.replace(worse.inner, ua=0.9))
         yield dataclasses.replace(better, inner=dataclasses.replace(better.inner, ua=0.8))
 
-    main.__globals__["compare_heads"] = flatter_the_first
+    monkeypatch.setattr(workflow, "compare_heads", flatter_the_first)
     main([
         "--corpus", "ravdess", "--data_root", str(toy_ravdess), "--output_dir", str(tmp_path / "out"),
         "--heads", *HEADS, "--processes", "1",
@@ -99,7 +100,7 @@ def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_p
 
 def test_every_training_row_draws_augmentation_of_its_own():
     rows = {"split": ["train"] * 3 + ["validation"] * 2, "utterance": [0, 0, 1, 0, 1], "index": [0, 1, 2, 0, 1]}
-    numbered = runpy.run_path(str(RECIPE))["number_rows"](Dataset.from_dict(rows))
+    numbered = workflow.number_rows(Dataset.from_dict(rows))
     assert numbered["index"][:] == [0, 1, 2, 3, 4]
     assert numbered["utterance"][:] == [0, 0, 1, 2, 3]
 
@@ -139,11 +140,11 @@ def test_a_random_split_says_why_it_is_higher(probe):
     assert "**Speaker-dependent scores.**" in (out / "README.md").read_text()
 
 
-def test_a_finished_run_changes_nothing_and_another_recipe_is_refused(probe, capsys):
+def test_a_finished_run_changes_nothing_and_another_recipe_is_refused(probe, caplog):
     out = probe()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     probe("--processes", "2")  # no other recipe
-    assert "This recipe is finished" in capsys.readouterr().out
+    assert "This recipe is finished" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     with pytest.raises(SystemExit, match="another recipe"):
         probe("--seed", "1")
@@ -181,7 +182,7 @@ def test_a_wrong_recipe_ends_in_one_sentence(probe, argv, message):
         probe(*argv)
 
 
-def test_a_probe_is_published_where_that_is_asked(probe, tmp_path, capsys, monkeypatch):
+def test_a_probe_is_published_where_that_is_asked(probe, tmp_path, caplog, monkeypatch):
     out = probe()
     with serve() as hub:
         for key, value in {"ENDPOINT": hub.url, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
@@ -189,7 +190,7 @@ def test_a_probe_is_published_where_that_is_asked(probe, tmp_path, capsys, monke
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         probe("--push_to_hub", "true", "--hub_model_id", "someone/probe")  # is finished, and goes
         held = hub.repositories["someone/probe"].files
-        assert f"{hub.url}/someone/probe/commit/" in capsys.readouterr().out
+        assert f"{hub.url}/someone/probe/commit/" in caplog.text
     assert held["head.skops"] == (out / "head.skops").read_bytes()
     assert "predictions.csv" not in held
 

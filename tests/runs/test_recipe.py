@@ -2,7 +2,10 @@ import pytest
 import yaml
 from datasets import Dataset, DatasetDict
 
-from ser_hf.training import check_folder, claim_folder, parse_recipe, resolve_recipe
+from ser_hf.runs.recipe import check_folder
+from ser_hf.runs.recipe import claim_folder
+from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.recipe import resolve_recipe
 
 ROW = {"split": "train", "path": "a.wav", "start": None, "end": None, "emotion": "sad", "speaker": "1"}
 DATA = DatasetDict(train=Dataset.from_list([ROW]))

@@ -1,6 +1,6 @@
 import pytest
 
-from ser_hf.training import parse_recipe
+from ser_hf.runs.command_line import parse_recipe
 
 MINIMAL = ["--corpus", "synthetic", "--model_type", "mel", "--output_dir", "x", "--use_cpu", "true"]
 

@@ -5,7 +5,8 @@ import optuna
 import pytest
 from filelock import FileLock
 
-from ser_hf.training import parse_recipe, resolve_recipe
+from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.training.search import apply_settings, fail_abandoned, open_study, search_space, suggest, tabulate_trials
 
 CONFIGS = Path(__file__).resolve().parents[2] / "recipes" / "configs" / "ravdess"

@@ -1,0 +1,37 @@
+"""The scores by ser_hf with the recommended preprocessing, beside those of the stock pipeline."""
+
+import logging
+from pathlib import Path
+
+from ser_hf.evaluation import read_predictions, summarize
+from ser_hf.evaluation.paired import paired_difference
+from ser_hf.runs.results import PREDICTIONS
+from ser_hf.serving import EmotionClassifier
+
+logger = logging.getLogger(__name__)
+
+
+def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dict) -> dict | None:
+    """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
+
+    Returns:
+        "preprocessing", "test" (as `summarize`) and "difference" from the stock pipeline (as `paired_difference`). None
+        where ser_hf refuses an utterance, which is logged.
+    """
+    stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
+    classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
+    rows = stock.astype(object).where(stock.notna(), None)
+    files = [(folders[row.corpus] / row.path, row.start, row.end) for row in rows.itertuples()]
+    try:
+        answers = list(classifier.predict_files(files))
+        if refused := [f"{answer.path}: {answer.error}" for answer in answers if answer.error]:
+            raise ValueError(f"{len(refused)} test utterances are refused (first: {refused[0]})")
+    except ValueError as error:
+        logger.error(f"The recommended preprocessing was not scored: {error}")
+        return None
+    table = stock.assign(prediction=[answer.emotion for answer in answers])
+    return {
+        "preprocessing": preprocessing,
+        "test": summarize(table, classifier.emotions),
+        "difference": paired_difference(stock, table, classifier.emotions),
+    }

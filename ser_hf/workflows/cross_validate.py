@@ -1,0 +1,88 @@
+"""Run a workflow on every fold of its protocol and pool the test predictions; resumable at fold and step."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+from accelerate import PartialState
+
+from ser_hf.cache import write_text
+from ser_hf.data.protocols import list_folds
+from ser_hf.publishing.card import render_folds_card
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import FILE_NAME, check_folder, resolve_recipe
+from ser_hf.runs.speech_data import label_utterances, load_utterances
+from ser_hf.workflows.folds import pool_folds
+
+logger = logging.getLogger(__name__)
+
+
+def cross_validate(run: Callable[..., dict | None], data: DataArguments, *arguments) -> dict | None:
+    """Run `finetune` or `probe` on every fold, each in a folder of its own, and pool the test predictions.
+
+    Finished folds are kept; the fold that was interrupted resumes from its last checkpoint.
+
+    Args:
+        run: `ser_hf.finetune` or `ser_hf.probe`.
+        data: The speech, its labels, and the protocol; its fold is not used.
+        *arguments: The other arguments of `run`; the last one names the output folder.
+
+    Returns:
+        What all_results.json of all folds holds; None in all processes of a distributed run but the first.
+
+    Raises:
+        ValueError: If there is no protocol, or as `run`.
+        OSError: If the output folder holds another run, or as `run`.
+    """
+    if data.protocol is None:
+        raise ValueError(
+            "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
+        )
+    output_dir, first = Path(arguments[-1].output_dir), PartialState().is_main_process
+    utterances, _ = label_utterances(data, load_utterances(data))
+    count = len(list_folds(utterances, data.protocol, folds=data.folds, seed=data.split_seed))
+    if first:
+        _claim_parent(output_dir, resolve_recipe(data, *arguments) | {"fold": None}, run.__name__)
+    folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
+    for fold, folder in enumerate(folders, 1):
+        logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
+        *others, last = arguments
+        try:
+            run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
+        except (ValueError, OSError):
+            if first and not list(output_dir.glob("fold_*")):  # nothing has begun: leave the folder free
+                (output_dir / FILE_NAME).unlink()
+            raise
+    if not first:
+        return None
+    results = pool_folds(folders, output_dir, protocol=data.protocol)
+    write_text(output_dir / "README.md", render_folds_card(results, folders[0]))
+    return results
+
+
+def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
+    """Write the recipe of all folds into the folder that holds them, unless that holds something else.
+
+    Its fold is null, so that the folder of a single fold, whose fold is a number, is never mistaken for it.
+    """
+    check_folder(output_dir, recipe)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    header = (
+        "# All folds. Rerun them with:\n"
+        f"# accelerate launch recipes/cross_validate.py {name} recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
+    )
+    write_text(output_dir / FILE_NAME, header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+
+
+def describe_folds(results: dict, output_dir: str | Path) -> str:
+    """Return what to print at the end."""
+    test, mean, sd = results["test"], results["mean"]["ua"], results["sd"]["ua"]
+    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
+    low, high = test["intervals"]["ua"]
+    return (
+        f"Test UA {test['ua']:.3f} over {len(results['folds'])} folds pooled, 95 % interval {low:.3f} to {high:.3f} "
+        f"({heard}); fold mean {mean:.3f} ± {sd:.3f}.\n"
+        f"Evidence: {output_dir}/README.md"
+    )

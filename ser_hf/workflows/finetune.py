@@ -1,0 +1,164 @@
+"""Fine-tune any audio classifier of transformers on emotional speech, and score it on speakers outside training."""
+
+import dataclasses
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas
+from transformers import set_seed
+
+from ser_hf.publishing import publish, render_card, write_answers, write_examples
+from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import check_folder, claim_folder, resolve_recipe
+from ser_hf.runs.results import (
+    describe_context,
+    describe_training,
+    mark_finished,
+    read_results,
+    tabulate_predictions,
+    write_results,
+)
+from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_problems
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.scoring.recommended import score_recommended
+from ser_hf.training.calibration import calibrate, describe_calibration
+from ser_hf.training.components import (
+    make_collator,
+    make_model,
+    prepare_process,
+    recommend_preprocessing,
+    start_head,
+)
+from ser_hf.training.refit import refit
+from ser_hf.training.trainer import SerTrainer, last_checkpoint
+
+logger = logging.getLogger(__name__)
+SCORED = ("validation", "test")  # parts that are scored as the stock pipeline receives them: raw and whole
+
+
+def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> dict | None:
+    """Train, calibrate, score and document a checkpoint in `training.output_dir`, a model repository.
+
+    An interrupted run resumes from its last checkpoint. A finished run is returned as it is, or continued if
+    `training.num_train_epochs` is larger than before; the learning rate is then what a run of the new length has at
+    that step.
+
+    Args:
+        data: The speech, its labels, and who is held out.
+        model_args: The encoder and what is trained of it.
+        training: How it is trained.
+
+    Returns:
+        What all_results.json holds; None in all processes of a distributed run but the first.
+
+    Raises:
+        ValueError: If a corpus, a label or an argument is not as expected.
+        OSError: If a file is missing, or the output folder holds another run.
+    """
+    prepare_process(training)
+    recipe = resolve_recipe(data, model_args, training)
+    check_folder(training.output_dir, recipe)
+    finished = read_results(training.output_dir)
+    if finished and finished["training"]["epochs"] >= training.num_train_epochs:
+        logger.info("This recipe is finished: more --num_train_epochs would continue it.")
+        _push(training)
+        return finished
+    with training.main_process_first(desc="reading the audio"):
+        speech = load_speech(data, raw=SCORED, refit=training.refit)
+    dataset = speech.dataset
+    set_seed(training.seed)
+    model, feature_extractor = make_model(model_args, training, dataset)
+    if training.process_index == 0:
+        lock = claim_folder(training.output_dir, recipe, dataset)  # held to the end of the run
+        write_problems(data, speech, training.output_dir)
+    checkpoint = last_checkpoint(training.output_dir)
+    began = time.monotonic()
+    if checkpoint is None or model_args.head_init == "readout":  # a readout's dimensions come before its weights
+        head = model_args.head_init, model.to(training.device)
+        model = start_head(*head, dataset["train"], feature_extractor, training)
+    collator = make_collator(data, model_args, training, model, feature_extractor)
+    arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
+    trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
+    if training.num_train_epochs:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    logits = {"validation": trainer.predict(dataset["validation"]).predictions}
+    logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
+    if training.refit:
+        refit(trainer, data, model_args, dataset)
+    seconds = time.monotonic() - began
+    if data.recommended_trim != "none":
+        recommend_preprocessing(model.config, data)
+    trainer.save_model()
+    shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # of the weights before
+    logits["test"] = trainer.predict(dataset["test"]).predictions
+    if not trainer.is_world_process_zero():
+        return None
+    described = describe_training(
+        model,
+        trainer.state,
+        seconds=seconds,
+        processes=training.world_size,
+        resumed=checkpoint is not None,
+        refit=training.refit,
+    )
+    results = _write_evidence(trainer, speech, logits, described, audio_folders(data))
+    lock.release()
+    _push(training)
+    return results
+
+
+def _write_evidence(
+    trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict, folders: dict[str, Path]
+) -> dict:
+    """Write predictions, figures, answers, examples, card and, last of all, all_results.json, which is returned."""
+    folder, dataset = Path(trainer.args.output_dir), speech.dataset
+    results = write_results(
+        folder,
+        pandas.concat([tabulate_predictions(dataset[part], logits[part]) for part in logits]),
+        emotions=dataset["train"].features["label"].names,
+        training=described,
+        data=speech.described,
+        log_history=trainer.state.log_history,
+    )
+    results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
+    if preprocessing := getattr(trainer.model.config, "recommended_preprocessing", None):
+        results["recommended"] = score_recommended(folder, folders, preprocessing)
+    results["context"] = describe_context(trainer.model.config, dataset)
+    results["agreement"] = measure_agreement(folder, folders)
+    if is_agreed(results["agreement"]):
+        write_answers(folder)
+    else:
+        logger.error(f"Finished, but not publishable: {describe_agreement(results['agreement'])}.")
+    write_examples(folder)
+    render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
+    mark_finished(folder, results)
+    return results
+
+
+def _push(training: SerTrainingArguments) -> None:
+    """Publish the finished folder, if asked."""
+    if not training.push_to_hub or training.process_index:
+        return
+    public = training.hub_private_repo is False
+    logger.info(publish(training.output_dir, training.hub_model_id, public=public, token=training.hub_token))
+
+
+def describe_run(results: dict, folder: str) -> str:
+    """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
+    test = results["test"]
+    low, high = test["intervals"]["ua"]
+    remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
+    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
+    return f"""
+Test UA {test["ua"]:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
+The stock pipeline on the raw test files: {describe_agreement(results["agreement"])}.
+The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
+
+from transformers import pipeline; import soundfile
+waveform, _ = soundfile.read("utterance.wav", dtype="float32")  # mono, 16 kHz
+print(pipeline("audio-classification", model="{folder}"{remote})(waveform, top_k=None))
+"""

@@ -1,0 +1,209 @@
+"""Search the settings of a recipe with Optuna, judged on validation speakers; the best become a recipe again."""
+
+import dataclasses
+import logging
+import time
+import uuid
+from pathlib import Path
+
+import optuna
+import pandas
+import yaml
+from datasets import DatasetDict
+from filelock import FileLock
+from transformers import PreTrainedModel, set_seed
+from transformers.trainer_utils import SaveStrategy
+
+from ser_hf.cache import whole_file, write_text
+from ser_hf.evaluation.figures.sweep import plot_sweep
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.speech_data import load_speech
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.training import components
+from ser_hf.training.search import (
+    COMPLETE,
+    LOCK,
+    RUNNING,
+    apply_settings,
+    connect,
+    count_trials,
+    fail_abandoned,
+    open_study,
+    search_space,
+    suggest,
+    tabulate_trials,
+)
+from ser_hf.training.trainer import SerTrainer
+
+SHOWN = 5  # best trials in the printed table
+logger = logging.getLogger(__name__)
+PAUSE = 2  # seconds between looks whether the trials of other processes are finished
+
+
+@dataclasses.dataclass
+class SweepArguments:
+    """How long to search, and what."""
+
+    trials: int = dataclasses.field(default=20, metadata={"help": "Finished trials, over all processes and launches."})
+    search: list[str] = dataclasses.field(
+        default_factory=list,
+        metadata={
+            "help": "Settings to search: learning_rate, head_learning_rate, optim, lr_scheduler_type, "
+            "per_device_train_batch_size, num_train_epochs, noise_snr, pitch, tempo, speed, head_init. None: all."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"trials: expected at least 1, found {self.trials}.")
+
+
+def sweep(
+    data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments, search: SweepArguments
+) -> pandas.DataFrame:
+    """Run trials until there are enough, and write the best settings as recipe.yaml into `training.output_dir`.
+
+    Args:
+        data: The speech, its labels, and who is held out.
+        model_args: The encoder and what is trained of it.
+        training: How it is trained.
+        search: Number of trials, and which settings are searched.
+
+    Returns:
+        A row per finished trial, as `tabulate_trials`.
+
+    Raises:
+        ValueError: If an argument is not as expected.
+        OSError: If a file is missing, or the output folder holds another search.
+    """
+    arguments = [data, model_args, training]
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _require_one_gpu(training)
+    components.prepare_process(training)
+    space = search_space(arguments, search.search)
+    study = open_study(training.output_dir, arguments, space)
+    if count_trials(study, COMPLETE) < search.trials:
+        dataset = load_speech(data).dataset
+        parts = DatasetDict({part: dataset[part] for part in ("train", "validation")})
+        run_trials(study, search.trials, arguments, space, parts)
+    return write_sweep(study, arguments)
+
+
+def _require_one_gpu(training: SerTrainingArguments) -> None:
+    """Refuse to share a trial between GPUs, as a trial on each is of more use."""
+    if training.world_size > 1 or training.n_gpu > 1:
+        raise ValueError(
+            f"Expected one process that sees one GPU, found {training.world_size} that see {training.n_gpu}. Start "
+            "CUDA_VISIBLE_DEVICES=0 accelerate launch --num_processes 1 recipes/sweep.py … once for each GPU: they "
+            "share the search."
+        )
+
+
+def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, dataset: DatasetDict) -> None:
+    """Run trials until so many are finished, whichever processes run them."""
+    folder = Path(arguments[2].output_dir)
+    lock, alive = FileLock(folder / LOCK), FileLock(folder / f"process_{uuid.uuid4().hex}.lock")
+    trainer = make_trainer(arguments, dataset)
+
+    def begin(trial: optuna.Trial) -> PreTrainedModel:
+        trial.set_user_attr("lock", Path(alive.lock_file).name)
+        trial.set_user_attr("settings", suggest(trial, space))
+        lock.release()
+        return start_trial(trainer, dataset, apply_settings(arguments, suggest(trial, space)))
+
+    trainer.model_init = begin
+    with lock:
+        alive.acquire()
+    while count_trials(study, COMPLETE) < trials:
+        with lock:  # until `begin`, so that no process begins one too many
+            fail_abandoned(study, folder)
+            free = count_trials(study, COMPLETE, RUNNING) < trials
+            if free:
+                run_trial(trainer, study)
+        if free:
+            table = write_sweep(study, arguments)
+            logger.info(f"{len(table)} of {trials} trials finished; best validation UA {table['ua'].max():.3f}.")
+        else:
+            time.sleep(PAUSE)  # others' trials are under way
+    alive.release()
+    Path(alive.lock_file).unlink()
+
+
+def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
+    """Return the Trainer of all trials of this process; its model only stands in until the first begins."""
+    data, model_args, training = arguments
+    model, feature_extractor = components.make_model(model_args, training, dataset)
+    collator = components.make_collator(data, model_args, training, model, feature_extractor)
+    training = dataclasses.replace(training, push_to_hub=False)
+    training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
+    return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+
+
+def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> PreTrainedModel:
+    """Return the model that a trial starts from, with the random numbers of fine-tuning, which can so redo it."""
+    data, model_args, training = arguments
+    set_seed(training.seed)
+    model, feature_extractor = components.make_model(model_args, training, dataset)
+    parts = model.to(training.device), dataset["train"], feature_extractor
+    model = components.start_head(model_args.head_init, *parts, training)
+    trainer.data_collator.augment = components.make_augmentation(data)
+    set_seed(training.seed)  # as the Trainer there
+    return model
+
+
+def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
+    """Run one trial. None is cut short: the epochs of different batches and schedules do not compare."""
+    trainer.hyperparameter_search(
+        hp_space=lambda trial: {
+            name: value for name, value in trial.user_attrs["settings"].items() if hasattr(trainer.args, name)
+        },
+        compute_objective=lambda _: best_ua(trainer),
+        n_trials=1,
+        direction="maximize",
+        backend="optuna",
+        sampler=optuna.samplers.TPESampler(seed=trainer.args.seed + len(study.get_trials(deepcopy=False))),
+        pruner=optuna.pruners.NopPruner(),
+        **connect(trainer.args.output_dir),
+    )
+
+
+def best_ua(trainer: SerTrainer) -> float:
+    """Return the validation UA of the epoch that fine-tuning would keep, of those so far."""
+    epochs = [log for log in trainer.state.log_history if "eval_ua" in log]
+    best = max if trainer.args.greater_is_better else min
+    metric = f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"
+    return best(epochs, key=lambda log: log[metric])["eval_ua"]
+
+
+def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
+    """Write the best recipe, the table and the figure into the output folder, and return the table."""
+    folder = Path(arguments[2].output_dir)
+    with FileLock(folder / LOCK):
+        table = tabulate_trials(study)
+        with whole_file(folder / "trials.csv") as partial:
+            table.to_csv(partial, index=False)
+        plot_sweep(table, folder / "sweep.png")
+        best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)
+        recipe = resolve_recipe(*apply_settings(arguments, best.user_attrs["settings"]))
+        recipe["model_name_or_path"] = arguments[1].model_name_or_path  # a folder too: this stays at home
+        header = (
+            f"# Trial {best.number}, validation UA {best.value:.3f}, the best of {len(table)}. Rerun it with:\n"
+            "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
+        )
+        text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+        write_text(folder / "recipe.yaml", text)
+    return table
+
+
+def describe_sweep(table: pandas.DataFrame, folder: str) -> str:
+    """Return what to print at the end: the best trials, the recipe's own, and how to go on."""
+    ranked = table.sort_values("ua", ascending=False, kind="stable")
+    shown = pandas.concat([ranked.head(SHOWN), ranked[SHOWN:].query("recipe")]).drop(columns="seconds")
+    return f"""
+{shown.to_string(index=False, na_rep="none", float_format="{:.4g}".format)}
+
+Validation UA, the highest of {len(table)} and so optimistic. Fine-tune the best and score it on the test speakers once:
+
+accelerate launch recipes/finetune.py {folder}/recipe.yaml --data_root FOLDER --output_dir FOLDER
+"""
