@@ -1,4 +1,4 @@
-"""The course of a search of settings."""
+"""Draw the results of a hyperparameter search."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
 TRIAL, BEST = "#0072B2", "#D55E00"
 MEAN = "0.6"
 NOT_SETTINGS = ("trial", "ua", "seconds", "recipe")
-COLUMNS, WIDTH, HEIGHT = 5, 2.0, 2.1  # panels side by side, inches of each
+COLUMNS, WIDTH, HEIGHT = 5, 2.0, 2.1  # panels per row, inches per panel
 
 
 def plot_sweep(table: pandas.DataFrame, path: str | Path) -> None:
-    """Draw the validation UA of each trial with the best so far, and below it the UA against each setting.
+    """Draw the validation UA of each trial and the best so far, and below it the UA against each hyperparameter.
 
     Args:
-        table: a row per finished trial: its number `trial`, `ua`, `seconds`, `recipe` (whether its settings are those
-            that the search began with), and a column per setting, missing where it is off.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        table: One row per finished trial: its number `trial`, `ua`, `seconds`, `recipe` (whether its hyperparameters
+            are those of the recipe), and one column per hyperparameter, a missing value if it is off.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: no trial is finished.
+        ValueError: If no trial is finished.
 
     Examples:
         >>> import tempfile
@@ -69,7 +69,7 @@ def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:
 
 
 def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:
-    """Draw the UA of the trials against a learning rate, or against the choices of any other setting."""
+    """Draw the UA of the trials against a learning rate (log scale) or the values of any other hyperparameter."""
     if name.endswith("learning_rate"):
         places = table[name]
         axes.set_xscale("log")
@@ -89,7 +89,7 @@ def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:
 
 
 def _around(count: int) -> tuple[list[float], list[float]]:
-    """Return the ends of a short line at each of so many choices."""
+    """Return start and end of a short line at each of `count` values."""
     return [place - 0.3 for place in range(count)], [place + 0.3 for place in range(count)]
 
 
