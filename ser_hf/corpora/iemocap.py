@@ -6,7 +6,7 @@ on request, under the licence of the University of Southern California; from htt
 The root is `IEMOCAP_full_release` or the folder that contains it. Files with any audio extension are read.
 
 `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav` is the fourth turn of the male actor (the last
-letter) in improvisation 01 of session 1. The first letter tells whose motion was captured: `Ses01F_…` and `Ses01M_…`
+letter) in improvisation 01 of session 1. The first letter is the motion-captured actor: `Ses01F_…` and `Ses01M_…`
 are dialogues of the same two people, so the speaker is the session with the last letter, here "01M".
 
 Labels are in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one block per turn (tabs between the fields):

@@ -60,7 +60,7 @@ def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:
     axes.plot(best["trial"], best["ua"], "*", color=BEST, markersize=15, markeredgecolor="white")
     if len(own):
         axes.axhline(own["ua"].iloc[0], color="0.5", linewidth=1, linestyle="--", zorder=0, label="the recipe itself")
-    axes.plot([], [], color=MEAN, linewidth=1.5, label="mean of a choice")
+    axes.plot([], [], color=MEAN, linewidth=1.5, label="mean per value")
     axes.set_title("Validation UA (%)", loc="left", fontsize=10)
     axes.set_title(f"best {best['ua']:.1f} %, trial {best['trial']}", loc="right", color=BEST, fontsize=10)
     axes.set_xlabel("trial")
