@@ -1,4 +1,4 @@
-"""Disk -> utterances: one generator function per corpus, by name in `CORPORA`."""
+"""Read corpora from disk: one generator function of utterances per corpus, listed by name in `CORPORA`."""
 
 import difflib
 import os
@@ -65,16 +65,16 @@ __all__ = ["CORPORA", "Utterance", "canonical_emotion", "load_corpus", "map_labe
 
 
 def load_corpus(name: str, root: str | os.PathLike, **options) -> Iterator[Utterance]:
-    """Yield the utterances of the corpus `name` under `root`; nothing is decoded.
+    """Return an iterator over the utterances of a corpus; audio is not decoded.
 
     Args:
         name: A key of `CORPORA`.
-        root: The corpus' folder as its owners distribute it.
-        **options: Arguments of that corpus' function: "folder", "table" and "hub" have some.
+        root: Folder of the corpus as its owners distribute it.
+        **options: Options of the corpus function; only "folder", "hub" and "table" have any.
 
     Raises:
         ValueError: If the name is unknown.
-        FileNotFoundError: If the folder is missing or holds no such corpus.
+        FileNotFoundError: If `root` does not exist or does not contain this corpus (raised when iteration starts).
     """
     if name not in CORPORA:
         near = difflib.get_close_matches(name, CORPORA, n=1)

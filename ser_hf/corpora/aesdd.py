@@ -1,15 +1,15 @@
 """AESDD, the Acted Emotional Speech Dynamic Database.
 
-Six speakers by the file names (the first version had five professional actors; the corpus grows), Greek, acted: 604
-utterances, some 20 by each speaker in each of five emotions, second takes among them; no neutral. From
-http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/ (licence: ask there). Any audio extension is read, at
-any depth under the root.
+Six speakers according to the file names (five professional actors in the first version; the corpus still grows),
+Greek, acted: 604 utterances, about 20 per speaker in each of five emotions, including second takes; no neutral. From
+http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/ (no licence is stated: ask the owners). Files with
+any audio extension are read, at any depth under the root.
 
-File names are emotion, utterance and speaker: `a03 (4).wav` is the third utterance of speaker 4, angry. A letter
-behind it tells the takes of one utterance apart: `f18 (5).wav` and `f18 (5)b.wav`. Speaker 1 is written `(01)` in
-some names. Left out: gender and text, which no name tells.
+File names give emotion, utterance and speaker: `a03 (4).wav` is the third utterance of speaker 4, angry. A letter at
+the end distinguishes takes of the same utterance: `f18 (5).wav` and `f18 (5)b.wav`. Some names write speaker 1 as
+`(01)`. Not available: gender and text, which the file names do not give.
 
-Source: the corpus' readme and page, after Vryzas et al. 2018, doi:10.17743/jaes.2018.0036
+Source: the readme and the web page of the corpus, following Vryzas et al. 2018, doi:10.17743/jaes.2018.0036
 """
 
 import os
@@ -24,10 +24,16 @@ FILE_NAME = r"([a-z])\d\d\ \((\d+)\)([a-z]?)"
 
 
 def aesdd(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of AESDD under `root`, sorted by path.
+    """Yield the utterances of AESDD, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, language and repetition.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     for path, match in match_names(root, FILE_NAME, corpus="AESDD", example="anger/a03 (4).wav"):
         emotion, speaker, take = match.groups()

@@ -1,14 +1,14 @@
 """CaFE, the Canadian French Emotional speech dataset.
 
 Twelve actors (six female, six male, aged 15 to 64), Canadian French, acted: 936 utterances, six sentences in six
-emotions of two intensities and in neutral. Licence CC BY-NC-SA 4.0; from https://zenodo.org/records/1478765
-(`CaFE_48k.zip`, or the same at 192 kHz). Any audio extension is read, at any depth under the root.
+emotions at two intensities and in neutral. Licence CC BY-NC-SA 4.0; from https://zenodo.org/records/1478765
+(`CaFE_48k.zip`, or the 192 kHz version). Files with any audio extension are read, at any depth under the root.
 
-File names are actor, emotion, intensity and sentence: `02-P-1-4.wav` is actor 02 (even: female), fearful (Peur),
-faible, "Quatre vieilles truies éléphantesques". Neutral has 1 in the place of an intensity, and none here. Left out:
-second copies of the same file, as where both sampling rates lie under one root.
+File names give actor, emotion, intensity and sentence: `02-P-1-4.wav` is actor 02 (even numbers are female), fearful
+(Peur), faible, "Quatre vieilles truies éléphantesques". Neutral files have 1 as intensity; the utterance has none.
+Left out: further files of the same name, for example where both sampling rates are under one root.
 
-Source: Gournay et al. 2018, doi:10.1145/3204949.3208121; the actors' ages after EmoBox,
+Source: Gournay et al. 2018, doi:10.1145/3204949.3208121; the actors' ages from EmoBox,
 https://arxiv.org/abs/2406.07162
 """
 
@@ -45,10 +45,16 @@ FILE_NAME = r"(0[1-9]|1[0-2])-([A-Z])-([12])-([1-6])"
 
 
 def cafe(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of CaFE under `root`, sorted by path.
+    """Yield the utterances of CaFE, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, age, language, text and intensity.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="CaFE", example="Peur/Faible/02-P-1-4.wav")
     for path, match in first_copies(files, corpus="CaFE").values():

@@ -1,4 +1,4 @@
-"""Cells of a table that somebody else made -> fields of `Utterance`."""
+"""Convert the cells of a user's table into fields of `Utterance`."""
 
 import json
 import logging
@@ -12,32 +12,39 @@ from sys import intern
 from ser_hf.corpora.columns import BLANKS
 from ser_hf.corpora.labels import canonical_emotion
 
-# Source: SPLIT_KEYWORDS of https://github.com/huggingface/datasets, for which "eval" is a test set too
+# Source: SPLIT_KEYWORDS of https://github.com/huggingface/datasets, where "eval" also means test
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "devel", "development"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 EXPECTED = {
-    "path": "a file name (the corpus 'hub' reads audio within a table)",
+    "path": "a file name (the corpus 'hub' reads audio stored in a table)",
     **dict.fromkeys(("start", "end"), "seconds such as 1.5"),
     **dict.fromkeys(("valence", "arousal", "dominance"), "a number such as 1.5"),
     "age": "years",
-    "votes": "annotators per emotion, such as 2 or {'sad': 2}",
+    "votes": "number of annotators per emotion, such as 2 or {'sad': 2}",
 }
 
 logger = logging.getLogger(__name__)
 
 
 def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, object]:
-    """Return the arguments of `Utterance` that a row tells; empty cells are left out.
+    """Convert the cells of a row into arguments of `Utterance`; empty cells are left out.
 
     Args:
-        cells: Text, or a number or an object of JSON or Parquet, by field (see `choose_columns`).
-        genders: Counts the cells that name neither gender, for `warn_of_genders`.
+        cells: Cell of each field (see `choose_columns`): text, or a number or object from JSON or Parquet.
+        genders: Counter to which unrecognised gender cells are added, for `warn_of_genders`.
+
+    Returns:
+        Value of each field. Start and end are in seconds, age in years.
 
     Raises:
-        ValueError: If a cell is not what its field needs, or `end` does not lie after `start`.
+        ValueError: If a cell cannot be converted, or not 0 <= start < end.
+
+    Examples:
+        >>> read_cells({"path": "a.wav", "emotion": "Anger", "gender": "f", "start": "1.5", "speaker": ""}, Counter())
+        {'path': 'a.wav', 'emotion': 'angry', 'gender': 'female', 'start': 1.5}
     """
     fields = {}
     if votes := {name.removeprefix("votes_"): cell for name, cell in cells.items() if name.startswith("votes_")}:
@@ -49,7 +56,7 @@ def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, objec
             elif value := _text(cell):
                 fields[field] = READERS[field](value)
         except (ValueError, TypeError) as error:
-            way_out = "" if field in ("path", "emotion") else f" To leave the column out: --columns {field}="
+            way_out = "" if field in ("path", "emotion") else f" To ignore the column: --columns {field}="
             found = f"{cell!r:.60}" if isinstance(cell, str | int | float | dict) else type(cell).__name__
             raise ValueError(f"{field}: expected {EXPECTED.get(field, 'text')}, found {found}.{way_out}") from error
     if "gender" in fields and fields["gender"] is None:
@@ -61,19 +68,25 @@ def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, objec
 
 
 def warn_of_genders(genders: Counter, table: str | os.PathLike) -> None:
-    """Count the gender cells of a table that `read_cells` could not map, in one warning."""
+    """Log one warning that counts the gender cells that `read_cells` did not recognise.
+
+    Args:
+        genders: The counter passed to `read_cells`.
+        table: Name of the table, for the message.
+    """
     if genders:
         found = ", ".join(f"'{cell}' {count} times" for cell, count in genders.most_common(5))
         logger.warning(
-            f"{genders.total()} genders of '{table}' stay unknown: expected {', '.join(GENDERS)}, found {found}."
+            f"{genders.total()} genders of '{table}' were not recognised: expected {', '.join(GENDERS)}, found {found}."
         )
 
 
 def read_number(text: str) -> float | None:
-    """Return a number of a corpus' own table; None where the cell holds none.
+    """Convert a cell of a corpus table to a number; None if it holds none.
 
-    >>> read_number("2.5"), read_number(""), read_number("NaN")
-    (2.5, None, None)
+    Examples:
+        >>> read_number("2.5"), read_number(""), read_number("NaN")
+        (2.5, None, None)
     """
     try:
         return _number(text)
@@ -82,10 +95,11 @@ def read_number(text: str) -> float | None:
 
 
 def canonical_split(name: str) -> str:
-    """Return "train", "validation" or "test" for their usual spellings; another name stays as it is.
+    """Return "train", "validation" or "test" for their usual spellings; other names are returned unchanged.
 
-    >>> canonical_split("Dev"), canonical_split("Test2")
-    ('validation', 'Test2')
+    Examples:
+        >>> canonical_split("Dev"), canonical_split("Test2")
+        ('validation', 'Test2')
     """
     return SPLITS.get(name.lower(), intern(name))
 
@@ -94,7 +108,7 @@ def compile_speaker(pattern: str) -> re.Pattern:
     """Compile the regular expression that finds the speaker in a file name.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If `pattern` is not a valid regular expression.
     """
     try:
         return re.compile(pattern)
@@ -103,10 +117,18 @@ def compile_speaker(pattern: str) -> re.Pattern:
 
 
 def match_speaker(expression: re.Pattern, name: str) -> str:
-    """Return the first group of a pattern in a file name, or its whole match where it has no group.
+    r"""Return the speaker found in a file name: the first group of the pattern, or the whole match if it has no group.
+
+    Args:
+        expression: Pattern compiled by `compile_speaker`.
+        name: File name to search.
 
     Raises:
-        ValueError: If it finds none.
+        ValueError: If the pattern does not match, or matches an empty text.
+
+    Examples:
+        >>> match_speaker(compile_speaker(r"(SM\d+)_"), "SM1_F10_A010.wav")
+        'SM1'
     """
     match = expression.search(name)
     speaker = match and match[1 if expression.groups else 0]
@@ -122,7 +144,7 @@ def _text(cell: object) -> str:
         return ""
     if not isinstance(cell, int | float):
         raise TypeError
-    whole = isinstance(cell, float) and cell.is_integer()  # a column of whole numbers with gaps comes as floats
+    whole = isinstance(cell, float) and cell.is_integer()  # integer columns with gaps become floats
     return str(int(cell) if whole else cell)
 
 
@@ -150,7 +172,7 @@ def _votes(cell: object) -> dict[str, float] | None:
     if isinstance(cell, str):
         cell = json.loads(cell.strip(BLANKS) or "{}")
     votes = {}
-    for emotion, count in dict(cell or {}).items():  # Parquet has structs, with None for other rows' emotions, or pairs
+    for emotion, count in dict(cell or {}).items():  # Parquet: pairs, or a struct with None
         count = _number(_text(count) or "0") or 0
         if count < 0:
             raise ValueError

@@ -1,12 +1,12 @@
-"""Which column of a table that somebody else made holds which field of `Utterance`."""
+"""Find which column of a user's table holds which field of `Utterance`."""
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"  # the last is the byte order mark
+BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"  # the last one is the byte order mark
 
-# Usual names of each field's column, the likeliest first; case and punctuation do not count.
+# Usual column names of each field, the most likely first; case and punctuation are ignored.
 SPELLINGS = {
     "path": (
         "path", "file", "filename", "filepath", "audio", "audiopath", "audiofile", "audiofilepath",
@@ -35,18 +35,25 @@ SPELLINGS = {
 
 
 def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = None, *, table: str) -> dict[str, str]:
-    """Return which column holds which field, for the fields that a table has.
+    """Return the column of each field that the table has.
 
-    Of several columns that fit a field, the spelling that `SPELLINGS` names first wins; of two columns of one
-    spelling, the first. Where no column is called votes, each `votes_<emotion>` is a field of its own.
+    If several columns fit a field, the name listed first in `SPELLINGS` is taken; of two equal names, the first
+    column. If no column holds the votes, each column `votes_<emotion>` is a field of its own.
 
     Args:
-        header: The table's columns.
-        columns: Field -> column, where the guess fails or errs; an empty column leaves the field out.
-        table: The table's name, for messages.
+        header: Column names of the table.
+        columns: Column of each field that is guessed wrongly or not found; an empty column name ignores the field.
+        table: Name of the table, for error messages.
+
+    Returns:
+        Column name by field.
 
     Raises:
-        ValueError: If `columns` names an unknown field or column, or none holds the path or the emotion.
+        ValueError: If `columns` has an unknown field or column, or no column is found for the path or the emotion.
+
+    Examples:
+        >>> choose_columns(["File_Name", "label", "notes"], table="labels.csv")
+        {'path': 'File_Name', 'emotion': 'label'}
     """
     given = {field: _find(field, name, header, table) for field, name in (columns or {}).items()}
     free = {_key(name): name for name in reversed(header) if name not in given.values()}
@@ -62,7 +69,7 @@ def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = No
         spelled = " ".join(f"{field}=…" for field in missing)
         raise ValueError(
             f"Expected a column for {' and '.join(missing)} in '{table}', found {list(header)}. "
-            f"Say which it is: --columns {spelled}"
+            f"Name it with --columns {spelled}"
         )
     return {field: name for field, name in chosen.items() if name}
 
@@ -74,7 +81,7 @@ def _find(field: str, name: str, header: Sequence[str], table: str) -> str:
         return name
     if alike := [column for column in header if _key(column) == _key(name)]:
         return alike[0]
-    raise ValueError(f"columns: '{table}' has no column '{name}', but {list(header)}.{_hint(name, header)}")
+    raise ValueError(f"columns: '{table}' has no column '{name}'; its columns are {list(header)}.{_hint(name, header)}")
 
 
 def _key(name: str) -> str:

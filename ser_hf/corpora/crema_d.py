@@ -3,14 +3,14 @@
 91 actors (48 male, 43 female, aged 20 to 74), English, acted: 7442 utterances of twelve sentences in six
 emotions; one sentence, "It's eleven o'clock", at three intensities. Licence ODbL 1.0, the recordings DbCL 1.0;
 from https://github.com/CheyneyComputerScience/CREMA-D by `git lfs clone` (the folder `AudioWAV`). Ages and
-genders are in its `VideoDemographics.csv`, the votes of those who only heard the voice in its
-`processedResults/tabulatedVotes.csv`; both are read where they lie anywhere under the root, and unknown without.
+genders are read from `VideoDemographics.csv`, the votes of the voice-only raters from
+`processedResults/tabulatedVotes.csv`. Both tables may be anywhere under the root; without them these fields are None.
 
 File names are actor_sentence_emotion_intensity: `1001_IEO_ANG_HI.wav` is actor 1001, "It's eleven o'clock",
-angry, high. XX means that no intensity was asked for. Left out: a second copy of an utterance in another
-folder; of the owners' two, the processed `AudioWAV` is kept and what the raters heard, `AudioMP3`, is not. Not
-left out, but named by the owners as very short and without sound: `1076_MTI_SAD_XX.wav`. In some copies
-`1040_ITH_SAD_XX.wav` is called `1040_ITH_SAD_X.wav`.
+angry, high. XX means that no intensity was requested. Left out: further files of the same name; of the owners' two
+versions, the processed `AudioWAV` is kept, not the `AudioMP3` that the raters listened to. Kept, although the owners
+list it as very short and silent: `1076_MTI_SAD_XX.wav`. In some copies the file
+`1040_ITH_SAD_XX.wav` is named `1040_ITH_SAD_X.wav`.
 
 Source: Cao et al. 2014, doi:10.1109/TAFFC.2014.2336244, and the owners' README
 """
@@ -45,15 +45,24 @@ FILE_NAME = r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX?)"
 
 
 def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield every utterance of CREMA-D under `root` once.
+    """Yield the utterances of CREMA-D, each once.
+
+    Files in `AudioMP3` come last, and only if they have no other version.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, age, language, text, intensity and votes.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
+        ValueError: If one of the tables lacks a column.
     """
     actors = {row["ActorID"]: row for row in _read_tables(root, "VideoDemographics.csv", "ActorID", "Age", "Sex")}
     votes = _count_voice_votes(root)
     files = match_names(root, FILE_NAME, corpus="CREMA-D", example="AudioWAV/1001_IEO_ANG_HI.wav")
-    files = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # the owners' unprocessed copies come last
+    files = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # last, so that AudioWAV is kept
     for path, match in first_copies(files, corpus="CREMA-D").values():
         actor, sentence, emotion, intensity = match.groups()
         demographics = actors.get(actor, {"Sex": "", "Age": ""})
@@ -73,9 +82,9 @@ def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _count_voice_votes(root: str | os.PathLike) -> dict[str, dict[str, float]]:
-    """Return each utterance's votes by canonical emotion, from those who neither saw the face nor took over 10 s."""
+    """Return each utterance's votes by canonical emotion, from voice-only ratings that took 10 s at most."""
     rows = _read_tables(root, "processedResults/tabulatedVotes.csv", "", "fileName", *VOTES)
-    # The nameless first column numbers voices from 100001, faces from 200001, both together from 300001.
+    # The unnamed first column counts voice-only ratings from 100001, face-only from 200001, both from 300001.
     voices = [row for row in rows if row[""].startswith("1")]
     return {row["fileName"]: {emotion: int(row[code]) for code, emotion in VOTES.items()} for row in voices}
 

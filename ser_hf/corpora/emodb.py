@@ -1,13 +1,13 @@
 """Emo-DB, the Berlin Database of Emotional Speech.
 
 Ten professional actors (5 female, 5 male, aged 21 to 35), German, acted: 535 utterances of ten everyday
-sentences in seven emotions, those that most listeners recognised and found natural. No licence is named, the
-paper opens it to the public; from http://emodb.bilderbar.info (`download.zip`, the folder `wav`).
+sentences in seven emotions, selected as those that most listeners recognised and found natural. No licence is
+stated; the paper makes the corpus public. From http://emodb.bilderbar.info (`download.zip`, the folder `wav`).
 
-File names are speaker, sentence, emotion (the initial of its German name) and version: `03a01Fa.wav` is speaker
-03 (male, 31), "Der Lappen liegt auf dem Eisschrank.", happy (Freude), version a. Versions count the takes; those
-of a take that listeners rejected are missing. Left out: the results of the listening test (`erkennung.txt`), and
-the labels of phones and syllables.
+File names give speaker, sentence, emotion (the initial of its German name) and version: `03a01Fa.wav` is speaker
+03 (male, 31), "Der Lappen liegt auf dem Eisschrank.", happy (Freude), version a. Versions count the takes; takes
+rejected in the listening test are missing. Left out: the results of the listening test (`erkennung.txt`) and the
+phone and syllable labels.
 
 Source: Burkhardt et al. 2005, doi:10.21437/Interspeech.2005-446, and http://emodb.bilderbar.info/docu/
 """
@@ -56,10 +56,16 @@ FILE_NAME = r"(\d\d)([ab]\d\d)([A-Z])([a-z])"
 
 
 def emodb(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of Emo-DB under `root`, sorted by path.
+    """Yield the utterances of Emo-DB, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, age, language, text and repetition.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     for path, match in match_names(root, FILE_NAME, corpus="Emo-DB", example="wav/03a01Fa.wav"):
         speaker, sentence, emotion, version = match.groups()

@@ -1,14 +1,14 @@
 """EMOVO, an Italian emotional speech corpus.
 
 Six actors (3 female, 3 male, aged 23 to 30), Italian, acted: 588 utterances, 14 sentences in seven emotions by
-each. Free for research, no licence is named; from http://voice.fub.it/activities/corpora/emovo/index.html
+each actor. Free for research, no licence is stated; from http://voice.fub.it/activities/corpora/emovo/index.html
 (`EMOVO.zip`).
 
 File names are emotion-speaker-sentence: `gio-f2-b1.wav` is happy (gioia), speaker f2 (female, 23), "Gli operai si
-alzano presto." Sentences are short (b), long (l), nonsense (n) and questions (d). Nothing is left out.
+alzano presto." Sentences are short (b), long (l), nonsense (n) or questions (d). Nothing is left out.
 
 Source: Costantini et al. 2014, EMOVO Corpus: an Italian Emotional Speech Database, LREC,
-https://aclanthology.org/L14-1478; ages and sentences as in EmoBox, https://github.com/emo-box/EmoBox
+https://aclanthology.org/L14-1478; ages and sentences from EmoBox, https://github.com/emo-box/EmoBox
 """
 
 import os
@@ -48,10 +48,16 @@ FILE_NAME = r"([a-z]+)-([fm]\d)-([a-z]\d)"
 
 
 def emovo(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of EMOVO under `root`, sorted by path.
+    """Yield the utterances of EMOVO, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, age, language and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     for path, match in match_names(root, FILE_NAME, corpus="EMOVO", example="f2/gio-f2-b1.wav"):
         emotion, speaker, sentence = match.groups()

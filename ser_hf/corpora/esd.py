@@ -4,14 +4,14 @@ Twenty speakers, ten of Mandarin Chinese (5 female, 5 male) and ten of English (
 utterances, the same 350 sentences in five emotions by each speaker of a language. For research only, after
 signing a licence; from https://github.com/HLTSingapore/Emotional-Speech-Data.
 
-Files are speaker/emotion/speaker_number: `0011/Angry/0011_000351.wav` is speaker 0011 (male, English), angry.
-Some copies have another folder in between, train, evaluation or test, which becomes the split ("validation" for
-evaluation; all speakers are in all three). The text is the second column of the speaker's table `0011/0011.txt`,
-in UTF-8, UTF-16, GB 18030 or Windows-1252; without the table, and where its row lacks a tab, it is unknown. Left
-out: that table's third column, which names the emotion once more.
+File paths are speaker/emotion/speaker_number: `0011/Angry/0011_000351.wav` is speaker 0011 (male, English), angry.
+Some copies have a folder train, evaluation or test in between. It becomes the split ("validation" for evaluation);
+each split has all speakers. The text is the second column of the speaker's table `0011/0011.txt`, encoded in
+UTF-8, UTF-16, GB 18030 or Windows-1252; it is None without the table, or if the row has no tab. Left out: the third
+column of the table, which repeats the emotion.
 
 Source: Zhou et al. 2022, https://www.sciencedirect.com/science/article/pii/S0167639321001308; genders from the
-corpus' ReadMe.txt
+ReadMe.txt of the corpus
 """
 
 import codecs
@@ -34,10 +34,16 @@ FILE_NAME = r"(\d{4})/([^/]+)/(?:(train|evaluation|test)/)?(\d{4}_\d{6})"
 
 
 def esd(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of ESD under `root`, sorted by path.
+    """Yield the utterances of ESD, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, language, split and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     tables = {}
     for path, match in match_names(root, FILE_NAME, corpus="ESD", example="0011/Angry/0011_000351.wav"):
@@ -59,7 +65,7 @@ def esd(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _read_texts(path: Path, language: str) -> dict[str, str]:
-    """Return file name -> text; nothing where the speaker's table is missing."""
+    """Return the text of each file name; empty if the speaker's table is missing."""
     if not path.is_file():
         return {}
     table = path.read_bytes()

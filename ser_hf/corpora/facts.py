@@ -1,32 +1,37 @@
-"""What is known about each corpus of `CORPORA` beyond its files: its voices, its licence, and what that means.
+"""Describe each corpus of `CORPORA` for model cards: speakers, licence, and what the licence means for trained weights.
 
-The facts are those of the corpora's own modules, which name their sources. A licence is an identifier of the Hub,
-"other" for terms of the owners' own, and None where none is known: weights trained on it are not made public.
+The facts are those in the module of each corpus, which names its sources. A licence is a licence identifier of the
+Hub, "other" for terms of the owners' own, or None if none is known. Weights trained on a corpus without a known
+licence are not published.
 """
 
 from dataclasses import dataclass
 
-# How we read each licence, which is no legal advice; the card says so.
+# Our interpretation of each licence, not legal advice; the card says so.
 MEANINGS = {
-    "apache-2.0": "weights trained on it may be used for anything.",
-    "cc0-1.0": "weights trained on it may be used for anything.",
-    "cc-by-4.0": "weights trained on it may be used for anything, by whoever names the corpus.",
+    "apache-2.0": "weights trained on it may be used for any purpose.",
+    "cc0-1.0": "weights trained on it may be used for any purpose.",
+    "cc-by-4.0": "weights trained on it may be used for any purpose, with credit to the corpus.",
     "cc-by-nc-sa-4.0": (
-        "weights trained on it are for non-commercial use only, whoever uses them names the corpus, and whoever passes "
-        "them on does so under the same licence."
+        "weights trained on it may be used for non-commercial purposes only, with credit to the corpus, and "
+        "redistributed only under the same licence."
     ),
     "cc-by-nc-nd-4.0": (
-        "weights trained on it are for non-commercial use only, and whoever uses them names the corpus. It forbids to "
-        "pass on adaptations, and whether weights are one is not settled: ask its owners before you pass them on."
+        "weights trained on it may be used for non-commercial purposes only, with credit to the corpus. The licence "
+        "forbids sharing adaptations, and whether weights are an adaptation is not settled: ask the owners of the "
+        "corpus before you redistribute weights."
     ),
     "odbl": (
-        "weights trained on it may be used for anything, by whoever names the corpus. It wants databases made from it "
-        "to stay open; whether weights are one is not settled."
+        "weights trained on it may be used for any purpose, with credit to the corpus. The licence requires that "
+        "databases derived from the corpus stay open; whether weights are such a database is not settled."
     ),
-    "other": "weights trained on it are for the same uses only, and its owners say whether they may be passed on.",
+    "other": (
+        "weights trained on it may be used only for the purposes that these terms allow; ask the owners of the corpus "
+        "whether weights may be redistributed."
+    ),
     None: (
-        "nobody may count on being allowed to use weights trained on it. ser_hf refuses to push them publicly; a "
-        "private repository is possible. Ask its owners."
+        "no permission to use weights trained on it is known. ser_hf refuses to push them publicly; a private "
+        "repository is possible. Ask the owners of the corpus."
     ),
 }
 
@@ -36,14 +41,18 @@ class CorpusFacts:
     """Hold what a model card says about a corpus.
 
     Attributes:
-        title: What its owners call it.
-        url: Where it is described or to be had; None for data of the user's own.
-        voices: Who speaks, in words.
-        speech: "acted", "played" (improvised, or cut from plays), "natural", "synthetic" or "unknown".
+        title: Name of the corpus as its owners write it.
+        url: Page that describes or distributes the corpus; None for the user's own data.
+        voices: Description of the speakers.
+        speech: "acted", "played" (improvised or from plays), "natural", "synthetic" or "unknown".
         languages: BCP 47 codes.
-        ages: Years, in words; None where unknown.
-        licence: Identifier on the Hub, "other" for terms of the owners' own, None where unknown.
-        terms: The licence in words.
+        ages: Range of ages in years, as text; None if unknown.
+        licence: Licence identifier of the Hub, "other" for terms of the owners' own, None if unknown.
+        terms: Licence as text.
+
+    Examples:
+        >>> CORPUS_FACTS["tess"].voices, CORPUS_FACTS["tess"].licence
+        ('two actresses, English, acted', 'cc-by-nc-nd-4.0')
     """
 
     title: str
@@ -57,20 +66,20 @@ class CorpusFacts:
 
     @property
     def meaning(self) -> str:
-        """Say what the licence means for weights trained on the corpus."""
+        """Return what the licence means for weights trained on the corpus."""
         return MEANINGS[self.licence]
 
 
 _OWN = {
-    "voices": "speakers that ser_hf knows nothing of",
+    "voices": "no information about the speakers",
     "speech": "unknown",
-    "terms": "not known to ser_hf, which read the files and not the conditions that they came with",
+    "terms": "unknown; ser_hf reads the files, not the terms of use that come with them",
 }
 
 CORPUS_FACTS = {
     "aesdd": CorpusFacts(
         title="AESDD", url="http://m3c.web.auth.gr/research/aesdd-speech-emotion-recognition/",
-        voices="six speakers, Greek, acted", languages=("el",), terms="unknown; its owners can be asked",
+        voices="six speakers, Greek, acted", languages=("el",), terms="unknown; ask its owners",
     ),
     "cafe": CorpusFacts(
         title="CaFE", url="https://zenodo.org/records/1478765", voices="twelve actors, Canadian French, acted",
@@ -82,29 +91,29 @@ CORPUS_FACTS = {
     ),
     "emodb": CorpusFacts(
         title="Emo-DB", url="http://emodb.bilderbar.info", voices="ten professional actors, German, acted",
-        languages=("de",), ages="21 to 35", terms="none is named; its paper opens it to the public",
+        languages=("de",), ages="21 to 35", terms="none is stated; its paper makes the corpus public",
     ),
     "emov_db": CorpusFacts(
         title="EmoV-DB", url="https://openslr.org/115", voices="four speakers, English, acted", languages=("en",),
-        licence="other", terms="its owners' own, for non-commercial purposes only",
+        licence="other", terms="the owners' own, for non-commercial purposes only",
     ),
     "emovo": CorpusFacts(
         title="EMOVO", url="http://voice.fub.it/activities/corpora/emovo/index.html",
         voices="six actors, Italian, acted", languages=("it",), ages="23 to 30",
-        terms="none is named; free for research",
+        terms="none is stated; free for research",
     ),
     "esd": CorpusFacts(
         title="ESD", url="https://github.com/HLTSingapore/Emotional-Speech-Data",
         voices="ten speakers of Mandarin Chinese and ten of English, acted", languages=("zh", "en"),
-        licence="other", terms="its owners' own, for research only, signed before use",
+        licence="other", terms="the owners' own, for research only, to be signed before use",
     ),
-    "folder": CorpusFacts(title="a folder of the user's own", **_OWN),
-    "hub": CorpusFacts(title="a dataset of the Hub or on disk", **_OWN),
+    "folder": CorpusFacts(title="the user's own folder of audio files", **_OWN),
+    "hub": CorpusFacts(title="a dataset from the Hub or from disk", **_OWN),
     "iemocap": CorpusFacts(
         title="IEMOCAP", url="https://sail.usc.edu/iemocap/",
         voices="ten actors in pairs, American English, improvised or played from scripts", speech="played",
         languages=("en",), licence="other",
-        terms="that of the University of Southern California, for research on request",
+        terms="that of the University of Southern California, for research, on request",
     ),
     "jl_corpus": CorpusFacts(
         title="JL-Corpus", url="https://www.kaggle.com/datasets/tli725/jl-corpus",
@@ -114,7 +123,7 @@ CORPUS_FACTS = {
     "meld": CorpusFacts(
         title="MELD", url="https://github.com/declare-lab/MELD",
         voices="the actors of the television series Friends, American English", speech="played", languages=("en",),
-        terms="GPL 3.0 for the labels; unknown for the sound of the series",
+        terms="GPL 3.0 for the labels; unknown for the audio of the series",
     ),
     "msp_improv": CorpusFacts(
         title="MSP-IMPROV", url="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html",
@@ -143,26 +152,26 @@ CORPUS_FACTS = {
     "savee": CorpusFacts(
         title="SAVEE", url="http://kahlan.eps.surrey.ac.uk/savee/", voices="four men, British English, acted",
         languages=("en-GB",), ages="27 to 31", licence="other",
-        terms="its owners' own, free for research after registration",
+        terms="the owners' own, free for research after registration",
     ),
     "shemo": CorpusFacts(
         title="ShEMO", url="https://github.com/mansourehk/ShEMO",
         voices="87 speakers of Persian in radio plays", speech="played", languages=("fa",), licence="other",
-        terms="its owners' own, free of charge for academic purposes",
+        terms="the owners' own, free of charge for academic purposes",
     ),
     "subesco": CorpusFacts(
         title="SUBESCO", url="https://zenodo.org/records/4526477", voices="20 professional actors, Bangla, acted",
         languages=("bn",), licence="cc-by-4.0", terms="CC BY 4.0",
     ),
     "synthetic": CorpusFacts(
-        title="the synthetic corpus of ser_hf", voices="eight invented speakers of no language", speech="synthetic",
-        licence="apache-2.0", terms="Apache 2.0, that of ser_hf",
+        title="the synthetic corpus of ser_hf", voices="eight synthetic speakers, nonsense sentences in no language",
+        speech="synthetic", licence="apache-2.0", terms="Apache 2.0, the licence of ser_hf",
     ),
-    "table": CorpusFacts(title="a table of the user's own", **_OWN),
+    "table": CorpusFacts(title="the user's own table of audio files", **_OWN),
     "tess": CorpusFacts(
         title="TESS", url="https://doi.org/10.5683/SP2/E8H2MF", voices="two actresses, English, acted",
         languages=("en",), ages="26 and 64", licence="cc-by-nc-nd-4.0",
-        terms="CC BY-NC 4.0 at its one address and CC BY-NC-ND 4.0 at the other; the narrower one counts here",
+        terms="CC BY-NC 4.0 on one of its two pages, CC BY-NC-ND 4.0 on the other; ser_hf applies the stricter",
     ),
     "turev_db": CorpusFacts(
         title="TurEV-DB", url="https://github.com/Xeonen/TurEV-DB", voices="six speakers, Turkish, acted",
@@ -171,6 +180,6 @@ CORPUS_FACTS = {
     "urdu": CorpusFacts(
         title="URDU", url="https://github.com/siddiquelatif/URDU-Dataset",
         voices="29 speakers of Urdu in talk shows, natural", speech="natural", languages=("ur",), licence="other",
-        terms="its owners' own, for research only",
+        terms="the owners' own, for research only",
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where the audio files of a corpus lie, which of them bear its names, and what its tables say."""
+"""Find the audio files of a corpus, match their names, and read the tables of its owners."""
 
 import csv
 import difflib
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 
-# libsndfile reads the first row; the second is listed as unreadable, with the way out, rather than overlooked.
+# libsndfile reads the first row. Files of the second row are reported as unreadable instead of being ignored.
 AUDIO_EXTENSIONS = {
     ".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64",
     ".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr",
@@ -18,17 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list[str]:
-    """List the audio files at any depth under `root`, sorted; hidden files and folders are left out.
+    """List the audio files at any depth under a folder, sorted; hidden files and folders are ignored.
 
-    Links to folders are not followed, but counted in a warning.
+    Links to folders are not followed; one warning counts them.
 
     Args:
-        root: The folder.
-        allow_outside: Let audio files be links that lead out of it, or nowhere.
+        root: Folder to search.
+        allow_outside: Accept audio files that are links to a target outside `root` or to a missing file.
+
+    Returns:
+        Path of each file, starting with `root`.
 
     Raises:
         FileNotFoundError: If `root` is not a folder.
-        ValueError: If an audio file is a link that leads out of `root`, and none may.
+        ValueError: If an audio file is a link to a target outside `root` and `allow_outside` is False.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -48,7 +51,7 @@ def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list
     if not allow_outside:
         _refuse_outside(links, root)
     if linked:
-        logger.warning(f"Passed over {len(linked)} links to folders under '{root}' (first: {min(linked)}).")
+        logger.warning(f"Skipped {len(linked)} links to folders under '{root}' (first: {min(linked)}).")
     return sorted(found)
 
 
@@ -56,26 +59,29 @@ def _refuse_outside(links: list[str], root: Path) -> None:
     inside = os.path.join(os.path.realpath(root), "")
     if outside := sorted(path for path in links if not os.path.realpath(path).startswith(inside)):
         raise ValueError(
-            f"{len(outside)} audio files under '{root}' are links that lead out of it: expected the audio itself, "
+            f"{len(outside)} audio files under '{root}' are links to files outside it: expected audio files, "
             f"found '{outside[0]}' -> '{os.path.realpath(outside[0])}'. Copy the files (cp -rL), or pass as data_root "
-            "the folder that holds both links and files, or list them for the corpus 'table' with --allow_outside."
+            "the folder that contains both links and files, or use the corpus 'table' with --allow_outside."
         )
 
 
 def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: str) -> Iterator[tuple[str, re.Match]]:
-    """Yield each audio file whose path ends as the corpus' grammar says, with the match, sorted by path.
+    """Yield each audio file whose path matches the grammar of the corpus, with the match, sorted by path.
 
-    Files of other names are counted in a warning.
+    One warning counts the files that do not match.
 
     Args:
-        root: The corpus' folder.
-        grammar: Regular expression (verbose) that has to match the end of the path below `root`, written with
-            `/` and without extension, from the beginning of a folder's or the file's name.
-        corpus: The corpus' usual name, for messages.
-        example: Such a path with extension, for messages.
+        root: Folder of the corpus.
+        grammar: Regular expression (verbose) that matches the end of the path below `root`, written with `/` and
+            without extension. It starts at the beginning of a folder name or of the file name.
+        corpus: Usual name of the corpus, for messages.
+        example: A matching path with extension, for messages.
+
+    Yields:
+        Path and match.
 
     Raises:
-        FileNotFoundError: If `root` is no folder or no name fits; it says what was expected and the nearest name.
+        FileNotFoundError: If `root` is not a folder, or no file matches.
     """
     expression = re.compile(f"(?:.*/)?(?:{grammar})", re.VERBOSE)
     paths = audio_files(root)
@@ -91,7 +97,7 @@ def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: 
         raise FileNotFoundError(no_utterances(root, others, corpus=corpus, example=example))
     if others:
         logger.warning(
-            f"Passed over {len(others)} of {len(paths)} audio files under '{root}': expected names like {example} "
+            f"Skipped {len(others)} of {len(paths)} audio files under '{root}': expected names like {example} "
             f"(first: {others[0]})."
         )
 
@@ -102,12 +108,15 @@ def first_copies(
     corpus: str,
     name: Callable[[re.Match], Hashable] = lambda match: os.path.basename(match.string),
 ) -> dict[Hashable, tuple[str, re.Match]]:
-    """Return name -> path and match, the first of each name; further ones are counted in a warning.
+    """Keep the first file of each name; one warning counts the others.
 
     Args:
-        files: What `match_names` yields.
-        corpus: The corpus' usual name, for messages.
-        name: What a match names; the file's name without extension, if nothing else is said.
+        files: Paths and matches, as `match_names` yields them.
+        corpus: Usual name of the corpus, for messages.
+        name: Function from a match to its name; by default the file name without extension.
+
+    Returns:
+        Path and match by name.
     """
     kept, copies = {}, []
     for path, match in files:
@@ -115,7 +124,7 @@ def first_copies(
             copies.append(path)
     if copies:
         logger.warning(
-            f"Left out {len(copies)} {corpus} files as second copies by their names; their audio was not compared "
+            f"Left out {len(copies)} {corpus} files as duplicates by name; their audio was not compared "
             f"(first: {copies[0]})."
         )
     return kept
@@ -124,15 +133,15 @@ def first_copies(
 def pair_names(
     labelled: Collection[str], audible: Collection[str], root: str | os.PathLike, *, corpus: str, example: str
 ) -> list[str]:
-    """Return the utterances, sorted, that have a label in the corpus' tables and an audio file.
+    """Return the sorted names of the utterances that have both a label and an audio file.
 
-    Those that lack either are counted in a warning each.
+    One warning counts the utterances without audio, another those without label.
 
     Args:
-        labelled: Names of the labelled utterances.
+        labelled: Names of the utterances in the tables of the corpus.
         audible: Names of the audio files, without extension.
-        root: The corpus' folder, for messages.
-        corpus: The corpus' usual name, for messages.
+        root: Folder of the corpus, for messages.
+        corpus: Usual name of the corpus, for messages.
         example: Path of an utterance, for messages.
 
     Raises:
@@ -148,12 +157,15 @@ def pair_names(
 
 
 def read_table(path: Path, *columns: str, **dialect) -> Iterator[dict[str, str]]:
-    """Yield the rows of a corpus' own table, in UTF-8 with or without a byte order mark; other bytes become U+FFFD.
+    """Yield the rows of a corpus table in UTF-8, with or without byte order mark; invalid bytes become U+FFFD.
 
     Args:
-        path: The table.
-        *columns: Those that it has to have.
+        path: Table to read.
+        *columns: Columns that the table must have.
         **dialect: Arguments of `csv.DictReader`.
+
+    Yields:
+        Cells by column.
 
     Raises:
         ValueError: If a column is missing.
@@ -164,13 +176,13 @@ def read_table(path: Path, *columns: str, **dialect) -> Iterator[dict[str, str]]
         if missing := [name for name in columns if name not in header]:
             raise ValueError(
                 f"Table '{path}' lacks {missing}: expected the columns {list(columns)}, found {header}. Is it the "
-                "corpus' own, unchanged?"
+                "original table of the corpus?"
             )
         yield from rows
 
 
 def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, example: str) -> str:
-    """Return what to say where a folder holds no file of a corpus: what was expected, and the nearest name seen."""
+    """Return the error message for a folder without utterances: expected file names and the nearest name found."""
     near = difflib.get_close_matches(example, names, n=1, cutoff=0.0)
     seen = f"of {len(names)} audio files the nearest is '{near[0]}'" if near else "found no audio file"
     return (

@@ -1,4 +1,4 @@
-"""Any corpus with a sub-folder per emotion."""
+"""Read any corpus with one sub-folder per emotion."""
 
 import logging
 import os
@@ -14,20 +14,29 @@ logger = logging.getLogger(__name__)
 
 
 def folder(root: str | os.PathLike, *, speaker_pattern: str | None = None) -> Iterator[Utterance]:
-    r"""Yield the utterances of a folder with a sub-folder per emotion, sorted by path.
+    r"""Yield the utterances of a folder with one sub-folder per emotion, sorted by path.
 
-    Audio beside the sub-folders and sub-folders that are links are counted in a warning each.
-
-    `Angry/SM1_F10_A010.wav` with the pattern `(SM\d+)_` is an angry utterance of speaker SM1.
+    One warning counts the audio files outside the sub-folders, another the sub-folders that are links.
 
     Args:
-        root: The folder that holds the class folders; files may lie deeper within these.
-        speaker_pattern: Regular expression, searched in the file name; its first group is the speaker (the
-            whole match where it has no group). Without one the speakers are unknown.
+        root: Folder that contains the emotion folders; files may be at any depth below these.
+        speaker_pattern: Regular expression to search in each file name. Its first group is the speaker, or the whole
+            match if it has no group. Without a pattern the speakers are unknown.
+
+    Yields:
+        One utterance per file, with the speaker if there is a pattern.
 
     Raises:
-        FileNotFoundError: If there is no audio file in a sub-folder of `root`.
-        ValueError: If the pattern is no regular expression, or does not match every file.
+        FileNotFoundError: If `root` is not a folder, or no sub-folder has audio files.
+        ValueError: If the pattern is not a regular expression, or does not match every file name.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     Path(root, "Anger").mkdir()
+        ...     Path(root, "Anger", "SM1_F10_A010.wav").touch()
+        ...     [(each.emotion, each.speaker) for each in folder(root, speaker_pattern=r"(SM\d+)_")]
+        [('angry', 'SM1')]
     """
     root = Path(root).expanduser()
     found = [Path(path) for path in audio_files(root)]
@@ -35,11 +44,11 @@ def folder(root: str | os.PathLike, *, speaker_pattern: str | None = None) -> It
     if not paths:
         raise FileNotFoundError(
             f"No audio in sub-folders of '{root}': expected one per emotion, like angry/one.wav and happy/two.wav, "
-            f"found {len(found)} audio files beside them. Links to folders are not followed."
+            f"found {len(found)} audio files outside of sub-folders. Links to folders are not followed."
         )
     if others := [path.name for path in found if path.parent == root]:
         logger.warning(
-            f"Passed over {len(others)} of {len(found)} audio files under '{root}' that lie in no class folder "
+            f"Skipped {len(others)} of {len(found)} audio files under '{root}' that are in no emotion folder "
             f"(first: {others[0]})."
         )
     speakers = [None] * len(paths) if speaker_pattern is None else _speakers(paths, speaker_pattern)
@@ -53,6 +62,6 @@ def _speakers(paths: list[Path], pattern: str) -> list[str]:
     if missed := [path.name for path in paths if not expression.search(path.name)]:
         raise ValueError(
             f"speaker_pattern '{pattern}' does not match {len(missed)} of {len(paths)} file names "
-            f"(first: '{missed[0]}'): every utterance needs its speaker."
+            f"(first: '{missed[0]}'): expected a speaker in every file name."
         )
     return [match_speaker(expression, path.name) for path in paths]

@@ -1,4 +1,4 @@
-"""Any dataset of the Hugging Face Hub, or of the library `datasets` on disk, with audio and an emotion per row."""
+"""Read any dataset of the Hugging Face Hub or on disk that has audio and an emotion in each row."""
 
 import hashlib
 import logging
@@ -14,7 +14,7 @@ from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import AUDIO_EXTENSIONS
 from ser_hf.corpora.utterance import Utterance
 
-if TYPE_CHECKING:  # slow to import, and other corpora need none of it
+if TYPE_CHECKING:  # slow to import, and only needed here
     from datasets import Dataset, Features
 
 SIGNATURES = {
@@ -36,25 +36,28 @@ def hub(
     subset: str | None = None,
     speaker_pattern: str | None = None,
 ) -> Iterator[Utterance]:
-    """Yield the utterances of all splits of a dataset, in its order; rows without emotion or audio are counted.
+    """Yield the utterances of all splits of a dataset, in its order; one warning counts rows without emotion or audio.
 
-    Audio that lies within the dataset is written to `cache_folder()` once, without being decoded. Rows know the
-    split that they come from, unless all are in "train".
+    Audio stored inside the dataset is written to `cache_folder()` once, without decoding it. Each utterance has the
+    split of its row, unless the dataset has only "train".
 
     Args:
-        root: An id on the Hub such as `user/name`; or a folder of `save_to_disk`, or else a folder or file that
+        root: Dataset id on the Hub such as `user/name`, a folder written by `save_to_disk`, or a folder or file that
             `load_dataset` reads, such as Parquet.
-        columns: Field of `Utterance` -> column, where the guess fails or errs; `path` is the audio. An empty column
-            leaves a field out.
-        subset: Name of the configuration, of a dataset that has several.
-        speaker_pattern: Regular expression, searched in the audio's file name; its first group is the speaker (the
-            whole match where it has no group), whatever the columns say.
+        columns: Column of each field of `Utterance` that is guessed wrongly or not found; `path` is the audio. An empty
+            column name ignores the field.
+        subset: Name of the configuration, for a dataset that has several.
+        speaker_pattern: Regular expression to search in each audio file name. Its first group is the speaker, or the
+            whole match if it has no group. It takes precedence over the columns.
+
+    Yields:
+        One utterance per row, with the fields for which there are columns.
 
     Raises:
         FileNotFoundError: If there is no such dataset, or the Hub cannot be reached.
-        ImportError: If the dataset is one of loose audio files, and torchcodec is missing.
-        ValueError: If no column holds audio or the emotion, no row has both, or a cell makes no sense; the rows of
-            each split are counted from 1.
+        ImportError: If the dataset consists of separate audio files and torchcodec is not installed.
+        ValueError: If no column has audio or the emotion, if no row has both, or if a cell cannot be converted. Rows
+            are numbered from 1 in each split.
         RuntimeError: If the cache cannot be written.
     """
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
@@ -102,15 +105,15 @@ def _load_splits(root: str | os.PathLike, subset: str | None) -> "Mapping[str, D
         if not isinstance(error.__cause__, ImportError):
             raise
         raise ImportError(
-            f"'{root}' holds loose audio files, which the library datasets reads with torchcodec only: pip install "
-            "torchcodec, or take the corpus 'folder' (a folder per emotion) or 'table' (paths and emotions)."
+            f"'{root}' contains separate audio files, which the library datasets reads only with torchcodec. Use "
+            "pip install torchcodec, or the corpus 'folder' (one folder per emotion) or 'table' (paths and emotions)."
         ) from error
 
 
 def _read_rows(
     dataset: "Dataset", columns: Mapping[str, str] | None, name: str
 ) -> Iterator[tuple[int, dict, dict[str, object]]]:
-    """Yield each row's number, its audio as ``{"bytes": …, "path": …}`` and its other cells by field."""
+    """Yield the number of each row, its audio as ``{"bytes": …, "path": …}`` and its other cells by field."""
     from datasets import Audio
 
     chosen = _choose(dataset.features, columns, name)
@@ -135,7 +138,7 @@ def _choose(features: "Features", columns: Mapping[str, str] | None, name: str) 
     if chosen["path"] not in audio:
         raise ValueError(
             f"Expected audio in the column '{chosen['path']}' of '{name}', found {features[chosen['path']]}; columns "
-            f"with audio: {audio}. The corpus 'table' reads tables of paths."
+            f"with audio: {audio}. For a table of paths use the corpus 'table'."
         )
     return chosen
 
@@ -145,11 +148,11 @@ def _reader(feature: object) -> Callable:
 
     if not isinstance(feature, ClassLabel):
         return lambda cell: cell
-    return lambda label: None if label is None or label < 0 else feature.int2str(label)  # -1 is the Hub's "unknown"
+    return lambda label: None if label is None or label < 0 else feature.int2str(label)  # -1 means unknown
 
 
 def _keep_audio(audio: dict) -> str | None:
-    """Return the file that holds a row's audio: its own, or one in the cache with the bytes of the row."""
+    """Return the audio file of a row: its path, or a file in the cache with the bytes of the row."""
     content, name = audio["bytes"], audio["path"]
     if not content:
         return name

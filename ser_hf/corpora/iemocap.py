@@ -1,15 +1,15 @@
 r"""IEMOCAP, the Interactive Emotional Dyadic Motion Capture database.
 
-10 actors (5 female, 5 male; a pair per session), American English, acted: 10039 turns of dialogues that are
-improvised ("impro") or played from a script ("script"), each judged by three or more annotators. Free for research
+10 actors (5 female, 5 male; one pair per session), American English, acted: 10039 turns of dialogues that are
+improvised ("impro") or played from a script ("script"), each rated by three or more annotators. Free for research
 on request, under the licence of the University of Southern California; from https://sail.usc.edu/iemocap/ .
-The root is `IEMOCAP_full_release`, or the folder that holds it. Any audio extension is read.
+The root is `IEMOCAP_full_release` or the folder that contains it. Files with any audio extension are read.
 
 `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav` is the fourth turn of the male actor (the last
-letter) in improvisation 01 of session 1. The first letter says whose motion was captured: `Ses01F_…` and `Ses01M_…`
-are dialogues of the same two people, so the speaker is session and last letter, here "01M".
+letter) in improvisation 01 of session 1. The first letter is the motion-captured actor: `Ses01F_…` and `Ses01M_…`
+are dialogues of the same two people, so the speaker is the session with the last letter, here "01M".
 
-Labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, a block per turn (tabs between the fields):
+Labels are in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, one block per turn (tabs between the fields):
 
     [6.2901 - 8.2357]  Ses01F_impro01_F000  neu  [2.5000, 2.5000, 2.5000]
     C-E2:  Neutral;  ()
@@ -17,9 +17,9 @@ Labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, a block per tu
     A-E3:  val 3; act 2; dom 2;  ()
 
 The first line has the emotion and the means of valence, arousal and dominance (1 to 5). `votes` counts the `C-E`
-lines, the annotators' choices: an annotator who names several emotions adds one to each. Left out: the actors'
-judgements of themselves (`C-F`, `C-M`), which the owners' means leave out too; turns without audio or without label.
-Turns on which the annotators disagree (`xxx`) are "no_agreement". The owners assign no split.
+lines, the choices of the annotators: an annotator who chooses several emotions adds one vote to each. Left out: the
+actors' ratings of themselves (`C-F`, `C-M`), which the owners' means do not include either; turns without audio or
+label. Turns without agreement among the annotators (`xxx`) are "no_agreement". The owners define no split.
 
 Source: Busso et al. 2008, doi:10.1007/s10579-008-9076-6
 """
@@ -49,19 +49,26 @@ EMOTIONS = {
 }
 STYLES = {"impro": "improvised", "script": "scripted"}
 DIMENSIONS = ("valence", "arousal", "dominance")
-FILE_NAME = r"Ses(0[1-5])[FM]_(impro|script)\w+?(?:_([FM])\w*\d)?"  # a whole dialogue's names no actor
+FILE_NAME = r"Ses(0[1-5])[FM]_(impro|script)\w+?(?:_([FM])\w*\d)?"  # the file of a whole dialogue names no actor
 TURN = re.compile(r"\[.+?\]\s+(\w+)\s+(\w+)(?:\s+\[(.*)\])?")
 VOTE = re.compile(r"C-E\d+:([^(]*)")
 TRANSCRIPT = re.compile(r"(\w+) \[.+?\]:(.*)")
 
 
 def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of IEMOCAP under `root`, sorted by name.
+    """Yield the utterances of IEMOCAP, sorted by name.
 
-    Utterances without audio, audio without label and audio of other names are counted in a warning each.
+    Logs how many turns have no audio, how many audio files have no label, and how many files have other names.
+
+    Args:
+        root: The folder `IEMOCAP_full_release`, or the folder that contains it.
+
+    Yields:
+        One utterance per turn, with speaker, gender, language, session, style, text, valence, arousal, dominance and
+        votes.
 
     Raises:
-        FileNotFoundError: If there are no label files, or none of their utterances has audio.
+        FileNotFoundError: If `root` is not a folder, has no label files, or no labelled turn has audio.
     """
     example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
     files = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example)
@@ -85,7 +92,7 @@ def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _read_labels(root: Path) -> dict[str, dict]:
-    """Return each turn's emotion, valence, arousal, dominance and votes, by utterance name."""
+    """Return emotion, valence, arousal, dominance and votes of each turn, by utterance name."""
     labels = {}
     paths = _dialogue_files(root, "EmoEvaluation")
     if not paths:
@@ -97,7 +104,7 @@ def _read_labels(root: Path) -> dict[str, dict]:
         votes = {}
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             if line.startswith("["):
-                votes = {}  # of a turn that cannot be read, too
+                votes = {}  # also before a turn that TURN does not match
             if turn := TURN.match(line):
                 name, emotion, means = turn.groups()
                 labels[name] = {
@@ -122,5 +129,5 @@ def _read_texts(root: Path) -> dict[str, str]:
 
 
 def _dialogue_files(root: Path, folder: str) -> list[Path]:
-    pattern = f"Session*/dialog/{folder}/Ses*.txt"  # "Ses" passes over the hidden ._Ses… of the unpacked release
+    pattern = f"Session*/dialog/{folder}/Ses*.txt"  # "Ses" excludes hidden files ._Ses…
     return sorted([*root.glob(pattern), *root.glob(f"*/{pattern}")])

@@ -5,13 +5,13 @@ primary emotions (angry, excited, happy, neutral, sad) and five secondary ones (
 concerned, encouraging), twice in each of two sessions. Licence CC0; from
 https://www.kaggle.com/datasets/tli725/jl-corpus (`JL(wav+txt)`).
 
-File names are speaker_emotion_number_repetition, the number being that of the sentence, with the session's letter:
-`male1_angry_10a_1.wav` is speaker male1, angry, sentence 10, session a, first repetition. The text is in the file
-beside it, `male1_angry_10a_1.txt`, and unknown without. Left out: second copies of the same file; the owners'
-upload holds a part twice.
+File names are speaker_emotion_number_repetition, where number is the sentence with the letter of the session:
+`male1_angry_10a_1.wav` is speaker male1, angry, sentence 10, session a, first repetition. The text is in a file
+of the same name, `male1_angry_10a_1.txt`; without that file it is None. Left out: further files of the same name; the
+owners' upload contains a part of the corpus twice.
 
-Source: James, Tian & Watson 2018, https://www.isca-archive.org/interspeech_2018/james18_interspeech.pdf, and the
-corpus' Format_Intro.txt
+Source: James, Tian & Watson 2018, https://www.isca-archive.org/interspeech_2018/james18_interspeech.pdf, and
+Format_Intro.txt of the corpus
 """
 
 import os
@@ -38,10 +38,16 @@ FILE_NAME = r"((female|male)\d)_([a-z]+)_\d+([a-z])_(\d)"
 
 
 def jl_corpus(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of JL-Corpus under `root`, sorted by path.
+    """Yield the utterances of JL-Corpus, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, language, session, text and repetition.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="JL-Corpus", example="male1_angry_10a_1.wav")
     for path, match in first_copies(files, corpus="JL-Corpus").values():

@@ -1,4 +1,4 @@
-"""Canonical emotion names, label sets, and the mapping that a recipe applies to a corpus' labels."""
+"""Define canonical emotion names and label sets, and map the labels of a corpus as a recipe requires."""
 
 import difflib
 import logging
@@ -10,7 +10,7 @@ from ser_hf.corpora.utterance import Utterance
 
 logger = logging.getLogger(__name__)
 
-# RAVDESS' own names are the canonical ones; the other spellings are those met in class folders and tables.
+# The canonical names are those of RAVDESS; the others are spellings found in folder names and tables.
 SYNONYMS = {
     "amused": ("amusement",),
     "angry": ("anger", "ang"),
@@ -28,7 +28,7 @@ SYNONYMS = {
     "sleepy": ("sleepiness",),
     "surprised": ("surprise", "sur", "pleasant_surprise"),
     "other": ("oth",),
-    "no_agreement": ("xxx",),  # the annotators' votes name no winner: a label, but no emotion
+    "no_agreement": ("xxx",),  # no emotion has most of the annotators' votes: a label, but not an emotion
 }
 CANONICAL = {alias: name for name, aliases in SYNONYMS.items() for alias in (name, *aliases)}
 
@@ -42,10 +42,11 @@ LABEL_SETS = {
 
 
 def canonical_emotion(name: str) -> str:
-    """Return the canonical spelling of an emotion; an unknown name stays, in lower case.
+    """Return the canonical spelling of an emotion; an unknown name is returned in lower case.
 
-    >>> canonical_emotion("Anger"), canonical_emotion(" Pride ")
-    ('angry', 'pride')
+    Examples:
+        >>> canonical_emotion("Anger"), canonical_emotion(" Pride ")
+        ('angry', 'pride')
     """
     key = name.strip().lower().replace(" ", "_").replace("-", "_")
     return CANONICAL.get(key, key)
@@ -63,20 +64,27 @@ def map_labels(
     """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
 
     Args:
-        utterances: What a corpus yields.
-        label_set: "all" (but "no_agreement", unless something else than the emotion is recognised), "four" (excited
-            joins happy) or "big6".
-        label_map: Emotion -> new name; an empty new name drops the emotion.
+        utterances: Utterances of a corpus.
+        label_set: "all", "four" (with excited as happy) or "big6". "all" excludes "no_agreement" if the target includes
+            the emotion.
+        label_map: New name of each emotion to rename; an empty new name drops the emotion.
         min_utterances: Emotions with fewer utterances are rare.
-        rare_emotion: Name that rare emotions are merged into; None drops them.
-        target: What is recognised: "emotion", "gender", "emotion_gender" or "intensity". It takes the emotion's place
-            in the utterances that are kept.
+        rare_emotion: Name into which rare emotions are merged; None drops them.
+        target: What is recognised: "emotion", "gender", "emotion_gender" or "intensity". It replaces the emotion in the
+            returned utterances.
 
     Returns:
-        The kept utterances, and what was dropped, by emotion and reason, with counts.
+        The kept utterances, and the number of dropped utterances by emotion and reason.
 
     Raises:
-        ValueError: If nothing is kept, or `label_map` renames an emotion that the corpus lacks.
+        ValueError: If no utterance is kept, or `label_map` renames an emotion that the corpus does not have.
+
+    Examples:
+        >>> names = ("excited", "happy", "calm")
+        >>> utterances = [Utterance(path="a.wav", corpus="x", emotion=name) for name in names]
+        >>> kept, dropped = map_labels(utterances, label_set="four")
+        >>> [utterance.emotion for utterance in kept], dropped
+        (['happy', 'happy'], Counter({'calm': 1}))
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
@@ -95,13 +103,13 @@ def map_labels(
         raise ValueError(
             f"Label set '{label_set}' and target '{target}' keep none of the {len(utterances)} utterances: expected "
             f"{sorted(LABEL_SETS[label_set] or ['an emotion'])}, left out {dict(dropped)}. Rename with --label_map "
-            "old=new, or take another --label_set or --target."
+            "old=new, or choose another --label_set or --target."
         )
     return kept, dropped
 
 
 def _rename(found: Counter, label_set: str, label_map: dict[str, str], target: str) -> dict[str, str | None]:
-    """Return what each emotion found is called from now on; None drops it."""
+    """Return the new name of each emotion; None drops it."""
     label_map = {canonical_emotion(old): canonical_emotion(new) for old, new in label_map.items()}
     if unknown := sorted(set(label_map) - set(found)):
         near = difflib.get_close_matches(unknown[0], found, n=1)
@@ -119,7 +127,7 @@ def _rename(found: Counter, label_set: str, label_map: dict[str, str], target: s
 def _without_rare(
     found: Counter, names: dict[str, str | None], least: int, rare_emotion: str | None
 ) -> tuple[dict[str, str | None], set[str]]:
-    """Return the names with the rare ones merged or dropped, and the emotions that were dropped so."""
+    """Merge or drop the rare names; return the names and the emotions that were dropped."""
     counts = Counter()
     for emotion, name in names.items():
         counts[name] += found[emotion]
@@ -131,7 +139,7 @@ def _without_rare(
 
 
 def _target(utterance: Utterance, emotion: str | None, target: str) -> str | None:
-    """Return the label of an utterance whose emotion is called `emotion` now; None where the corpus does not tell."""
+    """Return the label of an utterance with the renamed emotion `emotion`; None if the corpus does not provide it."""
     if emotion is None or target == "emotion":
         return emotion
     if target == "emotion_gender":

@@ -1,13 +1,15 @@
 r"""MELD, the Multimodal EmotionLines Dataset: dialogues of the television series Friends.
 
-13708 utterances in 1432 dialogues of several speakers (most by six actors), American English, acted, in seven
+13708 utterances in 1432 dialogues of several speakers (mostly six actors), American English, acted, in seven
 emotions. Labels under GPL 3.0, from https://github.com/declare-lab/MELD, which also links to the video clips
-(`MELD.Raw.tar.gz`; unpack the three archives in it too). The clips are videos: extract their sound first; the error
-says how. The audio files may lie anywhere below a folder whose name has train, dev (or valid) or test in it.
+(`MELD.Raw.tar.gz`; unpack the three archives inside it too). The clips are videos, so extract their audio first; the
+error message gives the command. Audio files may be at any depth below a folder whose name contains train, dev (or
+valid) or test.
 
 `train_splits/dia6_utt1.wav` is the utterance with Dialogue_ID 6 and Utterance_ID 1 in `train_sent_emo.csv`. Numbers
-start anew in each part. Left out: clips that no table lists, such as `final_videos_testdia0_utt0`, and rows without
-audio. Complete copies lack two: dev `dia110_utt7` is not in the archive, train `dia125_utt3` cannot be decoded.
+restart in each part. Left out: clips that are in no table, such as `final_videos_testdia0_utt0`, and rows without
+audio. A complete copy has no audio for two rows: dev `dia110_utt7` is not in the archive, train `dia125_utt3` cannot
+be decoded.
 
 Source: Poria et al. 2019, https://arxiv.org/abs/1810.02508
 """
@@ -42,18 +44,25 @@ EXTRACT = (
     "find . '(' -iname 'dia*.mp4' -o -iname 'dia*.webm' ')' -exec sh -c "
     """'ffmpeg -nostdin -loglevel error -i "$1" -vn -ac 1 -ar 16000 "${1%.*}.wav"' _ {} ';'"""
 )
-# Windows' quotation marks and dashes, read as Latin-1 when the tables were written
+# The tables contain Windows-1252 quotation marks and dashes that were decoded as Latin-1
 MISREAD = {code: bytes([code]).decode("cp1252", "replace") for code in range(0x80, 0xA0)}
 
 
 def meld(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of MELD under `root`, in the order of its tables.
+    """Yield the utterances of MELD, in the order of its tables.
 
-    Utterances without audio, audio without label and audio of other names are counted in a warning each.
+    Logs how many table rows have no audio, how many audio files have no label, and how many files have other names.
+
+    Args:
+        root: Folder that contains the tables and the audio files, at any depth.
+
+    Yields:
+        One utterance per table row with audio, with speaker, gender (main actors only), language, session, split and
+        text.
 
     Raises:
-        FileNotFoundError: If a table is missing, or none of its utterances has a file.
-        ValueError: If a part of the corpus has videos and no audio, or a table lacks a column.
+        FileNotFoundError: If a table is missing, or no row of the tables has audio.
+        ValueError: If a part of the corpus has videos but no audio, or a table lacks a column.
     """
     audio = _find_audio(root)
     rows = _read_tables(Path(root).expanduser())
@@ -96,7 +105,7 @@ def _read_tables(root: Path) -> dict[str, dict[str, str]]:
             found = sorted(path.name for path in root.rglob("*.csv"))[:5]
             raise FileNotFoundError(
                 f"No {name} under '{root}': expected train_sent_emo.csv, dev_sent_emo.csv and test_sent_emo.csv, found "
-                f"{found}. They lie in data/MELD of https://github.com/declare-lab/MELD ."
+                f"{found}. They are in data/MELD of https://github.com/declare-lab/MELD ."
             )
         for row in read_table(paths[0], *COLUMNS):
             rows[f"{SPLITS[part]}_dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"] = row

@@ -1,22 +1,23 @@
 r"""MSP-Podcast: natural speech cut from podcasts.
 
-English, natural, hundreds of hours that grow with each release (1.12: 207136 turns), judged by five or more
+English, natural, hundreds of hours that grow with each release (1.12: 207136 turns), rated by five or more
 annotators. On request from the University of Texas at Dallas, under its licence; from
-https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html . The root holds `Labels`, `Audios` and
-`Transcripts`; older releases call the first two `label` or `labels`, and `Audio`. Any audio extension is read.
+https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html . The root contains `Labels`, `Audios` and
+`Transcripts`; older releases name the first two `label` or `labels`, and `Audio`. Files with any audio extension are
+read.
 
 `Audios/MSP-PODCAST_0001_0008.wav` is turn 8 of podcast 1; the podcast is the session. `Labels/labels_consensus.csv`
-(`labels_concensus.csv` up to 1.9) has its label, a row per turn:
+(`labels_concensus.csv` up to 1.9) has the labels, one row per turn:
 
     FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set
     MSP-PODCAST_0001_0008.wav,N,4.0,4.2,4.4,127,Male,Test1
 
-Arousal (`EmoAct`), valence and dominance run from 1 to 7. `labels_detailed.csv` has a row per annotation, in columns
-(1.6 and 2.0: the primary emotion is `EmoClass_Major`) or in one text (1.7 to 1.11:
-`WORKER00000001; Happy; Happy,Amused; A:5.0; V:5.0; D:4.0;` is `EmoDetail`). `votes` counts the primary emotions, and
-whatever an annotator wrote beside "Other" as other. Left out: secondary emotions; turns without audio or without
-label. Unknown speakers and genders are None. The splits are the owners': `Development` (`Validation` in older
-releases) is "validation", `Test1` is "test".
+Arousal (`EmoAct`), valence and dominance range from 1 to 7. `labels_detailed.csv` has one row per annotation, in
+columns (1.6 and 2.0: the primary emotion is `EmoClass_Major`) or in one text (1.7 to 1.11: `EmoDetail` is
+`WORKER00000001; Happy; Happy,Amused; A:5.0; V:5.0; D:4.0;`). `votes` counts the primary emotions; "Other" with a text
+written by the annotator counts as other. Left out: secondary emotions; turns without audio or label. Unknown speakers
+and genders are None. The splits are defined by the owners: `Development` (`Validation` in older releases) is
+"validation", `Test1` is "test".
 
 Source: Lotfian & Busso 2019, doi:10.1109/TAFFC.2017.2736999; Busso et al. 2025, https://arxiv.org/abs/2509.09791
 """
@@ -52,17 +53,24 @@ SPLITS = {
     "Test3": "test3",
 }
 COLUMNS = ("FileName", "EmoClass", "EmoAct", "EmoVal", "EmoDom", "SpkrID", "Gender", "Split_Set")
-# not the audio that former releases had, which lies in other folders
+# excludes the audio of former releases, which is in other folders
 FILE_NAME = r"Audio[^/]*/(?:.*/)?(MSP-PODCAST_\d+)_\d+(?:_\d+)?"
 
 
 def msp_podcast(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of MSP-Podcast under `root`, sorted by name.
+    """Yield the utterances of MSP-Podcast, sorted by name.
 
-    Utterances without audio, audio without label and audio of other names are counted in a warning each.
+    Logs how many turns have no audio, how many audio files have no label, and how many files have other names.
+
+    Args:
+        root: Folder that contains `Labels` and `Audios`.
+
+    Yields:
+        One utterance per turn, with speaker, gender, language, session, split, text, valence, arousal, dominance and
+        votes.
 
     Raises:
-        FileNotFoundError: If the labels are missing, or none of their utterances has audio.
+        FileNotFoundError: If `root` has no label table, or no labelled turn has audio.
         ValueError: If a table lacks a column.
     """
     root = Path(root).expanduser()
@@ -95,13 +103,13 @@ def _read_consensus(root: Path) -> dict[str, dict[str, str]]:
         found = sorted(str(path.relative_to(root)) for path in [*root.glob("*"), *root.glob("*/*.csv")])[:8]
         raise FileNotFoundError(
             f"No MSP-Podcast labels under '{root}': expected Labels/labels_consensus.csv, found {found}. Is data_root "
-            "the folder that holds Labels and Audios?"
+            "the folder that contains Labels and Audios?"
         )
     return {Path(row["FileName"]).stem: row for row in read_table(paths[0], *COLUMNS)}
 
 
 def _count_votes(root: Path) -> dict[str, dict[str, int]]:
-    """Return each turn's votes by utterance name; none where the release comes without the table."""
+    """Return the votes for each turn by utterance name; empty if the release has no table of annotations."""
     votes = {}
     for path in sorted(root.glob("[Ll]abel*/labels_detailed.csv"))[:1]:
         with path.open(encoding="utf-8-sig", errors="replace") as lines:

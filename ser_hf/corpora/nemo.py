@@ -1,14 +1,15 @@
 """nEMO, emotional speech in Polish.
 
 Nine actors (four female, five male, aged 23 to 28), Polish, acted: 4481 utterances, 90 sentences in five emotions and
-neutral. Licence CC BY-NC-SA 4.0; a clone of https://github.com/amu-cai/nEMO (its copy on the Hugging Face Hub is
-Parquet, without these files). Any audio extension is read, at any depth under the root.
+neutral. Licence CC BY-NC-SA 4.0; from a clone of https://github.com/amu-cai/nEMO (the version on the Hugging Face Hub
+is Parquet, without these files). Files with any audio extension are read, at any depth under the root.
 
-File names are speaker, emotion and sentence: `samples/WR0_surprised_64.wav` is sentence 64 by the actor WR0,
-surprised. The text is column `raw_text` of `data.tsv`, which lies in the root. Left out: column `normalized_text`.
+File names give speaker, emotion and sentence: `samples/WR0_surprised_64.wav` is sentence 64 by the actor WR0,
+surprised. The text is the column `raw_text` of `data.tsv` in the root; without that file it is None. Left out: the
+column `normalized_text`.
 
-Source: Christop 2024, https://aclanthology.org/2024.lrec-main.1059, and the corpus' README; genders and ages:
-`data.tsv`
+Source: Christop 2024, https://aclanthology.org/2024.lrec-main.1059, and the README of the corpus; genders and ages
+from `data.tsv`
 """
 
 import csv
@@ -43,10 +44,17 @@ FILE_NAME = r"([A-Z]{2}\d)_([a-z]+)_\d+"
 
 
 def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of nEMO under `root`, sorted by path.
+    """Yield the utterances of nEMO, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, age, language and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
+        ValueError: If `data.tsv` lacks a column.
     """
     texts = _texts(Path(root).expanduser() / "data.tsv")
     for path, match in match_names(root, FILE_NAME, corpus="nEMO", example="samples/WR0_surprised_64.wav"):

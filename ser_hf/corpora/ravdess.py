@@ -3,12 +3,12 @@
 24 professional actors (12 female, 12 male), North American English, acted: 1440 speech utterances in eight
 emotions of two statements, two intensities (neutral has one) and two repetitions, and 1012 sung ones in six.
 Licence CC BY-NC-SA 4.0; from https://zenodo.org/records/1188976 (`Audio_Speech_Actors_01-24.zip`, and
-`Audio_Song_Actors_01-24.zip` for `ravdess_song`). Any audio extension is read, at any depth under the root.
+`Audio_Song_Actors_01-24.zip` for `ravdess_song`). Files with any audio extension are read, at any depth under the root.
 
 File names are seven numbers, modality-channel-emotion-intensity-statement-repetition-actor:
 `03-01-06-02-01-02-12.wav` is audio only, speech, fearful, strong, "Kids are talking by the door", second
-repetition, actor 12 (even: female). Left out: files with video (modality 01 and 02), and second copies of
-the same file.
+repetition, actor 12 (even numbers are female). Left out: files with video (modality 01 and 02), and further files of
+the same name.
 
 Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
 """
@@ -36,19 +36,31 @@ FILE_NAME = r"03-(01|02)-(\d\d)-(0[12])-(0[12])-(0[12])-([01]\d|2[0-4])"
 
 
 def ravdess(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the speech utterances of RAVDESS under `root`, sorted by path.
+    """Yield the utterances of RAVDESS speech, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, language, text, intensity, repetition and vocal channel.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or has no speech files of RAVDESS.
     """
     return _parse(root, channel="01", corpus="ravdess")
 
 
 def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the sung utterances of RAVDESS under `root`, sorted by path.
+    """Yield the utterances of RAVDESS song, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, language, text, intensity, repetition and vocal channel.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or has no song files of RAVDESS.
     """
     return _parse(root, channel="02", corpus="ravdess_song")
 
@@ -56,7 +68,7 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
 def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
     example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
     files = match_names(root, FILE_NAME, corpus="RAVDESS", example=example)
-    # a much used copy of the corpus holds all files twice, in a folder within itself
+    # a widely used copy of the corpus contains all files again in a sub-folder
     files = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
     if not files:
         raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))

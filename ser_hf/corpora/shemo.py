@@ -1,15 +1,15 @@
 """ShEMO, the Sharif Emotional Speech Database.
 
 87 native speakers of Persian (31 female, 56 male), semi-natural: 3000 utterances cut from online radio plays, in five
-emotions and neutral as the majority of twelve annotators heard them. Free of charge for academic purposes;
+emotions and neutral; the label is the majority vote of twelve annotators. Free of charge for academic purposes;
 `female.zip`, `male.zip` and `transcript.zip` from https://github.com/mansourehk/ShEMO, all three unpacked into one
-folder. Any audio extension is read, at any depth under the root.
+folder. Files with any audio extension are read, at any depth under the root.
 
-File names are gender, speaker, emotion and number: `F03S02.wav` is the second sad utterance of the female speaker 03.
-The text comes from the orthographic transcripts (`F03S02.ort`) where they lie under the root too. Left out: the
+File names give gender, speaker, emotion and number: `F03S02.wav` is the second sad utterance of the female speaker 03.
+The text is read from the orthographic transcripts (`F03S02.ort`) if they are under the root too. Left out: the
 phonetic transcripts (`.tra`).
 
-Source: Mohamad Nezami et al. 2019, doi:10.1007/s10579-018-9427-x, and the corpus' README
+Source: Mohamad Nezami et al. 2019, doi:10.1007/s10579-018-9427-x, and the README of the corpus
 """
 
 import os
@@ -25,10 +25,16 @@ FILE_NAME = r"(([FM])\d\d)([A-Z])\d\d"
 
 
 def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of ShEMO under `root`, sorted by path.
+    """Yield the utterances of ShEMO, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, language and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     transcripts = Path(root).expanduser().rglob("*.ort")
     texts = {path.stem: _read_text(path) for path in transcripts}
@@ -50,4 +56,4 @@ def _read_text(path: Path) -> str:
     try:
         return text.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
-        return text.decode("cp1256", errors="replace").strip()  # Windows' encoding of the Arabic script
+        return text.decode("cp1256", errors="replace").strip()  # the Windows encoding of Arabic script

@@ -1,13 +1,13 @@
 """SUBESCO, the SUST Bangla Emotional Speech Corpus.
 
 20 professional actors (10 female, 10 male), Bangla, acted: 7000 utterances, ten sentences in six emotions and
-neutral, five takes each. Licence CC BY 4.0; from https://zenodo.org/records/4526477. Any audio extension is read, at
-any depth under the root.
+neutral, five takes each. Licence CC BY 4.0; from https://zenodo.org/records/4526477. Files with any audio extension
+are read, at any depth under the root.
 
-File names are gender, speaker's number, speaker's name, "S", sentence, emotion and take: `F_07_TITHI_S_8_HAPPY_1.wav`
-is the first take of sentence 8, happy, by the female speaker 07. Numbers count within a gender, so the speaker is
-F07, and M07 is another. One name of the corpus has a stray bracket, `F_02_MONIKA_S_2_SURPRISE_3].wav`. Left out: the
-sentences' texts, of which the names tell only the number.
+File names give gender, number and name of the speaker, "S", sentence, emotion and take: `F_07_TITHI_S_8_HAPPY_1.wav`
+is the first take of sentence 8, happy, by the female speaker 07. Speakers are numbered separately for each gender, so
+F07 and M07 are two speakers. One file name has a stray bracket, `F_02_MONIKA_S_2_SURPRISE_3].wav`. Left out: the texts
+of the sentences; the file names give only the sentence number.
 
 Source: Sultana et al. 2021, doi:10.1371/journal.pone.0250173
 """
@@ -32,10 +32,16 @@ FILE_NAME = r"([FM])_(\d\d)_[A-Z]+_S_(?:10|[1-9])_([A-Z]+)_([1-5])\]?"
 
 
 def subesco(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of SUBESCO under `root`, sorted by path.
+    """Yield the utterances of SUBESCO, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, gender, language and repetition.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     for path, match in match_names(root, FILE_NAME, corpus="SUBESCO", example="F_07_TITHI_S_8_HAPPY_1.wav"):
         gender, number, emotion, take = match.groups()

@@ -1,19 +1,19 @@
-"""The synthetic corpus: eight invented speakers and six emotions, written to disk when first asked for.
+"""Generate the synthetic corpus: eight synthetic speakers and six emotions, written to disk on first use.
 
-**Its scores mean nothing about people.** It exercises the pipeline with nothing to download: a source-filter
-synthesiser speaks nonsense with the prosody and voice quality that the literature reports for each emotion;
-a model that does well here has learnt the tables below, not human emotion.
+**Scores on this corpus say nothing about human speech.** It tests the pipeline without a download: a source-filter
+synthesiser produces nonsense sentences with the prosody and voice quality that the literature reports for each
+emotion. A model that performs well here has learnt the tables below, not human emotion.
 
-8 speakers (odd numbers male, even female), each with a pitch, vocal tract length, tempo, loudness and voice
-of their own. No language: everybody says the same ten nonsense sentences once in every emotion, which makes
-480 utterances of 0.8 to 1.9 seconds, 16 kHz mono. The distance to the microphone and the sentence's length
-vary, so that neither loudness nor duration gives the emotion away. Licence: that of this package.
+8 speakers (odd numbers male, even numbers female) differ in pitch, vocal tract length, tempo, level and voice quality.
+There is no language: each speaker says the same ten nonsense sentences once in each emotion, which gives
+480 utterances of 0.8 to 1.9 seconds, 16 kHz mono. The distance to the microphone and the sentence length vary, so
+that neither level nor duration alone identifies the emotion. Licence: that of this package.
 
 File names are `speaker_<speaker>/sp<speaker>-<emotion>-<sentence>.wav`: `speaker_02/sp02-angry-03.wav` is
-speaker 02 (even: female), angry, third sentence, "soga mide bu". Nothing is left out.
+speaker 02 (female), angry, third sentence, "soga mide bu". Nothing is left out.
 
-Source: anger, fear, happiness and sadness after Juslin & Laukka 2003, doi:10.1037/0033-2909.129.5.770;
-disgust, which they leave out, after Murray & Arnott 1993, doi:10.1121/1.405558
+Source: anger, fear, happiness and sadness from Juslin & Laukka 2003, doi:10.1037/0033-2909.129.5.770;
+disgust, which they do not cover, from Murray & Arnott 1993, doi:10.1121/1.405558
 """
 
 import os
@@ -33,7 +33,7 @@ from scipy.signal import istft, lfilter, stft
 from ser_hf.corpora.utterance import Utterance
 
 SAMPLING_RATE = 16_000  # Hz
-FRAME = 80  # samples: articulation and melody move in steps of 5 ms
+FRAME = 80  # samples: articulation and pitch change every 5 ms
 WINDOW = 400  # samples
 
 # fmt: off
@@ -63,27 +63,37 @@ PHONES = {
     "p": (350,  900, 2200, 0.0, 0.4,  900, 0.03),
     "t": (350, 1700, 2600, 0.0, 0.6, 4200, 0.03),
     "k": (350, 1900, 2300, 0.0, 0.6, 2000, 0.04),
-    "-": (300, 1400, 2400, 0.0, 0.0, 3000, 0.04),  # the closure before a plosive
-    " ": (300, 1200, 2400, 0.0, 0.0, 5000, 0.03),  # a pause
+    "-": (300, 1400, 2400, 0.0, 0.0, 3000, 0.04),  # closure before a plosive
+    " ": (300, 1200, 2400, 0.0, 0.0, 5000, 0.03),  # pause
 }
 # fmt: on
 UPPER_FORMANTS = (3500, 4500, 5500)  # Hz
 
 
 class Voice(NamedTuple):
-    """What a speaker brings to every emotion."""
+    """Define a speaker: the part of the voice that is the same in every emotion.
+
+    Examples:
+        >>> VOICES[2].gender, VOICES[2].pitch
+        ('female', 205)
+    """
 
     gender: str
     pitch: float  # Hz
     tract: float  # formants, relative to a man's
     tempo: float  # speech rate, relative
     level: float  # dB
-    open_quotient: float  # added to the emotion's
-    breath: float  # added to the emotion's
+    open_quotient: float  # added to that of the emotion
+    breath: float  # added to that of the emotion
 
 
 class Delivery(NamedTuple):
-    """How an emotion changes a voice."""
+    """Define how an emotion changes a voice.
+
+    Examples:
+        >>> DELIVERIES["sad"].level, DELIVERIES["angry"].level
+        (-3.0, 3.0)
+    """
 
     pitch: float  # semitones
     span: float  # semitones per unit of accent
@@ -92,8 +102,8 @@ class Delivery(NamedTuple):
     pause: float  # octaves
     level: float  # dB
     stress: float  # dB per unit of accent
-    open_quotient: float  # share of the glottal cycle: small is pressed, large is lax
-    tilt: float  # pole of the filter on the glottal source: near 1 is dull, below 0 is sharp
+    open_quotient: float  # share of the glottal cycle: small is pressed, large is breathy
+    tilt: float  # pole of the source filter: near 1 is dull, below 0 is sharp
     breath: float  # aspiration noise
     roughness: float  # jitter, relative; shimmer is four times that
     tremor: float  # semitones
@@ -119,25 +129,33 @@ DELIVERIES = {  #       pitch span slope  tempo pause level stress open   tilt b
     "neutral": Delivery( 0.0, 0.8, -1.5,  0.00,  0.0,  0.0, 2.0,   0.60,  0.60, 0.03, 0.005, 0.00, 1.00),
     "sad":     Delivery(-1.0, 0.5, -3.0, -0.30,  1.2, -3.0, 1.5,   0.80,  0.88, 0.50, 0.010, 0.20, 0.97),
 }
-# Standard deviation between utterances; the level's is the distance to the microphone.
+# Standard deviation between utterances; that of the level models the distance to the microphone.
 SPREAD =       Delivery( 2.0, 0.2,  1.0,  0.06,  0.2,  4.0, 0.5,   0.02,  0.03, 0.02, 0.001, 0.05, 0.025)
 # fmt: on
 EMOTIONS = tuple(DELIVERIES)
 
 
 def synthetic(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of the synthetic corpus under `root`, sorted by path; write them first if need be.
+    """Yield the utterances of the synthetic corpus, sorted by path.
+
+    The corpus is written first if `root` is empty or does not exist.
+
+    Args:
+        root: Corpus folder.
+
+    Yields:
+        One utterance per file, with speaker, gender, text and vocal channel.
 
     Raises:
-        FileNotFoundError: If `root` holds something else.
+        FileNotFoundError: If `root` is not empty and contains no files of this corpus.
     """
-    with suppress(FileExistsError):  # written earlier, or by another process just now
+    with suppress(FileExistsError):  # already written, possibly by another process
         write_synthetic(root)
     paths = sorted(Path(root).expanduser().glob("speaker_*/sp*-*-*.wav"))
     if not paths:
         raise FileNotFoundError(
             f"No synthetic utterances under '{root}': expected files like speaker_02/sp02-angry-03.wav. "
-            "Name an empty folder, or one that is not there yet, to have them written."
+            "To have them written, name an empty folder or one that does not exist."
         )
     for path in paths:
         speaker, emotion, sentence = path.stem.removeprefix("sp").split("-")
@@ -153,18 +171,18 @@ def synthetic(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def write_synthetic(root: str | os.PathLike, *, seed: int = 0) -> None:
-    """Write the whole corpus as the folder `root`; an interrupted call leaves no `root` behind.
+    """Write the whole corpus to a folder; an interrupted call does not create the folder.
 
     Args:
-        root: Folder to make.
-        seed: Another seed lets the same speakers say the same sentences in another way.
+        root: Folder to create.
+        seed: Random seed. Another seed gives other recordings of the same speakers and sentences.
 
     Raises:
-        FileExistsError: If `root` is there and not empty.
+        FileExistsError: If `root` exists and is not empty.
     """
     root = Path(root).expanduser()
     if root.exists() and any(root.iterdir()):
-        raise FileExistsError(f"'{root}' holds files: expected an empty folder, or none yet.")
+        raise FileExistsError(f"'{root}' contains files: expected an empty folder, or one that does not exist.")
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
         corpus = Path(scratch, "corpus")
@@ -174,26 +192,31 @@ def write_synthetic(root: str | os.PathLike, *, seed: int = 0) -> None:
             waveform = synthesize(emotion, speaker, sentence, seed=seed)
             soundfile.write(path, waveform, SAMPLING_RATE, subtype="PCM_16")
         try:
-            corpus.rename(root)  # takes the place of an empty folder, never of a full one
+            corpus.rename(root)  # replaces an empty folder only
         except OSError as error:
-            raise FileExistsError(f"'{root}' was filled by another process meanwhile.") from error
+            raise FileExistsError(f"Another process wrote to '{root}' at the same time.") from error
 
 
 def synthesize(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> np.ndarray:
-    """Speak one sentence; the four arguments determine every sample.
+    """Synthesise one sentence; equal arguments give equal samples.
 
     Args:
         emotion: One of `EMOTIONS`.
         speaker: From 1 to 8; even numbers are female.
         sentence: From 1 to 10.
-        seed: Seed of everything that differs between utterances.
+        seed: Random seed of everything that differs between utterances.
 
     Returns:
-        ``(T,)`` samples in [-1, 1] at 16 kHz, float32.
+        ``(T,)`` float32 samples in [-1, 1] at 16 kHz.
 
     Raises:
         ValueError: If the emotion is unknown.
-        KeyError: If the speaker or the sentence is.
+        KeyError: If the speaker or the sentence is unknown.
+
+    Examples:
+        >>> waveform = synthesize("sad", speaker=2, sentence=3)
+        >>> 0.8 < len(waveform) / SAMPLING_RATE < 2.5
+        True
     """
     rng = np.random.default_rng([seed, speaker, EMOTIONS.index(emotion), sentence])
     voice, delivery = VOICES[speaker], _deliver(emotion, rng)
@@ -211,32 +234,33 @@ def synthesize(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> n
 
 
 def _deliver(emotion: str, rng: np.random.Generator) -> Delivery:
-    """Draw one utterance's delivery, from half-hearted to overdone."""
+    """Draw the delivery of one utterance, with 0.8 to 1.1 of the full difference from neutral."""
     neutral, full = np.array(DELIVERIES["neutral"]), np.array(DELIVERIES[emotion])
     drawn = neutral + rng.uniform(0.8, 1.1) * (full - neutral) + SPREAD * rng.standard_normal(len(SPREAD))
     return Delivery(*drawn)
 
 
 def _time(phones: str, tempo: float, pause: float, rng: np.random.Generator) -> np.ndarray:
-    """Return which phone sounds in each frame, ``(F,)`` indices."""
+    """Return the index ``(F,)`` of the phone in each frame."""
     seconds = np.array([PHONES[phone][6] * (pause if phone == " " else 1) for phone in phones])
     seconds *= np.exp(0.1 * rng.standard_normal(len(phones))) / tempo
-    seconds[-2] *= 1.4  # speakers lengthen the last vowel
+    seconds[-2] *= 1.4  # phrase-final lengthening of the last vowel
     frames = np.maximum(1, seconds * SAMPLING_RATE / FRAME).astype(int)
     return np.repeat(np.arange(len(phones)), frames)
 
 
 def _intone(accent: np.ndarray, delivery: Delivery) -> np.ndarray:
-    """Return the melody ``(F,)`` in semitones above the speaker's pitch."""
+    """Return the pitch contour ``(F,)`` in semitones relative to the speaker's pitch."""
     seconds = np.arange(len(accent)) * FRAME / SAMPLING_RATE
     line = delivery.pitch + delivery.slope * (seconds / seconds[-1] - 0.5)
     return line + delivery.span * accent + delivery.tremor * np.sin(2 * np.pi * 7 * seconds)
 
 
 def _phonate(pitch: np.ndarray, voice: Voice, delivery: Delivery, rng: np.random.Generator) -> np.ndarray:
-    """Return the sound ``(T,)`` of the glottis at a pitch of ``(F,)`` Hz: pulses and breath.
+    """Return the glottal source ``(T,)``, pulses and aspiration noise, for a pitch of ``(F,)`` Hz.
 
-    Source: pulse C of Rosenberg 1971, doi:10.1121/1.1912389
+    Source:
+        Pulse C of Rosenberg 1971, doi:10.1121/1.1912389
     """
     step = _to_samples(pitch) / SAMPLING_RATE  # cycles per sample
     cycle = np.cumsum(step).astype(int)
@@ -247,17 +271,17 @@ def _phonate(pitch: np.ndarray, voice: Voice, delivery: Delivery, rng: np.random
     rise = 0.5 - 0.5 * np.cos(np.pi * phase / opening)
     fall = np.cos(np.pi / 2 * np.clip((phase - opening) / closing, 0, 1))
     flow = np.where(phase < opening, rise, fall)
-    pulses = np.diff(flow, prepend=0) * (1 + 4 * shimmer)  # the lips radiate the flow's derivative
+    pulses = np.diff(flow, prepend=0) * (1 + 4 * shimmer)  # radiation at the lips: derivative of the flow
     breath = (delivery.breath + voice.breath) * rng.standard_normal(len(flow)) * flow
-    tilt = min(delivery.tilt, 0.95)  # a pole at 1 would not be stable
+    tilt = min(delivery.tilt, 0.95)  # a pole at 1 is not stable
     source = lfilter([1 - tilt], [1, -tilt], pulses / pulses.std() + breath)
     return source / source.std()
 
 
 def _resonate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.random.Generator) -> np.ndarray:
-    """Shape the source ``(T,)`` into vowels, add the consonants' noise; `targets` are ``(F, 7)`` phones."""
+    """Filter the source ``(T,)`` with the formants of the phones ``(F, 7)`` and add consonant noise."""
     upper = np.tile(UPPER_FORMANTS, (len(targets), 1))
-    formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.025)  # (F, 6): phones run into each other
+    formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.025)  # (F, 6): coarticulation
     noise = np.diff(rng.standard_normal(len(source) + 1)) * _to_samples(_smooth(targets[:, 4], 0.01))
     frames = {"nperseg": WINDOW, "noverlap": WINDOW - FRAME}
     spectrum = stft(source, **frames)[2] * _response(formants, 50 + 0.04 * formants)
@@ -268,7 +292,8 @@ def _resonate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.ran
 def _response(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray:
     """Return the response ``(WINDOW // 2 + 1, F)`` of a cascade of resonators at ``(F, K)`` Hz.
 
-    Source: equations 1 and 2 of Klatt 1980, doi:10.1121/1.383940
+    Source:
+        Equations 1 and 2 of Klatt 1980, doi:10.1121/1.383940
     """
     radius = np.exp(-np.pi * bandwidths / SAMPLING_RATE)
     b, c = 2 * radius * np.cos(2 * np.pi * centres / SAMPLING_RATE), -(radius**2)
@@ -277,7 +302,7 @@ def _response(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray
 
 
 def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Return what the microphone hears: the room's noise, and the speech at `level` dB within the range."""
+    """Pad the speech ``(T,)``, set its level to `level` dB as far as the range allows, and add room noise."""
     speech = np.pad(speech / speech.std(), rng.integers(800, 2400, size=2))
     gain = min(10 ** ((level - 26) / 20), 0.95 / np.abs(speech).max())
     noise = 10 ** (rng.uniform(-80, -66) / 20) * rng.standard_normal(len(speech))
@@ -285,7 +310,7 @@ def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.nd
 
 
 def _smooth(track: np.ndarray, seconds: float) -> np.ndarray:
-    """Smooth a track ``(F, ...)`` with a bell that is so many seconds wide at half its height."""
+    """Smooth a track ``(F, ...)`` with a Hann window of `seconds` width at half maximum."""
     window = np.hanning(2 * round(seconds * SAMPLING_RATE / FRAME) + 1)
     return convolve1d(track, window / window.sum(), axis=0, mode="nearest")
 

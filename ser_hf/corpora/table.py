@@ -1,4 +1,4 @@
-"""Any corpus whose owners tell its labels in a table: CSV, TSV, JSONL or Parquet, a row per utterance."""
+"""Read any corpus whose labels are in a table (CSV, TSV, JSONL or Parquet) with one row per utterance."""
 
 import csv
 import json
@@ -15,10 +15,10 @@ from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, war
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.utterance import Utterance
 
-Rows = Iterator[tuple[int, dict[str, object]]]  # number of the row, and its cells by field
+Rows = Iterator[tuple[int, dict[str, object]]]  # row number, and cells by field
 Choose = Callable[[list[str]], dict[str, str]]  # header -> column by field
-BATCH = 2_000  # rows of Parquet at a time
-FOLDERS = 50_000  # whose links are remembered
+BATCH = 2_000  # rows of Parquet read at a time
+FOLDERS = 50_000  # number of folders whose resolved links are cached
 
 logger = logging.getLogger(__name__)
 
@@ -31,24 +31,35 @@ def table(
     allow_outside: bool = False,
     speaker_pattern: str | None = None,
 ) -> Iterator[Utterance]:
-    r"""Yield the utterances of a table, in its order; rows that name no emotion are left out and counted.
+    r"""Yield the utterances of a table, in its order; one warning counts the rows without emotion.
 
-    `file_name,label,speaker` is such a table's header; `SPELLINGS` in `columns.py` lists the columns that are
-    recognised. Rows are read as they are asked for, so that a table of any length takes little memory.
+    The header of such a table is `file_name,label,speaker`, for example; `SPELLINGS` in `columns.py` lists the column
+    names that are recognised. Rows are read one at a time, so a long table needs little memory.
 
     Args:
-        root: The table, in UTF-8, or a folder that holds one; Windows' back slashes may stand in its paths.
-        columns: Field of `Utterance` -> column, where the guess fails or errs; an empty column leaves a field out.
-        audio_root: The folder that the paths are relative to; None for the table's own.
-        allow_outside: Let paths leave that folder, through `..`, a link or from the root of the disk.
-        speaker_pattern: Regular expression, searched in the file name; its first group is the speaker (the
-            whole match where it has no group), whatever the table says.
+        root: Table in UTF-8, or a folder that contains one table. Its paths may have Windows backslashes.
+        columns: Column of each field of `Utterance` that is guessed wrongly or not found; an empty column name ignores
+            the field.
+        audio_root: Folder to which paths are relative; None for the folder of the table.
+        allow_outside: Accept paths that are outside that folder: absolute, with `..`, or through a link.
+        speaker_pattern: Regular expression to search in each file name. Its first group is the speaker, or the whole
+            match if it has no group. It takes precedence over the table.
+
+    Yields:
+        One utterance per row, with the fields for which there are columns.
 
     Raises:
-        FileNotFoundError: If there is no table, or no folder `audio_root`.
-        ValueError: If a folder holds several tables; if the table cannot be read, or has no column for the path or
-            the emotion, or no row with an emotion; if a cell makes no sense or a path leaves the folder. Rows are
-            counted as in an editor, where the header is row 1; those of Parquet from 1.
+        FileNotFoundError: If there is no table, or `audio_root` is not a folder.
+        ValueError: If the folder has several tables, the table cannot be read, no column has the path or the emotion,
+            no row has an emotion, a cell cannot be converted, or a path is outside the folder. Row numbers are line
+            numbers, so that the header is row 1; rows of Parquet are numbered from 1.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     _ = Path(root, "labels.csv").write_text("file_name,label,speaker\na.wav,Anger,1\n")
+        ...     [(each.emotion, each.speaker) for each in table(root)]
+        [('angry', '1')]
     """
     file = _find_table(Path(root).expanduser())
     locate = _locator(file.parent if audio_root is None else Path(audio_root).expanduser(), allow_outside)
@@ -72,7 +83,7 @@ def table(
         raise ValueError(f"No utterances in '{file}': expected rows with an emotion, found {rows} rows without one.")
     warn_of_genders(genders, file)
     if silent:
-        logger.warning(f"Left out {silent} of {rows} rows of '{file}' that name no emotion (first: row {first}).")
+        logger.warning(f"Left out {silent} of {rows} rows of '{file}' without an emotion (first: row {first}).")
 
 
 def _find_table(root: Path) -> Path:
@@ -81,7 +92,7 @@ def _find_table(root: Path) -> Path:
     elif root.is_dir():
         found = sorted(path for path in root.iterdir() if path.suffix.lower() in READERS and path.name[0] != ".")
     else:
-        raise FileNotFoundError(f"data_root '{root}' is not there: expected a table, or a folder that holds one.")
+        raise FileNotFoundError(f"data_root '{root}' does not exist: expected a table, or a folder that contains one.")
     if len(found) > 1:
         names = [path.name for path in found]
         raise ValueError(f"Expected one table in '{root}', found {names}: name one of them as data_root.")
@@ -105,7 +116,7 @@ def _read_csv(file: Path, choose: Choose) -> Rows:
         names = re.sub(r'"[^"]*"', "", lines.readline())
         lines.seek(0)
         delimiter = max(",;\t", key=names.count)
-        # quotes within a TSV are mostly speech marks that nobody closes; those around a cell are taken off
+        # quotes inside TSV cells are mostly unpaired quotation marks; those around a whole cell are removed
         quoting, clean = (csv.QUOTE_NONE, _unquote) if delimiter == "\t" else (csv.QUOTE_MINIMAL, str)
         rows = csv.reader(lines, delimiter=delimiter, quoting=quoting)
         header = [clean(name) for name in next(rows, [])]
@@ -123,7 +134,7 @@ def _unquote(cell: str) -> str:
 
 
 def _read_jsonl(file: Path, choose: Choose) -> Rows:
-    header = list(dict.fromkeys(name for _, row in _read_objects(file) for name in row))  # a row may leave some out
+    header = list(dict.fromkeys(name for _, row in _read_objects(file) for name in row))  # a row may lack some
     chosen = choose(header)
     for number, row in _read_objects(file):
         yield number, {field: row.get(name) for field, name in chosen.items()}
@@ -144,7 +155,7 @@ def _read_objects(file: Path) -> Rows:
 
 
 def _read_parquet(file: Path, choose: Choose) -> Rows:
-    from pyarrow import ArrowInvalid, parquet  # slow to import, and most corpora need none of it
+    from pyarrow import ArrowInvalid, parquet  # slow to import, and only needed here
 
     try:
         source = parquet.ParquetFile(file)
@@ -158,9 +169,9 @@ def _read_parquet(file: Path, choose: Choose) -> Rows:
 
 
 def _locator(root: Path, allow_outside: bool) -> Callable[[str], str]:
-    """Return the function from a path in the table to the file's; it follows the links of each folder once."""
+    """Return a function from a path in the table to the file path; it resolves the links of each folder once."""
     if not root.is_dir():
-        raise FileNotFoundError(f"audio_root '{root}' is not a folder: expected the one that paths are relative to.")
+        raise FileNotFoundError(f"audio_root '{root}' is not a folder: expected the folder of the relative paths.")
     inside = os.path.join(os.path.realpath(root), "")
     follow = lru_cache(FOLDERS)(lambda folder: (str(Path(folder)), os.path.join(os.path.realpath(folder), "")))
 
@@ -177,8 +188,8 @@ def _locator(root: Path, allow_outside: bool) -> Callable[[str], str]:
             place = os.path.realpath(path)
         if not (allow_outside or place.startswith(inside)):
             raise ValueError(
-                f"path '{cell}' leads out of '{root}'. Is audio_root the folder that paths are relative to? "
-                "To trust the table: allow_outside."
+                f"path '{cell}' is outside '{root}'. Is audio_root the folder to which paths are relative? "
+                "If you trust the table, set allow_outside."
             )
         return path
 

@@ -5,9 +5,9 @@ seven emotions. Licence CC BY-NC 4.0 at https://doi.org/10.5683/SP2/E8H2MF, CC B
 https://tspace.library.utoronto.ca/handle/1807/24487.
 
 File names are speaker_word_emotion: `OAF_back_ps.wav` is the older actress (OAF; YAF is the younger), "Say the
-word back", pleasant surprise. Folders are spelt in several ways (`OAF_Fear`, `YAF_fear`) and say nothing more, so
-they may have any name or be missing. One file is misspelt in some copies: `OA_bite_neutral.wav` is by OAF. Left
-out: second copies of the same file; a much used copy holds the whole corpus twice.
+word back", pleasant surprise. Folder names vary between copies (`OAF_Fear`, `YAF_fear`) and are not used. Some copies
+have one misspelled file name: `OA_bite_neutral.wav` is by OAF. Left out: further files of the same name; a widely used
+copy contains the whole corpus twice.
 
 Source: Dupuis & Pichora-Fuller 2010, doi:10.5683/SP2/E8H2MF
 """
@@ -34,10 +34,16 @@ FILE_NAME = r"(OA|YA)F?_([^_/]+)_([^/]+)"
 
 
 def tess(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of TESS under `root`, sorted by path.
+    """Yield the utterances of TESS, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file name, with speaker, gender, age, language and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="TESS", example="OAF_Fear/OAF_back_fear.wav")
     for path, match in first_copies(files, corpus="TESS", name=re.Match.groups).values():

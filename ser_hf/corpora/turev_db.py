@@ -1,15 +1,15 @@
 """TurEV-DB, the Turkish Emotion-Voice Database.
 
-Six speakers by the file names, Turkish, acted: 1735 utterances of 82 single words in three emotions and calm. Licence
-CC BY-NC-ND 4.0; a clone of https://github.com/Xeonen/TurEV-DB. Any audio extension is
+Six speakers according to the file names, Turkish, acted: 1735 utterances of 82 single words in three emotions and
+calm. Licence CC BY-NC-ND 4.0; from a clone of https://github.com/Xeonen/TurEV-DB. Files with any audio extension are
 read, at any depth under the root.
 
-Folder and file name tell emotion, speaker, the emotion's abbreviation and word:
-`Sound Source/Angry/1984_kz_dugun.wav` is the word "düğün", angry, by speaker 1984. That the number is the speaker is
-not documented but follows from the counts: each number has the 82 words once in every emotion (one lacks calm and
-happy, one most of happy). The second field repeats the folder in all 1735 names (hl Sad, kz Angry, mt Happy, sk Calm).
-The text is the word as the name spells it, without Turkish letters. Left out: gender, which the names do not tell, and
-the filtered copies of test utterances under `Model Output for Test Data/*/sound`.
+Folder and file name give emotion, speaker, abbreviation of the emotion, and word:
+`Sound Source/Angry/1984_kz_dugun.wav` is the word "düğün", angry, by speaker 1984. It is not documented that the number
+is the speaker. It follows from the counts: each number has the 82 words once in every emotion (except that one has no
+calm and happy, and one has only a few of happy). The abbreviation repeats the folder in all 1735 names (hl Sad, kz
+Angry, mt Happy, sk Calm). The text is the word as spelled in the file name, without Turkish letters. Left out: gender,
+which the names do not give, and the filtered copies of test utterances under `Model Output for Test Data/*/sound`.
 
 Source: Canpolat et al. 2020, https://aclanthology.org/2020.sltu-1.52, and the repository
 """
@@ -26,10 +26,16 @@ FILE_NAME = r"(?<!/sound/)([^/]+)/(\d{4})_[a-z]{2}_([a-z]+)\d*"  # one word ends
 
 
 def turev_db(root: str | os.PathLike) -> Iterator[Utterance]:
-    """Yield the utterances of TurEV-DB under `root`, sorted by path.
+    """Yield the utterances of TurEV-DB, sorted by path.
+
+    Args:
+        root: Corpus folder; audio files may be at any depth.
+
+    Yields:
+        One utterance per file, with speaker, language and text.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     example = "Sound Source/Angry/1984_kz_dugun.wav"
     for path, match in match_names(root, FILE_NAME, corpus="TurEV-DB", example=example):

@@ -1,34 +1,41 @@
-"""The unit that every corpus yields."""
+"""Define the unit that every corpus yields."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """Hold one stretch of speech by one speaker, with its labels; audio is not decoded yet.
+    """Hold one utterance of one speaker with its labels; the audio is not decoded.
+
+    A field is None if the corpus does not provide it.
 
     Attributes:
         path: Audio file on disk.
-        corpus: Name of the corpus, as in `CORPORA`.
-        emotion: Canonical emotion name (see `labels.py`); what the corpus says where there is no canonical one.
-        speaker: Speaker within the corpus; None where the corpus does not tell.
+        corpus: Name of the corpus, a key of `CORPORA`.
+        emotion: Canonical emotion name (see `labels.py`), or the corpus' own name if there is no canonical one.
+        speaker: Speaker, unique within the corpus.
         gender: "female" or "male".
-        age: Years.
+        age: Age in years.
         language: BCP 47 code, such as "en" or "pt-BR".
-        session: Recording session or dialogue that several speakers may share.
-        style: How the speech came about, in the corpus' own words, such as "improvised" and "scripted".
-        split: Part that the corpus' owners assign: "train", "validation", "test", or a name of theirs.
-        text: What is said.
-        start: First second of the utterance within the file; None for the file's beginning.
-        end: Last second of the utterance within the file; None for the file's end.
-        duration: Seconds from start to end, known once the file's header has been read.
-        intensity: How strongly the emotion is acted, in the corpus' own words.
-        repetition: Which take of the same sentence and emotion, from 1.
+        session: Recording session or dialogue, possibly of several speakers.
+        style: How the speech was elicited, in the corpus' own words, such as "improvised" or "scripted".
+        split: Part defined by the owners: "train", "validation", "test", or a name of their own.
+        text: Transcript.
+        start: Start of the utterance in the file, in seconds; None for the start of the file.
+        end: End of the utterance in the file, in seconds; None for the end of the file.
+        duration: Duration in seconds, set when the header of the file has been read.
+        intensity: Intensity of the acted emotion, in the corpus' own words.
+        repetition: Take of the same sentence and emotion, from 1.
         vocal_channel: "speech" or "song".
         valence: From unpleasant to pleasant, on the corpus' own scale.
         arousal: From calm to excited (also called activation), on the corpus' own scale.
         dominance: From weak to strong, on the corpus' own scale.
-        votes: How many annotators chose each emotion, by canonical name.
+        votes: Number of annotators who chose each emotion, by canonical name.
+
+    Examples:
+        >>> utterance = Utterance(path="a.wav", corpus="table", emotion="sad", start=1.5, end=4.0)
+        >>> utterance.end - utterance.start, utterance.speaker
+        (2.5, None)
     """
 
     path: str

@@ -1,6 +1,6 @@
-"""From predictions to scores: metrics, the saved table of predictions, and its summary with intervals.
+"""Compute scores from predictions: metrics, the saved table of predictions, and its summary with intervals.
 
-Light on purpose: the figures (matplotlib) live in `ser_hf.evaluation.figures` and the `evaluate.Metric` in
+To keep this package light, the figures (matplotlib) are in `ser_hf.evaluation.figures` and the `evaluate.Metric` in
 `ser_hf.evaluation.metric`; neither is imported here.
 """
 

@@ -1,7 +1,8 @@
-"""Whether scores mean what they say, the temperature that mends them, and the score below which to say "uncertain".
+"""Measure and fit calibration: the temperature, calibration errors, and the threshold for uncertain predictions.
 
-The best score of an utterance is that of its predicted emotion. Calibrated, utterances with a best score of 0.8 are
-right 80 % of the time.
+The best score of an utterance is the score of its predicted emotion. Scores are calibrated if they equal accuracy: of
+the utterances with a best score of 0.8, 80 % are predicted correctly. An utterance is accepted if its best score
+reaches a threshold, and uncertain otherwise.
 
 Shapes: `C` emotions, `N` utterances. Logits and scores are ``(N, C)``, labels ``(N,)`` from 0 to C - 1; each row of
 scores sums to 1.
@@ -14,18 +15,20 @@ from scipy.special import log_softmax
 
 BINS = 15
 BOUNDS = (0.05, 20.0)
-THRESHOLD_RULE = "the lowest score at which the validation utterances that stay err at most half as often as all"
+THRESHOLD_RULE = (
+    "the lowest score such that validation utterances at or above it have at most half the error rate of all of them"
+)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the temperature, 0.05 to 20, by which to divide logits so that their scores are calibrated.
 
-    It gives the lowest NLL, but for a weak prior that it is near 1 (unit deviation of its logarithm). A hundred
-    utterances outweigh the prior; it decides where they cannot tell: alone, the NLL of utterances that are all right
-    falls without end as scores go to 1, and that of a few is lowest anywhere.
+    The temperature minimises the NLL with a weak prior: its logarithm is normally distributed with mean 0 and standard
+    deviation 1. The prior matters only for few utterances. Without it, the NLL has no minimum if all utterances are
+    predicted correctly, and an arbitrary one if there are few.
 
     Args:
-        logits: ``(N, C)`` of utterances that the model was not trained on.
+        logits: ``(N, C)`` logits of utterances on which the model was not trained.
         labels: ``(N,)``.
 
     Source:
@@ -33,7 +36,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Examples:
         >>> logits = np.array([[3.0, 0.0]] * 400)  # a score of 0.95
-        >>> labels = np.array([0, 0, 0, 1] * 100)  # right three times of four: 3 / T should be log(3)
+        >>> labels = np.array([0, 0, 0, 1] * 100)  # an accuracy of 0.75, so 3 / T should be log(3)
         >>> round(fit_temperature(logits, labels), 1)
         2.7
     """
@@ -46,14 +49,18 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibration_errors(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Compute how far scores are from what happened; lower is better, 0 is perfect.
+    """Compute calibration errors of scores; lower is better, 0 is perfect.
+
+    Args:
+        scores: ``(N, C)``.
+        labels: ``(N,)``.
 
     Returns:
-        ``ece``: the gap between best score and accuracy, averaged over utterances in 15 bins of the best score, 0 to
-        1. ``brier``: the squared error summed over emotions, 0 to 2. ``nll``: the negative log-likelihood, in nats.
+        ``ece``, the difference between best score and accuracy, averaged over utterances in 15 bins of the best score,
+        0 to 1; ``brier``, the squared error summed over emotions, 0 to 2; ``nll``, the negative log-likelihood in nats.
 
     Raises:
-        ValueError: the scores of an utterance do not sum to 1.
+        ValueError: If the scores of an utterance do not sum to 1.
 
     Source:
         Guo et al. 2017, https://arxiv.org/abs/1706.04599 (ECE); Brier 1950, Verification of forecasts expressed in
@@ -72,15 +79,19 @@ def calibration_errors(scores: np.ndarray, labels: np.ndarray) -> dict[str, floa
     return {
         "ece": expected_calibration_error(reliability(scores, labels)),
         "brier": float(np.mean(np.square(scores).sum(1) - 2 * right + 1)),
-        "nll": float(-np.log(right.clip(np.finfo(float).eps)).mean()),  # 36 at most, where a score rounds to zero
+        "nll": float(-np.log(right.clip(np.finfo(float).eps)).mean()),  # at most 36, if a score rounds to zero
     }
 
 
 def reliability(scores: np.ndarray, labels: np.ndarray) -> pandas.DataFrame:
-    """Compare best scores with accuracy in 15 bins of equal width, each without its lower edge.
+    """Compare best scores with accuracy in 15 bins of equal width; a bin includes its upper edge, not its lower one.
+
+    Args:
+        scores: ``(N, C)``.
+        labels: ``(N,)``.
 
     Returns:
-        A row per bin that holds an utterance: ``low`` (its lower edge), mean best ``score``, ``accuracy``, ``count``.
+        One row per non-empty bin: lower edge ``low``, mean best ``score``, ``accuracy``, and ``count`` of utterances.
     """
     best, right = _judge(scores, labels)
     edges = np.linspace(0, 1, BINS + 1)
@@ -90,16 +101,20 @@ def reliability(scores: np.ndarray, labels: np.ndarray) -> pandas.DataFrame:
 
 
 def expected_calibration_error(bins: pandas.DataFrame) -> float:
-    """Return the ECE of what `reliability` returned."""
+    """Return the expected calibration error of the bins that `reliability` returns."""
     return float(np.average(np.abs(bins["accuracy"] - bins["score"]), weights=bins["count"]))
 
 
 def coverage_curve(scores: np.ndarray, labels: np.ndarray) -> pandas.DataFrame:
-    """Tell how many utterances stay, and how often they are right, at each threshold on the best score.
+    """Compute coverage and accuracy of the accepted utterances at each threshold.
+
+    Args:
+        scores: ``(N, C)``.
+        labels: ``(N,)``.
 
     Returns:
-        A row per best score that occurs, from low to high: as ``threshold``, the ``coverage`` (share of utterances
-        whose best score reaches it) and their ``accuracy``.
+        One row per distinct best score, in ascending order: the score as ``threshold``, ``coverage`` (share of accepted
+        utterances) and ``accuracy`` of the accepted utterances.
 
     Examples:
         >>> coverage_curve(np.array([[0.5, 0.5], [0.25, 0.75]]), np.array([1, 1]))
@@ -115,27 +130,33 @@ def coverage_curve(scores: np.ndarray, labels: np.ndarray) -> pandas.DataFrame:
 
 
 def choose_threshold(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the best score below which to call an utterance uncertain, by `THRESHOLD_RULE`.
+    """Choose the threshold below which a prediction is uncertain, by `THRESHOLD_RULE`.
 
-    It is 0 where nothing needs to go, as when all are right. Where no threshold halves the errors, it is the one that
-    leaves the fewest among those that stay (of equal ones the lowest). It lies midway between two utterances, so that
-    rounding moves neither across.
+    The threshold is 0 if no utterance has to be rejected, for example if all are correct. If no threshold halves the
+    error rate, the one with the lowest error rate is chosen (the lowest of several). It is placed midway between two
+    best scores, so that rounding does not change which utterances are accepted.
 
     Args:
-        scores: ``(N, C)`` of validation utterances, calibrated.
+        scores: ``(N, C)`` calibrated scores of validation utterances.
         labels: ``(N,)``.
     """
     curve = coverage_curve(scores, labels)
     errors = 1 - curve["accuracy"]
-    halved = errors <= errors[0] / 2 + 1e-9  # 1 - 6/7 is not quite half of 1 - 10/14
+    halved = errors <= errors[0] / 2 + 1e-9  # tolerance: 1 - 6/7 is slightly more than half of 1 - 10/14
     place = halved.idxmax() if halved.any() else errors.idxmin()
     return float(curve["threshold"].iloc[place - 1 : place + 1].mean()) if place else 0.0
 
 
 def coverage_at(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float | None]:
-    """Return the ``coverage``, the share of utterances whose best score reaches a threshold, and their ``accuracy``.
+    """Return coverage and accuracy of the accepted utterances at one threshold.
 
-    The accuracy is None where no utterance stays.
+    Args:
+        scores: ``(N, C)``.
+        labels: ``(N,)``.
+        threshold: Lowest best score of an accepted utterance.
+
+    Returns:
+        ``coverage`` (share of accepted utterances) and their ``accuracy``, None if no utterance is accepted.
     """
     best, right = _judge(scores, labels)
     stay = best >= threshold
@@ -143,6 +164,6 @@ def coverage_at(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dic
 
 
 def _judge(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the best score of each utterance, and whether its emotion is the right one."""
+    """Return the best score ``(N,)`` of each utterance, and whether its prediction is correct."""
     scores = np.asarray(scores, dtype=float)
     return scores.max(1), scores.argmax(1) == labels

@@ -1,6 +1,6 @@
-"""The scores as an `evaluate.Metric`, for `evaluate.evaluator` and the Trainer's `compute_metrics`.
+"""Wrap the scores as an `evaluate.Metric`, for `evaluate.evaluator` and the Trainer's `compute_metrics`.
 
-It is a local class because `evaluate.load("accuracy")` fetches code from the Hub, which needs a network.
+It is a local class because `evaluate.load("accuracy")` downloads code from the Hub.
 """
 
 import evaluate
@@ -10,10 +10,10 @@ from ser_hf.evaluation.scores import METRICS, count_confusion
 
 
 class SpeechEmotionMetric(evaluate.Metric):
-    """Weighted accuracy, unweighted average recall and macro-F1 from label ids.
+    """Compute weighted accuracy, unweighted average recall and macro-F1 from label ids.
 
-    `compute` takes `predictions` and `references`, ``(N,)`` ids each, or nothing after `add_batch`. The
-    scores are floats in [0, 1], as `ser_hf.evaluation.scores` defines them.
+    `compute` takes `predictions` and `references`, ``(N,)`` ids each, or no arguments after `add_batch`. The scores are
+    floats in [0, 1], as defined in `ser_hf.evaluation.scores`.
 
     Examples:
         >>> SpeechEmotionMetric().compute(predictions=[0, 1, 1, 1], references=[0, 0, 1, 1])["ua"]

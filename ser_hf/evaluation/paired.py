@@ -1,4 +1,4 @@
-"""Whether one table of predictions is better than another on the same utterances.
+"""Test whether one table of predictions is better than another on the same utterances.
 
 Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
@@ -21,23 +21,23 @@ def paired_difference(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, dict]:
-    """Return how much higher the second table's scores are, with 95 % intervals over the speakers.
+    """Return the differences between the scores of two tables, with 95 % bootstrap intervals over speakers.
 
-    Both tables are scored on the same resampled speakers, with all their utterances, so what is hard for both cancels
-    out. An utterance without a speaker counts as a speaker of its own.
+    Both tables are scored on the same resampled speakers, with all their utterances, so that differences between
+    speakers in difficulty cancel out. An utterance without a speaker counts as a speaker of its own.
 
     Args:
-        first: rows of `read_predictions` of one split.
-        second: rows on the same utterances, in any order.
-        emotions: the ``C`` emotions.
-        resamples: bootstrap resamples ``R``.
-        seed: of the bootstrap.
+        first: Rows of `read_predictions` of one split.
+        second: Rows of the same utterances, in any order.
+        emotions: The ``C`` emotions.
+        resamples: Number ``R`` of bootstrap resamples.
+        seed: Random seed of the bootstrap.
 
     Returns:
         {metric: {"difference": second minus first, "interval": [low, high]}} for each of `METRICS`.
 
     Raises:
-        ValueError: the tables are not about the same utterances.
+        ValueError: If the tables do not have the same utterances.
 
     Source:
         Field and Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B, 2007.
@@ -51,7 +51,7 @@ def paired_difference(
     """
     rows = first.merge(second[[*KEY, "prediction"]], on=KEY, suffixes=("", "_second"), validate="one_to_one")
     if not len(rows) == len(first) == len(second):
-        raise ValueError("Expected two tables on the same utterances, found others: score both on the same test part.")
+        raise ValueError("Expected two tables of the same utterances, found others: score both on the same test set.")
     speakers = rows["speaker"].where(rows["speaker"].notna(), [f"utterance {i}" for i in rows.index])
     groups = list(rows.groupby([rows["corpus"], speakers]).indices.values())
     confusions = [_count_groups(rows, groups, name, emotions) for name in ("prediction", "prediction_second")]
@@ -71,6 +71,6 @@ def paired_difference(
 def _count_groups(
     table: pandas.DataFrame, groups: Sequence[np.ndarray], column: str, emotions: Sequence[str]
 ) -> np.ndarray:
-    """Return the confusion matrices ``(S, C, C)`` of groups of rows, with a column's predictions."""
+    """Return the confusion matrix ``(S, C, C)`` of each group of rows, for the predictions in a column."""
     targets, answers = table["target"].to_numpy(object), table[column].to_numpy(object)
     return np.stack([count_confusion(targets[rows], answers[rows], emotions) for rows in groups])

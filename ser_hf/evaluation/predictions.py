@@ -1,12 +1,12 @@
-"""The table `predictions.csv`, and everything that is computed from it.
+"""Write, read and summarise the table `predictions.csv`.
 
 A model is run once; scores, intervals, figures and cards are computed from the saved table, so an evaluation
-can be redone without the model. One row per utterance, in the order of the dataset:
+can be repeated without the model. The table has one row per utterance, in the order of the dataset:
 
     path, start, end, corpus, speaker, gender, split, target, prediction, score_<emotion>, score_<emotion>, …
 
-`start` and `end` are seconds. `target` and `prediction` are emotions, each `score_<emotion>` is the model's
-probability in full float precision. `start`, `end`, `speaker` and `gender` are empty where unknown.
+`start` and `end` are in seconds. `target` and `prediction` are emotions, each `score_<emotion>` is the model's
+probability in full float precision. `start`, `end`, `speaker` and `gender` are empty if unknown.
 
 Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
@@ -25,14 +25,14 @@ DEPENDABLE_SPEAKERS = 10
 
 
 def average_windows(scores: np.ndarray, utterances: Sequence[int]) -> np.ndarray:
-    """Return the mean scores of each utterance over the windows in which it was heard.
+    """Return the scores of each utterance as the mean over its windows.
 
     Args:
         scores: ``(N, C)`` probabilities of N windows.
-        utterances: which utterance each window belongs to, ``(N,)`` whole numbers from 0 to U - 1.
+        utterances: ``(N,)`` index of the utterance of each window, from 0 to U - 1.
 
     Returns:
-        ``(U, C)`` in the order of these numbers.
+        ``(U, C)`` scores by utterance index.
 
     Examples:
         >>> average_windows(np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]]), [0, 1, 0]).tolist()
@@ -45,34 +45,35 @@ def average_windows(scores: np.ndarray, utterances: Sequence[int]) -> np.ndarray
 
 
 def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:
-    """Write the table of predictions, losslessly.
+    """Write a table of predictions without loss of precision.
 
     Args:
-        predictions: one row per utterance, with the columns of the module's description in that order.
-        path: the CSV file to write.
+        predictions: One row per utterance, with the columns of the module description in that order.
+        path: CSV file to write.
 
     Raises:
-        ValueError: the columns are not those of the module's description.
+        ValueError: If the columns are not those of the module description.
     """
     columns = list(predictions.columns)
     _check_columns(columns, "the predictions to write")
-    # widened before it is printed: the shortest text of a float32 reads back as another double
+    # as float64 first: the shortest decimal text of a float32 is another number when read as float64
     with whole_file(path) as partial:
-        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="\n")
+        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="
+")
 
 
 def read_predictions(path: str | Path) -> pandas.DataFrame:
     """Read a table of predictions.
 
     Args:
-        path: a CSV file that `write_predictions` wrote.
+        path: CSV file written by `write_predictions`.
 
     Returns:
-        One row per utterance. Names are strings (speaker '01' stays '01', a corpus may be called 'NA'),
-        seconds and scores are float64, and what was empty is missing (`isna`).
+        One row per utterance. Names are strings (speaker '01' stays '01', a corpus may have the name 'NA'), seconds and
+        scores are float64, and empty cells are missing values (`isna`).
 
     Raises:
-        ValueError: the columns are not those of the module's description.
+        ValueError: If the columns are not those of the module description.
 
     Examples:
         >>> import tempfile
@@ -84,7 +85,7 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
         ['01']
     """
     empty = {name: [""] for name in ["start", "end", "speaker", "gender"]}
-    # text first, numbers second: the CSV parser's own floats are not exact in every pandas
+    # read as text, then converted: the float parser of read_csv is not exact in every version of pandas
     predictions = pandas.read_csv(path, dtype=str, keep_default_na=False, na_values=empty)
     columns = list(predictions.columns)
     _check_columns(columns, f"'{path}'")
@@ -94,26 +95,26 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
 def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> dict:
     """Score the rows of one split, with 95 % intervals that hold for new speakers.
 
-    The utterances of a speaker are alike, so the interval (percentiles of a bootstrap) resamples speakers,
-    with all their utterances. Without speakers it resamples utterances, and ``warning`` says so. Emotions
-    that a resample lacks are left out of its means. One name in two corpora is two speakers; rows of
-    several corpora name their speakers ``corpus/speaker``.
+    The utterances of a speaker are not independent, so the interval (percentiles of a bootstrap) resamples speakers
+    with all their utterances. If speakers are unknown, it resamples utterances, and ``warning`` says so. Emotions
+    that are absent from a resample are left out of its means. Equal speaker names in two corpora are two speakers; if
+    there are several corpora, speakers are named ``corpus/speaker``.
 
     Args:
-        predictions: rows of `read_predictions`, of the one split to score.
-        emotions: the ``C`` emotions in the order of the confusion matrix.
-        resamples: bootstrap resamples ``R``.
-        seed: of the bootstrap; the same seed gives the same intervals.
+        predictions: Rows of `read_predictions` of one split.
+        emotions: The ``C`` emotions in the order of the confusion matrix.
+        resamples: Number ``R`` of bootstrap resamples.
+        seed: Random seed of the bootstrap.
 
     Returns:
-        JSON-serialisable: ``utterances`` and ``speakers`` (how many), ``wa``, ``ua``, ``macro_f1``,
+        JSON-serialisable: number of ``utterances`` and ``speakers``, ``wa``, ``ua``, ``macro_f1``,
         ``intervals`` {metric: [low, high]}, ``interval_unit`` ('speaker' or 'utterance'), ``warning``
         (a sentence or None), ``per_emotion`` {emotion: {precision, recall, f1, support}},
-        ``confusion`` {emotions, counts}, ``per_gender`` {gender: {ua, wa, utterances, speakers}} of those who have one
+        ``confusion`` {emotions, counts}, ``per_gender`` {gender: {ua, wa, utterances, speakers}} for known genders
         and ``per_speaker`` {speaker: {ua, wa, utterances, gender}}.
 
     Raises:
-        ValueError: there is no row, or a target or prediction is not in `emotions`.
+        ValueError: If there is no row, or a target or prediction is not in `emotions`.
 
     Source:
         Field and Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B, 2007.
@@ -163,7 +164,7 @@ def _float_columns(columns: list[str]) -> dict[str, str]:
 
 
 def _count_speakers(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the confusion matrix ``(C, C)`` of each (corpus, speaker), sorted; unnamed speakers fall out."""
+    """Return the confusion matrix ``(C, C)`` of each (corpus, speaker), sorted; unknown speakers are left out."""
     targets, answers = predictions["target"].to_numpy(object), predictions["prediction"].to_numpy(object)
     rows_of = predictions.groupby(["corpus", "speaker"]).indices
     return {name: count_confusion(targets[rows], answers[rows], emotions) for name, rows in rows_of.items()}
@@ -195,7 +196,7 @@ def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> di
 
 
 def _choose_interval_unit(predictions: pandas.DataFrame, speakers: int) -> tuple[str, str | None]:
-    """Return what the bootstrap resamples, 'speaker' or 'utterance', and what a reader of it has to know."""
+    """Return what the bootstrap resamples, 'speaker' or 'utterance', and a warning for the reader or None."""
     unnamed = int(predictions["speaker"].isna().sum())
     if unnamed:
         reason = f"{unnamed} of {len(predictions)} utterances have no speaker"
@@ -211,7 +212,7 @@ def _choose_interval_unit(predictions: pandas.DataFrame, speakers: int) -> tuple
 
 
 def _resample_speakers(confusions: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Return ``(R, C, C)`` confusion matrices of resampled speakers, from the ``(S, C, C)`` of them all."""
+    """Return ``(R, C, C)`` confusion matrices of resampled speakers, given the ``(S, C, C)`` of all speakers."""
     speakers = len(confusions)
     shares = np.full(speakers, 1 / speakers)
     draws = generator.multinomial(speakers, shares, size=resamples)  # (R, S) how often each speaker is drawn
@@ -219,9 +220,9 @@ def _resample_speakers(confusions: np.ndarray, resamples: int, generator: np.ran
 
 
 def _resample_utterances(confusion: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Return ``(R, C, C)`` confusion matrices of resampled utterances, from the ``(C, C)`` of them all.
+    """Return ``(R, C, C)`` confusion matrices of resampled utterances, given the ``(C, C)`` of all utterances.
 
-    To draw an utterance is to draw its cell of the confusion matrix, so the counts are multinomial.
+    Drawing an utterance is the same as drawing its cell of the confusion matrix, so the counts are multinomial.
     """
     total = confusion.sum()
     return generator.multinomial(total, confusion.ravel() / total, size=resamples).reshape(-1, *confusion.shape)

@@ -1,10 +1,10 @@
-"""Score predicted emotions against their targets.
+"""Score predicted emotions against target emotions.
 
-`wa`, `ua` and `macro_f1` are defined here and nowhere else. They read a confusion matrix, not two lists of
-names, so that one definition serves a single evaluation and the thousand resamples of a bootstrap alike.
+`wa`, `ua` and `macro_f1` are defined only here. Their argument is a confusion matrix, so that the same function scores
+a single evaluation and the 1000 resamples of a bootstrap.
 
-An emotion absent from the targets has no recall. It is left out of the mean in `ua` and `macro_f1`, predicted
-or not (predicting it still costs the recall of the emotion that it was mistaken for).
+An emotion absent from the targets has no recall. It is left out of the means in `ua` and `macro_f1`, even if it is
+predicted (such predictions still lower the recall of the target emotion).
 
 Shapes: `C` emotions, `N` utterances. A confusion matrix is ``(..., C, C)`` counts, rows are targets and
 columns predictions; leading axes are kept.
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def wa(confusion: np.ndarray) -> np.ndarray:
-    """Return the weighted accuracy ``(...)``: the share of utterances that are right.
+    """Return the weighted accuracy ``(...)``: the share of correct predictions.
 
     Args:
         confusion: ``(..., C, C)`` counts, rows are targets.
@@ -39,7 +39,7 @@ def ua(confusion: np.ndarray) -> np.ndarray:
         Schuller et al., "The INTERSPEECH 2009 Emotion Challenge".
 
     Examples:
-        >>> float(ua(np.array([[9, 0], [1, 0]])))  # always answers the frequent emotion
+        >>> float(ua(np.array([[9, 0], [1, 0]])))  # always predicts the frequent emotion
         0.5
     """
     return _mean_present(recall(confusion), confusion)
@@ -62,9 +62,13 @@ METRICS = {"wa": wa, "ua": ua, "macro_f1": macro_f1}
 
 
 def ccc(targets: Sequence[float], predictions: Sequence[float]) -> float:
-    """Return the concordance correlation coefficient, -1 to 1, of two ``(N,)`` series (arousal, valence …).
+    """Return the concordance correlation coefficient, -1 to 1, of two series, for example of arousal.
 
-    It is nan when both series are one and the same constant.
+    It is nan if both series are the same constant.
+
+    Args:
+        targets: ``(N,)`` target values.
+        predictions: ``(N,)`` predicted values, in the order of `targets`.
 
     Source:
         Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 1989.
@@ -78,33 +82,33 @@ def ccc(targets: Sequence[float], predictions: Sequence[float]) -> float:
 
 
 def precision(confusion: np.ndarray) -> np.ndarray:
-    """Return the precision ``(..., C)`` of each emotion, 0 for one never predicted."""
+    """Return the precision ``(..., C)`` of each emotion, 0 if it is never predicted."""
     return _divide(_hits(confusion), confusion.sum(axis=-2))
 
 
 def recall(confusion: np.ndarray) -> np.ndarray:
-    """Return the recall ``(..., C)`` of each emotion, 0 for one absent from the targets."""
+    """Return the recall ``(..., C)`` of each emotion, 0 if it is absent from the targets."""
     return _divide(_hits(confusion), confusion.sum(axis=-1))
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
-    """Return the harmonic mean ``(..., C)`` of precision and recall, 0 where there is nothing to find."""
+    """Return the harmonic mean ``(..., C)`` of precision and recall, 0 if an emotion never occurs."""
     return _divide(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
 def count_confusion(targets: Sequence, predictions: Sequence, emotions: Sequence) -> np.ndarray:
-    """Count how often each target was given each prediction.
+    """Count how often each target received each prediction.
 
     Args:
-        targets: ``(N,)`` emotions (or any labels that `emotions` lists).
+        targets: ``(N,)`` emotions (or any labels listed in `emotions`).
         predictions: ``(N,)`` emotions, in the order of `targets`.
-        emotions: the ``C`` emotions in the order of rows and columns.
+        emotions: The ``C`` emotions in the order of rows and columns.
 
     Returns:
         ``(C, C)`` int64 counts, rows are targets.
 
     Raises:
-        ValueError: lengths differ, there is no utterance, or an emotion is not in `emotions`.
+        ValueError: If the lengths differ, there is no utterance, or an emotion is not in `emotions`.
 
     Examples:
         >>> count_confusion(["sad", "sad", "angry"], ["sad", "angry", "angry"], ["angry", "sad"])
@@ -112,7 +116,7 @@ def count_confusion(targets: Sequence, predictions: Sequence, emotions: Sequence
                [1, 1]])
     """
     if len(targets) != len(predictions):
-        raise ValueError(f"Expected a prediction per target: found {len(predictions)} for {len(targets)} targets.")
+        raise ValueError(f"Expected one prediction per target: found {len(predictions)} for {len(targets)} targets.")
     if len(targets) == 0:
         raise ValueError("Expected at least one utterance to score: found none.")
     labels = {emotion: label for label, emotion in enumerate(emotions)}
@@ -133,14 +137,14 @@ def compute_scores(targets: Sequence[str], predictions: Sequence[str], emotions:
     Args:
         targets: ``(N,)`` emotions.
         predictions: ``(N,)`` emotions, in the order of `targets`.
-        emotions: the ``C`` emotions in the order of the confusion matrix.
+        emotions: The ``C`` emotions in the order of the confusion matrix.
 
     Returns:
         JSON-serialisable, scores are floats in [0, 1]: ``wa``, ``ua``, ``macro_f1``, ``per_emotion``
         {emotion: {precision, recall, f1, support}} and ``confusion`` (`C` lists of `C` counts).
 
     Raises:
-        ValueError: lengths differ, there is no utterance, or an emotion is not in `emotions`.
+        ValueError: If the lengths differ, there is no utterance, or an emotion is not in `emotions`.
 
     Examples:
         >>> scores = compute_scores(["sad", "sad", "angry"], ["sad", "angry", "angry"], ["angry", "sad"])

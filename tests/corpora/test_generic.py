@@ -40,7 +40,7 @@ def test_a_broken_pattern_is_refused(class_folders):
 
 def test_files_outside_class_folders_are_no_corpus(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav")
-    with pytest.raises(FileNotFoundError, match="expected one per emotion.*found 1 audio files beside them"):
+    with pytest.raises(FileNotFoundError, match="expected one per emotion.*found 1 audio files outside of sub-folders"):
         list(load_corpus("folder", tmp_path))
 
 
@@ -60,7 +60,7 @@ def test_files_beside_the_class_folders_are_counted(class_folders, write_audio, 
     write_audio(class_folders / "b.wav")
     write_audio(class_folders / "a.wav")
     assert len(list(load_corpus("folder", class_folders))) == 3
-    assert "Passed over 2 of 5 audio files" in caplog.text
+    assert "Skipped 2 of 5 audio files" in caplog.text
     assert "(first: a.wav)" in caplog.text
 
 
@@ -71,4 +71,4 @@ def test_linked_class_folders_are_counted_and_alone_are_refused(class_folders, t
         (root / name).symlink_to(class_folders / name)
     with pytest.raises(FileNotFoundError, match="Links to folders are not followed"):
         list(load_corpus("folder", root))
-    assert "Passed over 2 links to folders" in caplog.text
+    assert "Skipped 2 links to folders" in caplog.text

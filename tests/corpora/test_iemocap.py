@@ -123,8 +123,8 @@ def test_files_of_other_names_and_second_copies_are_counted(tmp_path, write_turn
     write_audio(tmp_path / "Session1" / "Ses01F_impro01_F000.wav")
     (utterance,) = iemocap(tmp_path)
     assert utterance.path == str(tmp_path / "Session1" / "Ses01F_impro01_F000.wav")
-    assert "Passed over 1 of 3 audio files" in caplog.text
-    assert "Left out 1 IEMOCAP files as second copies" in caplog.text
+    assert "Skipped 1 of 3 audio files" in caplog.text
+    assert "Left out 1 IEMOCAP files as duplicates" in caplog.text
 
 
 def test_another_spelling_of_an_emotion_is_no_class_of_its_own(tmp_path, write_turn):

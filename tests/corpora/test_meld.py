@@ -86,7 +86,7 @@ def test_missing_audio_is_counted_and_unlisted_clips_are_left_out(corpus, write_
     write_audio(corpus / "train" / "train_splits" / "._dia125_utt3.wav")
     assert len(list(meld(corpus))) == 1
     assert "Left out 2 MELD utterances without label (first: test_dia0_utt3)" in caplog.text
-    assert "Passed over 1 of 4 audio files" in caplog.text
+    assert "Skipped 1 of 4 audio files" in caplog.text
     assert "Left out 1 MELD utterances without audio (first: train_dia125_utt3)" in caplog.text
 
 
@@ -153,7 +153,7 @@ def test_the_first_of_two_copies_stays_and_a_missing_column_is_named(tmp_path, w
         write_audio(tmp_path / folder / "dia0_utt0.wav")
     (utterance,) = meld(tmp_path)
     assert (utterance.path, utterance.emotion) == (str(tmp_path / "a_train" / "dia0_utt0.wav"), "angry")
-    assert "Left out 1 MELD files as second copies" in caplog.text
+    assert "Left out 1 MELD files as duplicates" in caplog.text
     (tmp_path / "dev_sent_emo.csv").write_text(HEADER.replace("Speaker", "Who"))
     with pytest.raises(ValueError, match=r"dev_sent_emo.csv' lacks \['Speaker'\]"):
         list(meld(tmp_path))

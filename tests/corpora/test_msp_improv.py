@@ -100,5 +100,5 @@ def test_files_of_other_names_and_second_copies_are_counted(tmp_path, write_turn
     write_audio(tmp_path / "Zweitkopie" / "MSP-IMPROV-S01A-F01-P-FM01.wav")
     (utterance,) = msp_improv(tmp_path)
     assert (utterance.emotion, "Zweitkopie" in utterance.path) == ("happy", False)
-    assert "Passed over 1 of 3 audio files" in caplog.text
-    assert "Left out 1 MSP-IMPROV files as second copies" in caplog.text
+    assert "Skipped 1 of 3 audio files" in caplog.text
+    assert "Left out 1 MSP-IMPROV files as duplicates" in caplog.text

@@ -88,7 +88,7 @@ def test_missing_audio_and_missing_labels_are_counted(write_corpus, write_audio,
     write_audio(root / "Audios" / "MSP-PODCAST_0002_0001.wav")
     write_audio(root / "Previous_releases_information" / "MSP-PODCAST_0003_0001.wav")
     assert len(list(msp_podcast(root))) == 1
-    assert "Passed over 1 of 3 audio files" in caplog.text
+    assert "Skipped 1 of 3 audio files" in caplog.text
     assert "2 MSP-Podcast utterances without audio (first: MSP-PODCAST_0001_0009)" in caplog.text
     assert "1 MSP-Podcast utterances without label (first: MSP-PODCAST_0002_0001)" in caplog.text
 
@@ -135,4 +135,4 @@ def test_the_first_of_two_copies_stays_and_the_others_are_counted(write_corpus, 
     root = write_corpus(row())
     write_audio(root / "Audios" / "more" / f"{NAME}.wav")
     assert [utterance.path for utterance in msp_podcast(root)] == [str(root / "Audios" / f"{NAME}.wav")]
-    assert "Left out 1 MSP-Podcast files as second copies" in caplog.text
+    assert "Left out 1 MSP-Podcast files as duplicates" in caplog.text

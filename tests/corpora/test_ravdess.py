@@ -45,7 +45,7 @@ def test_files_of_other_names_are_counted(tmp_path, write_audio, caplog):
     write_audio(tmp_path / "03-01-03-01-01-01-01.wav")
     write_audio(tmp_path / "interview.wav")
     list(load_corpus("ravdess", tmp_path))
-    assert "Passed over 1 of 2 audio files" in caplog.text
+    assert "Skipped 1 of 2 audio files" in caplog.text
     assert "(first: interview.wav)" in caplog.text
 
 

@@ -135,7 +135,7 @@ def test_a_missing_column_names_those_that_are_there(write_table):
 
 def test_an_unknown_named_column_or_field_is_an_error(write_table):
     path = write_table("clip,feeling\na.wav,sad\n")
-    with pytest.raises(ValueError, match=r"no column 'felling', but \['clip', 'feeling'\]. Did you mean 'feeling'"):
+    with pytest.raises(ValueError, match=r"'felling'; its columns are \['clip', 'feeling'\]. Did you mean 'feeling'"):
         list(table(path, columns={"emotion": "felling"}))
     with pytest.raises(ValueError, match="found 'emotions'. Did you mean 'emotion'"):
         list(table(path, columns={"emotions": "feeling"}))
@@ -146,5 +146,5 @@ def test_genders_of_unknown_names_are_counted_in_one_warning(write_table, caplog
     path = write_table("path,emotion,gender\n" + "".join(f"a.wav,sad,{cell}\n" for cell in cells))
     assert [utterance.gender for utterance in table(path)] == [None, None, "female", None, None]
     (record,) = caplog.records
-    assert f"3 genders of '{path}' stay unknown" in record.message
+    assert f"3 genders of '{path}' were not recognised" in record.message
     assert "found '1' 2 times, 'weiblich' 1 times" in record.message

@@ -16,7 +16,7 @@ def test_a_folder_may_hold_one_table(write_table, tmp_path, read_one):
 
 
 def test_a_wrong_root_says_what_was_expected(write_table, tmp_path):
-    with pytest.raises(FileNotFoundError, match="is not there"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         list(table(tmp_path / "missing"))
     notes = write_table("read me", "notes.txt")
     with pytest.raises(FileNotFoundError, match=r"No table in .*\.csv, \.tsv, \.jsonl, \.parquet"):
@@ -49,7 +49,7 @@ def test_absolute_paths_stay_inside_the_root(write_table, tmp_path, read_one):
     path = write_table(f"path,emotion\n{tmp_path}/inside/a.wav,sad\n")
     assert read_one(path).path == str(tmp_path / "inside" / "a.wav")
     (tmp_path / "insi").mkdir()  # its name begins like that of the other folder
-    with pytest.raises(ValueError, match="Row 2 .*leads out of"):
+    with pytest.raises(ValueError, match="Row 2 .*is outside"):
         list(table(path, audio_root=tmp_path / "insi"))
 
 

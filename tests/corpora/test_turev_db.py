@@ -30,7 +30,7 @@ def test_speakers_emotions_and_words_are_read(corpus):
 def test_filtered_copies_are_left_out(corpus, caplog):
     paths = [utterance.path for utterance in turev_db(corpus)]
     assert not [path for path in paths if "Model Output" in path]
-    assert "Passed over 1 of 17 audio files" in caplog.text
+    assert "Skipped 1 of 17 audio files" in caplog.text
 
 
 def test_the_folder_of_the_recordings_alone_is_read_too(corpus):

@@ -165,11 +165,11 @@ def test_coverage_is_drawn_with_what_the_threshold_keeps(drawn):
     scores, labels = spell(SURE)
     plot_coverage(coverage_curve(scores, labels), coverage_curve(scores[:2], labels[:2]), 0.93, "unused.png")
     validation, test = drawn[0].axes[0].lines
-    assert validation.get_label() == "validation: 60.0 % of all utterances are right, 100.0 % of the 10 % that stay"
+    assert validation.get_label() == "validation: accuracy 60.0 % on all utterances, 100.0 % on the accepted 10 %"
     assert validation.get_xydata()[validation.get_markevery()].tolist() == [pytest.approx([10, 100])]
-    assert test.get_label() == "test: 100.0 % of all utterances are right, 100.0 % of the 50 % that stay"
+    assert test.get_label() == "test: accuracy 100.0 % on all utterances, 100.0 % on the accepted 50 %"
     plot_coverage(coverage_curve(scores, labels), coverage_curve(scores, labels), 0.96, "unused.png")
-    assert drawn[1].axes[0].lines[0].get_label().endswith("are right, and none stays")
+    assert drawn[1].axes[0].lines[0].get_label().endswith("on all utterances, none accepted")
 
 
 @pytest.mark.parametrize("utterances", [1, 300])

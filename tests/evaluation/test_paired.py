@@ -99,7 +99,7 @@ def test_an_utterance_without_a_speaker_is_a_speaker_of_its_own():
     ids=["fewer", "more", "other files", "another corpus", "other times"],
 )  # fmt: skip
 def test_tables_on_other_utterances_are_refused(other):
-    with pytest.raises(ValueError, match="Expected two tables on the same utterances"):
+    with pytest.raises(ValueError, match="Expected two tables of the same utterances"):
         paired_difference(FIRST, other, EMOTIONS)
 
 

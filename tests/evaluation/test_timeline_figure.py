@@ -72,5 +72,5 @@ def test_the_timeline_is_a_picture_and_so_is_one_without_speech(tmp_path):
 
 def test_an_empty_recording_has_no_picture(tmp_path):
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
-    with pytest.raises(ValueError, match="no sample in"):
+    with pytest.raises(ValueError, match="no samples in"):
         plot_timeline(tmp_path / "empty.wav", [], "unused.png")

@@ -221,7 +221,7 @@ def test_the_licence_of_a_recipe_is_unknown_as_soon_as_one_corpus_has_none(corpu
 def test_an_unknown_licence_is_told_and_not_made_up(finished):
     card = render_card(*finished({"corpus": "emodb"}))
     assert "license" not in card.data.to_dict()
-    assert "Its licence: none is named; its paper opens it to the public." in str(card)
+    assert "Its licence: none is stated; its paper makes the corpus public." in str(card)
     assert "ser_hf refuses to push them publicly" in str(card)
     assert "are 21 to 35 years old" in str(card)
 

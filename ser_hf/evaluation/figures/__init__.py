@@ -1,7 +1,7 @@
-"""Pictures of a corpus and of an evaluation, one file each; the only place that imports matplotlib.
+"""Draw the figures of a corpus and of an evaluation, one per file; only this package imports matplotlib.
 
-The figures are drawn through `matplotlib.figure.Figure`, without pyplot and its global state, so they can
-be drawn on a server, in a thread and next to a notebook of the user.
+The figures are drawn with `matplotlib.figure.Figure`, without pyplot and its global state, so that they can be drawn
+on a server, in a thread, and next to the user's own figures in a notebook.
 """
 
 from ser_hf.evaluation.figures.calibration import plot_coverage, plot_reliability

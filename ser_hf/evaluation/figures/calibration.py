@@ -1,4 +1,4 @@
-"""Whether the scores of a model can be believed, and what is gained by leaving out uncertain utterances."""
+"""Draw the calibration of a model, and the accuracy gained by leaving out uncertain utterances."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from matplotlib.figure import Figure
 from ser_hf.evaluation.calibration import BINS, expected_calibration_error
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
 TEST, VALIDATION = "#0072B2", "#D55E00"
 BEFORE, AFTER = "#999999", TEST
 
 
 def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: str | Path) -> None:
-    """Draw accuracy against score before and after calibration, and below it how many utterances have that score.
+    """Draw accuracy against score before and after calibration, above the number of utterances with each score.
 
-    A bar that ends at the diagonal means what it says; one below it is too sure of itself.
+    A bar that ends at the diagonal is calibrated; one that ends below it is overconfident.
 
     Args:
-        before: what `ser_hf.evaluation.calibration.reliability` returns for the scores as trained.
-        after: the same for the calibrated scores of the same utterances.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        before: Result of `ser_hf.evaluation.calibration.reliability` for the scores as trained.
+        after: The same for the calibrated scores of the same utterances.
+        path: PNG file to write (150 dpi), in a folder that exists.
     """
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)
@@ -44,24 +44,24 @@ def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: st
 
 
 def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshold: float, path: str | Path) -> None:
-    """Draw the accuracy of the utterances that stay as fewer and fewer do, and mark the chosen threshold.
+    """Draw the accuracy of the accepted utterances against their share, and mark the chosen threshold.
 
     Args:
-        validation: what `ser_hf.evaluation.calibration.coverage_curve` returns for the validation utterances.
-        test: the same for the test utterances.
-        threshold: best scores below it are uncertain.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        validation: Result of `ser_hf.evaluation.calibration.coverage_curve` for the validation utterances.
+        test: The same for the test utterances.
+        threshold: Lowest best score of an accepted utterance; lower ones are uncertain.
+        path: PNG file to write (150 dpi), in a folder that exists.
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for name, curve, colour in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
-        stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: that of the threshold
+        stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: the threshold
         style = {"color": colour, "linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
         label = f"{name}: {_describe(curve, stay)}"
         axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, **style)
     axes.set_xlim(0, 102)
-    axes.set_xlabel("utterances that stay (%)")
-    axes.set_ylabel("accuracy of these (%)")
+    axes.set_xlabel("accepted utterances (%)")
+    axes.set_ylabel("accuracy of accepted utterances (%)")
     title = f"Uncertain: best score below {threshold:.2f}"
     outside = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
     axes.legend(title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
@@ -70,15 +70,15 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
 
 
 def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:
-    """Say in percent how many utterances are right, of all and of those that stay."""
-    parts = [f"{row.accuracy:.1f} % of the {row.coverage:.0f} % that stay" for row in curve.loc[stay].itertuples()]
-    return f"{curve['accuracy'].iloc[0]:.1f} % of all utterances are right, {(parts or ['and none stays'])[0]}"
+    """Describe the accuracy of all and of the accepted utterances, in percent."""
+    parts = [f"{row.accuracy:.1f} % on the accepted {row.coverage:.0f} %" for row in curve.loc[stay].itertuples()]
+    return f"accuracy {curve['accuracy'].iloc[0]:.1f} % on all utterances, {(parts or ['none accepted'])[0]}"
 
 
 def _plot_accuracy(axes: Axes, bins: pandas.DataFrame, colour: str) -> None:
     axes.bar(100 * bins["low"], 100 * bins["accuracy"], 100 / BINS, align="edge", color=colour, edgecolor="white")
-    axes.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle="--", label="scores that mean what they say")
-    dots = {"color": "black", "markersize": 3.5, "clip_on": False, "label": "mean score of a bar's utterances"}
+    axes.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle="--", label="perfect calibration")
+    dots = {"color": "black", "markersize": 3.5, "clip_on": False, "label": "mean score of the utterances in a bar"}
     axes.plot(100 * bins["score"], 100 * bins["accuracy"], "o", **dots)
     axes.set_ylim(0, 105)
 

@@ -1,4 +1,4 @@
-"""Heads and features side by side: test UA with its interval, and what the training speakers said before."""
+"""Compare heads and features: test UA with its interval, and the UA on held-out training speakers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ def plot_candidates(candidates: Sequence[dict], path: str | Path) -> None:
     """Draw a row per candidate: test UA with its 95 % interval, and the UA on held-out training speakers.
 
     Args:
-        candidates: each with ``features``, ``head``, ``ua``, ``intervals`` {"ua": [low, high]}, ``inner_ua`` and
-            ``chosen``; shares, not percent.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        candidates: Each with ``features``, ``head``, ``ua``, ``intervals`` {"ua": [low, high]}, ``inner_ua`` (UA on
+            held-out training speakers) and ``chosen``; scores are in [0, 1].
+        path: PNG file to write (150 dpi), in a folder that exists.
     """
     rows = sorted(candidates, key=lambda row: row["inner_ua"])
     axes = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6)).add_axes((0, 0, 1, 1))
@@ -36,6 +36,6 @@ def plot_candidates(candidates: Sequence[dict], path: str | Path) -> None:
     axes.grid(axis="x", color="0.9", zorder=0)
     axes.plot([], [], "o-", color=CHOSEN, label="test, 95 % interval: chosen")
     axes.plot([], [], "o-", color=OTHER, label="others")
-    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label="training speakers, which chose")
+    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label="training speakers (used to choose)")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=3, frameon=False, fontsize=8)
     save_figure(axes.figure, path)

@@ -1,4 +1,4 @@
-"""The confusion matrix of an evaluation."""
+"""Draw the confusion matrix of an evaluation."""
 
 from pathlib import Path
 
@@ -12,20 +12,20 @@ CELL = 0.78  # inches
 
 
 def plot_confusion(summary: dict, path: str | Path) -> None:
-    """Draw which emotion is taken for which, under a title of UA and WA with their 95 % intervals.
+    """Draw the confusion matrix, under a title with UA and WA and their 95 % intervals.
 
     Each row is a target. Its colours and percentages are shares of the row, so the diagonal is the recall;
     the small numbers are counts. The row of an emotion without utterances is grey.
 
     Args:
-        summary: what `ser_hf.evaluation.summarize` returns.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        summary: Result of `ser_hf.evaluation.summarize`.
+        path: PNG file to write (150 dpi), in a folder that exists.
     """
     emotions, counts = summary["confusion"]["emotions"], np.array(summary["confusion"]["counts"])
     support = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
     figure = Figure(figsize=(len(emotions) * CELL, len(emotions) * CELL))
-    axes = figure.add_axes((0, 0, 1, 1))  # the tight box of savefig makes room for names and title
+    axes = figure.add_axes((0, 0, 1, 1))  # the tight bounding box of savefig adds space for names and title
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     _write_cells(axes, counts, shares)
     _name_axes(axes, emotions)
@@ -34,7 +34,7 @@ def plot_confusion(summary: dict, path: str | Path) -> None:
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
-    """Write percent above count into each cell that holds an utterance."""
+    """Write percentage and count into each cell that has utterances."""
     for row, column in np.argwhere(counts > 0):
         share = shares[row, column]
         style = {"ha": "center", "va": "center", "color": "white" if share > 0.55 else "0.1"}

@@ -1,4 +1,4 @@
-"""What a corpus holds, at a glance."""
+"""Draw an overview of a corpus."""
 
 from pathlib import Path
 
@@ -11,23 +11,23 @@ from matplotlib.ticker import MaxNLocator
 from ser_hf.evaluation.figures.saving import save_figure
 from ser_hf.evaluation.figures.speakers import COLOURS, OTHER
 
-DURATIONS = "#009E73"  # Okabe and Ito's bluish green, which stands for no gender
-BAR, LOWER = 0.3, 2.1  # inches: an emotion's bar, the lower panels
-MOST_NAMES, LONGEST_NAME, LINE = 30, 12, 75  # speakers, characters, and characters side by side that there is room for
+DURATIONS = "#009E73"  # Okabe and Ito's bluish green, not the colour of a gender
+BAR, LOWER = 0.3, 2.1  # inches: height of the bar of an emotion, and of the lower panels
+MOST_NAMES, LONGEST_NAME, LINE = 30, 12, 75  # limits: speakers, characters per name, characters per line
 
 
 def plot_corpus(table: pandas.DataFrame, path: str | Path) -> None:
     """Draw the utterances of each emotion by gender, the durations, and the utterances of each known speaker.
 
-    Durations beyond twice the 95 % quantile are collected in the last bar, and a note says how many they are.
+    Durations longer than twice the 95 % quantile are counted in the last bar; the axis label gives their number.
 
     Args:
-        table: one row per utterance with `corpus`, `emotion`, `speaker`, `gender` and `duration` (seconds), such as
-            `ser_hf.data.summary.read_headers` returns; `speaker`, `gender` and `duration` may be missing values.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        table: One row per utterance with `corpus`, `emotion`, `speaker`, `gender` and `duration` (seconds), for example
+            from `ser_hf.data.summary.read_headers`; `speaker`, `gender` and `duration` may be missing values.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: no utterance has a duration.
+        ValueError: If no utterance has a duration.
     """
     durations = table["duration"].dropna().to_numpy(float)
     if not len(durations):
@@ -61,8 +61,8 @@ def _write_headline(figure: Figure, table: pandas.DataFrame) -> None:
 
 
 def _plot_emotions(axes: Axes, table: pandas.DataFrame) -> None:
-    """Draw a bar per emotion, the most frequent on top, with a part per gender."""
-    counts = pandas.crosstab(table["emotion"], table["gender"])  # columns are sorted: the unknown comes last
+    """Draw one bar per emotion, the most frequent on top, divided by gender."""
+    counts = pandas.crosstab(table["emotion"], table["gender"])  # columns are sorted: unknown gender is last
     totals = counts.sum(axis=1).sort_values(ascending=False, kind="stable")
     left = np.zeros(len(totals))
     for gender in counts:
@@ -74,8 +74,8 @@ def _plot_emotions(axes: Axes, table: pandas.DataFrame) -> None:
         axes.annotate(note, (total, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5, color="0.3")
     axes.set_yticks(range(len(totals)), totals.index)
     axes.set_ylim(len(totals) - 0.3, -0.7)
-    axes.set_xlim(0, 1.13 * totals.max())  # room for the notes
-    axes.set_xticks([])  # the notes tell
+    axes.set_xlim(0, 1.13 * totals.max())  # space for the notes
+    axes.set_xticks([])  # the notes give the numbers
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_title("Utterances per emotion", loc="left", fontsize=10)
@@ -96,7 +96,7 @@ def _plot_durations(axes: Axes, durations: np.ndarray) -> None:
 
 
 def _plot_speakers(axes: Axes, known: pandas.DataFrame, utterances: int) -> None:
-    """Draw a bar per speaker, sorted within each gender: the colours of a thousand mixed bars would be a blur."""
+    """Draw one bar per speaker, sorted within each gender, so that colours stay visible with many speakers."""
     counts = known.groupby(["corpus", "speaker"]).agg(gender=("gender", "first"), utterances=("gender", "size"))
     counts = counts.reset_index().sort_values(["gender", "utterances"], ascending=[True, False], kind="stable")
     several = counts["corpus"].nunique() > 1

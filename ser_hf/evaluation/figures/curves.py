@@ -1,4 +1,4 @@
-"""The learning curves of a training run."""
+"""Draw the learning curves of a training run."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from matplotlib.ticker import MaxNLocator
 
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 
 
 def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float | None = None) -> None:
-    """Draw loss and validation UA over epochs, and mark the epoch whose checkpoint is kept.
+    """Draw loss and validation UA over epochs, and mark the epoch of the saved checkpoint.
 
     Args:
-        log_history: the Trainer's `state.log_history`: entries with `epoch` and either `loss` (training) or
-            `eval_loss` and `eval_ua` (validation). Other entries are passed over.
-        path: the PNG file to write (150 dpi), in a folder that exists.
-        best_epoch: the epoch that is kept; None: the first one of the highest validation UA.
+        log_history: `state.log_history` of the Trainer: entries with `epoch` and either `loss` (training) or
+            `eval_loss` and `eval_ua` (validation). Other entries are ignored.
+        path: PNG file to write (150 dpi), in a folder that exists.
+        best_epoch: Epoch of the saved checkpoint; None for the first epoch with the highest validation UA.
 
     Raises:
-        ValueError: no entry holds `eval_ua`.
+        ValueError: If no entry has `eval_ua`.
 
     Examples:
         >>> import tempfile
@@ -34,7 +34,7 @@ def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float 
     evaluations = [entry for entry in log_history if "eval_ua" in entry]
     if not evaluations:
         keys = sorted({key for entry in log_history for key in entry})
-        raise ValueError(f"Expected log entries with 'eval_ua': found {keys}. Was there any evaluation?")
+        raise ValueError(f"Expected log entries with 'eval_ua': found {keys}. Was the model evaluated during training?")
     kept = [entry for entry in evaluations if entry["epoch"] == best_epoch]
     best = max(kept or evaluations, key=lambda entry: entry["eval_ua"])
     figure = Figure(figsize=(9, 3.4), layout="constrained")

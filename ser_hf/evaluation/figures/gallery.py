@@ -1,6 +1,6 @@
-"""Utterances to look at: waveform over spectrogram.
+"""Draw example utterances as waveforms and spectrograms.
 
-Shapes: `T` samples at 16 kHz, `F` frames of 10 ms, `M` bands that are equally wide in mel.
+Shapes: `T` samples at 16 kHz, `F` frames of 10 ms, `M` bands of equal width in mel.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from matplotlib.image import AxesImage
 from ser_hf.evaluation.figures.saving import save_figure
 
 SAMPLING_RATE = 16_000  # Hz
-WINDOW, HOP, FFT = 640, 160, 2048  # samples: 40 ms tell the harmonics of a voice apart
+WINDOW, HOP, FFT = 640, 160, 2048  # samples: 40 ms resolve the harmonics of a voice
 BANDS = 160
-DEPTH = 70  # dB below the peak, drawn darkest
-SILENCE = 2**-15  # the least sample of 16 bits, so that silence has a scale too
+DEPTH = 70  # dB below the peak that are drawn in the darkest colour
+SILENCE = 2**-15  # smallest 16-bit sample, so that silence has a scale too
 HERTZ = (0, 500, 1000, 2000, 4000, 8000)
 WIDTH, WAVEFORM, SPECTROGRAM, GAP = 8.0, 0.42, 1.0, 0.32  # inches
 
@@ -25,16 +25,16 @@ WIDTH, WAVEFORM, SPECTROGRAM, GAP = 8.0, 0.42, 1.0, 0.32  # inches
 def plot_gallery(examples: Sequence[tuple[str, np.ndarray]], path: str | Path) -> None:
     """Draw a row per utterance: its waveform over its spectrogram, all rows on one time axis.
 
-    Each waveform fills its row; how loud it is, is written above it. Frequencies are spaced as in mel, colours are dB
-    relative to the utterance's own peak, and grey is the time after its end.
+    Each waveform is scaled to the height of its row; its peak level is written above it. The frequency axis is in mel,
+    colours are dB relative to the peak of the utterance, and the time after its end is grey.
 
     Args:
-        examples: pairs of a title, such as "angry, speaker 03", and a waveform ``(T,)`` at 16 kHz in [-1, 1]; a
-            dozen rows stay legible.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        examples: Pairs of a title, such as "angry, speaker 03", and a waveform ``(T,)`` at 16 kHz in [-1, 1]; about
+            twelve rows are legible.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: there is no example.
+        ValueError: If there is no example.
     """
     if not examples:
         raise ValueError("Expected at least one utterance to draw: found none.")
@@ -89,14 +89,14 @@ def _plot_spectrogram(axes: Axes, waveform: np.ndarray) -> AxesImage:
 
 
 def _plot_colours(axes: Axes, image: AxesImage) -> None:
-    """Draw which colour is which level."""
+    """Draw the colour scale."""
     axes.figure.colorbar(image, cax=axes, ticks=range(-DEPTH, 1, 10))
     axes.tick_params(labelsize=7)
     axes.set_ylabel("dB relative to peak", fontsize=8)
 
 
 def _spectrogram(waveform: np.ndarray) -> np.ndarray:
-    """Return the levels ``(M, F)`` in dB relative to the peak, -`DEPTH` at the lowest, of a waveform ``(T,)``."""
+    """Return the levels ``(M, F)`` of a waveform ``(T,)`` in dB relative to the peak, at least -`DEPTH`."""
     padded = np.pad(waveform, WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]  # (F, WINDOW)
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW), FFT)) ** 2  # (F, FFT // 2 + 1)
@@ -106,22 +106,23 @@ def _spectrogram(waveform: np.ndarray) -> np.ndarray:
 
 
 def _band_weights() -> np.ndarray:
-    """Return the share ``(FFT // 2 + 1, M)`` of each frequency in the mean of each band."""
+    """Return the weights ``(FFT // 2 + 1, M)`` of the frequency bins in the mean of each band."""
     edges = to_hertz(np.linspace(0, to_mel(SAMPLING_RATE / 2), BANDS + 1))
-    width = SAMPLING_RATE / FFT  # Hz; a bin reaches half of it to both sides
+    width = SAMPLING_RATE / FFT  # Hz; a bin extends by half of it to both sides
     lower = (np.arange(FFT // 2 + 1) - 0.5)[:, None] * width
     overlap = np.minimum(lower + width, edges[1:]) - np.maximum(lower, edges[:-1])
     return overlap.clip(min=0) / np.diff(edges)
 
 
 def to_mel(hertz: np.ndarray | float) -> np.ndarray:
-    """Return frequencies in Hz as mel.
+    """Convert frequencies from Hz to mel.
 
-    Source: O'Shaughnessy, "Speech Communication: Human and Machine", 1987.
+    Source:
+        O'Shaughnessy, "Speech Communication: Human and Machine", 1987.
     """
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
 def to_hertz(mel: np.ndarray | float) -> np.ndarray:
-    """Return frequencies in mel as Hz."""
+    """Convert frequencies from mel to Hz."""
     return 700 * (10 ** (np.asarray(mel) / 2595) - 1)

@@ -1,4 +1,4 @@
-"""Finished runs side by side: test UA with its interval."""
+"""Compare finished runs: test UA with its interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ HONEST, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
 
 def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
-    """Draw a row per run, in their order from the top: test UA and its 95 % interval.
+    """Draw a row per run, in the given order from the top: test UA and its 95 % interval.
 
-    Runs whose test speakers were heard in training are hollow: their scores are too high.
+    Runs whose test speakers are also in training have hollow markers: their scores are too high.
 
     Args:
-        runs: each with ``name``, ``ua``, ``interval`` [low, high] and ``speaker_independent``; shares, not percent.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        runs: Each with ``name``, ``ua``, ``interval`` [low, high] and ``speaker_independent``; scores are in [0, 1].
+        path: PNG file to write (150 dpi), in a folder that exists.
     """
     axes = Figure(figsize=(6.4, 0.32 * len(runs) + 0.6)).add_axes((0, 0, 1, 1))
     for place, run in enumerate(reversed(runs)):
@@ -33,8 +33,8 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     axes.set_xlabel("UA (%), 95 % interval over test speakers")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", zorder=0)
-    axes.plot([], [], "o-", color=HONEST, label="speakers not heard in training")
+    axes.plot([], [], "o-", color=HONEST, label="test speakers not in training")
     if not all(run["speaker_independent"] for run in runs):
-        axes.plot([], [], "o-", color=SHARED, markerfacecolor="white", label="speakers heard in training: too high")
+        axes.plot([], [], "o-", color=SHARED, markerfacecolor="white", label="test speakers also in training: too high")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=8)
     save_figure(axes.figure, path)

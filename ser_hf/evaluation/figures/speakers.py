@@ -1,4 +1,4 @@
-"""The scores of each speaker."""
+"""Draw the scores of each speaker."""
 
 from pathlib import Path
 
@@ -7,29 +7,30 @@ from matplotlib.figure import Figure
 
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and orange, told apart by every common kind of colour vision
+# Okabe and Ito's blue and orange, distinguishable with the common forms of colour blindness
 COLOURS = {"female": "#E69F00", "male": "#0072B2"}
 OTHER = "#999999"
-MOST_NUMBERS = 60  # more speakers than this have no room for their numbers
+MOST_NUMBERS = 60  # with more speakers there is no space for numbers
 
 
 def plot_speakers(summary: dict, path: str | Path) -> None:
-    """Draw the UA of each speaker, sorted, against the overall UA and its 95 % interval.
+    """Draw the UA of each speaker, sorted, with the overall UA and its 95 % interval.
 
-    Speakers are numbered from the best, as in the card: the figure is published, their names are not.
+    Speakers have numbers, from the highest UA, instead of names, because the figure is published; the card uses the
+    same numbers.
 
     Args:
-        summary: what `ser_hf.evaluation.summarize` returns.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        summary: Result of `ser_hf.evaluation.summarize`.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: the summary has no speakers.
+        ValueError: If the summary has no speakers.
     """
     speakers = sorted(summary["per_speaker"].items(), key=lambda item: item[1]["ua"])
     if not speakers:
         raise ValueError("Expected the scores of at least one speaker: found none in 'per_speaker'.")
     width = min(max(5.2, 0.3 * len(speakers)), 14)  # inches
-    axes = Figure(figsize=(width, 2.8)).add_axes((0, 0, 1, 1))  # savefig's tight box makes room for the names
+    axes = Figure(figsize=(width, 2.8)).add_axes((0, 0, 1, 1))  # the tight box of savefig adds space for labels
     _plot_bars(axes, speakers)
     _plot_overall(axes, summary)
     axes.set_xlim(-0.7, len(speakers) - 0.3)

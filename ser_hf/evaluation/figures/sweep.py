@@ -1,4 +1,4 @@
-"""The course of a search of settings."""
+"""Draw the results of a hyperparameter search."""
 
 from pathlib import Path
 
@@ -9,23 +9,23 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, told apart by every common kind of colour vision
+# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
 TRIAL, BEST = "#0072B2", "#D55E00"
 MEAN = "0.6"
 NOT_SETTINGS = ("trial", "ua", "seconds", "recipe")
-COLUMNS, WIDTH, HEIGHT = 5, 2.0, 2.1  # panels side by side, inches of each
+COLUMNS, WIDTH, HEIGHT = 5, 2.0, 2.1  # panels per row, inches per panel
 
 
 def plot_sweep(table: pandas.DataFrame, path: str | Path) -> None:
-    """Draw the validation UA of each trial with the best so far, and below it the UA against each setting.
+    """Draw the validation UA of each trial and the best so far, and below it the UA against each hyperparameter.
 
     Args:
-        table: a row per finished trial: its number `trial`, `ua`, `seconds`, `recipe` (whether its settings are those
-            that the search began with), and a column per setting, missing where it is off.
-        path: the PNG file to write (150 dpi), in a folder that exists.
+        table: One row per finished trial: its number `trial`, `ua`, `seconds`, `recipe` (whether its hyperparameters
+            are those of the recipe), and one column per hyperparameter, a missing value if it is off.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: no trial is finished.
+        ValueError: If no trial is finished.
 
     Examples:
         >>> import tempfile
@@ -62,7 +62,7 @@ def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:
     axes.plot(best["trial"], best["ua"], "*", color=BEST, markersize=15, markeredgecolor="white")
     if len(own):
         axes.axhline(own["ua"].iloc[0], color="0.5", linewidth=1, linestyle="--", zorder=0, label="the recipe itself")
-    axes.plot([], [], color=MEAN, linewidth=1.5, label="mean of a choice")
+    axes.plot([], [], color=MEAN, linewidth=1.5, label="mean per value")
     axes.set_title("Validation UA (%)", loc="left", fontsize=10)
     axes.set_title(f"best {best['ua']:.1f} %, trial {best['trial']}", loc="right", color=BEST, fontsize=10)
     axes.set_xlabel("trial")
@@ -71,7 +71,7 @@ def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:
 
 
 def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:
-    """Draw the UA of the trials against a learning rate, or against the choices of any other setting."""
+    """Draw the UA of the trials against a learning rate (log scale) or the values of any other hyperparameter."""
     if name.endswith("learning_rate"):
         places = table[name]
         axes.set_xscale("log")
@@ -91,7 +91,7 @@ def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:
 
 
 def _around(count: int) -> tuple[list[float], list[float]]:
-    """Return the ends of a short line at each of so many choices."""
+    """Return start and end of a short line at each of `count` values."""
     return [place - 0.3 for place in range(count)], [place + 0.3 for place in range(count)]
 
 

@@ -1,8 +1,8 @@
-"""A long recording on one page: waveform, spectrogram and emotion over time.
+"""Draw a long recording on one page: waveform, spectrogram and emotion over time.
 
-The file is read once, a column of the picture at a time, so that two hours need no more memory than a minute.
+The file is read in blocks, one per column of the figure, so that memory does not grow with its duration.
 
-Shapes: `T` samples, `K` columns of the picture, `M` bands that are equally wide in mel.
+Shapes: `T` samples, `K` columns of the figure, `M` bands of equal width in mel.
 """
 
 import os
@@ -18,20 +18,20 @@ from matplotlib.figure import Figure
 from ser_hf.evaluation.figures.gallery import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
 from ser_hf.evaluation.figures.saving import save_figure
 
-COLUMNS = 1200  # about a pixel each
-FRAME = 0.04  # seconds; tells the harmonics of a voice apart
-FRAMES = 8  # spectra per column at most: what two hours show is a mean anyway
+COLUMNS = 1200  # about one pixel each
+FRAME = 0.04  # seconds; resolves the harmonics of a voice
+FRAMES = 8  # at most, spectra averaged per column
 BANDS = 96
 TOP = 8000  # Hz
-STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between the times written below
-# Okabe and Ito's, with purple and olive for black and yellow; repeated where they run out
+STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between time labels
+# Okabe and Ito's, with purple and olive for black and yellow; repeated for more emotions
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#5D3A9B", "#B8A800")
 UNCERTAIN = "0.7"
 WIDTH, WAVEFORM, SPECTROGRAM, LANE = 10.0, 0.8, 1.6, 0.24  # inches
 
 
 class DrawnSegment(Protocol):
-    """What is drawn of a segment; times in seconds."""
+    """Describe what is drawn of a segment; times in seconds."""
 
     start: float
     end: float
@@ -42,17 +42,18 @@ class DrawnSegment(Protocol):
 
 
 def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], path: str | Path) -> None:
-    """Draw the waveform of a recording, its spectrogram, and a lane per emotion with its segments.
+    """Draw the waveform of a recording, its spectrogram, and a lane with the segments of each emotion.
 
-    A segment is as high as its score: a lane is 1; uncertain ones are grey and hatched.
+    The height of a segment is its score, where the full lane is 1; uncertain segments are grey and hatched.
 
     Args:
-        audio: The recording, in any format of libsndfile; channels are averaged.
-        segments: Its segments, such as `ser_hf.serving.timeline.timeline` yields; none leaves one empty lane.
-        path: The PNG file to write (150 dpi), in a folder that exists.
+        audio: Recording in any format of libsndfile; channels are averaged.
+        segments: Segments of the recording, for example from `ser_hf.serving.timeline.timeline`; without segments, one
+            empty lane is drawn.
+        path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:
-        ValueError: The recording holds no sample.
+        ValueError: If the recording has no samples.
     """
     with soundfile.SoundFile(audio) as file:
         rate, duration = file.samplerate, file.frames / file.samplerate
@@ -75,32 +76,32 @@ def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], pa
 
 
 def _read_columns(file: soundfile.SoundFile, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and greatest sample ``(K, 2)`` and the mean power ``(K, M)`` of columns of `step` samples."""
+    """Return minimum and maximum ``(K, 2)`` and mean power ``(K, M)`` of columns of `step` samples."""
     frame = round(FRAME * file.samplerate)
     columns = []
     mono = np.zeros(frame, dtype=np.float32)
     for block in file.blocks(step, always_2d=True, dtype="float32", fill_value=0):
-        mono = np.concatenate([mono[-frame:], block.mean(axis=1)])  # spectra reach back into the last column
+        mono = np.concatenate([mono[-frame:], block.mean(axis=1)])  # spectra overlap the previous column
         columns.append(((mono[frame:].min(), mono[frame:].max()), _measure_bands(mono, step, frame, file.samplerate)))
     if not columns:
-        raise ValueError(f"Expected a recording, found no sample in '{file.name}'.")
+        raise ValueError(f"Expected a recording, found no samples in '{file.name}'.")
     extremes, bands = zip(*columns, strict=True)
     return np.array(extremes), np.array(bands)
 
 
 def _measure_bands(mono: np.ndarray, step: int, frame: int, rate: int) -> np.ndarray:
-    """Return the mean power ``(M,)`` of spectra that begin in the first `step` samples."""
+    """Return the mean power ``(M,)`` of spectra that start in the first `step` samples."""
     starts = np.linspace(0, step, min(FRAMES, 1 + 2 * step // frame), endpoint=False).astype(int)
     spectra = np.fft.rfft(np.array([mono[start : start + frame] for start in starts]) * np.hanning(frame))
     power = (np.abs(spectra) ** 2).mean(axis=0)
     edges = to_hertz(np.linspace(0, to_mel(min(TOP, rate / 2)), BANDS + 1)) * frame / rate
     bins = np.rint(edges).astype(int).clip(max=len(power) - 1)
-    # bands that are narrower than a bin share it
+    # bands that are narrower than a bin share the bin
     return np.add.reduceat(power, bins[:-1]) / np.diff(bins).clip(min=1)
 
 
 def _plot_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
-    """Draw what each column spans, columns being so many seconds apart."""
+    """Draw the range from minimum to maximum of each column; columns are `seconds` apart."""
     axes.fill_between(seconds * (np.arange(len(extremes)) + 0.5), *extremes.T, color="0.25", linewidth=0.4)
     peak = max(float(np.abs(extremes).max()), SILENCE)
     axes.set_ylim(-1.05 * peak, 1.05 * peak)
@@ -109,7 +110,7 @@ def _plot_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
 
 
 def _plot_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, top: float) -> None:
-    """Draw levels in dB, up to `top` Hz; the loudest hundredth is one colour, or a shout would hide the calm."""
+    """Draw levels in dB up to `top` Hz, relative to the 99 % quantile, so that loud sounds do not hide the rest."""
     peak = max(np.quantile(bands, 0.99), np.finfo(np.float32).tiny)
     levels = 10 * np.log10(np.maximum(bands.T / peak, 10 ** (-DEPTH / 10)))
     extent = (0, seconds, 0, to_mel(top))
@@ -128,13 +129,13 @@ def _plot_lanes(axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence
                 [bar.start for bar in bars],
                 [0.9 * bar.score for bar in bars],
                 [bar.end - bar.start for bar in bars],
-                len(emotions) - 1 - place,  # the first on top
+                len(emotions) - 1 - place,  # the first emotion on top
                 align="edge",
                 color=UNCERTAIN if uncertain else COLOURS[place % len(COLOURS)],
                 hatch="////" if uncertain else None,
                 edgecolor="0.45" if uncertain else None,
                 linewidth=0,
-                snap=False,  # what is narrower than a pixel is drawn fainter, not left out
+                snap=False,  # segments narrower than a pixel are drawn lighter, not left out
             )
     axes.set_yticks(np.arange(len(emotions)) + 0.45, emotions[::-1], fontsize=8.5)
     axes.set_ylim(-0.15, len(emotions) - 0.05)
@@ -145,7 +146,7 @@ def _plot_lanes(axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence
 
 
 def _plot_times(axes: Axes, duration: float) -> None:
-    """Write seconds below a short recording, the clock's time below a long one."""
+    """Label the time axis in seconds for a short recording, in minutes or hours for a long one."""
     if duration < 120:
         axes.set_xlabel("seconds", fontsize=8.5)
         return
@@ -155,7 +156,7 @@ def _plot_times(axes: Axes, duration: float) -> None:
 
 
 def _spell(seconds: float) -> str:
-    """Spell seconds as people do.
+    """Format a time in seconds.
 
     Examples:
         >>> _spell(3.25), _spell(90), _spell(7200)
