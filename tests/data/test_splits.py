@@ -96,7 +96,7 @@ def test_the_folds_of_any_corpus_are_always_the_same(protocol, folds):
 def test_random_folds_are_always_the_same():
     split = split_by_protocol(corpus(actors(6), per_emotion=1), "random_kfold", 1, folds=3)
     tested = [utterance.path.removeprefix("/data/") for utterance in split["test"]]
-    assert tested == "01/happy0.wav 02/happy0.wav 03/sad0.wav 04/angry0.wav 04/sad0.wav 05/angry0.wav".split()
+    assert tested == ["01/happy0.wav", "02/happy0.wav", "03/sad0.wav", "04/angry0.wav", "04/sad0.wav", "05/angry0.wav"]
 
 
 @settings(max_examples=30, deadline=None)
