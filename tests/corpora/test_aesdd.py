@@ -1,8 +1,11 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.aesdd import EMOTIONS, aesdd
+from ser_hf.corpora.aesdd import aesdd
+
+EMOTIONS = {"a": "angry", "d": "disgust", "f": "fearful", "h": "happy", "s": "sad"}
 
 
 @pytest.fixture
@@ -17,7 +20,8 @@ def corpus(tmp_path, write_audio):
 
 def test_speakers_and_emotions_are_read(corpus):
     utterances = list(aesdd(corpus))
-    assert Counter(utterance.emotion for utterance in utterances) == dict.fromkeys(EMOTIONS.values(), 12)
+    emotions = Counter((os.path.basename(utterance.path)[0], utterance.emotion) for utterance in utterances)
+    assert emotions == dict.fromkeys(EMOTIONS.items(), 12)
     assert Counter(utterance.speaker for utterance in utterances) == dict.fromkeys("123456", 10)
     assert {utterance.language for utterance in utterances} == {"el"}
     assert {utterance.repetition for utterance in utterances} == {1}

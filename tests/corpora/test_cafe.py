@@ -1,8 +1,31 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.cafe import EMOTIONS, cafe
+from ser_hf.corpora.cafe import cafe
+
+EMOTIONS = {
+    "C": "angry",
+    "D": "disgust",
+    "J": "happy",
+    "N": "neutral",
+    "P": "fearful",
+    "S": "surprised",
+    "T": "sad",
+}
+AGES = {
+    "01": 46, "02": 64, "03": 18, "04": 50, "05": 22, "06": 34,
+    "07": 15, "08": 25, "09": 42, "10": 20, "11": 35, "12": 37,
+}  # fmt: skip
+SENTENCES = {
+    "1": "Un cheval fou dans mon jardin",
+    "2": "Deux ânes aigris au pelage brun",
+    "3": "Trois cygnes aveugles au bord du lac",
+    "4": "Quatre vieilles truies éléphantesques",
+    "5": "Cinq pumas fiers et passionnés",
+    "6": "Six ours aimants domestiqués",
+}
 
 
 @pytest.fixture
@@ -15,6 +38,10 @@ def corpus(tmp_path, write_audio):
     return tmp_path
 
 
+def name_of(utterance):
+    return os.path.basename(utterance.path)
+
+
 def test_every_field_of_the_file_name_is_read(tmp_path, write_audio):
     write_audio(tmp_path / "Peur" / "Faible" / "02-P-1-4.aiff")
     (utterance,) = cafe(tmp_path)
@@ -24,10 +51,23 @@ def test_every_field_of_the_file_name_is_read(tmp_path, write_audio):
 
 
 def test_every_emotion_has_two_intensities_but_neutral_has_none(corpus):
-    counts = Counter((utterance.emotion, utterance.intensity) for utterance in cafe(corpus))
-    assert counts.pop(("neutral", None)) == 12
-    emotions = set(EMOTIONS.values()) - {"neutral"}
-    assert counts == {(emotion, intensity): 12 for emotion in emotions for intensity in ("faible", "fort")}
+    found = Counter((name_of(utterance)[3:6], utterance.emotion, utterance.intensity) for utterance in cafe(corpus))
+    assert found.pop(("N-1", "neutral", None)) == 12
+    assert found == {
+        (f"{code}-{number}", emotion, intensity): 12
+        for code, emotion in EMOTIONS.items()
+        for number, intensity in (("1", "faible"), ("2", "fort"))
+        if code != "N"
+    }
+
+
+def test_every_actor_has_an_age_and_every_sentence_a_text(tmp_path):
+    for actor in AGES:
+        for sentence in SENTENCES:
+            (tmp_path / f"{actor}-N-1-{sentence}.wav").touch()
+    utterances = list(cafe(tmp_path))
+    assert {utterance.speaker: utterance.age for utterance in utterances} == AGES
+    assert {name_of(utterance)[-5]: utterance.text for utterance in utterances} == SENTENCES
 
 
 def test_half_of_the_actors_are_women(corpus):

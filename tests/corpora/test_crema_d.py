@@ -1,15 +1,32 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.crema_d import EMOTIONS, SENTENCES, crema_d
+from ser_hf.corpora.crema_d import crema_d
+
+EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
+SENTENCES = {
+    "DFA": "Don't forget a jacket",
+    "IEO": "It's eleven o'clock",
+    "IOM": "I'm on my way to the meeting",
+    "ITH": "I think I have a doctor's appointment",
+    "ITS": "I think I've seen this before",
+    "IWL": "I would like a new alarm clock",
+    "IWW": "I wonder what this is about",
+    "MTI": "Maybe tomorrow it will be cold",
+    "TAI": "The airplane is almost full",
+    "TIE": "That is exactly what happened",
+    "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}
 
 DEMOGRAPHICS = """"ActorID","Age","Sex","Race","Ethnicity"
 1001,51,"Male","Caucasian","Not Hispanic"
 1002,21,"Female","Caucasian","Not Hispanic"
 """
 VOTES = """"","A","D","F","H","N","S","fileName","numResponses","agreement","emoVote"
-"100001",0,0,1,0,9,0,"1001_IEO_NEU_XX",10,0.9,"N"
+"100001",2,5,1,3,9,4,"1001_IEO_NEU_XX",24,0.375,"N"
 "200001",0,0,0,10,0,0,"1001_IEO_NEU_XX",10,1,"H"
 "300001",8,0,0,0,2,0,"1001_IEO_NEU_XX",10,0.8,"A"
 "103281",0,2,0,0,0,7,"1040_ITH_SAD_XX",9,0.777777777777778,"S"
@@ -30,23 +47,30 @@ def corpus(tmp_path, write_audio):
     return tmp_path
 
 
+def code_of(utterance, place):
+    return os.path.basename(utterance.path).removesuffix(".wav").split("_")[place]
+
+
 def test_every_field_of_the_file_name_is_read(tmp_path, write_audio):
     write_audio(tmp_path / "1091_WSI_FEA_HI.flac")
     (utterance,) = crema_d(tmp_path)
     assert (utterance.corpus, utterance.speaker, utterance.language) == ("crema_d", "1091", "en")
     assert (utterance.emotion, utterance.intensity) == ("fearful", "high")
     assert utterance.text == "We'll stop in a couple of minutes"
-    assert len(set(SENTENCES.values())) == 12
+
+
+def test_every_sentence_has_its_text(tmp_path):
+    for code in SENTENCES:
+        (tmp_path / f"1001_{code}_NEU_XX.wav").touch()
+    assert {code_of(utterance, 1): utterance.text for utterance in crema_d(tmp_path)} == SENTENCES
 
 
 def test_every_emotion_and_intensity_is_read(corpus):
     utterances = list(crema_d(corpus))
-    assert Counter(utterance.emotion for utterance in utterances) == {
-        **dict.fromkeys(("angry", "disgust", "fearful", "happy", "sad"), 8),
-        "neutral": 2,
-    }
-    intensities = Counter(utterance.intensity for utterance in utterances)
-    assert intensities == {"low": 10, "medium": 10, "high": 10, None: 12}
+    emotions = Counter((code_of(utterance, 2), utterance.emotion) for utterance in utterances)
+    assert emotions == dict.fromkeys(EMOTIONS.items(), 8) | {("NEU", "neutral"): 2}
+    intensities = Counter((code_of(utterance, 3), utterance.intensity) for utterance in utterances)
+    assert intensities == {("LO", "low"): 10, ("MD", "medium"): 10, ("HI", "high"): 10, ("XX", None): 12}
 
 
 def test_genders_and_ages_come_from_the_table(corpus):
@@ -57,7 +81,7 @@ def test_genders_and_ages_come_from_the_table(corpus):
 def test_votes_are_those_for_the_voice_alone(corpus):
     votes = {utterance.path.rsplit("/", 1)[1]: utterance.votes for utterance in crema_d(corpus)}
     neutral = votes.pop("1001_IEO_NEU_XX.wav")
-    assert neutral == {"angry": 0, "disgust": 0, "fearful": 1, "happy": 0, "neutral": 9, "sad": 0}
+    assert neutral == {"angry": 2, "disgust": 5, "fearful": 1, "happy": 3, "neutral": 9, "sad": 4}
     assert set(votes.values()) == {None}
 
 

@@ -1,8 +1,35 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.emodb import EMOTIONS, SENTENCES, SPEAKERS, emodb
+from ser_hf.corpora.emodb import emodb
+
+EMOTIONS = {
+    "A": "fearful",
+    "E": "disgust",
+    "F": "happy",
+    "L": "bored",
+    "N": "neutral",
+    "T": "sad",
+    "W": "angry",
+}
+SPEAKERS = {
+    "03": ("male", 31), "08": ("female", 34), "09": ("female", 21), "10": ("male", 32), "11": ("male", 26),
+    "12": ("male", 30), "13": ("female", 32), "14": ("female", 35), "15": ("male", 25), "16": ("female", 31),
+}  # fmt: skip
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute Abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
 
 
 def test_every_field_of_the_file_name_is_read(tmp_path, write_audio):
@@ -17,15 +44,14 @@ def test_the_whole_grammar_is_read(tmp_path):
     (tmp_path / "wav").mkdir()
     for speaker in SPEAKERS:
         for sentence in SENTENCES:
-            for emotion in "WLEAFTN":
+            for emotion in EMOTIONS:
                 (tmp_path / "wav" / f"{speaker}{sentence}{emotion}a.wav").touch()
     utterances = list(emodb(tmp_path))
-    emotions = ["angry", "bored", "disgust", "fearful", "happy", "sad", "neutral"]
-    assert list(EMOTIONS.values()) == emotions
-    assert Counter(utterance.emotion for utterance in utterances) == dict.fromkeys(emotions, 100)
-    assert Counter(utterance.gender for utterance in utterances) == {"female": 350, "male": 350}
-    assert len({utterance.speaker for utterance in utterances}) == 10
-    assert len({utterance.text for utterance in utterances}) == 10
+    names = [os.path.basename(utterance.path) for utterance in utterances]
+    emotions = Counter((name[5], utterance.emotion) for name, utterance in zip(names, utterances, strict=True))
+    assert emotions == dict.fromkeys(EMOTIONS.items(), 100)
+    assert {utterance.speaker: (utterance.gender, utterance.age) for utterance in utterances} == SPEAKERS
+    assert {name[2:5]: utterance.text for name, utterance in zip(names, utterances, strict=True)} == SENTENCES
 
 
 def test_an_unknown_emotion_code_stays(tmp_path, write_audio):

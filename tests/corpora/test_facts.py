@@ -7,6 +7,33 @@ import pytest
 from ser_hf.corpora import CORPORA
 from ser_hf.corpora.facts import CORPUS_FACTS, MEANINGS
 
+TITLES_AND_LICENCES = {
+    "aesdd": ("AESDD", None),
+    "cafe": ("CaFE", "cc-by-nc-sa-4.0"),
+    "crema_d": ("CREMA-D", "odbl"),
+    "emodb": ("Emo-DB", None),
+    "emov_db": ("EmoV-DB", "other"),
+    "emovo": ("EMOVO", None),
+    "esd": ("ESD", "other"),
+    "folder": ("a folder of the user's own", None),
+    "hub": ("a dataset of the Hub or on disk", None),
+    "iemocap": ("IEMOCAP", "other"),
+    "jl_corpus": ("JL-Corpus", "cc0-1.0"),
+    "meld": ("MELD", None),
+    "msp_improv": ("MSP-IMPROV", "other"),
+    "msp_podcast": ("MSP-Podcast", "other"),
+    "nemo": ("nEMO", "cc-by-nc-sa-4.0"),
+    "ravdess": ("RAVDESS", "cc-by-nc-sa-4.0"),
+    "ravdess_song": ("RAVDESS, song", "cc-by-nc-sa-4.0"),
+    "savee": ("SAVEE", "other"),
+    "shemo": ("ShEMO", "other"),
+    "subesco": ("SUBESCO", "cc-by-4.0"),
+    "synthetic": ("the synthetic corpus of ser_hf", "apache-2.0"),
+    "table": ("a table of the user's own", None),
+    "tess": ("TESS", "cc-by-nc-nd-4.0"),
+    "turev_db": ("TurEV-DB", "cc-by-nc-nd-4.0"),
+    "urdu": ("URDU", "other"),
+}
 NAMED = sorted(name for name, facts in CORPUS_FACTS.items() if facts.url)
 
 
@@ -16,6 +43,27 @@ def described(name):
 
 def test_every_corpus_has_facts_in_the_order_of_the_names():
     assert list(CORPUS_FACTS) == sorted(CORPORA)
+
+
+def test_every_corpus_has_its_own_title_and_licence():
+    assert {name: (facts.title, facts.licence) for name, facts in CORPUS_FACTS.items()} == TITLES_AND_LICENCES
+
+
+@pytest.mark.parametrize(
+    ("licence", "words"),
+    [
+        ("apache-2.0", "for anything."),
+        ("cc0-1.0", "for anything."),
+        ("cc-by-4.0", "for anything, by whoever names the corpus."),
+        ("cc-by-nc-sa-4.0", "passes them on does so under the same licence."),
+        ("cc-by-nc-nd-4.0", "It forbids to pass on adaptations"),
+        ("odbl", "It wants databases made from it to stay open"),
+        ("other", "for the same uses only"),
+        (None, "nobody may count on being allowed"),
+    ],
+)
+def test_each_licence_has_its_own_meaning(licence, words):
+    assert words in MEANINGS[licence]
 
 
 def test_every_licence_has_a_meaning_and_every_meaning_is_a_sentence():
@@ -53,3 +101,5 @@ def test_nothing_is_claimed_of_data_of_the_users_own(name):
     facts = CORPUS_FACTS[name]
     assert (facts.licence, facts.url, facts.languages, facts.speech) == (None, None, (), "unknown")
     assert "refuses to push them publicly" in facts.meaning
+    assert facts.voices == "speakers that ser_hf knows nothing of"
+    assert facts.terms.startswith("not known to ser_hf")

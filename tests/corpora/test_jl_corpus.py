@@ -1,8 +1,13 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.jl_corpus import EMOTIONS, jl_corpus
+from ser_hf.corpora.jl_corpus import jl_corpus
+
+EMOTIONS = (
+    "angry", "anxious", "apologetic", "assertive", "concerned", "encouraging", "excited", "happy", "neutral", "sad",
+)  # fmt: skip
 
 
 def test_every_field_of_the_file_name_is_read(tmp_path, write_audio):
@@ -26,11 +31,9 @@ def test_the_whole_grammar_is_read(tmp_path):
                 for take in ("a_1", "a_2", "b_1", "b_2"):
                     (tmp_path / f"{speaker}_{emotion}_{sentence}{take}.wav").touch()
     utterances = list(jl_corpus(tmp_path))
-    emotions = (
-        "angry", "anxious", "apologetic", "assertive", "concerned",
-        "encouraging", "excited", "happy", "neutral", "sad",
-    )  # fmt: skip
-    assert Counter(utterance.emotion for utterance in utterances) == dict.fromkeys(emotions, 32)
+    codes = [os.path.basename(utterance.path).split("_")[1] for utterance in utterances]
+    assert [utterance.emotion for utterance in utterances] == codes
+    assert Counter(codes) == dict.fromkeys(EMOTIONS, 32)
     assert Counter((utterance.speaker, utterance.gender) for utterance in utterances) == {
         ("female1", "female"): 80,
         ("female2", "female"): 80,

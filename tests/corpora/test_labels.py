@@ -1,10 +1,59 @@
 import pytest
 
-from ser_hf.corpora import Utterance, map_labels
+from ser_hf.corpora import Utterance, canonical_emotion, map_labels
+
+SPELLINGS = {
+    "amused": ("amused", "amusement"),
+    "angry": ("angry", "anger", "ang"),
+    "anxious": ("anxious", "anx"),
+    "bored": ("bored", "boredom"),
+    "calm": ("calm", "calmness"),
+    "contempt": ("contempt", "contemptuous"),
+    "disgust": ("disgust", "disgusted", "dis"),
+    "excited": ("excited", "excitement", "exc"),
+    "fearful": ("fearful", "fear", "fea", "afraid", "anxiety"),
+    "frustrated": ("frustrated", "frustration", "fru"),
+    "happy": ("happy", "happiness", "hap", "joy", "joyful"),
+    "neutral": ("neutral", "neu"),
+    "sad": ("sad", "sadness"),
+    "sleepy": ("sleepy", "sleepiness"),
+    "surprised": ("surprised", "surprise", "sur", "pleasant_surprise"),
+    "other": ("other", "oth"),
+    "no_agreement": ("no_agreement", "xxx"),
+}
 
 
 def utterances(*emotions):
     return [Utterance(path=f"{i}.wav", corpus="toy", emotion=emotion) for i, emotion in enumerate(emotions)]
+
+
+def test_every_usual_spelling_has_its_canonical_name():
+    for emotion, spellings in SPELLINGS.items():
+        assert {spelling: canonical_emotion(spelling) for spelling in spellings} == dict.fromkeys(spellings, emotion)
+
+
+@pytest.mark.parametrize(
+    ("label_set", "kept"),
+    [
+        ("all", {emotion: emotion for emotion in SPELLINGS if emotion != "no_agreement"}),
+        ("four", {"angry": "angry", "excited": "happy", "happy": "happy", "neutral": "neutral", "sad": "sad"}),
+        (
+            "big6",
+            {
+                "angry": "angry",
+                "disgust": "disgust",
+                "fearful": "fearful",
+                "happy": "happy",
+                "sad": "sad",
+                "surprised": "surprised",
+            },
+        ),
+    ],
+)
+def test_each_label_set_keeps_its_emotions(label_set, kept):
+    emotions = [*SPELLINGS]
+    found, _ = map_labels(utterances(*emotions), label_set=label_set)
+    assert {emotions[int(utterance.path.removesuffix(".wav"))]: utterance.emotion for utterance in found} == kept
 
 
 def test_all_keeps_every_emotion_but_what_the_annotators_disagree_on():

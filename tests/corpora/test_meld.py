@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from ser_hf.corpora.meld import EMOTIONS, meld
+from ser_hf.corpora.meld import meld
 
 HEADER = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\n"
 TIMES = '8,21,"00:16:16,059","00:16:21,731"'
@@ -56,7 +56,18 @@ def test_converted_files_in_other_folders_and_tables_in_sub_folders_are_found(tm
     assert (utterance.split, utterance.emotion, utterance.gender) == ("validation", "angry", "male")
 
 
-@pytest.mark.parametrize(("name", "emotion"), EMOTIONS.items())
+@pytest.mark.parametrize(
+    ("name", "emotion"),
+    [
+        ("anger", "angry"),
+        ("disgust", "disgust"),
+        ("fear", "fearful"),
+        ("joy", "happy"),
+        ("neutral", "neutral"),
+        ("sadness", "sad"),
+        ("surprise", "surprised"),
+    ],
+)
 def test_every_emotion_is_read(tmp_path, write_audio, name, emotion):
     write_tables(tmp_path, [("train", "Hi", "Ross", name, 0, 0)])
     write_audio(tmp_path / "train_splits" / "dia0_utt0.wav")
@@ -78,6 +89,13 @@ def test_misread_quotation_marks_are_mended(tmp_path, write_audio):
     (utterance,) = meld(tmp_path)
     assert utterance.text == "You must\u2019ve \u2014 oh, caf\xe9"
     assert utterance.speaker == "Richard\u2019s Date"
+
+
+def test_each_character_of_windows_is_mended(tmp_path, write_audio):
+    write_tables(tmp_path, [("train", "".join(map(chr, range(0x80, 0xA0))), "Ross", "joy", 0, 0)])
+    write_audio(tmp_path / "train_splits" / "dia0_utt0.wav")
+    (utterance,) = meld(tmp_path)
+    assert utterance.text == "€�‚ƒ„…†‡ˆ‰Š‹Œ�Ž��‘’“”•–—˜™š›œ�žŸ"  # code page 1252; � where it has no character
 
 
 def test_missing_audio_is_counted_and_unlisted_clips_are_left_out(corpus, write_audio, caplog):

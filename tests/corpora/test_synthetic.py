@@ -75,6 +75,28 @@ def pitch_track(waveform):
     return 16_000 / (32 + peaks.argmax(axis=1)[voiced])
 
 
+@pytest.mark.parametrize(
+    ("emotion", "speaker", "sentence", "samples", "level", "step"),
+    [
+        ("angry", 1, 1, 13004, 27.9849, 5.4166),
+        ("disgust", 2, 2, 16896, 24.742, 4.5822),
+        ("fearful", 3, 3, 18833, 21.0142, 4.2288),
+        ("happy", 4, 4, 16827, 26.9719, 7.3332),
+        ("neutral", 5, 5, 18286, 52.571, 7.2403),
+        ("sad", 6, 6, 24926, 30.8575, 5.3125),
+        ("angry", 7, 7, 17222, 14.9098, 2.9504),
+        ("disgust", 8, 8, 23247, 26.634, 6.1942),
+        ("fearful", 1, 9, 16896, 59.7354, 11.5609),
+        ("happy", 2, 10, 16341, 22.5072, 5.5038),
+    ],
+)
+def test_every_phone_voice_and_delivery_sounds_as_it_did(emotion, speaker, sentence, samples, level, step):
+    waveform = synthesize(emotion, speaker, sentence).astype(np.float64)
+    assert len(waveform) == samples
+    means = 1000 * np.abs(waveform).mean(), 1000 * np.abs(np.diff(waveform)).mean()
+    assert means == pytest.approx((level, step), rel=1e-4)
+
+
 def test_every_speaker_says_every_sentence_in_every_emotion(utterances):
     assert len(utterances) == 8 * 6 * 10
     assert set(Counter((u.speaker, u.emotion) for u in utterances).values()) == {10}

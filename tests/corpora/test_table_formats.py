@@ -103,12 +103,6 @@ def test_an_empty_file_is_an_error(write_table):
             list(table(write_table("", name)))
 
 
-def test_repeated_names_are_kept_once(write_table):
-    first, second = table(write_table("path,emotion,speaker\na.wav,Pride,Ann B\nb.wav,Pride,Ann B\n"))
-    assert first.speaker is second.speaker
-    assert first.emotion is second.emotion
-
-
 @pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.parquet"])
 def test_a_long_table_is_streamed(tmp_path, name):
     write_long_table(tmp_path / name, rows=50_000)

@@ -1,9 +1,11 @@
+import os
 from collections import Counter
 
 import pytest
 
-from ser_hf.corpora.turev_db import EMOTIONS, turev_db
+from ser_hf.corpora.turev_db import turev_db
 
+EMOTIONS = {"Angry": "angry", "Calm": "calm", "Happy": "happy", "Sad": "sad"}
 CODES = {"Angry": "kz", "Calm": "sk", "Happy": "mt", "Sad": "hl"}
 
 
@@ -21,7 +23,8 @@ def corpus(tmp_path, write_audio):
 
 def test_speakers_emotions_and_words_are_read(corpus):
     utterances = list(turev_db(corpus))
-    assert Counter(utterance.emotion for utterance in utterances) == dict.fromkeys(EMOTIONS.values(), 4)
+    emotions = Counter((utterance.path.split(os.sep)[-2], utterance.emotion) for utterance in utterances)
+    assert emotions == dict.fromkeys(EMOTIONS.items(), 4)
     assert Counter(utterance.speaker for utterance in utterances) == {"1157": 8, "1984": 8}
     assert Counter(utterance.text for utterance in utterances) == {"dugun": 8, "acik": 8}
     assert {(utterance.language, utterance.gender) for utterance in utterances} == {("tr", None)}

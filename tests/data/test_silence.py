@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_hf.corpora.synthetic import EMOTIONS, synthesize
+from ser_hf.corpora.synthetic import synthesize
 from ser_hf.data.silence import find_speech, remove_pauses, trim_ends
 
+EMOTIONS = ("angry", "disgust", "fearful", "happy", "neutral", "sad")
 LEAD, TAIL = 0.8, 0.6  # seconds of silence around the spoken sentence
 SPOKEN = [(emotion, speaker, sentence) for emotion in EMOTIONS for speaker, sentence in ((1, 1), (2, 3), (5, 6))]
 

@@ -1,8 +1,8 @@
 import pytest
 
 from ser_hf.evaluation.figures import plot_candidates, plot_runs
-from ser_hf.evaluation.figures.candidates import CHOSEN
-from ser_hf.evaluation.figures.runs import HONEST, SHARED
+
+BLUE, VERMILION = "#0072B2", "#D55E00"
 
 
 def rows_of(axes):
@@ -22,9 +22,9 @@ def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(
     assert list(lines) == ["knn, classical", "svm rbf, classical"]
     interval, score, inner = lines["svm rbf, classical"]
     assert list(interval.get_xdata()) == [40, 60]
-    assert (list(score.get_xdata()), score.get_color()) == ([50], CHOSEN)
+    assert (list(score.get_xdata()), score.get_color()) == ([50], BLUE)
     assert list(inner.get_xdata()) == [pytest.approx(55)]
-    assert lines["knn, classical"][1].get_color() != CHOSEN
+    assert lines["knn, classical"][1].get_color() != BLUE
 
 
 def test_runs_that_heard_their_test_speakers_are_hollow(drawn):
@@ -36,6 +36,6 @@ def test_runs_that_heard_their_test_speakers_are_hollow(drawn):
     plot_runs(runs, "unused.png")
     lines = rows_of(drawn[0].axes[0])
     assert list(lines) == ["leaking", "honest"]
-    assert [lines[name][1].get_markerfacecolor() for name in lines] == ["white", HONEST]
-    assert lines["leaking"][1].get_color() == SHARED
+    assert [lines[name][1].get_markerfacecolor() for name in lines] == ["white", BLUE]
+    assert lines["leaking"][1].get_color() == VERMILION
     assert list(lines["honest"][0].get_xdata()) == [70, 80]

@@ -3,7 +3,7 @@ import numpy as np
 import pandas
 import pytest
 
-from ser_hf.evaluation.figures.sweep import BEST, plot_sweep
+from ser_hf.evaluation.figures.sweep import plot_sweep
 
 TABLE = pandas.DataFrame({
     "trial": [4, 0, 1], "ua": [0.7, 0.5, 0.4], "seconds": [1.0, 1.0, 1.0], "recipe": [False, True, False],
@@ -34,7 +34,7 @@ def test_each_setting_has_a_panel_with_its_choices(drawn):
     assert [label.get_text() for label in optim.get_xticklabels()] == ["adafactor", "rmsprop"]
     means = [segment[0][1] for segment in optim.collections[0].get_segments()]
     assert means == pytest.approx([45, 70])
-    star = [line for line in optim.lines if line.get_color() == BEST][0]
+    star = [line for line in optim.lines if line.get_color() == "#D55E00"][0]
     assert (star.get_xdata(), star.get_ydata()) == ([1], [70])
 
 
