@@ -130,7 +130,7 @@ def cross_validate_head(
     speakers: Sequence[str] | np.ndarray | None,
     *,
     seed: int = 0,
-    utterances: Sequence[int] | None = None,
+    utterances: Sequence[int] | np.ndarray | None = None,
 ) -> InnerScore:
     """Try each parameter of a head's grid on held-out training speakers, and return the best with its score.
 
@@ -202,7 +202,7 @@ def inner_folds(
     speakers: Sequence[str] | np.ndarray | None,
     *,
     seed: int = 0,
-    utterances: Sequence[int] | None = None,
+    utterances: Sequence[int] | np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield rows to fit on and rows held out, by speaker, or by utterance and stratified where speakers are unknown.
 
