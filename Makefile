@@ -1,15 +1,17 @@
 # make quickstart   train, score and use a small recogniser in minutes, with nothing to download but packages
 # make test         run the tests
 # make test-slow    run the tests on real speech and of long runs too (needs ../shared)
+# make setup        create .venv with all that the other targets need; each of them calls it
+# make help         print this list
 #
-# Each sets itself up in .venv. TORCH is any requirement that pip understands, so it chooses the CPU or a CUDA build:
+# TORCH is any requirement that pip understands, so it chooses the CPU or a CUDA build:
 #   make quickstart TORCH="torch==2.13.0 --index-url <the index that pytorch.org names for your machine>"
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 RUN := .venv/bin
 
-.PHONY: quickstart setup test test-slow
+.PHONY: quickstart test test-slow setup help
 quickstart: .venv/ready
 	$(RUN)/accelerate launch --config_file recipes/accelerate/cpu.yaml recipes/finetune.py recipes/configs/quickstart.yaml
 
@@ -20,6 +22,9 @@ test-slow: .venv/ready
 	$(RUN)/pytest -m "slow or not slow"
 
 setup: .venv/ready
+
+help:
+	@sed -n 's/^# make /make /p' $(firstword $(MAKEFILE_LIST))
 
 # torch comes first, by itself: as a dependency of another package its build could not be chosen
 .venv/ready: setup.cfg pyproject.toml

@@ -6,8 +6,11 @@ what another command needs.
 
 import difflib
 import logging
+import platform
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
+
+from ser_hf import __version__
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
@@ -30,7 +33,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one of `COMMANDS`.
+    """Run one of `COMMANDS`, list them, or print the versions.
 
     Returns:
         0 if all is well, 1 if a command found faults, 2 if it could not do its work, 130 after Ctrl+C.
@@ -40,6 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] == ["data"] else 1
     command = " ".join(argv[:words])
+    if command == "--version":
+        print(_describe_versions())
+        return 0
     if command not in COMMANDS:
         return _list_commands(command, asked=set(argv) <= {"data", "-h", "--help"})
     module, _ = COMMANDS[command]
@@ -54,11 +60,18 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _describe_versions() -> str:
+    """Return the versions that a bug report needs, from the installed metadata: importing torch would take seconds."""
+    libraries = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers"))
+    return f"ser-hf {__version__} (Python {platform.python_version()}, {libraries})"
+
+
 def _list_commands(command: str, *, asked: bool) -> int:
     near = [] if asked else difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
     title = "Commands (each has --help):" if asked else f"Unknown command '{command}'.{hint}\n\nCommands:"
     lines = [f"  ser-hf {name:14}{line}" for name, (_, line) in COMMANDS.items()]
+    lines.append(f"  ser-hf {'--version':14}Print the versions of ser_hf, Python, torch and transformers.")
     print(title, *lines, sep="\n", file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2
 

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 
 import pytest
 
+import ser_hf
 from ser_hf.cli import COMMANDS, main
 from ser_hf.commands import publishing
 
@@ -41,10 +42,18 @@ def test_an_unknown_command_near_none_ends_in_the_list(capsys):
     assert "ser-hf doctor" in error
 
 
-@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["predcit"], 2)])
-def test_help_and_unknown_commands_wait_for_no_library(argv, code):
+@pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--version"], 0), (["predcit"], 2)])
+def test_help_versions_and_unknown_commands_wait_for_no_library(argv, code):
     run = subprocess.run([sys.executable, "-c", LIGHT, *argv], capture_output=True, text=True)
     assert run.returncode == code, run.stderr
+
+
+def test_the_version_is_one_line_with_those_of_python_torch_and_transformers(capsys):
+    assert main(["--version"]) == 0
+    torch, transformers = (metadata.version(name) for name in ("torch", "transformers"))
+    python = ".".join(map(str, sys.version_info[:3]))
+    expected = f"ser-hf {ser_hf.__version__} (Python {python}, torch {torch}, transformers {transformers})\n"
+    assert capsys.readouterr().out == expected
 
 
 @pytest.mark.parametrize("command", COMMANDS)

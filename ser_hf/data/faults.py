@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -10,6 +11,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.data.fingerprint import decode_utterance, is_silent
 
 CLIPPED = 1e-4  # share of the samples; RAVDESS has none, and a single clipped plosive stays below
+BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # of sizes in WAV and AIFF
 UNKNOWN_SIZE = 0x7FFFF000  # bytes; what writes to a pipe puts this, or more, for a size that it cannot know
 
 
@@ -46,6 +48,6 @@ def _clipped_share(samples: np.ndarray) -> float:
 def _missing_bytes(path: str) -> int:
     with open(path, "rb") as file:
         tag, size = file.read(4), file.read(4)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(tag)  # WAV and AIFF; libsndfile believes the file's end
+    order = BYTE_ORDERS.get(tag)  # libsndfile believes the file's end
     promised = 8 + int.from_bytes(size, order) if order else 0
     return promised - os.path.getsize(path) if promised < UNKNOWN_SIZE else 0

@@ -57,7 +57,8 @@ def find_identical(utterances: Sequence[Utterance]) -> list[tuple[int, int]]:
     Raises:
         ValueError: If a file cannot be read.
     """
-    first, pairs = {}, []
+    first: dict[bytes, int] = {}
+    pairs = []
     for i, digest in enumerate(map_in_threads(_digest, utterances)):
         if digest is not None and first.setdefault(digest, i) != i:
             pairs.append((first[digest], i))
@@ -103,7 +104,7 @@ def is_silent(waveform: np.ndarray) -> bool:
 
 def _digest(utterance: Utterance) -> bytes | None:
     waveform = decode_utterance(utterance)
-    return None if is_silent(waveform) else hashlib.blake2b(waveform, digest_size=16).digest()
+    return None if is_silent(waveform) else hashlib.blake2b(waveform.data, digest_size=16).digest()
 
 
 def _fingerprint(utterance: Utterance) -> tuple[float, np.ndarray]:

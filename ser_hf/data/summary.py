@@ -18,7 +18,7 @@ from ser_hf.data.audio import AudioHeader, read_header
 WIDTH = 100  # characters of a line in the terminal
 COUNTED = {"channels": "channels", "encoding": "encodings", "language": "languages", "corpus": "corpora"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
-NO_HEADER = AudioHeader(np.nan, np.nan, np.nan, None)
+NO_HEADER = (np.nan, np.nan, np.nan, None)  # in the place of an AudioHeader
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     utterances = list(utterances)
     paths = list(dict.fromkeys(utterance.path for utterance in utterances))
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
-        outcomes = tqdm(pool.map(_try_header, paths), "Reading headers", len(paths), unit="file", leave=False)
-        outcomes = dict(zip(paths, outcomes, strict=True))
+        progress = tqdm(pool.map(_try_header, paths), "Reading headers", len(paths), unit="file", leave=False)
+        outcomes = dict(zip(paths, progress, strict=True))
     headers = {path: found for path, found in outcomes.items() if isinstance(found, AudioHeader)}
     table = pandas.DataFrame(
         {field.name: [getattr(row, field.name) for row in utterances] for field in fields(Utterance)}
@@ -120,7 +120,8 @@ def choose_examples(utterances: Iterable[Utterance], per_emotion: int = 1, seed:
     utterances = sorted(utterances, key=lambda row: (row.corpus, row.path, row.start or 0.0))
     table = read_headers(utterances)
     table = table[table["readable"]].sample(frac=1, random_state=seed)
-    shown, chosen = Counter(), []
+    shown: Counter[tuple[str, str | None]] = Counter()
+    chosen = []
     for _, rows in table.groupby("emotion"):
         distance = (rows["duration"] - rows["duration"].median()).abs().round(1)
         nearest = list(distance.sort_values(kind="stable").index)
@@ -156,11 +157,11 @@ def _count(values: pandas.Series) -> dict[str, int]:
 
 def _align(rows: list[tuple]) -> list[str]:
     """Lay out rows as columns: the name on the left and cut to 30 characters, numbers on the right."""
-    rows = [[name if len(name) <= 30 else f"{name[:29]}…", *map(str, numbers)] for name, *numbers in rows]
-    name_width, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = [[name if len(name) <= 30 else f"{name[:29]}…", *map(str, numbers)] for name, *numbers in rows]
+    name_width, *widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [
         "  ".join([f"{name:<{name_width}}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))])
-        for name, *cells in rows
+        for name, *cells in texts
     ]
 
 

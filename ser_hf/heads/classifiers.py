@@ -47,7 +47,7 @@ HEADS: dict[str, ClassifierMixin] = {
     "knn": KNeighborsClassifier(weights="distance", algorithm="brute"),
     "mlp": MLPClassifier((128,), max_iter=60),  # no early stopping: it would hold out rows of training speakers
 }
-GRIDS = {
+GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "svm_rbf": {"C": (1, 10), "gamma": (0.1, 0.3, 1.0)},  # gamma in units of 1 / D
     "svm_linear": {"C": (0.0001, 0.0005, 0.0025, 0.0125)},
     "logistic_regression": {"C": (0.0003, 0.003, 0.03, 0.3)},
@@ -126,11 +126,11 @@ def build_head(name: str, *, seed: int = 0) -> Pipeline:
 def cross_validate_head(
     name: str,
     vectors: np.ndarray,
-    labels: Sequence[int],
-    speakers: Sequence[str] | None,
+    labels: Sequence[int] | np.ndarray,
+    speakers: Sequence[str] | np.ndarray | None,
     *,
     seed: int = 0,
-    utterances: Sequence[int] | None = None,
+    utterances: Sequence[int] | np.ndarray | None = None,
 ) -> InnerScore:
     """Try each parameter of a head's grid on held-out training speakers, and return the best with its score.
 
@@ -169,8 +169,8 @@ def cross_validate_head(
 def fit_head(
     name: str,
     vectors: np.ndarray,
-    labels: Sequence[int],
-    speakers: Sequence[str] | None,
+    labels: Sequence[int] | np.ndarray,
+    speakers: Sequence[str] | np.ndarray | None,
     *,
     seed: int = 0,
     inner: InnerScore | None = None,
@@ -199,10 +199,10 @@ def fit_head(
 
 def inner_folds(
     labels: np.ndarray,
-    speakers: Sequence[str] | None,
+    speakers: Sequence[str] | np.ndarray | None,
     *,
     seed: int = 0,
-    utterances: Sequence[int] | None = None,
+    utterances: Sequence[int] | np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield rows to fit on and rows held out, by speaker, or by utterance and stratified where speakers are unknown.
 
@@ -230,7 +230,7 @@ def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.pad(coordinates.T, ((0, 0), (0, 1))), np.column_stack([inside, outside])
 
 
-def _checked(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _checked(vectors: np.ndarray, labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     vectors, labels = np.asarray(vectors), np.asarray(labels)
     if len(vectors) != len(labels):
         raise ValueError(f"Expected a label for each of {len(vectors)} vectors, found {len(labels)}.")

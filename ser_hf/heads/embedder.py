@@ -8,6 +8,7 @@ Shapes: B utterances, L layers, T samples, F frames, D hidden.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ class Embedder:
         )
         model = load_pretrained(model_name_or_path, self.config, trust_remote_code)
         make_padding_aware(model)
-        self.model = model.to(self.device).eval().requires_grad_(False)
+        self.model = model.to(self.device).eval().requires_grad_(False)  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
@@ -103,8 +104,9 @@ class Embedder:
             return run_whisper_encoder(self.model.encoder, inputs["input_features"], real), real
 
     def _extract_features(self, waveforms: list[np.ndarray], **padding: bool | int) -> dict[str, torch.Tensor]:
-        rate = self.feature_extractor.sampling_rate
-        return self.feature_extractor(waveforms, sampling_rate=rate, return_tensors="pt", **padding).to(self.device)
+        extract: Any = self.feature_extractor
+        inputs = extract(waveforms, sampling_rate=extract.sampling_rate, return_tensors="pt", **padding)
+        return inputs.to(self.device)
 
     def _autocast(self) -> torch.autocast:
         """Return the context of the encoder, not of the features: spectrograms stay exact."""

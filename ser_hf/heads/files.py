@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -30,7 +31,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-FIELDS = {  # of head.json
+FIELDS: dict[str, type | tuple[type, ...]] = {  # of head.json
     "head": str,
     "emotions": list,
     "features": dict,
@@ -133,7 +134,7 @@ def _load_pipeline(path: Path) -> object:
     return skops.io.load(path, trusted=list(TRUSTED_TYPES))
 
 
-def _check_pipeline(pipeline: object, description: dict) -> None:
+def _check_pipeline(pipeline: Any, description: dict) -> None:
     """Refuse what no call of `save_head` can have written."""
     fresh = build_head(description["head"])
     if (found := _outline(pipeline)) != (expected := _outline(fresh)):
@@ -153,7 +154,7 @@ def _outline(pipeline: object) -> dict[str, str] | str:
     return type(pipeline).__name__
 
 
-def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, ...]]:
+def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Return left child, right child, feature and whether it is a leaf, of all nodes of each tree."""
     if hasattr(classifier, "estimators_"):
         trees = [tree.tree_ for tree in classifier.estimators_]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
+def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str] | np.ndarray) -> np.ndarray:
     """Return vectors ``(N, D)`` in units of their own speaker's deviation from that speaker's own mean.
 
     It is transductive: a speaker's unlabelled utterances are heard together, which one utterance alone does not
@@ -24,7 +24,7 @@ def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.nda
     return normalized
 
 
-def known_speakers(speakers: Sequence[str], count: int) -> np.ndarray:
+def known_speakers(speakers: Sequence[str] | np.ndarray, count: int) -> np.ndarray:
     """Return the speakers ``(count,)``, all of them known.
 
     Raises:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from transformers import (
     SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
     WhisperFeatureExtractor,
+    WhisperForAudioClassification,
 )
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
 from transformers.utils import logging
@@ -76,7 +78,7 @@ def build_model(
     labels["problem_type"] = "single_label_classification"  # pipeline reads it; a regression model would leave its own
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
-    else:
+    elif model_name_or_path is not None:
         config = load_config(model_name_or_path, trust_remote_code)
         for name in CALIBRATED & vars(config).keys():  # of another head
             delattr(config, name)
@@ -85,14 +87,14 @@ def build_model(
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
         config = type(config).from_dict(config.to_dict())  # so that the config checks the new values
     _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
-    if model_type is not None:
+    if model_name_or_path is None:
         model = AutoModelForAudioClassification.from_config(config)
         feature_extractor = default_feature_extractor(config)
     else:
         model = load_pretrained(model_name_or_path, config, trust_remote_code)
         feature_extractor = load_feature_extractor(model_name_or_path, config, trust_remote_code=trust_remote_code)
     if config.model_type == "whisper" and longest is not None:
-        cut_context(model, feature_extractor, longest)
+        cut_context(model, feature_extractor, longest)  # type: ignore[arg-type]
     freeze_parameters(model, freeze)
     make_padding_aware(model)
     return model, feature_extractor
@@ -223,7 +225,7 @@ def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtrac
         return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
     if config.model_type == "wav2vec2-bert":  # the mapping names another class for it
         return SeamlessM4TFeatureExtractor()
-    kind = FEATURE_EXTRACTOR_MAPPING[type(config)]
+    kind: Any = FEATURE_EXTRACTOR_MAPPING[type(config)]  # typed as if it held pairs
     if kind is Wav2Vec2FeatureExtractor:
         return kind(return_attention_mask=True)
     if kind is WhisperFeatureExtractor:
@@ -231,7 +233,9 @@ def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtrac
     return kind(num_mel_bins=config.num_mel_bins, max_length=config.max_length)
 
 
-def cut_context(model: PreTrainedModel, feature_extractor: WhisperFeatureExtractor, longest: float) -> None:
+def cut_context(
+    model: WhisperForAudioClassification, feature_extractor: WhisperFeatureExtractor, longest: float
+) -> None:
     """Cut Whisper's 30 s context to `longest` seconds, rounded up to a whole second, in place.
 
     Exact: the kept positions are the first rows of the sinusoids. Longer audio is heard only so far.
@@ -266,10 +270,10 @@ def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and is_head(name))
     elif freeze == "cnn" and hasattr(model, "freeze_feature_encoder"):
-        model.freeze_feature_encoder()
+        model.freeze_feature_encoder()  # type: ignore[operator]
     elif freeze == "cnn" and model.config.model_type == "whisper":
-        model.encoder.conv1.requires_grad_(False)
-        model.encoder.conv2.requires_grad_(False)
+        for name in ("encoder.conv1", "encoder.conv2"):
+            model.get_submodule(name).requires_grad_(False)
     elif freeze == "cnn":
         raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end; use none or encoder.")
 

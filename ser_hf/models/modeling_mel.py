@@ -28,6 +28,11 @@ MARGIN = 0.1  # seconds kept either side of speech
 class MelFeatures(nn.Module):
     """Compute features of the real frames, each bin standardised over the corpus; other frames are zero."""
 
+    window: torch.Tensor
+    filters: torch.Tensor
+    dct: torch.Tensor  # of MFCC only, as is the slope
+    slope: torch.Tensor
+
     def __init__(self, config: MelConfig):
         super().__init__()
         self.config = config
@@ -142,7 +147,11 @@ def _spans(batch: int, size: int, prob: float, length: int, device: torch.device
 class MaskedBatchNorm(nn.BatchNorm2d):
     """Take the training statistics over real frames only; padded frames must be zero on entry."""
 
-    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    momentum: float
+
+    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return ``(B, D, M, F)`` normalised; `mask` is ``(B, F)``."""
         if not self.training:
             return super().forward(hidden_states)
@@ -196,7 +205,7 @@ class FrameEncoder(nn.Module):
 class BidirectionalRecurrent(nn.Module):
     """Run recurrent layers in both directions over the real frames; each adds to what it reads, normalised."""
 
-    def __init__(self, layer: type[nn.RNNBase], config: MelConfig):
+    def __init__(self, layer: type[nn.GRU] | type[nn.LSTM], config: MelConfig):
         super().__init__()
         layers, size = range(config.num_recurrent_layers), config.hidden_size
         self.norms = nn.ModuleList(nn.LayerNorm(size) for _ in layers)
@@ -251,7 +260,7 @@ class MelForAudioClassification(PreTrainedModel):
         self.pooling = AttentiveStatistics(config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.projector = nn.Linear(2 * config.hidden_size, config.hidden_size)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)  # type: ignore[arg-type]
         self.post_init()
 
     @torch.no_grad()

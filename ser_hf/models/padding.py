@@ -8,6 +8,8 @@ checkpoint saved from a patched model is a stock one.
 Shapes: B batch, C channels, F frames.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -51,8 +53,8 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
     Returns:
         Whether the architecture needed a patch.
     """
-    norms = [module for module in model.modules() if type(module) is nn.GroupNorm]
-    convolutions = [module for name, module in model.named_modules() if _reads_padding(name, module)]
+    norms: list[Any] = [module for module in model.modules() if type(module) is nn.GroupNorm]
+    convolutions: list[Any] = [module for name, module in model.named_modules() if _reads_padding(name, module)]
     for norm in norms:
         norm.__class__ = PaddingAwareGroupNorm
     for convolution in convolutions:
@@ -67,7 +69,9 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
         for norm in norms:
             norm.frames = None if samples is None else _first_layer_frames(samples, model.config)
         for convolution in convolutions:
-            convolution.frames = None if samples is None else model._get_feat_extract_output_lengths(samples)
+            convolution.frames = samples
+            if samples is not None:
+                convolution.frames = model._get_feat_extract_output_lengths(samples)  # type: ignore[operator]
 
     model.register_forward_pre_hook(tell_frames, with_kwargs=True)
     return True
@@ -94,7 +98,7 @@ def _reads_padding(name: str, module: nn.Module) -> bool:
     return stacked and isinstance(module, nn.Conv1d) and module.padding != (0,)  # wav2vec2-BERT masks its own
 
 
-def _zero_padding(convolution: nn.Conv1d, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+def _zero_padding(convolution: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
     (hidden_states,) = args  # (B, C, F)
     if convolution.frames is None:
         return args

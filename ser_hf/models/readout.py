@@ -9,6 +9,7 @@ Shapes: B batch, D inputs of the readout, C classes.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,12 +48,13 @@ def append_dimensions(model: PreTrainedModel, classes: int) -> WhisperForAudioCl
         wide.layer_weights[-2] = ONE_LAYER  # the input of the last layer
     for name, parameter in model.encoder.named_parameters():  # what is frozen stays so
         wide.get_parameter(f"encoder.{name}").requires_grad_(parameter.requires_grad)
-    return wide.to(model.device).train(model.training)
+    return wide.to(model.device).train(model.training)  # type: ignore[arg-type]
 
 
 def read_layers(model: WhisperForAudioClassification) -> list[nn.Linear]:
     """Return the output projections whose inputs a readout reads: all but the last layer's."""
-    return [linear for layer in model.encoder.layers[:-1] for linear in (layer.self_attn.out_proj, layer.fc2)]
+    layers: Any = model.encoder.layers[:-1]
+    return [linear for layer in layers for linear in (layer.self_attn.out_proj, layer.fc2)]
 
 
 @torch.no_grad()

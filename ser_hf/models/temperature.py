@@ -34,5 +34,5 @@ def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
         )
     with torch.no_grad():
         for parameter in head[-1].parameters():
-            parameter /= temperature
+            parameter.div_(temperature)
     config.calibration_temperature = getattr(config, "calibration_temperature", 1.0) * temperature
