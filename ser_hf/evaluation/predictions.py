@@ -58,8 +58,7 @@ def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:
     _check_columns(columns, "the predictions to write")
     # as float64 first: the shortest decimal text of a float32 is another number when read as float64
     with whole_file(path) as partial:
-        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="
-")
+        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_predictions(path: str | Path) -> pandas.DataFrame:
