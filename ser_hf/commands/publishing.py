@@ -10,13 +10,13 @@ import yaml
 from ser_hf.data.audio import decode_audio
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import hub
-from ser_hf.publishing.card import corpora_of
 from ser_hf.publishing.checks import read_json
 from ser_hf.publishing.doctor import examine, repair
 from ser_hf.publishing.export import FP32, INT8, export_onnx
 from ser_hf.publishing.export_comparison import compare_exports
 from ser_hf.publishing.gate import describe_checks, run_gate
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import corpora_of
 from ser_hf.runs.speech_data import audio_folders
 
 

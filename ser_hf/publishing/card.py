@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
 from ser_hf.models.backbone import POSITIONS_PER_SECOND
+from ser_hf.runs.recipe import corpora_of
 
 RECOGNISED = {
     "emotion": "emotions",
@@ -119,11 +120,6 @@ def licence_of(recipe: dict) -> str | None:
 
 def _read_recipe(folder: Path) -> dict:
     return yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-
-
-def corpora_of(recipe: dict) -> list[str]:
-    """Return the names of a recipe's corpora, each once."""
-    return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
 
 
 def _facts(recipe: dict) -> list[CorpusFacts]:

@@ -64,6 +64,11 @@ def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
     }
 
 
+def corpora_of(recipe: dict) -> list[str]:
+    """Return the names of a recipe's corpora, each once."""
+    return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
+
+
 def check_folder(folder: str | Path, recipe: dict) -> None:
     """Refuse an output folder that holds another recipe's run, or other files.
 

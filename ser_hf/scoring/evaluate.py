@@ -27,8 +27,8 @@ from ser_hf.data.hearing import RAW
 from ser_hf.data.sampler import evaluation_order
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
-from ser_hf.publishing.card import corpora_of
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.recipe import corpora_of
 from ser_hf.runs.results import (
     FIGURES,
     PREDICTIONS,
