@@ -1,7 +1,6 @@
 """The push: the publishable files of an output folder, in one commit."""
 
 import fnmatch
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -15,13 +14,15 @@ from ser_hf.data.audio import read_header
 from ser_hf.publishing import retry as connection
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
+from ser_hf.runs.file_names import RECIPE, RESULTS
+from ser_hf.runs.results import parse_results, print_results
 
 logger = logging.getLogger(__name__)
 
 # What makes the repository. predictions.csv names speakers and, like optimizer states, stays at home.
 ALLOWLIST = (
     "README.md",
-    "all_results.json",
+    RESULTS,
     "answers.json",
     "config.json",
     "configuration_mel.py",
@@ -38,9 +39,9 @@ ALLOWLIST = (
     "onnx/model.onnx",
     "onnx/model_quantized.onnx",
     "preprocessor_config.json",
-    "recipe.yaml",
+    RECIPE,
 )
-RUN = {"README.md", "all_results.json", "recipe.yaml"}
+RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
 MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
 # Unknown; terms of the owners' own, or several at once; no derivatives: someone has to read them, or ask, first.
@@ -140,8 +141,8 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         ours = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in heard]
         card.data.widget = own + ours
     files["README.md"] = str(card).encode()
-    results = json.loads(files["all_results.json"].read_text(encoding="utf-8"))
-    files["all_results.json"] = json.dumps(hide_speakers(results), indent=1, ensure_ascii=False).encode()
+    results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
+    files[RESULTS] = print_results(hide_speakers(results)).encode()
     return files
 
 
@@ -204,7 +205,7 @@ def push(
         held = {sibling.rfilename for sibling in info.siblings}
         _check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
-            _check_model(repo_id, held, Path(files["recipe.yaml"]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
+            _check_model(repo_id, held, Path(files[RECIPE]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
         stale = [name for name in sorted(held - files.keys()) if _matches(name, ALLOWLIST)]
         operations = [
             *(CommitOperationAdd(name, file) for name, file in files.items()),
@@ -229,7 +230,7 @@ def _check_visibility(repo_id: str, *, private: bool, public: bool) -> None:
 def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token: str | None) -> None:
     """Refuse a repository that holds another recipe's model; more epochs make no other recipe."""
     way_out = "Name another repository, or publish with --overwrite to replace that model."
-    if "recipe.yaml" not in held:
+    if RECIPE not in held:
         if models := [name for name in sorted(held) if _matches(name, MODELS)]:
             raise ValueError(f"'{repo_id}' holds a model that is not from ser_hf ({', '.join(models)}). {way_out}")
         return
