@@ -91,7 +91,7 @@ def decode_audio(
     if not len(channels):
         raise ValueError(f"'{path}' holds no sample between {start or 0.0} s and {end or 'its end'}.")
     if not np.isfinite(channels).all():
-        raise ValueError(f"'{path}' contains samples that are not finite (NaN or infinity).")
+        raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
     waveform = soxr.resample(channels.mean(axis=1), rate, sampling_rate)
     if not len(waveform):
         raise ValueError(f"'{path}' is shorter than one sample at {sampling_rate} Hz.")

@@ -122,10 +122,6 @@ class Head:
 def build_head(name: str, *, seed: int = 0) -> Pipeline:
     """Return the unfitted pipeline of a head, with the steps "scaler" and "classifier".
 
-    Args:
-        name: A key of `HEADS`.
-        seed: Random seed of the classifier.
-
     Raises:
         ValueError: If `name` is not a key of `HEADS`.
     """
