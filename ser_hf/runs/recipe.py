@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 
 from ser_hf.cache import write_text
+from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.training_arguments import SerTrainingArguments
-from ser_hf.runs.data_arguments import DataArguments
 
 # Where the data lie and where results go: on this machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
