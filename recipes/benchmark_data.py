@@ -1,60 +1,46 @@
-"""Measure our data path, and our inference, beside the stock way, in one run on one machine; prints tables.
-
-    python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
-    python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
+"""Measure our data path beside the stock way; `recipes/benchmark.py` runs this.
 
 Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching
 with random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
-With `--model`, a checkpoint's answers per second come in a second table (see benchmark_inference.py).
 """
 
-import argparse
 import gc
 import importlib.util
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import psutil
 import torch
-from benchmark_inference import compare_inference
 from torch.utils.data import DataLoader
 from transformers import Wav2Vec2FeatureExtractor
 from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
 
-from ser_hf.cache import cache_folder
 from ser_hf.corpora import load_corpus
 from ser_hf.data import Collator, LengthGroupedSampler, build_dataset, decode_audio, load_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
 
 BATCH_SIZE = 32
 FILES = 100
-FILES_OF_INFERENCE = 200
 REPEATS = 5
 EPOCHS = 5
 
 
-def main() -> None:
-    """Print one line per comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--corpus", default="synthetic", help="as in the recipes")
-    parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="the corpus' folder")
-    parser.add_argument("--model", type=Path, help="a checkpoint's folder: measure inference too")
-    arguments = parser.parse_args()
-    split, _ = prepare_audio({"train": list(load_corpus(arguments.corpus, arguments.data_root))})
+def compare_data_path(corpus: str, data_root: str | os.PathLike) -> list[str]:
+    """Print one line per comparison, and return the paths of the corpus."""
+    split, _ = prepare_audio({"train": list(load_corpus(corpus, data_root))})
     paths = [utterance.path for utterance in split["train"]]
     durations = [utterance.duration for utterance in split["train"]]
     print("| what | ours | the stock way | ours / stock |\n|---|---|---|---|")
     compare_decoding(choose(paths, FILES))
-    compare_padding(f"padding, {arguments.corpus} durations", durations)
+    compare_padding(f"padding, {corpus} durations", durations)
     # IEMOCAP: 10 039 utterances, median 3.7 s, long tail
     compare_padding("padding, log-normal durations", np.random.default_rng(0).lognormal(1.3, 0.65, 10_000))
-    measure_memory(build_dataset(split, {arguments.corpus: arguments.data_root})["train"])
-    if arguments.model:
-        compare_inference(arguments.model, choose(paths, FILES_OF_INFERENCE), paths)
+    measure_memory(build_dataset(split, {corpus: data_root})["train"])
+    return paths
 
 
 def choose(paths: Sequence[str], count: int) -> list[str]:
@@ -142,7 +128,3 @@ def measure_memory(dataset) -> None:
         gc.collect()
         resident.append(psutil.Process().memory_info().rss / 2**20)
     print(f"| memory after epochs 1 to {EPOCHS} | {' '.join(f'{value:.0f}' for value in resident)} MiB | | |")
-
-
-if __name__ == "__main__":
-    main()
