@@ -4,12 +4,12 @@ python recipes/compare.py runs/ravdess/probe_classical runs/ravdess/whisper_tiny
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from ser_hf.evaluation.figures import plot_runs
-from ser_hf.runs.results import RESULTS
+from ser_hf.runs.file_names import RESULTS
+from ser_hf.runs.results import read_results
 
 
 def main(argv: list[str]) -> None:
@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     try:
         runs = [describe_run(Path(folder)) for folder in arguments.folders]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"error: expected {RESULTS} of a finished run in each folder: {error}")
     print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for run in runs:
@@ -31,20 +31,22 @@ def main(argv: list[str]) -> None:
 
 def describe_run(folder: Path) -> dict:
     """Return what the table and the figure say of a run."""
-    results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    test, work = results["test"], results.get("training") or results["evaluation"]
-    splits = results["folds"] if "folds" in results else [results["split"]]
+    results = read_results(folder)
+    if results is None:
+        raise FileNotFoundError(f"'{folder / RESULTS}'")
+    test, work = results.test, results.training or results.evaluation
+    splits = results.folds or [results.split]
     scores = [
-        f"{100 * test[name]:.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test['intervals'][name])}]"
+        f"{100 * getattr(test, name):.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test.intervals[name])}]"
         for name in ("ua", "wa", "macro_f1")
     ]
-    size, minutes = f"{test['speakers']} / {test['utterances']}", f"{work['seconds'] / 60:.0f} min"
+    size, minutes = f"{test.speakers} / {test.utterances}", f"{work.seconds / 60:.0f} min"
     return {
         "name": folder.name.replace("_", " "),
-        "ua": test["ua"],
-        "interval": test["intervals"]["ua"],
-        "speaker_independent": all(split["speaker_independent"] for split in splits),
-        "cells": [f"`{folder.name}`", *scores, size, minutes, f"{work['hardware']}, {work['date']}"],
+        "ua": test.ua,
+        "interval": test.intervals["ua"],
+        "speaker_independent": all(split.speaker_independent for split in splits),
+        "cells": [f"`{folder.name}`", *scores, size, minutes, f"{work.hardware}, {work.date}"],
     }
 
 

@@ -1,4 +1,4 @@
-"""Where the cache is, and how a file is written: whole, or not at all."""
+"""The cache folder, and atomic writing of files."""
 
 import os
 import uuid
@@ -8,18 +8,21 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Return the folder of all files that can be computed again: `$SER_HF_CACHE`, or `~/.cache/ser_hf`."""
+    """Return the folder for files that can be recomputed: `$SER_HF_CACHE`, by default `~/.cache/ser_hf`."""
     return Path(os.environ.get("SER_HF_CACHE", "~/.cache/ser_hf")).expanduser()
 
 
 @contextmanager
 def whole_file(path: str | os.PathLike, *, flush: bool = True) -> Iterator[Path]:
-    """Give a path to write to, which replaces `path` in one step at the end; after an error, `path` is unchanged.
+    """Write a file atomically: write to a temporary path, which replaces `path` when the block ends without an error.
 
     Args:
-        path: The file; its folder exists.
-        flush: Wait until the content is on the disk before the replacement, so that a power cut leaves the old file or
-            the new one. False suits a cache, whose damaged files are computed again.
+        path: The file to write; its folder must exist.
+        flush: Whether to wait until the content is on the disk before the replacement, so that a power failure leaves
+            either the old file or the complete new one. False suits a cache, where damaged files are recomputed.
+
+    Yields:
+        The temporary path to write to, in the same folder.
 
     Examples:
         >>> import tempfile
@@ -43,16 +46,20 @@ def whole_file(path: str | os.PathLike, *, flush: bool = True) -> Iterator[Path]
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file in UTF-8 in one step."""
+    """Write a text file in UTF-8 atomically."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def keep_file(path: Path, content: bytes) -> None:
-    """Write a file of the cache in one step, so that other processes see the whole of it or none.
+    """Write a file of the cache atomically, so that other processes never read an incomplete file.
+
+    Args:
+        path: The file to write; its folder is created if necessary.
+        content: The content of the file.
 
     Raises:
-        RuntimeError: If it cannot be written.
+        RuntimeError: If the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

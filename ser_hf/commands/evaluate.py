@@ -20,6 +20,6 @@ def evaluate_command(argv: list[str]) -> int:
         raise ValueError(
             f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows."
         )
-    results = evaluate(data, options, split="split" in asked)
+    results = evaluate(data, options, test_part="split" in asked)
     print(describe_scores(results, options.output_dir))
     return 0

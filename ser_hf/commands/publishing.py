@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from ser_hf.data.audio import decode_audio
 from ser_hf.evaluation import read_predictions
@@ -16,7 +15,8 @@ from ser_hf.publishing.export import FP32, INT8, export_onnx
 from ser_hf.publishing.export_comparison import compare_exports
 from ser_hf.publishing.gate import describe_checks, run_gate
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import corpora_of
+from ser_hf.runs.file_names import PREDICTIONS, RECIPE
+from ser_hf.runs.recipe import corpora_of, read_recipe
 from ser_hf.runs.speech_data import audio_folders
 
 
@@ -109,17 +109,17 @@ def _parser(command: Callable, usage: str) -> ArgumentParser:
 
 def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
     """Return the folder of each corpus of a run, by the name that its predictions.csv uses."""
-    for name in ("predictions.csv", "recipe.yaml"):
+    for name in (PREDICTIONS, RECIPE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
-    recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe = read_recipe(folder)
     return audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
 
 
 def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
     """Return the raw waveform ``(T,)`` at 16 kHz of each of a run's test utterances, and its label."""
     folders = _corpus_folders(folder, data_root)
-    rows = read_predictions(folder / "predictions.csv").query("split == 'test'")
+    rows = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
     label2id = read_json(folder / "config.json")["label2id"]
     waveforms = [

@@ -1,4 +1,4 @@
-"""Utterances -> batches."""
+"""From utterances to batches: decoding, splits, datasets, augmentation, collation and corpus checks."""
 
 from ser_hf.data.audio import audio_duration, decode_audio, load_audio
 from ser_hf.data.augment import build_augmentation

@@ -1,4 +1,4 @@
-"""Audio files -> mono float32 waveforms; the cache of training keeps them on disk, rounded to 16 bits."""
+"""Decode audio files to mono float32 waveforms, with an on-disk cache of 16-bit samples for training."""
 
 import hashlib
 import io
@@ -15,21 +15,27 @@ import soxr
 
 from ser_hf.cache import cache_folder, keep_file
 
-SAMPLING_RATE = 16_000  # Hz, what every supported encoder was pretrained on
-INT16_SCALE = 32_768  # 16-bit sources at 16 kHz survive the cache unchanged
+SAMPLING_RATE = 16_000  # Hz; every supported encoder was pretrained at this rate
+INT16_SCALE = 32_768  # with this scale the cache is lossless for 16-bit sources at 16 kHz
 
-# numpy has Python parse the header, which in several threads at once may end in SystemError (python/cpython#106905).
+# numpy parses the header of a .npy file with Python's `ast`, which may raise SystemError when several threads do so at
+# the same time (python/cpython#106905).
 ONE_AT_A_TIME = Lock()
 logger = logging.getLogger(__name__)
 
 
 class AudioHeader(NamedTuple):
-    """What a file says about its audio before any of it is decoded."""
+    """Hold the properties of an audio file that its header states, without decoding.
+
+    Examples:
+        >>> AudioHeader(duration=1.5, sampling_rate=16_000, channels=1, encoding="WAV PCM_16").duration
+        1.5
+    """
 
     duration: float  # seconds
     sampling_rate: int  # Hz
     channels: int
-    encoding: str  # libsndfile's format and subtype, such as "WAV PCM_16"
+    encoding: str  # format and subtype as named by libsndfile, such as "WAV PCM_16"
 
 
 def read_header(path: str | os.PathLike) -> AudioHeader:
@@ -59,19 +65,19 @@ def decode_audio(
     end: float | None = None,
     sampling_rate: int = SAMPLING_RATE,
 ) -> np.ndarray:
-    """Decode a file, or the stretch between two times, by soundfile and soxr.
+    """Decode an audio file, or a segment of it, and resample it (soundfile and soxr).
 
     Args:
-        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, recognised by content.
-        start: First second; None for the beginning.
-        end: Last second; None for the end.
-        sampling_rate: Wanted rate in Hz.
+        path: A file in any format of libsndfile (wav, flac, mp3, ogg, opus, aiff, ...), detected from its content.
+        start: Start of the segment in seconds; None for the start of the file.
+        end: End of the segment in seconds; None for the end of the file.
+        sampling_rate: Sampling rate of the result in Hz.
 
     Returns:
-        Mean of the channels, ``(T,)`` float32, as decoded and resampled: not rounded, and peaks above 1 not clipped.
+        Mean of the channels, ``(T,)`` float32, neither rounded nor clipped: peaks may exceed 1.
 
     Raises:
-        ValueError: If the file cannot be read, holds no sample in that stretch, or a sample is not finite.
+        ValueError: If the file cannot be read, the segment contains no sample, or a sample is not finite.
     """
     with _open(path) as file:
         rate = file.samplerate
@@ -99,23 +105,26 @@ def load_audio(
     end: float | None = None,
     window: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Return `decode_audio(path, start, end)` at 16 kHz, rounded to 16 bits, decoding at the first call only.
+    """Return an audio file or a segment of it at 16 kHz, rounded to 16 bits, from the cache if possible.
 
-    Peaks beyond full scale are clipped. The decoded audio lies under `cache_folder()`, named by the file's path, size
-    and time of change; where it is damaged there, it is decoded anew.
+    The first call decodes the audio and stores it under `cache_folder()`. The cache key consists of the file's path,
+    size and modification time, and of the segment. A damaged cache file is replaced.
 
     Args:
         path: As for `decode_audio`.
-        start: First second within the file.
-        end: Last second within the file.
-        window: First and last second, counted from `start`, of the part to return; None for all of it.
+        start: Start of the segment in seconds; None for the start of the file.
+        end: End of the segment in seconds; None for the end of the file.
+        window: Start and end in seconds, relative to `start`, of the part to return; None for the whole segment.
+
+    Returns:
+        Mean of the channels, ``(T,)`` float32; peaks beyond full scale are clipped.
 
     Raises:
-        ValueError: As `decode_audio`.
+        ValueError: As for `decode_audio`.
         RuntimeError: If the cache cannot be written.
     """
     cached = cached_audio(path, start=start, end=end)
-    samples = _read_kept(cached, whole=window is None)
+    samples = _read_cached_audio(cached, whole=window is None)
     if samples is None:
         samples = _to_int16(decode_audio(path, start=start, end=end))
         content = io.BytesIO()
@@ -127,22 +136,22 @@ def load_audio(
 
 
 def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> Path:
-    """Return where the decoded audio of a file, or of a stretch of it, is or will be kept."""
+    """Return the path of the cache file for the decoded audio of a file or a segment, whether it exists or not."""
     stat = os.stat(path)
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
     digest = hashlib.sha256(identity.encode()).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
 
 
-def _read_kept(cached: Path, *, whole: bool) -> np.ndarray | None:
-    """Return the kept samples ``(T,)`` int16; None where there are none, or none that can be read."""
+def _read_cached_audio(cached: Path, *, whole: bool) -> np.ndarray | None:
+    """Return the cached samples ``(T,)`` int16, or None if the cache file is missing or damaged."""
     if not cached.exists():
         return None
     try:
         with ONE_AT_A_TIME:
             return np.load(cached, allow_pickle=False, mmap_mode=None if whole else "r")
-    except (ValueError, EOFError, SyntaxError, BadZipFile) as error:  # what numpy makes of any other bytes
-        logger.warning(f"'{cached}' of the cache is damaged ({error}); the audio is decoded anew.")
+    except (ValueError, EOFError, SyntaxError, BadZipFile) as error:  # what numpy raises for damaged content
+        logger.warning(f"Cache file '{cached}' is damaged ({error}); the audio is decoded again.")
         return None
 
 
@@ -152,7 +161,7 @@ def _open(path: str | os.PathLike) -> soundfile.SoundFile:
     except soundfile.LibsndfileError as error:
         raise ValueError(
             f"Cannot read '{path}': expected a format of libsndfile (wav, flac, mp3, ogg, opus, aiff), found "
-            f"{os.path.getsize(path)} bytes that it does not recognise. Convert it: ffmpeg -i IN OUT.wav"
+            f"{os.path.getsize(path)} bytes that it does not recognise. Convert the file: ffmpeg -i IN OUT.wav"
         ) from error
 
 

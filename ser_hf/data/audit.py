@@ -1,4 +1,4 @@
-"""What would make a score wrong: leaks between train, validation and test, contradictory labels, broken audio."""
+"""Checks for problems that make scores wrong: leakage between parts of a split, contradictory labels, broken audio."""
 
 import json
 import math
@@ -8,17 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, groupby
-from typing import Any, Literal
+from typing import Literal
 
 from ser_hf.corpora import Utterance
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.splits import Split
 
-OVERLAP = 0.05  # seconds; annotators' borders touch
+OVERLAP = 0.05  # seconds; adjacent annotated segments may overlap by this much without a finding
 SEVERITIES = ("leak", "fault", "note")
 
-Member = tuple[str, Utterance]  # part of the split, utterance
+Member = tuple[str, Utterance]  # name of the part of the split, utterance
 Kind = Literal[
     "shared speaker", "shared session", "identical audio", "near-identical audio", "overlapping audio",
     "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
@@ -28,14 +28,20 @@ Severity = Literal["leak", "fault", "note"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Tell one thing that is wrong with a corpus or its split, or worth knowing.
+    """Describe one problem of a corpus or its split, or one fact worth knowing.
 
     Attributes:
-        kind: What it is; findings of one kind are listed together.
-        severity: "leak" (between parts: scores come out too high), "fault" (of the data) or "note".
-        utterances: Files: both of a pair, or an example from each part.
-        parts: The parts of the split that these files are in.
-        detail: A sentence with figures.
+        kind: Kind of finding; findings of one kind are listed together.
+        severity: "leak" (leakage between parts: scores are too high), "fault" (an error in the data) or "note".
+        utterances: Paths of the files: both files of a pair, or one example from each part.
+        parts: The parts of the split that contain these files.
+        detail: Explanation with numbers.
+
+    Examples:
+        >>> finding = Finding("silent", "fault", ("a.wav",), ("train",), "the peak is 0.00000 of full scale")
+        >>> print(describe_findings([finding], "."))
+        silent: 1 fault
+          a.wav: the peak is 0.00000 of full scale
     """
 
     kind: Kind
@@ -46,13 +52,13 @@ class Finding:
 
 
 def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
-    """Look for every kind of finding; each utterance is decoded, the first time into the cache.
+    """Run all checks on a split; this decodes every utterance and stores the audio in the cache.
 
     Args:
-        split: Utterances by part. A corpus that is not split is one part: ``{"all": utterances}``.
-        unnamed: Audio files in the corpus' folder that no utterance comes from.
+        split: Utterances by part. Pass a corpus without a split as one part: ``{"all": utterances}``.
+        unnamed: Audio files in the folder of the corpus that belong to no utterance.
     """
-    findings = [Finding("wrongly named", "note", (path,), (), "no utterance comes from this file") for path in unnamed]
+    findings = [Finding("wrongly named", "note", (path,), (), "this file belongs to no utterance") for path in unnamed]
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
     findings += _find_lone_speakers(split)
     faults, audible = _find_faults(split)
@@ -61,7 +67,7 @@ def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
 
 
 def is_bad(findings: Sequence[Finding]) -> bool:
-    """Tell whether there is a leak, or one recording under two speakers or two emotions."""
+    """Return whether there is a leak, or one recording is labelled with two speakers or two emotions."""
     return any(
         finding.severity == "leak" or (finding.severity == "fault" and finding.kind.endswith("identical audio"))
         for finding in findings
@@ -69,29 +75,30 @@ def is_bad(findings: Sequence[Finding]) -> bool:
 
 
 def find_shared_speakers(split: Split) -> list[Finding]:
-    """Find speakers who are in two parts: leaks. Where speakers of two parts are unknown, a note says so."""
+    """Find speakers that occur in two parts (leaks), and unknown speakers that may occur in two parts (notes)."""
     findings = []
     for parts, (corpus, speaker), both in _in_two_parts(split, lambda u: (u.corpus, u.speaker or "")):
-        subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, perhaps the same:"
+        subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, possibly the same:"
         findings.append(_share("shared speaker", "leak" if speaker else "note", parts, both, subject))
     return findings
 
 
 def find_identical_audio(split: Split) -> list[Finding]:
-    """Find utterances that are equal sample for sample once decoded; silent ones are not compared.
+    """Find utterances whose decoded samples are identical; silent utterances are not compared.
 
-    A copy in another part is a leak; one of another speaker or emotion in the same part a fault; any other a note.
+    A copy in another part is a leak. In the same part, a copy labelled with another speaker or emotion is a fault, and
+    any other copy is a note.
 
     Raises:
         ValueError: If a file cannot be read.
     """
     members = _members(split)
     pairs = find_identical([utterance for _, utterance in members])
-    return [_judge("identical audio", members[i], members[j], "the same samples") for i, j in pairs]
+    return [_pair_finding("identical audio", members[i], members[j], "the same samples") for i, j in pairs]
 
 
 def find_near_identical_audio(split: Split) -> list[Finding]:
-    """Find utterances that are one recording re-encoded, re-scaled or resampled, judged as identical ones are.
+    """Find re-encoded, rescaled or resampled copies of a recording; severities are those of `find_identical_audio`.
 
     Raises:
         ValueError: If a file cannot be read.
@@ -100,12 +107,12 @@ def find_near_identical_audio(split: Split) -> list[Finding]:
     findings = []
     for match in find_near_identical([utterance for _, utterance in members]):
         how = f"correlation {match.correlation:.2f} at a lag of {1000 * match.lag:.0f} ms"
-        findings.append(_judge("near-identical audio", members[match.one], members[match.other], how))
+        findings.append(_pair_finding("near-identical audio", members[match.one], members[match.other], how))
     return findings
 
 
 def find_overlapping_audio(split: Split) -> list[Finding]:
-    """Find stretches of one file that overlap and are in two parts: leaks."""
+    """Find overlapping segments of one file that are in two parts (leaks)."""
     by_file = defaultdict(list)
     for member in _members(split):
         by_file[os.path.realpath(member[1].path)].append(member)
@@ -119,28 +126,28 @@ def find_overlapping_audio(split: Split) -> list[Finding]:
                 if shared <= OVERLAP:
                     break
                 if other_part != part:
-                    how = "to the file's end" if math.isinf(shared) else f"for {shared:.2f} s"
+                    how = "to the end of the file" if math.isinf(shared) else f"for {shared:.2f} s"
                     one, two = (part, utterance), (other_part, other)
-                    findings.append(_judge("overlapping audio", one, two, f"stretches of one file overlap {how}"))
+                    findings.append(_pair_finding("overlapping audio", one, two, f"segments of one file overlap {how}"))
     return findings
 
 
 def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, limit: int = 10) -> str:
-    """Return the findings as text, the gravest first: how many of each kind, then one on a line.
+    """Return the findings as text, most severe first: the number of each kind, then one finding per line.
 
     Args:
-        findings: As `audit` returns them.
-        root: The corpus' folder; files are named relative to it.
-        limit: How many of a kind to name.
+        findings: From `audit_split`.
+        root: Folder of the corpus; paths are shown relative to it.
+        limit: Maximum number of findings to list for each kind.
     """
 
     def rank(finding: Finding) -> tuple[int, str]:
         return SEVERITIES.index(finding.severity), finding.kind
 
     lines = []
-    for (_, kind), alike in groupby(sorted(findings, key=rank), rank):
-        group = list(alike)
-        lines.append(f"{kind}: {_count(len(group), group[0].severity)}")
+    for (_, kind), group in groupby(sorted(findings, key=rank), rank):
+        group = list(group)
+        lines.append(f"{kind}: {_pluralize(len(group), group[0].severity)}")
         for finding in group[:limit]:
             lines.append(f"  {', '.join(_relative(finding, root).utterances)}: {finding.detail}")
         if len(group) > limit:
@@ -149,7 +156,7 @@ def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, l
 
 
 def findings_as_json(findings: Sequence[Finding], root: str | os.PathLike) -> str:
-    """Return the findings as a JSON list of objects with the fields of `Finding`, files relative to `root`."""
+    """Return the findings as a JSON list of objects with the fields of `Finding`; paths are relative to `root`."""
     return json.dumps([asdict(_relative(finding, root)) for finding in findings], indent=2, ensure_ascii=False)
 
 
@@ -162,15 +169,16 @@ def _find_shared_sessions(split: Split) -> list[Finding]:
 
 
 def _find_shared_sentences(split: Split) -> list[Finding]:
-    """Return one note for two parts, since acted corpora share their sentences by design."""
+    """Return one note per pair of parts, because all actors of an acted corpus read the same sentences by design."""
     by_parts = defaultdict(list)
     for parts, _, both in _in_two_parts(split, lambda u: u.text and _normalise(u.text)):
         by_parts[parts].append(both)
     findings = []
     for parts, shared in by_parts.items():
-        sides = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
-        subject = f"{_count(len(shared), 'sentence')} (as '{sides[0][0].text}'), by design where actors read a list:"
-        findings.append(_share("shared sentence", "note", parts, sides, subject))
+        both = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
+        example = f"{_pluralize(len(shared), 'sentence')} (such as '{both[0][0].text}')"
+        subject = f"{example}, by design if all speakers read the same list:"
+        findings.append(_share("shared sentence", "note", parts, both, subject))
     return findings
 
 
@@ -182,18 +190,17 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
     for emotion, members in sorted(by_emotion.items()):
         part, utterance = members[0]
         if utterance.speaker and len({(u.corpus, u.speaker) for _, u in members}) == 1:
-            detail = f"{_count(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
+            detail = f"{_pluralize(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
             findings.append(Finding("one speaker", "note", (utterance.path,), (part,), detail))
     return findings
 
 
 def _find_faults(split: Split) -> tuple[list[Finding], Split]:
-    """Return what is wrong with single files, and the split without unreadable and silent utterances."""
+    """Return the findings about single files, and the split without unreadable and silent utterances."""
     members = _members(split)
-    findings: list[Finding] = []
-    audible: Split = {part: [] for part in split}
-    heard = map_in_threads(lambda member: list(find_faults(member[1])), members)
-    for (part, utterance), faults in zip(members, heard, strict=True):
+    findings, audible = [], {part: [] for part in split}
+    outcomes = map_in_threads(lambda member: list(find_faults(member[1])), members)
+    for (part, utterance), faults in zip(members, outcomes, strict=True):
         findings += [Finding(kind, grade, (utterance.path,), (part,), detail) for kind, grade, detail in faults]
         if not {"unreadable", "silent"} & {kind for kind, _, _ in faults}:
             audible[part].append(utterance)
@@ -204,9 +211,9 @@ def _members(split: Split) -> list[tuple[str, Utterance]]:
     return [(part, utterance) for part, utterances in split.items() for utterance in utterances]
 
 
-def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str], Any, tuple[list, list]]]:
-    """Yield the two parts, the key and each part's utterances, wherever a key (if any) is in two parts."""
-    grouped: dict[str, defaultdict[Any, list[Utterance]]] = {part: defaultdict(list) for part in split}
+def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str], object, tuple[list, list]]]:
+    """Yield (names of the parts, key, utterances of each part) for each key in two parts; empty keys are skipped."""
+    grouped = {part: defaultdict(list) for part in split}
     for part, utterance in _members(split):
         grouped[part][key(utterance)].append(utterance)
     for one, other in combinations(split, 2):
@@ -214,13 +221,13 @@ def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str]
             yield (one, other), value, (grouped[one][value], grouped[other][value])
 
 
-def _share(kind: Kind, severity: Severity, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
-    counts = " and ".join(f"{_count(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
+def _share(kind: str, severity: str, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
+    counts = " and ".join(f"{_pluralize(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
     return Finding(kind, severity, tuple(us[0].path for us in both), parts, f"{subject} {counts}")
 
 
-def _judge(kind: Kind, one: Member, other: Member, how: str) -> Finding:
-    """Return the finding of two utterances that are one recording."""
+def _pair_finding(kind: str, one: Member, other: Member, how: str) -> Finding:
+    """Return the finding for two utterances that contain the same recording."""
     (part, first), (other_part, second) = one, other
     speakers = {(utterance.corpus, utterance.speaker) for utterance in (first, second) if utterance.speaker}
     severity: Severity
@@ -235,12 +242,12 @@ def _judge(kind: Kind, one: Member, other: Member, how: str) -> Finding:
 
 
 def _normalise(text: str) -> str:
-    """Return a sentence without case, punctuation and doubled spaces; other scripts keep their vowel signs."""
+    """Return a sentence casefolded, without punctuation and repeated spaces; combining vowel signs are kept."""
     letters = (c for c in unicodedata.normalize("NFKC", text).casefold() if unicodedata.category(c)[0] not in "PS")
     return " ".join("".join(letters).split())
 
 
-def _count(number: int, noun: str) -> str:
+def _pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -1,4 +1,4 @@
-"""Train-time augmentation of the waveform, the same for the same seed, epoch and utterance."""
+"""Waveform augmentation for training, reproducible for each seed, epoch and utterance."""
 
 import random
 from collections.abc import Iterator
@@ -20,17 +20,26 @@ def build_augmentation(
     tempo: float | None = None,
     speed: float | None = None,
 ) -> "Augmentation | None":
-    """Return an `Augmentation`, or None where nothing is asked for.
+    """Return an `Augmentation` with the requested transforms, or None if no transform is requested.
 
     Args:
-        probability: Chance of each of the changes below, drawn for each on its own.
+        probability: Probability with which each transform is applied, independently of the others.
         noise_snr: Lowest signal-to-noise ratio of added white noise in dB; the highest is 30 dB above it.
-        time_shift: Largest shift either way, as a share of the utterance; silence fills in.
-        gain: Largest change of level either way in dB.
-        pitch: Largest change of pitch either way in semitones.
-        tempo: Largest change of speaking rate either way, 0.1 for 10 %; the pitch stays.
-        speed: Largest change of playing speed either way, 0.1 for 10 %: rate, pitch and formants change together, as if
-            somebody larger or smaller spoke. Source: Ko et al. 2015, https://doi.org/10.21437/Interspeech.2015-711
+        time_shift: Largest shift in either direction, as a fraction of the utterance; the gap is zero-padded.
+        gain: Largest increase or decrease of the level in dB.
+        pitch: Largest pitch shift up or down in semitones.
+        tempo: Largest relative change of the speaking rate, 0.1 for 10 %; the pitch is unchanged.
+        speed: Largest relative change of the playback speed, 0.1 for 10 %, by resampling: rate, pitch and formants
+            change together, so the utterance sounds as if another speaker spoke.
+
+    Source: speed perturbation: Ko et al. 2015, https://doi.org/10.21437/Interspeech.2015-711
+
+    Examples:
+        >>> augmentation = build_augmentation(probability=1.0, gain=6.0)
+        >>> augmentation(np.zeros(16_000, np.float32), seed=(0, 1, 2)).shape
+        (16000,)
+        >>> build_augmentation() is None
+        True
     """
     changes = []
     if pitch:
@@ -38,7 +47,7 @@ def build_augmentation(
     if tempo:
         stretch = audiomentations.TimeStretch(1 - tempo, 1 + tempo, leave_length_unchanged=False, p=probability)
         changes.append(stretch)
-    if speed:  # at another rate, but played at ours
+    if speed:  # resampled, but interpreted at the unchanged sampling rate
         slowest, fastest = round(SAMPLING_RATE * (1 + speed)), round(SAMPLING_RATE * (1 - speed))
         changes.append(audiomentations.Resample(fastest, slowest, p=probability))
     if noise_snr is not None:
@@ -51,7 +60,7 @@ def build_augmentation(
 
 
 class Augmentation:
-    """Apply each of some changes by its chance; a class, so that loader processes can be handed one.
+    """Apply transforms at random; a class rather than a closure so that data loader workers can unpickle it.
 
     Args:
         changes: Transforms of audiomentations.
@@ -61,14 +70,19 @@ class Augmentation:
         self.compose = audiomentations.Compose(changes)
 
     def __call__(self, waveform: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-        """Return the changed waveform; ``(T,)`` as given, or longer or shorter where tempo or speed changes."""
+        """Return the augmented waveform ``(T,)``; the length differs from the input if tempo or speed is changed.
+
+        Args:
+            waveform: ``(T,)`` float32 at 16 kHz.
+            seed: The same seed gives the same result.
+        """
         with _seeded(seed):
             return self.compose(waveform, sample_rate=SAMPLING_RATE)
 
 
 @contextmanager
 def _seeded(seed: tuple[int, ...]) -> Iterator[None]:
-    """Seed the global generators that audiomentations draws from, and put their states back afterwards."""
+    """Seed the global random generators that audiomentations uses, and restore their states afterwards."""
     states = random.getstate(), np.random.get_state()
     word = int(np.random.SeedSequence(seed).generate_state(1)[0])
     random.seed(word)

@@ -1,4 +1,4 @@
-"""Dataset rows -> batches, with one collator for every architecture.
+"""From dataset rows to mini-batches, with one collator for every architecture.
 
 Shapes: B batch, T samples, F frames, M mel bins.
 """
@@ -17,18 +17,18 @@ from ser_hf.data.mixup import Mixup
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
 SHORTEST_SAMPLES = round(SHORTEST * SAMPLING_RATE)
-FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # pad and cut to their own length by themselves
+FIXED_LENGTH = (WhisperFeatureExtractor, ASTFeatureExtractor)  # they pad or truncate to a fixed length themselves
 
 
 def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray]) -> BatchFeature:
-    """Run the feature extractor on a whole batch, padded to its longest utterance, and to 50 ms at least.
+    """Run the feature extractor on a mini-batch, zero-padded to its longest utterance and to at least 50 ms.
 
     Args:
-        feature_extractor: As saved in the checkpoint.
+        feature_extractor: The feature extractor of the checkpoint.
         waveforms: B arrays ``(T,)`` float32 at 16 kHz.
 
     Returns:
-        What the model takes: `input_values` or `input_features`, and `attention_mask` where it has one.
+        The model inputs: `input_values` or `input_features`, and `attention_mask` if the architecture uses one.
     """
     padding = {} if isinstance(feature_extractor, FIXED_LENGTH) else {"padding": True}
     waveforms = [_pad(waveform, SHORTEST_SAMPLES) for waveform in waveforms]
@@ -36,17 +36,17 @@ def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Seq
 
 
 class Collator:
-    """Decode, augment (rows of the train split only) and extract features for a list of dataset rows.
+    """Decode dataset rows, augment those of the training part, and extract features for a mini-batch.
 
     Args:
-        feature_extractor: As saved in the checkpoint.
-        augment: From `build_augmentation`; None leaves the waveforms as they are.
-        mixup: From `Mixup`; None blends no utterances.
-        mask: From `SpectrogramMask`, for architectures that take spectrograms and do not mask by themselves.
-        seed: Same seed, epoch and utterance: same augmentation.
+        feature_extractor: The feature extractor of the checkpoint.
+        augment: From `build_augmentation`; None for no augmentation.
+        mixup: Applied to mini-batches of training rows; None for no mixup.
+        mask: SpecAugment for architectures with spectrogram inputs whose stock class has none; None for no masking.
+        seed: The same seed, epoch and utterance give the same augmentation.
 
     Attributes:
-        epoch: Tensor in shared memory, so that loader workers see the epoch which the trainer writes here.
+        epoch: The current epoch, written by the trainer; in shared memory, so that data loader workers can read it.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Collator:
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __call__(self, rows: list[dict]) -> BatchFeature:
-        """Return the model's inputs for a batch, and `labels`: ``(B,)``, or shares ``(B, C)`` of blended utterances."""
+        """Return the model inputs and `labels`: class indices ``(B,)``, or class weights ``(B, C)`` after mixup."""
         waveforms = [self._waveform(row) for row in rows]
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):
             waveforms, labels = self.mixup(waveforms, labels.tolist(), seed=self._seed(rows[0]))
-        # SpecAugment needs longer spectrograms than the model.
+        # SpecAugment, which is applied in training only, needs longer audio than the model itself.
         least = [MIN_SAMPLES if row["split"] == "train" else SHORTEST_SAMPLES for row in rows]
         batch = extract_features(self.feature_extractor, list(map(_pad, waveforms, least)))
         if self.mask is not None:

@@ -1,4 +1,4 @@
-"""Utterances -> a `datasets.DatasetDict` whose audio can be decoded, at 16 kHz, in the splits' order."""
+"""From a split to a `datasets.DatasetDict`, after a check that the audio of every utterance is usable."""
 
 import json
 import os
@@ -19,12 +19,12 @@ from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
 MIN_DURATION = 0.25  # seconds; SpecAugment fails on shorter audio
-SHORTEST = 0.05  # seconds; some encoders fail on shorter audio: SEW needs 45 ms, wav2vec2-BERT 35, wav2vec2 25
+SHORTEST = 0.05  # seconds; encoders fail on shorter audio: SEW needs 45 ms, wav2vec2-BERT 35 ms, wav2vec2 25 ms
 FIELDS = {item.name for item in fields(Utterance)}
 
 FEATURES = Features(
     {
-        "audio": Value("string"),  # becomes an Audio column below; a list of paths cannot be made one directly
+        "audio": Value("string"),  # cast to an Audio column later: from_dict cannot build one from a list of paths
         "index": Value("int64"),
         "utterance": Value("int64"),
         "window_start": Value("float64"),
@@ -44,12 +44,12 @@ FEATURES = Features(
 
 @dataclass(frozen=True)
 class AudioProblem:
-    """Tell what was done about an utterance whose audio is not as it should be.
+    """Describe how an utterance with unusual audio was handled.
 
     Attributes:
-        path: The file.
-        action: "skipped", "too short", "windowed" or "padded".
-        reason: Why, in words.
+        path: Path of the file.
+        action: "skipped" or "too short" (the utterance is left out), "windowed" or "padded" (it is used).
+        reason: Explanation for the user.
     """
 
     path: str
@@ -64,19 +64,20 @@ def prepare_audio(
     min_duration: float = 0.0,
     raw: Collection[str] = (),
 ) -> tuple[Split, list[AudioProblem]]:
-    """Read every header, decode every utterance once into the cache, and set aside what cannot be used.
+    """Decode every utterance once, store it in the cache, and remove the utterances that cannot be used.
+
+    Unreadable, empty and non-finite audio is skipped; audio shorter than `min_duration` or 50 ms is too short. Outside
+    the raw parts, audio shorter than 0.25 s will be padded and audio longer than a window will be split into windows.
 
     Args:
-        split: Utterances by "train", "validation" and "test". Splitting comes first, so that a bad file does not
-            move the others.
-        hearing: How the parts outside `raw` are prepared. Trimmed ends move start and end of the utterance.
-        min_duration: Shorter utterances are left out, in seconds.
-        raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
+        split: Utterances by "train", "validation" and "test". The split is made before this step, so that an
+            unreadable file does not change the part of the other utterances.
+        hearing: Preparation of the parts outside `raw`. Trimming changes the start and end of an utterance.
+        min_duration: Minimum duration in seconds; shorter utterances are removed.
+        raw: Parts whose audio is used as the stock pipeline receives it, neither trimmed nor split into windows.
 
     Returns:
-        The split with the usable utterances and their durations, and the list of what is unusual: unreadable, empty and
-        non-finite audio is skipped, audio under 50 ms too short; long audio is windowed and audio under 0.25 s padded,
-        both outside the raw parts.
+        The split with the usable utterances and their durations, and the list of utterances with unusual audio.
 
     Raises:
         ValueError: If a part has no usable utterance.
@@ -84,12 +85,12 @@ def prepare_audio(
 
     def prepare(utterance: Utterance, whole: bool) -> tuple[Utterance | None, AudioProblem | None]:
         try:
-            utterance = _measure(utterance, RAW if whole else hearing)
+            utterance = _measure_utterance(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
             return None, AudioProblem(utterance.path, "skipped", str(error))
         lasts = f"lasts {utterance.duration:.3f} s"
         if utterance.duration < min_duration:
-            reason = f"{lasts}, less than the {min_duration:g} s asked for"
+            reason = f"{lasts}, less than the minimum of {min_duration:g} s"
             return None, AudioProblem(utterance.path, "too short", reason)
         if utterance.duration < SHORTEST:
             reason = f"{lasts}, less than the {SHORTEST} s that encoders need"
@@ -113,14 +114,14 @@ def prepare_audio(
             problems += [problem for _, problem in outcomes if problem is not None]
             if not prepared[part]:
                 raise ValueError(
-                    f"Expected readable audio in {part}, but none of its {len(utterances)} utterances is. "
-                    f"The first: {problems[-1].reason}"
+                    f"Expected usable audio in {part}, but none of its {len(utterances)} utterances is usable. "
+                    f"Last problem: {problems[-1].reason}"
                 )
     return prepared, problems
 
 
-def _measure(utterance: Utterance, hearing: Hearing) -> Utterance:
-    """Decode into the cache; return the utterance with its duration, and where it was trimmed, its new ends."""
+def _measure_utterance(utterance: Utterance, hearing: Hearing) -> Utterance:
+    """Decode an utterance into the cache; return it with its duration and, after trimming, its new start and end."""
     start, end = utterance.start, utterance.end
     if hearing.trim != "none":
         first, last = trim_ends(load_audio(utterance.path, start=start, end=end))
@@ -134,13 +135,13 @@ def _measure(utterance: Utterance, hearing: Hearing) -> Utterance:
 def load_prepared(
     path: str | os.PathLike, *, start: float | None, end: float | None, shorten_pauses: bool
 ) -> np.ndarray:
-    """Return the whole waveform ``(T,)`` float32 at 16 kHz of a prepared utterance.
+    """Return the waveform ``(T,)`` float32 at 16 kHz of an utterance from `prepare_audio`, before windowing.
 
     Args:
-        path: Its file.
-        start: First second, after the silence where this was trimmed.
-        end: Last second, before the silence where this was trimmed.
-        shorten_pauses: Whether `hearing.trim` was "pauses".
+        path: Path of the file.
+        start: Start in seconds (after any trimming); None for the start of the file.
+        end: End in seconds (after any trimming); None for the end of the file.
+        shorten_pauses: Whether to shorten long pauses, as for `hearing.trim` "pauses".
 
     Raises:
         ValueError: If the file cannot be decoded.
@@ -156,20 +157,20 @@ def build_dataset(
     *,
     raw: Collection[str] = (),
 ) -> DatasetDict:
-    """Return a split's utterances as a DatasetDict.
+    """Return the utterances of a split as a `DatasetDict` with one dataset per part and one row per window.
 
     Args:
-        split: Prepared utterances (with durations) by "train", "validation" and "test".
-        roots: The folder of each corpus by name; the column `path` is relative to it.
+        split: Utterances with durations, from `prepare_audio`, by "train", "validation" and "test".
+        roots: Folder of each corpus by name; the column `path` is relative to it.
         hearing: As for `prepare_audio`.
         raw: Parts that are neither trimmed nor split into windows.
 
     Returns:
-        One dataset per part. A row is a window of an utterance, mostly the whole of it. The columns are those of
-        `Utterance`, an `audio` column cast to 16 kHz (not decoded), `label` (ClassLabel over the sorted emotions of
-        the training part), `split`, `index` (row), `utterance` (counted within the part), `window_start` and
-        `window_end` (seconds from `start`), `duration` (of the window), `pauses` (whether they are kept) and `raw`
-        (whether the part is one of the raw ones).
+        Datasets whose rows are windows of utterances; most utterances are one window. The columns are the fields of
+        `Utterance` and: `audio` (at 16 kHz, not decoded), `label` (ClassLabel over the sorted emotions of the training
+        part), `split` (name of the part), `index` (number of the row), `utterance` (number of the utterance within the
+        part), `window_start` and `window_end` (seconds from `start`), `duration` (of the window in seconds), `pauses`
+        (whether long pauses are kept) and `raw` (whether the part is in `raw`).
     """
     emotions = sorted({utterance.emotion for utterance in split["train"]})
     roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
@@ -203,7 +204,9 @@ def build_dataset(
 
 
 def load_row(row: dict) -> np.ndarray:
-    """Return the waveform ``(T,)`` float32 at 16 kHz of a row of `build_dataset`; the cache does not round raw ones.
+    """Return the waveform ``(T,)`` float32 at 16 kHz of a row from `build_dataset`.
+
+    Rows of raw parts are decoded from the file; all others are read from the cache, rounded to 16 bits.
 
     Raises:
         ValueError: If the file cannot be decoded.

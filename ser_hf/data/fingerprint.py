@@ -1,11 +1,11 @@
-"""Recordings that are there twice: sample for sample, or re-encoded, re-scaled, resampled or a little shifted.
+"""Detection of duplicate recordings: identical samples, or re-encoded, rescaled, resampled or slightly shifted copies.
 
-Two takes of a sentence by one actor are alike in everything that a listener would name, but never in phase. So
-a coarse sketch of the spectrogram proposes pairs, and the correlation of the waveforms decides.
+Two takes of a sentence by one actor may sound the same, but their phases always differ. Candidate pairs are found by
+comparing a coarse sketch of the spectrogram; the correlation of the waveforms then decides.
 
-Source: own measurement on RAVDESS' 1440 utterances and 12 altered copies of each of 120 of them: Ogg Opus at
-24 kbit/s, MP3 at 12 and 16 kbit/s, 8 kHz, half volume, reversed polarity, 56 ms more or less at the ends, mixtures
-of these, and a telephone's band (300 to 3400 Hz).
+Source: own measurement on the 1440 utterances of RAVDESS and 12 altered copies of each of 120 of them: Ogg Opus at
+24 kbit/s, MP3 at 12 and 16 kbit/s, resampling to 8 kHz, half volume, inverted polarity, 56 ms added or removed at the
+ends, combinations of these, and the telephone band (300 to 3400 Hz).
 
                                     altered copies                    distinct recordings
     similarity of the sketches      at least 0.89 (telephone 0.70)    0.1 % of 277 740 pairs above 0.70
@@ -25,51 +25,54 @@ from scipy.signal import butter, correlate, sosfilt
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import SAMPLING_RATE, load_audio
 
-SILENCE = 1e-3  # peak of full scale, -60 dB; the quietest of RAVDESS' utterances peaks at -47 dB
-MAX_LAG = 0.15  # seconds that a codec may add or take, at both ends together
-MIN_SIMILARITY = 0.7  # of sketches, to be looked at more closely
-MIN_CORRELATION = 0.7  # of waveforms, to be one recording
-BLOCK = 2048  # utterances compared at once: 16 MB
+SILENCE = 1e-3  # peak relative to full scale, -60 dB; the quietest utterance of RAVDESS peaks at -47 dB
+MAX_LAG = 0.15  # seconds that a codec may add or remove, at both ends together
+MIN_SIMILARITY = 0.7  # of the sketches of a candidate pair
+MIN_CORRELATION = 0.7  # of the waveforms of a duplicate
+BLOCK = 2048  # utterances per block of the similarity matrix: 16 MB
 
 WINDOW, HOP = 512, 320  # samples: 32 ms and 20 ms
-BANDS = np.geomspace(100, 3400, 9)  # Hz, edges; Opus, MP3 and 8 kHz keep what lies between
-DYNAMIC_RANGE = 30  # dB below an utterance's loudest band; what is softer is the codec's own
-MODULATIONS = slice(1, 41)  # of 256 points at 50 Hz: 0.2 to 7.8 Hz
+BANDS = np.geomspace(100, 3400, 9)  # Hz, band edges; Opus, MP3 and 8 kHz audio contain this range
+DYNAMIC_RANGE = 30  # dB below the loudest band of an utterance; codecs change softer parts
+MODULATIONS = slice(1, 41)  # of a 256-point transform at 50 frames per second: 0.2 to 7.8 Hz
 
-RATE = 8_000  # Hz, of the waveforms that are correlated
-PASSBAND = butter(4, (300, 2000), "bandpass", fs=RATE, output="sos")  # what a telephone and every codec keep
+RATE = 8_000  # Hz, sampling rate for the correlation
+PASSBAND = butter(4, (300, 2000), "bandpass", fs=RATE, output="sos")  # preserved by telephone lines and all codecs
 
 
 class Match(NamedTuple):
-    """Say which two utterances are one recording."""
+    """Name two utterances that contain the same recording."""
 
     one: int  # index into the utterances
-    other: int
-    correlation: float  # of the waveforms, from 0 to 1, whatever the polarity
-    lag: float  # seconds that the other comes later
+    other: int  # index into the utterances
+    correlation: float  # of the waveforms, from 0 to 1, regardless of polarity
+    lag: float  # seconds by which `other` is delayed
 
 
 def find_identical(utterances: Sequence[Utterance]) -> list[tuple[int, int]]:
-    """Return pairs of indices of utterances whose decoded samples are equal: the first of its kind, and each copy.
+    """Return the index pairs (first occurrence, copy) of utterances whose decoded samples are identical.
 
     Silent utterances are not compared.
 
     Raises:
         ValueError: If a file cannot be read.
     """
-    first: dict[bytes, int] = {}
-    pairs = []
-    for i, digest in enumerate(map_in_threads(_digest, utterances)):
+    first, pairs = {}, []
+    for i, digest in enumerate(map_in_threads(_hash_samples, utterances)):
         if digest is not None and first.setdefault(digest, i) != i:
             pairs.append((first[digest], i))
     return pairs
 
 
 def find_near_identical(utterances: Sequence[Utterance]) -> list[Match]:
-    """Return the pairs of utterances that are one recording, but not sample for sample.
+    """Return the pairs of utterances that contain the same recording with different samples.
 
     Args:
-        utterances: Audible ones; a duration more than `MAX_LAG` off counts as another recording.
+        utterances: Utterances that are not silent. Utterances whose durations differ by more than `MAX_LAG` are never
+            a pair.
+
+    Returns:
+        The pairs, sorted by index.
 
     Raises:
         ValueError: If a file cannot be read.
@@ -83,13 +86,13 @@ def find_near_identical(utterances: Sequence[Utterance]) -> list[Match]:
 
 
 def map_in_threads(function: Callable, items: Sequence) -> list:
-    """Return `function` of each item; decoding and arithmetic on arrays let other threads run."""
+    """Return `function` of each item, computed in threads: decoding and array operations release the GIL."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(function, items))
 
 
 def decode_utterance(utterance: Utterance) -> np.ndarray:
-    """Return the utterance's own stretch of its file, ``(T,)`` float32 at 16 kHz.
+    """Return the waveform of an utterance, ``(T,)`` float32 at 16 kHz, through the cache.
 
     Raises:
         ValueError: If the file cannot be read.
@@ -98,11 +101,11 @@ def decode_utterance(utterance: Utterance) -> np.ndarray:
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Tell whether a ``(T,)`` waveform stays below `SILENCE` throughout."""
+    """Return whether the peak of a ``(T,)`` waveform is below `SILENCE`."""
     return np.abs(waveform).max() < SILENCE
 
 
-def _digest(utterance: Utterance) -> bytes | None:
+def _hash_samples(utterance: Utterance) -> bytes | None:
     waveform = decode_utterance(utterance)
     return None if is_silent(waveform) else hashlib.blake2b(waveform.data, digest_size=16).digest()
 
@@ -113,21 +116,21 @@ def _fingerprint(utterance: Utterance) -> tuple[float, np.ndarray]:
 
 
 def _sketch(waveform: np.ndarray) -> np.ndarray:
-    """Describe how the bands' levels rise and fall, as a vector of length 1 that a delay or a gain leaves alone."""
+    """Return a unit vector that describes the modulation of the band levels, invariant to delay and gain."""
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(waveform, WINDOW // 2), WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), axis=1)) ** 2  # (F, bins)
     edges = np.round(BANDS * WINDOW / SAMPLING_RATE).astype(int)
     levels = 10 * np.log10(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1) + 1e-12)  # (F, bands) dB
-    levels = np.maximum(levels - levels.max() + DYNAMIC_RANGE, 0)  # silence that a codec adds is nothing
-    # A delay changes the phases of the modulation spectrum only, which the magnitude leaves out. Differences along
-    # the modulations bring out what is the utterance's own: all speech has much slow modulation and little fast.
+    levels = np.maximum(levels - levels.max() + DYNAMIC_RANGE, 0)  # ignores silence added by a codec
+    # A delay changes only the phase of the modulation spectrum, so the magnitude is invariant. Differences along the
+    # modulation axis remove what all speech has in common: much slow and little fast modulation.
     modulation = np.abs(np.fft.rfft(levels, 256, axis=0))[MODULATIONS]
     sketch = np.diff(np.sqrt(modulation), axis=0).ravel().astype(np.float32)
     return sketch / (np.linalg.norm(sketch) + 1e-9)
 
 
 def _similar(durations: np.ndarray, sketches: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield ``(pairs, 2)`` indices of like duration and sketch, block by block so that memory stays flat."""
+    """Yield ``(pairs, 2)`` indices with similar duration and sketch, block by block to bound the memory use."""
     order = np.argsort(durations, kind="stable")
     durations, sketches = durations[order], sketches[order]
     for top in range(0, len(order), BLOCK):

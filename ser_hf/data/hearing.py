@@ -1,4 +1,4 @@
-"""What is done to a waveform before the model: silence is trimmed, long audio is cut into overlapping windows.
+"""Preparation of a waveform for the model: trimming of silence, splitting of long audio into overlapping windows.
 
 Shapes: T samples at 16 kHz.
 """
@@ -15,13 +15,13 @@ TRIMS = ("none", "ends", "pauses")
 
 
 class Hearing(NamedTuple):
-    """How audio is prepared for a model.
+    """Hold the settings with which audio is prepared for a model.
 
     Attributes:
-        trim: Silence that is removed: "none"; "ends", that before and after the speech; "pauses", which also shortens
-            the silences inside.
-        max_duration: Longest window in seconds; infinite where the audio stays whole.
-        window_overlap: Share of a window that the next one repeats, at least; from 0 to 0.9.
+        trim: Silence to remove: "none"; "ends", the silence before and after the speech; "pauses", also long pauses
+            within the speech, which are shortened.
+        max_duration: Maximum duration of a window in seconds; infinite to leave the audio whole.
+        window_overlap: Minimum overlap of consecutive windows as a fraction of a window, from 0 to 0.9.
 
     Examples:
         >>> Hearing(max_duration=8.0).list_windows(20.0)
@@ -36,15 +36,19 @@ class Hearing(NamedTuple):
 
     @property
     def needs_whole(self) -> bool:
-        """Whether a file cannot be decoded window by window."""
+        """Whether a file must be decoded as a whole rather than window by window."""
         return self.trim != "none" or math.isinf(self.max_duration)
 
     def describe(self) -> dict[str, object]:
-        """Return the fields for JSON, which has no infinity: None stands for it."""
+        """Return the fields for JSON; an infinite `max_duration` becomes None, because JSON has no infinity."""
         return self._asdict() | {"max_duration": self.max_duration if math.isfinite(self.max_duration) else None}
 
     def list_windows(self, duration: float) -> list[tuple[float, float]]:
-        """Return first and last second of the windows that cover `duration` seconds, evenly spaced, equally long."""
+        """Return start and end in seconds of equally long, evenly spaced windows that cover an utterance.
+
+        Args:
+            duration: Duration of the utterance in seconds.
+        """
         if duration <= self.max_duration:
             return [(0.0, duration)]
         steps = math.ceil((duration - self.max_duration) / (self.max_duration * (1 - self.window_overlap)) - 1e-9)
@@ -52,15 +56,15 @@ class Hearing(NamedTuple):
         return [(i * hop, i * hop + self.max_duration) for i in range(steps + 1)]
 
     def cut_windows(self, waveform: np.ndarray) -> list[np.ndarray]:
-        """Return the windows of a waveform ``(T,)``; a short waveform is one window."""
+        """Return the windows of a waveform ``(T,)``; a waveform of at most `max_duration` seconds is one window."""
         windows = self.list_windows(len(waveform) / SAMPLING_RATE)
         return [waveform[round(first * SAMPLING_RATE) : round(last * SAMPLING_RATE)] for first, last in windows]
 
     def trim_silence(self, waveform: np.ndarray) -> np.ndarray:
-        """Return a waveform ``(T,)`` without the silence that `trim` names.
+        """Return a waveform ``(T,)`` without the silence that `trim` selects.
 
         Raises:
-            ValueError: If there is silence to trim and the waveform is empty, not mono or not finite.
+            ValueError: If `trim` is not "none" and the waveform is empty, not mono or not finite.
         """
         if self.trim == "none":
             return waveform
@@ -68,5 +72,5 @@ class Hearing(NamedTuple):
         return remove_pauses(waveform[first:last]) if self.trim == "pauses" else waveform[first:last]
 
 
-UNTRIMMED = Hearing()  # long audio in windows of 30 s
-RAW = Hearing(max_duration=math.inf)  # as the stock pipeline receives audio
+UNTRIMMED = Hearing()  # long audio is split into windows of 30 s
+RAW = Hearing(max_duration=math.inf)  # whole and untrimmed, as in the stock pipeline

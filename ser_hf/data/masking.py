@@ -1,4 +1,4 @@
-"""SpecAugment in the collator, for spectrogram models whose stock class does not mask.
+"""SpecAugment in the collator, for spectrogram models whose stock class lacks it.
 
 Shapes: F frames, M mel bins.
 """
@@ -8,15 +8,22 @@ from transformers import BatchFeature
 
 
 class SpectrogramMask:
-    """Mask spans of time and of frequency in place, where the stock class has no SpecAugment of its own.
+    """Mask random time spans and frequency bands of spectrograms in place.
+
+    Args:
+        time_prob: Fraction of the frames to mask, from 0 to 1 (less where spans overlap).
+        time_length: Length of a span in frames of 10 ms.
+        feature_prob: Fraction of the mel bins to mask, from 0 to 1 (less where bands overlap).
+        feature_length: Width of a band in mel bins.
 
     Source: Park et al. 2019, SpecAugment, https://arxiv.org/abs/1904.08779
 
-    Args:
-        time_prob: Share of the frames that is masked (overlaps make it less).
-        time_length: Length of a span in frames of 10 ms.
-        feature_prob: Share of the mel bins that is masked.
-        feature_length: Width of a band in mel bins.
+    Examples:
+        >>> batch = BatchFeature({"input_features": np.random.default_rng(0).random((1, 80, 300))})  # (B, M, F)
+        >>> before = batch["input_features"].copy()
+        >>> SpectrogramMask(time_prob=0.1, time_length=30)(batch, 0, seconds=3.0, seed=(0,))
+        >>> int((batch["input_features"] != before).all(axis=(0, 1)).sum())  # masked frames
+        30
     """
 
     def __init__(
@@ -28,7 +35,14 @@ class SpectrogramMask:
         self.feature_length = feature_length
 
     def __call__(self, batch: BatchFeature, row: int, seconds: float, *, seed: tuple[int, ...]) -> None:
-        """Mask one utterance of a batch within its real frames, by its own mean."""
+        """Replace spans of one utterance by the mean of its spectrogram; padded frames are not masked.
+
+        Args:
+            batch: Output of the feature extractor, changed in place.
+            row: Number of the utterance in the mini-batch.
+            seconds: Duration of the utterance without padding.
+            seed: The same seed gives the same mask.
+        """
         rng = np.random.default_rng(seed)
         if "input_features" in batch:
             spectrogram = batch["input_features"][row].T  # Whisper (M, F) -> view (F, M)
@@ -44,6 +58,6 @@ class SpectrogramMask:
 
     @staticmethod
     def _starts(rng: np.random.Generator, size: int, prob: float, length: int) -> np.ndarray:
-        """Return where spans begin; their number is `prob * size / length`, rounded up or down by chance."""
+        """Return the start of each span; their number is `prob * size / length`, rounded up or down at random."""
         count = int(prob * size / length + rng.random())
         return rng.integers(0, max(1, size - length + 1), count)

@@ -1,4 +1,4 @@
-"""Blends of two utterances and of their labels, at train time.
+"""Mixup of waveforms and labels, for training.
 
 Shapes: B batch, T samples, C classes.
 """
@@ -10,15 +10,23 @@ import torch
 
 
 class Mixup:
-    """Blend each utterance of a batch with another one of it, both at one level, and their labels alike.
+    """Mix each utterance of a mini-batch with a random other one, and their labels in the same proportion.
+
+    The second utterance is first scaled to the RMS level of the first.
+
+    Args:
+        alpha: Parameter of the Beta(alpha, alpha) distribution of the mixing weight; with small values most utterances
+            are almost unchanged.
+        classes: Number of classes C.
 
     Source: Zhang et al. 2018, mixup, https://arxiv.org/abs/1710.09412; on waveforms: Tokozume et al. 2018,
     Between-class learning, https://arxiv.org/abs/1711.10282
 
-    Args:
-        alpha: Of the Beta(alpha, alpha) distribution that the share is drawn from; small ones leave most batches
-            nearly as they are.
-        classes: C.
+    Examples:
+        >>> waveforms = [np.ones(8_000, np.float32), np.ones(16_000, np.float32)]
+        >>> mixed, weights = Mixup(alpha=0.4, classes=3)(waveforms, [0, 2], seed=(0,))
+        >>> len(mixed), weights.shape
+        (2, torch.Size([2, 3]))
     """
 
     def __init__(self, alpha: float, classes: int):
@@ -28,7 +36,17 @@ class Mixup:
     def __call__(
         self, waveforms: Sequence[np.ndarray], labels: Sequence[int], *, seed: tuple[int, ...]
     ) -> tuple[list[np.ndarray], torch.Tensor]:
-        """Return B waveforms, each as long as the longer of its two, and the labels' shares ``(B, C)``."""
+        """Return the mixed waveforms and the class weights.
+
+        Args:
+            waveforms: B arrays ``(T,)`` float32.
+            labels: B class indices.
+            seed: The same seed gives the same result.
+
+        Returns:
+            B waveforms, each as long as the longer of its two components, and class weights ``(B, C)`` whose rows sum
+            to 1.
+        """
         rng = np.random.default_rng(seed)
         shares = rng.beta(self.alpha, self.alpha, len(waveforms))
         partners = rng.permutation(len(waveforms))

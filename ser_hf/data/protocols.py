@@ -1,4 +1,4 @@
-"""Folds: who is tested in each, as published for a corpus or as any corpus allows."""
+"""Cross-validation protocols: the test speakers of each fold, published for a corpus or derived from any corpus."""
 
 import difflib
 import warnings
@@ -9,7 +9,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from ser_hf.corpora import Utterance
 
-# Test speakers of each fold. EmoBox' folds of CREMA-D, EMO-DB, TESS and others share speakers, and are left out.
+# Test speakers of each fold. The EmoBox folds of CREMA-D, EMO-DB, TESS and others are not speaker-independent; they are
+# left out.
 # Source: EmoBox, https://github.com/emo-box/EmoBox, and Luna-Jiménez et al. 2021, doi:10.3390/s21227665
 PROTOCOLS = {
     ("ravdess", "emobox"): (
@@ -31,47 +32,50 @@ PROTOCOLS = {
         "F03 M03 M08 M09", "F01 F04 F10 M07", "F06 F08 M05 M06", "F05 F07 F09 M04", "F02 M01 M02 M10",
     ),
 }  # fmt: skip
-# Folds that any corpus has: one for each session or speaker, or as many as asked for. The last shares speakers, to show
-# how much too high the scores of a random split are.
+# Protocols for any corpus. "random_kfold" is not speaker-independent: it shows by how much a random split overestimates
+# the scores.
 GENERIC_PROTOCOLS = ("leave_one_session_out", "leave_one_speaker_out", "group_kfold", "random_kfold")
 
 
 def speakers_of(utterances: Iterable[Utterance]) -> set[tuple[str, str | None]]:
-    """Return the (corpus, speaker) pairs of some utterances."""
+    """Return the distinct (corpus, speaker) pairs of some utterances."""
     return set(map(speaker_of, utterances))
 
 
 def speaker_of(utterance: Utterance) -> tuple[str, str | None]:
-    """Return the corpus and the speaker: one name in two corpora is two people."""
+    """Return corpus and speaker, because the same name in two corpora means two speakers."""
     return utterance.corpus, utterance.speaker
 
 
 def session_of(utterance: Utterance) -> tuple[str, str | None]:
-    """Return the corpus and the session."""
+    """Return corpus and session."""
     return utterance.corpus, utterance.session
 
 
 def utterance_of(utterance: Utterance) -> tuple[str, str]:
-    """Return the corpus and what tells the utterance from all others of it."""
+    """Return corpus and an identifier of the utterance that is unique within the corpus."""
     return utterance.corpus, f"{utterance.path} {utterance.start} {utterance.end}"
 
 
 def grouping(protocol: str) -> Callable[[Utterance], tuple]:
-    """Return what a protocol keeps together: a session, a speaker, or nothing but the utterance."""
+    """Return the function that maps an utterance to its group; a protocol never divides a group between parts."""
     return {"leave_one_session_out": session_of, "random_kfold": utterance_of}.get(protocol, speaker_of)
 
 
 def list_folds(utterances: Sequence[Utterance], protocol: str, *, folds: int = 5, seed: int = 0) -> list[set[tuple]]:
-    """Return the test speakers (or sessions) of each fold of a protocol, as (corpus, name) pairs.
+    """Return the test groups (speakers, sessions or utterances) of each fold of a protocol.
 
     Args:
-        utterances: All of them, in any order.
-        protocol: A published one of the corpus, or one of `GENERIC_PROTOCOLS`.
-        folds: How many folds "group_kfold" and "random_kfold" have.
-        seed: Chooses the folds of these two.
+        utterances: All utterances, in any order.
+        protocol: A published protocol of the corpus, or one of `GENERIC_PROTOCOLS`.
+        folds: Number of folds of "group_kfold" and "random_kfold".
+        seed: Random seed for the folds of these two protocols.
+
+    Returns:
+        One set per fold: (corpus, speaker), (corpus, session) or, for "random_kfold", (corpus, utterance) pairs.
 
     Raises:
-        ValueError: If the corpus has no such protocol.
+        ValueError: If the corpus has no such protocol, or "group_kfold" has more folds than speakers or fewer than two.
     """
     if protocol == "leave_one_session_out":
         return [{session} for session in sorted(set(map(session_of, utterances)))]
@@ -96,23 +100,23 @@ def stratified_folds(utterances: Sequence[Utterance], folds: int, seed: int, gro
     """Return the groups held out in each fold, stratified by emotion and gender.
 
     Args:
-        utterances: All of them, in any order; their groups are known.
-        folds: How many.
-        seed: Same seed, same folds.
+        utterances: All utterances, in any order; the group of each is known.
+        folds: Number of folds.
+        seed: The same seed gives the same folds.
         group: `speaker_of`, `session_of` or `utterance_of`.
     """
-    # Ordered by name, not by path, so that the folds do not depend on where the files lie.
+    # Sorted by group name, not by path, so that the folds do not depend on the location of the files.
     rows = sorted(utterances, key=lambda u: (group(u), u.emotion, u.gender or ""))
     strata = choose_strata(rows, folds)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rare emotions: check_split judges what comes out
+        warnings.simplefilter("ignore", UserWarning)  # about rare emotions; check_split checks the result
         parts = splitter.split(rows, strata, ["/".join(group(row)) for row in rows])
         return [{group(rows[i]) for i in held} for _, held in parts]
 
 
 def choose_strata(utterances: Sequence[Utterance], folds: int) -> list[str]:
-    """Return emotion and gender of each utterance; the emotion only, or nothing, where too few have both alike."""
+    """Return the stratum of each utterance: emotion and gender, or a coarser one if no stratum has `folds` members."""
     choices = (
         [f"{utterance.emotion}/{utterance.gender}" for utterance in utterances],
         [utterance.emotion for utterance in utterances],

@@ -1,4 +1,4 @@
-"""The order of the utterances: batches of similar durations in training, the longest first in evaluation."""
+"""Order of the utterances: mini-batches of similar durations in training, longest first in evaluation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,20 +8,26 @@ from torch.utils.data import Sampler
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Draw every utterance once an epoch, in random batches of nearly equal durations.
+    """Draw every utterance once per epoch, in random mini-batches of similar durations.
 
-    The order depends on the seed and the epoch only, and whole global batches are kept together, so that one
-    process and several see the same batches. Where the last batch would be short, utterances drawn at random
-    fill it up.
+    The order depends only on the seed and the epoch, and the batches are formed over all processes, so that training
+    in several processes uses the same batches as in one. The last batch is filled with randomly drawn utterances.
 
     Args:
-        durations: Seconds of each utterance.
+        durations: Duration of each utterance in seconds.
         batch_size: Utterances per optimizer step, over all processes and accumulation steps.
-        seed: Same seed and epoch, same order.
-        epoch: The tensor that the trainer writes the epoch to (see `Collator`).
+        seed: The same seed and epoch give the same order.
+        epoch: The tensor to which the trainer writes the epoch (see `Collator`).
+
+    Examples:
+        >>> epoch = torch.tensor(0)
+        >>> sampler = LengthGroupedSampler([1.0, 9.0, 1.1, 9.1], batch_size=2, seed=0, epoch=epoch)
+        >>> order = list(sampler)
+        >>> sorted(order[:2]) in ([0, 2], [1, 3])
+        True
     """
 
-    JITTER = 0.02  # durations are blurred by this share before sorting: neighbours change from epoch to epoch
+    JITTER = 0.02  # durations are randomly changed by up to this fraction, so that batches differ between epochs
 
     def __init__(self, durations: Sequence[float], batch_size: int, *, seed: int, epoch: torch.Tensor):
         self.durations = np.asarray(durations)
@@ -38,10 +44,10 @@ class LengthGroupedSampler(Sampler[int]):
         order = np.concatenate([np.arange(count), rng.integers(0, count, len(self) - count)])
         blur = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
         batches = order[np.argsort(self.durations[order] * blur)].reshape(-1, self.batch_size)
-        batches = rng.permuted(batches, axis=1)  # so that the ranks get the same mix of durations
+        batches = rng.permuted(batches, axis=1)  # so that each process gets the same mix of durations
         return iter(rng.permutation(batches).ravel().tolist())
 
 
 def evaluation_order(durations: Sequence[float]) -> list[int]:
-    """Return the rows from the longest to the shortest: little padding, and too little memory shows at once."""
+    """Return the row numbers from longest to shortest: little padding, and running out of memory happens at once."""
     return np.argsort(-np.asarray(durations), kind="stable").tolist()

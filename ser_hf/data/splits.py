@@ -1,4 +1,4 @@
-"""Train, validation and test: by speaker unless told otherwise, the same on every machine and in any file order."""
+"""Splits into train, validation and test: speaker-independent by default, and independent of machine and file order."""
 
 import logging
 from collections import Counter, defaultdict
@@ -29,16 +29,19 @@ def split_by_speaker(
     test_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
-    """Hold out whole speakers for test, then for validation, stratified by emotion and gender.
+    """Make a speaker-independent split, stratified by emotion and gender.
 
     Args:
-        utterances: All of them, in any order.
-        validation_share: Share of the training speakers that goes to validation, above 0 and at most 0.5.
-        test_share: Share of the speakers that goes to test, above 0 and at most 0.5.
-        seed: Same seed, same split.
+        utterances: All utterances, in any order.
+        validation_share: Fraction of the speakers outside test that is held out for validation, in (0, 0.5].
+        test_share: Fraction of the speakers that is held out for test, in (0, 0.5].
+        seed: The same seed gives the same split.
+
+    Returns:
+        Utterances by "train", "validation" and "test".
 
     Raises:
-        ValueError: If speakers are unknown, fewer than three, or an emotion has one speaker only.
+        ValueError: If a speaker is unknown, there are fewer than three speakers, or an emotion has only one speaker.
     """
     utterances = _sorted(utterances)
     rest, test = _hold_out(utterances, test_share, seed, "test")
@@ -55,22 +58,25 @@ def split_by_protocol(
     validation_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
-    """Take one fold's speakers for test; validation speakers come out of the remaining ones.
+    """Make the split of one cross-validation fold: its speakers for test, and validation speakers from the others.
 
     Args:
-        utterances: All of them, in any order.
-        protocol: A published one of the corpus, such as "emobox" or "luna2021" for RAVDESS, or
-            "leave_one_session_out", "leave_one_speaker_out", "group_kfold" (whole speakers, stratified) or
-            "random_kfold" (stratified utterances, whose speakers are shared).
-        fold: Number of the fold, from 1.
-        folds: How many folds "group_kfold" and "random_kfold" have.
-        validation_share: Share of the training speakers (of the sessions, where one is left out) that goes to
-            validation, above 0 and at most 0.5.
-        seed: Chooses the validation speakers, and the folds of these two.
+        utterances: All utterances, in any order.
+        protocol: A published protocol of the corpus, such as "emobox" or "luna2021" for RAVDESS, or
+            "leave_one_session_out", "leave_one_speaker_out", "group_kfold" (speaker-independent, stratified) or
+            "random_kfold" (stratified, not speaker-independent).
+        fold: Number of the fold, starting at 1.
+        folds: Number of folds of "group_kfold" and "random_kfold".
+        validation_share: Fraction of the speakers outside test (of the sessions for "leave_one_session_out", of the
+            utterances for "random_kfold") that is held out for validation, in (0, 0.5].
+        seed: Random seed for the validation speakers and for the folds of "group_kfold" and "random_kfold".
+
+    Returns:
+        Utterances by "train", "validation" and "test".
 
     Raises:
-        ValueError: If the corpus has no such protocol, the protocol no such fold, or test or validation would
-            be left without speakers.
+        ValueError: If the corpus has no such protocol, the protocol has no such fold, or there are too few speakers
+            for test or validation.
     """
     utterances = _sorted(utterances)
     group = grouping(protocol)
@@ -81,7 +87,9 @@ def split_by_protocol(
         raise ValueError(f"Protocol '{protocol}' has folds 1 to {len(held_out)}, found fold {fold}.")
     test_groups = held_out[fold - 1]
     if missing := sorted(name for _, name in test_groups - set(map(group, utterances))):
-        raise ValueError(f"Fold {fold} of '{protocol}' tests on speakers {missing}, who have no utterance here.")
+        raise ValueError(
+            f"Fold {fold} of '{protocol}' tests on speakers {missing}, who have no utterance in this corpus."
+        )
     test = [utterance for utterance in utterances if group(utterance) in test_groups]
     rest = [utterance for utterance in utterances if group(utterance) not in test_groups]
     train, validation = _hold_out(rest, validation_share, seed, "validation", group)
@@ -90,16 +98,19 @@ def split_by_protocol(
 
 
 def split_as_given(utterances: Iterable[Utterance], *, validation_share: float = 0.2, seed: int = 0) -> Split:
-    """Take the partitions that the corpus' owners or the table's split column assign.
+    """Use the partitions assigned by the corpus or by the split column of a table.
 
-    Speakers may be in two parts, as in MELD: `is_speaker_independent` tells. Utterances of other partitions than
-    "train", "validation" and "test" (such as the further test sets of MSP-Podcast) are left out, with a warning.
+    These may share speakers, as in MELD; `is_speaker_independent` checks this. Partitions other than "train",
+    "validation" and "test" (such as the additional test sets of MSP-Podcast) are left out with a warning.
 
     Args:
-        utterances: All of them, in any order.
-        validation_share: Share of the training speakers that goes to validation where the partitions have none;
-            of the training utterances, where a speaker is unknown.
-        seed: Chooses these.
+        utterances: All utterances, in any order.
+        validation_share: Fraction of the training speakers (of the training utterances, if a speaker is unknown) that
+            is held out if the corpus has no validation partition, in (0, 0.5].
+        seed: Random seed for this choice.
+
+    Returns:
+        Utterances by "train", "validation" and "test".
 
     Raises:
         ValueError: If no utterance is assigned to train or to test.
@@ -111,10 +122,12 @@ def split_as_given(utterances: Iterable[Utterance], *, validation_share: float =
         if not split[part]:
             raise ValueError(
                 f"Expected utterances that the corpus assigns to {part}, found none (other partitions: "
-                f"{dict(others)}). Take another --split or --protocol."
+                f"{dict(others)}). Choose another --split or --protocol."
             )
     if others:
-        logger.warning(f"Left out, as neither train, validation nor test: {dict(sorted(others.items()))}.")
+        logger.warning(
+            f"Left out utterances of other partitions than train, validation and test: {dict(sorted(others.items()))}."
+        )
     if not split["validation"]:
         if any(utterance.speaker is None for utterance in split["train"]):
             held = _hold_out_randomly(split["train"], validation_share, seed)
@@ -131,9 +144,16 @@ def split_randomly(
     test_share: float = 0.2,
     seed: int = 0,
 ) -> Split:
-    """Split utterances regardless of their speakers, stratified by emotion: scores come out too high.
+    """Split utterances regardless of their speakers, stratified by emotion; the scores will be too high.
 
-    The shares are as in `split_by_speaker`.
+    Args:
+        utterances: All utterances, in any order.
+        validation_share: Fraction of the utterances outside test that is held out for validation, in (0, 0.5].
+        test_share: Fraction of the utterances that is held out for test, in (0, 0.5].
+        seed: The same seed gives the same split.
+
+    Returns:
+        Utterances by "train", "validation" and "test".
 
     Raises:
         ValueError: If an emotion has fewer utterances than the split needs.
@@ -145,14 +165,15 @@ def split_randomly(
 
 
 def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
-    """Return the split, or refuse one that leaks or cannot be scored.
+    """Check that a split has no leakage and can be scored, and return it unchanged.
 
     Args:
         split: Utterances by "train", "validation" and "test".
-        shared_speakers: Allow a speaker in two parts.
+        shared_speakers: Whether a speaker may be in two parts.
 
     Raises:
-        ValueError: If a speaker is in two parts, or an emotion of validation or test is not trained on.
+        ValueError: If a speaker is in two parts, train has fewer than two emotions, or an emotion of validation or
+            test is missing in train.
     """
     parts = list(split)
     if not shared_speakers:
@@ -161,26 +182,26 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
                 if shared := speakers_of(split[one]) & speakers_of(split[other]):
                     names = sorted(f"{corpus}/{speaker or 'unknown'}" for corpus, speaker in shared)
                     raise ValueError(
-                        f"Speakers {names} are in both {one} and {other}: expected none. Take a protocol that keeps "
-                        "speakers apart, such as leave_one_speaker_out or group_kfold."
+                        f"Speakers {names} are in both {one} and {other}: expected none. Choose a speaker-independent "
+                        "protocol, such as leave_one_speaker_out or group_kfold."
                     )
     trained = {utterance.emotion for utterance in split["train"]}
     if len(trained) < 2:
         raise ValueError(
-            f"Expected at least two emotions to train on, found {sorted(trained)}. Is data_root the folder that holds "
-            "the emotions, and does the label map leave two?"
+            f"Expected at least two emotions to train on, found {sorted(trained)}. Check that data_root "
+            "is the folder of the whole corpus and that the label map keeps at least two emotions."
         )
     for part in parts:
         if untrained := sorted({utterance.emotion for utterance in split[part]} - trained):
             raise ValueError(
                 f"Emotions {untrained} are in {part} but not in train: they have too few speakers. Drop or merge "
-                "them with --label_map, or take another --split_seed."
+                "them with --label_map, or choose another --split_seed."
             )
     return split
 
 
 def is_speaker_independent(split: Split) -> bool:
-    """Tell whether all speakers are known and none is in two parts."""
+    """Return whether a split is speaker-independent: all speakers are known and none is in two parts."""
     parts = [speakers_of(utterances) for utterances in split.values()]
     return len(set().union(*parts)) == sum(map(len, parts)) and all(name for part in parts for _, name in part)
 
@@ -192,10 +213,10 @@ def _sorted(utterances: Iterable[Utterance]) -> list[Utterance]:
 def _hold_out(
     utterances: Sequence[Utterance], share: float, seed: int, part: str, group: Callable = speaker_of
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """Return (kept, held out); about `share` of the groups, and of each emotion and gender, is held out."""
+    """Return (kept, held out), with about `share` of the groups held out, stratified by emotion and gender."""
     _require_groups(utterances, part, group)
     count = len(set(map(group, utterances)))
-    left = 2 if part == "test" else 1  # groups that the parts to come need
+    left = 2 if part == "test" else 1  # number of groups that the remaining parts need
     folds = count if count < 4 else min(round(1 / share), count)
     candidates = stratified_folds(utterances, folds, seed, group)
     held = next(held for held in candidates if 0 < len(held) <= count - left)
@@ -208,7 +229,7 @@ def _hold_out_randomly(
     folds = StratifiedKFold(round(1 / share), shuffle=True, random_state=seed)
     emotions = [utterance.emotion for utterance in utterances]
     if max(Counter(emotions).values()) < folds.n_splits <= len(emotions):
-        emotions = [""] * len(emotions)  # too few to stratify: check_split judges what comes out
+        emotions = [""] * len(emotions)  # too few utterances to stratify; check_split checks the result
     kept, held = next(folds.split(utterances, emotions))
     return [utterances[i] for i in kept], [utterances[i] for i in held]
 
@@ -221,18 +242,18 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
     everyone = set().union(*groups.values())
     if any(name is None for _, name in everyone):
         speaker_hint = (
-            r"Say how a file name tells its speaker, as in --speaker_pattern '^(\w+?)_', or accept an inflated, "
-            "speaker-dependent score with --split random."
+            r"Give the pattern of the speaker in the file names, such as --speaker_pattern '^(\w+?)_', or accept an "
+            "inflated, speaker-dependent score with --split random."
         )
-        hint = speaker_hint if kind == "speaker" else "Take another protocol, such as leave_one_speaker_out."
+        hint = speaker_hint if kind == "speaker" else "Choose another protocol, such as leave_one_speaker_out."
         raise ValueError(f"The {kind}s of these utterances are unknown, so a split by {kind} is impossible. {hint}")
     if len(everyone) < (3 if part == "test" else 2):
         raise ValueError(
-            f"No {kind} is left for {part}: expected at least 3 {kind}s (train, validation, test) in all, found "
-            f"{len(everyone)} when {part} was taken. Add {kind}s, or accept an inflated score with --split random."
+            f"No {kind} is left for {part}: expected at least 3 {kind}s in total (train, validation, test), found "
+            f"{len(everyone)} when {part} was chosen. Add {kind}s, or accept an inflated score with --split random."
         )
     if alone := sorted(emotion for emotion, names in groups.items() if len(names) == 1):
         raise ValueError(
-            f"Emotions {alone} have one {kind} only, so {part} cannot be split off by {kind}: expected several "
-            f"for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
+            f"Emotions {alone} have one {kind} only, so they cannot be in both {part} and train: expected two or "
+            f"more {kind}s for each. Drop them (--label_map 'name=') or merge them (--label_map name=other)."
         )

@@ -1,4 +1,4 @@
-"""What a corpus holds, told from its labels and audio headers before anything is trained."""
+"""Summary of a corpus from its labels and audio headers, to inspect the corpus before training."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import AudioHeader, read_header
 
-WIDTH = 100  # characters of a line in the terminal
+WIDTH = 100  # characters per line in the terminal
 COUNTED = {"channels": "channels", "encoding": "encodings", "language": "languages", "corpus": "corpora"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
 NO_HEADER = (np.nan, np.nan, np.nan, None)  # in the place of an AudioHeader
@@ -24,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 
 def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
-    """Read the header of every file once and tell what each utterance's audio is; nothing is decoded.
+    """Read the audio header of every file, without decoding, and return a table of the utterances.
 
-    Utterances that cannot be read, or whose stretch of the file holds no sample, are counted in a warning.
+    A warning gives the number of utterances that are unreadable or whose segment of the file contains no sample.
 
     Args:
-        utterances: What a corpus yields.
+        utterances: The utterances of a corpus.
 
     Returns:
-        One row per utterance, in their order: the columns of `Utterance` with `duration` in seconds (NaN where
+        One row per utterance, in the given order: the fields of `Utterance` with `duration` in seconds (NaN if
         unreadable), then `sampling_rate` in Hz, `channels`, `encoding` and `readable`.
     """
     utterances = list(utterances)
@@ -50,43 +50,50 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     table["duration"] = length.where(length > 0)
     table = table.join(audio.drop(columns="duration")).assign(readable=length > 0)
     if len(lost := table.loc[~table["readable"], "path"]):
-        reason = outcomes[lost.iloc[0]] if lost.iloc[0] not in headers else f"'{lost.iloc[0]}' holds no sample there"
+        reason = (
+            outcomes[lost.iloc[0]]
+            if lost.iloc[0] not in headers
+            else f"'{lost.iloc[0]}' holds no sample in this segment"
+        )
         logger.warning(f"{len(lost)} of {len(table)} utterances have no readable audio (first: {reason}).")
     return table
 
 
 def summarize_corpus(table: pandas.DataFrame) -> dict:
-    """Count what a corpus holds.
+    """Count utterances, speakers, durations and audio properties of a corpus.
 
     Args:
-        table: What `read_headers` returns, with at least one row.
+        table: From `read_headers`, with at least one row.
 
     Returns:
-        JSON-serialisable: ``utterances``, ``hours``, ``speakers`` (how many are known; one name in two corpora is
-        two speakers) and ``genders`` {gender: utterances} of all and, under ``emotions``, of each emotion;
-        ``unknown_speaker`` and ``unreadable`` (utterances); ``durations`` in seconds by the names of `QUANTILES`,
-        empty if nothing is readable; and utterances by ``sampling_rates`` (Hz), ``channels``, ``encodings``,
-        ``languages`` and ``corpora``, the most frequent first. What the corpus does not tell is "unknown".
-        Audio is that of the readable utterances, everything else that of all.
+        A JSON-serialisable dictionary. Durations and audio properties are those of the readable utterances, all other
+        values those of all utterances; missing values are counted as "unknown".
+
+        - ``utterances``, ``hours``, ``speakers`` (number of known speakers; the same name in two corpora means two
+          speakers) and ``genders`` {gender: utterances}, for the corpus and, under ``emotions``, for each emotion
+        - ``unknown_speaker`` and ``unreadable``: number of utterances
+        - ``durations``: seconds by the names of `QUANTILES`; empty if no utterance is readable
+        - ``sampling_rates`` (Hz), ``channels``, ``encodings``, ``languages`` and ``corpora``: number of utterances for
+          each value, most frequent first
     """
     readable = table[table["readable"]]
     quantiles = readable["duration"].quantile([*QUANTILES.values()]) if len(readable) else ()
     return {
-        **_measure(table),
-        "emotions": {emotion: _measure(rows) for emotion, rows in table.groupby("emotion")},
+        **_summarize_rows(table),
+        "emotions": {emotion: _summarize_rows(rows) for emotion, rows in table.groupby("emotion")},
         "unknown_speaker": int(table["speaker"].isna().sum()),
         "unreadable": len(table) - len(readable),
         "durations": {name: float(seconds) for name, seconds in zip(QUANTILES, quantiles, strict=False)},
-        "sampling_rates": _count(readable["sampling_rate"].astype(int)),
-        "channels": _count(readable["channels"].astype(int)),
-        "encodings": _count(readable["encoding"]),
-        "languages": _count(table["language"].fillna("unknown")),
-        "corpora": _count(table["corpus"]),
+        "sampling_rates": _count_values(readable["sampling_rate"].astype(int)),
+        "channels": _count_values(readable["channels"].astype(int)),
+        "encodings": _count_values(readable["encoding"]),
+        "languages": _count_values(table["language"].fillna("unknown")),
+        "corpora": _count_values(table["corpus"]),
     }
 
 
 def describe_corpus(summary: dict) -> str:
-    """Lay out what `summarize_corpus` returns as plain text, at most 100 characters wide."""
+    """Format the result of `summarize_corpus` as plain text of at most 100 characters per line."""
     genders = sorted(summary["genders"])
     rows = [("emotion", "utterances", "share", "hours", "speakers", *genders)]
     for emotion, part in [*summary["emotions"].items(), ("all emotions", summary)]:
@@ -104,15 +111,15 @@ def describe_corpus(summary: dict) -> str:
 
 
 def choose_examples(utterances: Iterable[Utterance], per_emotion: int = 1, seed: int = 0) -> list[Utterance]:
-    """Choose utterances to look at: of their emotion's median duration, from different speakers where possible.
+    """Choose typical utterances of each emotion: near its median duration, from different speakers if possible.
 
-    A speaker not shown yet comes before a duration nearer to the median, which counts in tenths of a second.
-    Unreadable utterances are passed over.
+    Speakers chosen least often so far have priority, then durations near the median, compared in tenths of a second.
+    Unreadable utterances are never chosen.
 
     Args:
-        utterances: What a corpus yields, in any order.
-        per_emotion: How many of each emotion; fewer where the emotion has fewer.
-        seed: Chooses among those that suit equally well.
+        utterances: The utterances of a corpus, in any order.
+        per_emotion: Number of utterances per emotion; fewer if the emotion has fewer.
+        seed: Random seed for the choice among equally suitable utterances.
 
     Returns:
         The chosen utterances, sorted by emotion, with their durations.
@@ -134,29 +141,29 @@ def choose_examples(utterances: Iterable[Utterance], per_emotion: int = 1, seed:
 
 
 def _try_header(path: str) -> AudioHeader | str:
-    """Return the header of a file, or why there is none."""
+    """Return the header of a file, or the error message if it cannot be read."""
     try:
         return read_header(path)
     except (ValueError, OSError) as error:
         return str(error)
 
 
-def _measure(rows: pandas.DataFrame) -> dict:
+def _summarize_rows(rows: pandas.DataFrame) -> dict:
     return {
         "utterances": len(rows),
         "hours": float(rows["duration"].sum() / 3600),
         "speakers": rows.groupby(["corpus", "speaker"]).ngroups,
-        "genders": _count(rows["gender"].fillna("unknown")),
+        "genders": _count_values(rows["gender"].fillna("unknown")),
     }
 
 
-def _count(values: pandas.Series) -> dict[str, int]:
-    """Count the utterances of each value, the most frequent first."""
+def _count_values(values: pandas.Series) -> dict[str, int]:
+    """Count the utterances of each value, most frequent first."""
     return {str(value): int(count) for value, count in values.value_counts().items()}
 
 
 def _align(rows: list[tuple]) -> list[str]:
-    """Lay out rows as columns: the name on the left and cut to 30 characters, numbers on the right."""
+    """Format rows as aligned columns: names left-aligned and cut to 30 characters, numbers right-aligned."""
     texts = [[name if len(name) <= 30 else f"{name[:29]}…", *map(str, numbers)] for name, *numbers in rows]
     name_width, *widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return [
@@ -166,7 +173,7 @@ def _align(rows: list[tuple]) -> list[str]:
 
 
 def _list(facts: dict[str, list[str]]) -> list[str]:
-    """Write a line per fact, or several where its values do not fit one; a fact without values is left out."""
+    """Format each fact as one line, wrapped if it is too long; facts without values are left out."""
     width = max(map(len, facts)) + 2
     lines = []
     for name, values in facts.items():

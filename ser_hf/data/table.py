@@ -1,4 +1,4 @@
-"""Utterances -> a CSV or Parquet table, for pandas and for people."""
+"""Export of utterances to a CSV or Parquet table."""
 
 import json
 import os
@@ -14,32 +14,30 @@ from ser_hf.cache import whole_file
 from ser_hf.corpora import Utterance
 from ser_hf.data.dataset import FEATURES
 
-BATCH = 10_000  # utterances in memory at once
+BATCH = 10_000  # utterances held in memory at a time
 WRITERS = {".csv": csv.CSVWriter, ".parquet": parquet.ParquetWriter}
 NAMES = [item.name for item in fields(Utterance)]
 
 
 def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -> int:
-    """Write a row per utterance with the columns of `Utterance`, in batches: memory stays flat.
-
-    Votes are written as JSON.
+    """Write a table with one row per utterance and the fields of `Utterance` as columns; votes are written as JSON.
 
     Args:
-        utterances: What a corpus yields.
+        utterances: The utterances of a corpus; they are written in batches, so a generator is never held in memory.
         path: File to write, .csv or .parquet.
 
     Returns:
         The number of rows.
 
     Raises:
-        ValueError: If the file is to be of another kind.
+        ValueError: If the file name has another extension.
     """
     suffix = Path(path).suffix
     if suffix not in WRITERS:
         raise ValueError(f"output: expected a file {' or '.join(WRITERS)}, found '{path}'.")
     schema = pyarrow.schema([FEATURES.arrow_schema.field(name) for name in NAMES])
     rows, count = iter(utterances), 0
-    batch = list(islice(rows, BATCH))  # a corpus that cannot be read leaves no file behind
+    batch = list(islice(rows, BATCH))  # before the file is created, so that an unreadable corpus leaves no file
     with whole_file(path) as partial, WRITERS[suffix](str(partial), schema) as writer:
         while batch:
             columns = {name: [getattr(row, name) for row in batch] for name in NAMES}

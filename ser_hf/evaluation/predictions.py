@@ -12,6 +12,7 @@ Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,42 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
     return predictions.astype(_float_columns(columns))
 
 
-def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> dict:
+@dataclass
+class Scores:
+    """Hold the scores of one split.
+
+    Attributes:
+        utterances: Number of utterances.
+        speakers: Number of known speakers.
+        wa: Weighted accuracy, the share of correct predictions.
+        ua: Unweighted average recall.
+        macro_f1: Mean F1 over the emotions.
+        intervals: {metric: [low, high]}, 95 % intervals.
+        interval_unit: What the bootstrap resamples, "speaker" or "utterance".
+        warning: What a reader of the intervals has to know, a sentence; None if nothing.
+        per_emotion: {emotion: {precision, recall, f1, support}}.
+        confusion: "emotions" and "counts" ``(C, C)``, a row per target.
+        per_speaker: {speaker: {ua, wa, utterances, gender}}.
+        per_gender: {gender: {ua, wa, utterances, speakers}} of known genders; None in results of older versions.
+    """
+
+    utterances: int
+    speakers: int
+    wa: float
+    ua: float
+    macro_f1: float
+    intervals: dict[str, list[float]]
+    interval_unit: str
+    warning: str | None
+    per_emotion: dict[str, dict]
+    confusion: dict[str, list]
+    per_speaker: dict[str, dict]
+    per_gender: dict[str, dict] | None = None
+
+
+def summarize(
+    predictions: pandas.DataFrame, emotions: Sequence[str], *, resamples: int = 1000, seed: int = 0
+) -> Scores:
     """Score the rows of one split, with 95 % intervals that hold for new speakers.
 
     The utterances of a speaker are not independent, so the interval (percentiles of a bootstrap) resamples speakers
@@ -105,13 +141,6 @@ def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resampl
         resamples: Number ``R`` of bootstrap resamples.
         seed: Random seed of the bootstrap.
 
-    Returns:
-        JSON-serialisable: number of ``utterances`` and ``speakers``, ``wa``, ``ua``, ``macro_f1``,
-        ``intervals`` {metric: [low, high]}, ``interval_unit`` ('speaker' or 'utterance'), ``warning``
-        (a sentence or None), ``per_emotion`` {emotion: {precision, recall, f1, support}},
-        ``confusion`` {emotions, counts}, ``per_gender`` {gender: {ua, wa, utterances, speakers}} for known genders
-        and ``per_speaker`` {speaker: {ua, wa, utterances, gender}}.
-
     Raises:
         ValueError: If there is no row, or a target or prediction is not in `emotions`.
 
@@ -122,7 +151,7 @@ def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resampl
         >>> right = {"corpus": "x", "speaker": "1", "gender": None, "target": "sad", "prediction": "sad"}
         >>> wrong = {**right, "speaker": "2", "prediction": "happy"}
         >>> summary = summarize(pandas.DataFrame([right, wrong]), ["happy", "sad"])
-        >>> summary["ua"], summary["intervals"]["ua"], summary["interval_unit"]
+        >>> summary.ua, summary.intervals["ua"], summary.interval_unit
         (0.5, [0.0, 1.0], 'speaker')
     """
     scores = compute_scores(predictions["target"], predictions["prediction"], emotions)
@@ -133,20 +162,18 @@ def summarize(predictions: pandas.DataFrame, emotions: Sequence[str], *, resampl
         resampled = _resample_speakers(np.stack([*speakers.values()]), resamples, generator)
     else:
         resampled = _resample_utterances(np.array(scores["confusion"]), resamples, generator)
-    return {
-        "utterances": len(predictions),
-        "speakers": len(speakers),
+    return Scores(
+        utterances=len(predictions),
+        speakers=len(speakers),
         **{name: scores[name] for name in METRICS},
-        "intervals": {
-            name: np.quantile(metric(resampled), [0.025, 0.975]).tolist() for name, metric in METRICS.items()
-        },
-        "interval_unit": unit,
-        "warning": warning,
-        "per_emotion": scores["per_emotion"],
-        "confusion": {"emotions": list(emotions), "counts": scores["confusion"]},
-        "per_gender": _score_genders(predictions, emotions),
-        "per_speaker": _score_speakers(predictions, speakers),
-    }
+        intervals={name: np.quantile(metric(resampled), [0.025, 0.975]).tolist() for name, metric in METRICS.items()},
+        interval_unit=unit,
+        warning=warning,
+        per_emotion=scores["per_emotion"],
+        confusion={"emotions": list(emotions), "counts": scores["confusion"]},
+        per_speaker=_score_speakers(predictions, speakers),
+        per_gender=_score_genders(predictions, emotions),
+    )
 
 
 def _check_columns(columns: list[str], where: str) -> None:

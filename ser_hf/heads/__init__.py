@@ -1,1 +1,1 @@
-"""Waveforms -> vectors -> scikit-learn heads."""
+"""From waveforms to fixed-size vectors, and scikit-learn classification heads on these vectors."""

@@ -1,11 +1,11 @@
-"""scikit-learn heads over fixed-size vectors: how well they serve new speakers, their fit, and their probabilities.
+"""Classification heads (scikit-learn) on fixed-size vectors: cross-validation, fit and calibrated probabilities.
 
-Every head is a pipeline of a scaler, fitted on the training rows alone, and a class-balanced classifier. One
-inner cross-validation over the training speakers serves three ends: it chooses the head's parameter, it scores the
-head (so that features and heads are compared without the test speakers), and its margins on held-out speakers set
-the temperature that turns margins into probabilities.
+Every head is a pipeline of a scaler, fitted on the training rows only, and a class-balanced classifier. One inner
+cross-validation over the training speakers has three purposes: it selects the hyperparameters of the head, it scores
+the head (so that features and heads are compared without the test speakers), and its margins on held-out speakers
+determine the temperature that converts margins to probabilities.
 
-Shapes: N utterances, D numbers in a vector, C emotions.
+Shapes: N utterances, D features, C emotions.
 """
 
 import difflib
@@ -39,13 +39,15 @@ HEADS: dict[str, ClassifierMixin] = {
     "svm_rbf": SVC(kernel="rbf", decision_function_shape="ovo"),
     "svm_linear": SVC(kernel="linear", decision_function_shape="ovo"),
     "logistic_regression": LogisticRegression(max_iter=1000),
-    # Few bins, and a tenth of the numbers at each split: seconds at D = 4000.
+    # Few bins, and a tenth of the features per split, to fit in seconds at D = 4000.
     "gradient_boosting": HistGradientBoostingClassifier(max_iter=50, max_leaf_nodes=8, max_features=0.1, max_bins=32),
-    # Leaves of three: a leaf of one emotion alone answers the same whatever that emotion weighs.
+    # At least three samples per leaf: class weights have no effect on the output of a leaf with a single emotion.
     "random_forest": RandomForestClassifier(300, min_samples_leaf=3),
     "extra_trees": ExtraTreesClassifier(300, min_samples_leaf=3),
     "knn": KNeighborsClassifier(weights="distance", algorithm="brute"),
-    "mlp": MLPClassifier((128,), max_iter=60),  # no early stopping: it would hold out rows of training speakers
+    "mlp": MLPClassifier(
+        (128,), max_iter=60
+    ),  # no early stopping: its validation rows would come from the training speakers
 }
 GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "svm_rbf": {"C": (1, 10), "gamma": (0.1, 0.3, 1.0)},  # gamma in units of 1 / D
@@ -54,9 +56,9 @@ GRIDS: dict[str, dict[str, Sequence[float]]] = {
     "knn": {"n_neighbors": (5, 10, 20)},
     "mlp": {"alpha": (0.1, 1.0, 10.0)},
 }
-ROTATABLE = ("svm_rbf", "svm_linear", "logistic_regression")  # they see distances and inner products only
+ROTATABLE = ("svm_rbf", "svm_linear", "logistic_regression")  # heads that depend only on distances and inner products
 INNER_FOLDS = 4
-# Stands in for the scaler of gradient boosting, whose own bins, once rows have weights, take 20 s at D = 4000.
+# Replaces the scaler for gradient boosting, whose own binning of weighted rows takes 20 s at D = 4000.
 BINS = KBinsDiscretizer(
     32, encode="ordinal", strategy="quantile", quantile_method="averaged_inverted_cdf", subsample=None
 )
@@ -64,13 +66,13 @@ BINS = KBinsDiscretizer(
 
 @dataclass(frozen=True)
 class InnerScore:
-    """Hold what the inner cross-validation of a head found.
+    """Hold the result of the inner cross-validation of a head.
 
     Attributes:
-        ua: Unweighted average recall on held-out training speakers, all folds pooled, of the best parameters
-            (so it is the best of at most six, which flatters it a little).
-        parameters: The best parameters, by name; empty for a head without a grid.
-        margins: ``(N, C)`` of the best parameters, each row by a fit that did not hear its speaker.
+        ua: Unweighted average recall of the best hyperparameters on held-out training speakers, all folds pooled. It
+            is slightly optimistic, because it is the maximum over up to six settings.
+        parameters: The best hyperparameters by name; empty for a head without a grid.
+        margins: ``(N, C)`` for the best hyperparameters; each row is predicted by a fit without that speaker.
     """
 
     ua: float
@@ -80,14 +82,24 @@ class InnerScore:
 
 @dataclass(frozen=True)
 class Head:
-    """Hold a fitted pipeline and the temperature that turns its margins into probabilities.
+    """Hold a fitted pipeline and the temperature that converts its margins to probabilities.
 
     Attributes:
-        name: As in `HEADS`.
-        pipeline: "scaler" and "classifier".
-        temperature: What margins are divided by before the softmax.
-        parameters: As in `InnerScore`.
-        inner_ua: UA on held-out training speakers.
+        name: A key of `HEADS`.
+        pipeline: Fitted pipeline with the steps "scaler" and "classifier".
+        temperature: Divisor of the margins before the softmax.
+        parameters: Hyperparameters by name, as in `InnerScore`.
+        inner_ua: Unweighted average recall on held-out training speakers.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.arange(40) % 2
+        >>> vectors = (rng.normal(size=(40, 3)) + 4 * labels[:, None]).astype(np.float32)
+        >>> head = fit_head("svm_linear", vectors, labels, [f"speaker {i // 10}" for i in range(40)])
+        >>> head.predict(vectors[:4])
+        array([0, 1, 0, 1])
+        >>> head.predict_proba(vectors).shape
+        (40, 2)
     """
 
     name: str
@@ -97,21 +109,21 @@ class Head:
     inner_ua: float
 
     def predict_proba(self, vectors: np.ndarray) -> np.ndarray:
-        """Return probabilities ``(N, C)`` of vectors ``(N, D)``; each row sums to 1."""
+        """Return probabilities ``(N, C)`` for vectors ``(N, D)``; each row sums to 1."""
         classifier = self.pipeline["classifier"]
         margins = margins_of(classifier, self.pipeline["scaler"].transform(vectors), len(classifier.classes_))
         return softmax(margins / self.temperature, axis=1)
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the most probable labels ``(N,)`` of vectors ``(N, D)``."""
+        """Return the most probable labels ``(N,)`` for vectors ``(N, D)``."""
         return self.predict_proba(vectors).argmax(1)
 
 
 def build_head(name: str, *, seed: int = 0) -> Pipeline:
-    """Return the unfitted pipeline of a head, "scaler" and "classifier".
+    """Return the unfitted pipeline of a head, with the steps "scaler" and "classifier".
 
     Raises:
-        ValueError: If there is no such head in `HEADS`.
+        ValueError: If `name` is not a key of `HEADS`.
     """
     if name not in HEADS:
         nearest = difflib.get_close_matches(name, HEADS, n=1, cutoff=0.0)[0]
@@ -132,24 +144,27 @@ def cross_validate_head(
     seed: int = 0,
     utterances: Sequence[int] | np.ndarray | None = None,
 ) -> InnerScore:
-    """Try each parameter of a head's grid on held-out training speakers, and return the best with its score.
+    """Select the hyperparameters of a head by a speaker-independent cross-validation over the training utterances.
 
     Args:
-        name: As in `HEADS`.
-        vectors: ``(N, D)`` of the training utterances, float32.
+        name: A key of `HEADS`.
+        vectors: ``(N, D)`` float32, of the training utterances.
         labels: ``(N,)`` from 0 to C - 1.
-        speakers: ``(N,)``; no speaker is in both parts of a fold. None where speakers are unknown: the folds are
-            then stratified by emotion and the score comes out too high.
-        seed: Chooses what the classifier draws at random, and the folds where speakers are unknown.
-        utterances: ``(N,)``; where speakers are unknown, the windows and augmented copies of an utterance stay in one
-            part of a fold. None where each row is an utterance of its own.
+        speakers: ``(N,)``. None if speakers are unknown: the folds are then stratified by emotion, and the score is
+            too high.
+        seed: Random seed of the classifier, and of the folds if speakers are unknown.
+        utterances: ``(N,)`` numbers of the utterances, used if speakers are unknown: all windows and augmented copies
+            of an utterance stay in the same part of a fold. None if each row is a different utterance.
+
+    Returns:
+        The best hyperparameters with their score and margins.
 
     Raises:
-        ValueError: If vectors are not finite or not in pairs with labels and speakers, a label has no utterance,
-            or there is one speaker only.
+        ValueError: If `name` is not a key of `HEADS`, vectors are not finite, the numbers of vectors, labels and
+            speakers differ, a label has no utterance, a speaker is None, or there is only one speaker.
     """
-    vectors, labels = _checked(vectors, labels)
-    pipeline, settings = build_head(name, seed=seed), _settings(name, vectors.shape)
+    vectors, labels = _check_training_rows(vectors, labels)
+    pipeline, settings = build_head(name, seed=seed), _list_parameters(name, vectors.shape)
     margins = np.empty((len(settings), len(labels), labels.max() + 1))
     with _one_thread():
         for fit_on, held_out in inner_folds(labels, speakers, seed=seed, utterances=utterances):
@@ -175,20 +190,21 @@ def fit_head(
     seed: int = 0,
     inner: InnerScore | None = None,
 ) -> Head:
-    """Fit a head on all training utterances, with the parameters and temperature of the inner cross-validation.
+    """Fit a head on all training utterances, with the hyperparameters and margins of the inner cross-validation.
 
     Args:
-        name: As in `HEADS`.
+        name: A key of `HEADS`.
         vectors: ``(N, D)``, as in `cross_validate_head`.
         labels: ``(N,)`` from 0 to C - 1.
-        speakers: ``(N,)`` or None.
-        seed: Chooses what the classifier draws at random.
-        inner: What `cross_validate_head` returned for the same arguments; None runs it, each row its own utterance.
+        speakers: ``(N,)`` or None, as in `cross_validate_head`.
+        seed: Random seed of the classifier.
+        inner: Result of `cross_validate_head` for the same arguments. None runs the cross-validation here, with each
+            row as a different utterance.
 
     Raises:
-        ValueError: As `cross_validate_head`.
+        ValueError: As for `cross_validate_head`.
     """
-    vectors, labels = _checked(vectors, labels)
+    vectors, labels = _check_training_rows(vectors, labels)
     inner = inner or cross_validate_head(name, vectors, labels, speakers, seed=seed)
     pipeline = build_head(name, seed=seed)
     pipeline["classifier"].set_params(**inner.parameters)
@@ -204,25 +220,41 @@ def inner_folds(
     seed: int = 0,
     utterances: Sequence[int] | np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows to fit on and rows held out, by speaker, or by utterance and stratified where speakers are unknown.
+    """Return an iterator over the speaker-independent folds of the inner cross-validation.
+
+    Args:
+        labels: ``(N,)``.
+        speakers: ``(N,)``. None if speakers are unknown: the folds are then stratified by emotion.
+        seed: Random seed of the folds if speakers are unknown.
+        utterances: ``(N,)`` numbers of the utterances, as in `cross_validate_head`.
+
+    Returns:
+        Pairs of row numbers: rows to fit on, rows held out.
 
     Raises:
-        ValueError: If there is one speaker only, some are unknown, or there are not as many as labels.
+        ValueError: If there is only one speaker, a speaker is None, or the numbers of speakers and labels differ.
     """
     if speakers is None:
         kind = StratifiedKFold if utterances is None else StratifiedGroupKFold
         return kind(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups=utterances)
     speakers = known_speakers(speakers, len(labels))
     if (found := len(set(speakers))) < 2:
-        raise ValueError("Expected at least two training speakers, found one: speakers=None holds out at random.")
+        raise ValueError("Expected at least two training speakers, found one. Pass speakers=None for random folds.")
     return GroupKFold(min(INNER_FOLDS, found)).split(labels, groups=speakers)
 
 
 def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows ``(n, D)`` and others ``(m, D)``, n < D, in n + 1 columns that leave every fit as it is.
+    """Reduce D features to n + 1 by a rotation that does not change the result of the heads in `ROTATABLE`.
 
-    The first n are coordinates in the span of the rows, the last is each vector's distance from that span (zero for
-    the rows), so inner products among the rows, and of the rows with the others, and all these distances stay.
+    The first n columns are coordinates in the span of the rows. The last column is the distance of each vector from
+    this span (zero for the rows). Inner products and distances among the rows, and between rows and others, are exact.
+
+    Args:
+        rows: ``(n, D)`` vectors to fit on, n < D.
+        others: ``(m, D)`` vectors to predict.
+
+    Returns:
+        The reduced rows ``(n, n + 1)`` and others ``(m, n + 1)``.
     """
     basis, coordinates = np.linalg.qr(rows.T)  # (D, n), (n, n)
     inside = others @ basis
@@ -230,43 +262,49 @@ def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.pad(coordinates.T, ((0, 0), (0, 1))), np.column_stack([inside, outside])
 
 
-def _checked(vectors: np.ndarray, labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _check_training_rows(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     vectors, labels = np.asarray(vectors), np.asarray(labels)
     if len(vectors) != len(labels):
-        raise ValueError(f"Expected a label for each of {len(vectors)} vectors, found {len(labels)}.")
+        raise ValueError(f"Expected a label for each of {len(vectors)} vectors, found {len(labels)} labels.")
     if len(bad := np.flatnonzero(~np.isfinite(vectors).all(1))):
-        raise ValueError(f"{len(bad)} of {len(vectors)} vectors are not finite (first: row {bad[0]}); leave them out.")
+        raise ValueError(
+            f"{len(bad)} of {len(vectors)} vectors are not finite (first: row {bad[0]}). Remove these rows."
+        )
     if missing := sorted(set(range(max(labels.max() + 1, 2))) - set(labels.tolist())):
-        raise ValueError(f"Labels {missing} have no training utterance: expected all from 0 to C - 1, at least two.")
+        raise ValueError(
+            f"Labels {missing} have no training utterance: expected every label from 0 to C - 1, and C of at least 2."
+        )
     return vectors, labels
 
 
-def _settings(name: str, shape: tuple[int, int]) -> list[dict[str, float]]:
-    """Return the parameters of a head's grid for N vectors of D numbers; one empty set without a grid."""
+def _list_parameters(name: str, shape: tuple[int, int]) -> list[dict[str, float]]:
+    """Return the hyperparameter settings to try for ``(N, D)`` vectors; one empty setting for a head without a grid."""
     grid = dict(GRIDS.get(name, {}))
     if "gamma" in grid:
         grid["gamma"] = [gamma / shape[1] for gamma in grid["gamma"]]
-    if "n_neighbors" in grid:  # there have to be as many rows in the smallest part that is fitted on
+    if "n_neighbors" in grid:  # at most the number of rows in the smallest set of rows to fit on
         grid["n_neighbors"] = sorted({min(neighbours, max(1, shape[0] // 3)) for neighbours in grid["n_neighbors"]})
     return list(ParameterGrid(grid))
 
 
 def _fit_balanced(classifier: ClassifierMixin, rows: np.ndarray, labels: np.ndarray) -> None:
-    """Fit in place, each emotion weighing the same where the classifier takes weights (k-NN does not)."""
+    """Fit in place with equal total weight for each emotion, if the classifier supports sample weights (not k-NN)."""
     weights = {}
     if has_fit_parameter(classifier, "sample_weight"):
         weights["sample_weight"] = compute_sample_weight("balanced", labels)
-    with parallel_config("threading", n_jobs=-1):  # for forests; they answer in one thread, in one order of sums
+    with parallel_config("threading", n_jobs=-1):  # for forests; they predict in one thread, so sums have a fixed order
         classifier.fit(rows, labels, **weights)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute in one thread, without warnings of what is meant so.
+    """Limit linear algebra to one thread, and suppress expected warnings.
 
-    The matrices are small: threads that wait for each other take ten times as long as one alone on a busy machine.
+    The matrices are small: on a busy machine, synchronising several threads takes ten times as long as one thread.
     """
     with threadpool_limits(1), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Stochastic Optimizer", ConvergenceWarning)  # the MLP's epochs are a choice
-        warnings.filterwarnings("ignore", "Bins whose width|Feature .* is constant")  # such a number has fewer bins
+        warnings.filterwarnings(
+            "ignore", "Stochastic Optimizer", ConvergenceWarning
+        )  # the number of epochs of the MLP is limited on purpose
+        warnings.filterwarnings("ignore", "Bins whose width|Feature .* is constant")  # such a feature has fewer bins
         yield

@@ -1,4 +1,4 @@
-"""Which features and which scikit-learn head serve new speakers best, judged on the training speakers alone."""
+"""Comparison of features and scikit-learn heads on held-out training speakers, without the test speakers."""
 
 import hashlib
 import json
@@ -26,37 +26,58 @@ from ser_hf.models.backbone import UNUSED, is_head
 
 logger = logging.get_logger(__name__)
 
-LAYER_JUDGE = "svm_linear"  # quick, and agrees with the others on which layer is best
+LAYER_JUDGE = "svm_linear"  # fast, and selects the same layer as the other heads
 
 
 @dataclass
 class ProbeArguments:
-    """Which features and heads are compared."""
+    """Hold the options of a comparison of features and heads.
 
-    output_dir: str = field(metadata={"help": "Folder for the checkpoint and the evidence."})
+    Raises:
+        ValueError: If a feature or head is unknown, `augmented_copies` is negative, or an option is given without the
+            option that it needs.
+
+    Examples:
+        >>> ProbeArguments("runs/probe", heads=["svm_linear", "knn"]).features
+        ['classical']
+    """
+
+    output_dir: str = field(metadata={"help": "Folder for the checkpoint and the results."})
     features: list[str] = field(
-        default_factory=lambda: ["classical"], metadata={"help": "classical, egemaps, embedding, or several."}
+        default_factory=lambda: ["classical"], metadata={"help": "One or more of classical, egemaps, embedding."}
     )
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "embedding: the frozen encoder, Hub id or folder."}
+        default=None, metadata={"help": "embedding: Hub id or folder of the frozen encoder."}
     )
     layers: Literal["best", "all", "both"] = field(
-        default="both", metadata={"help": "embedding: the best single layer, all of them side by side, or both."}
+        default="both", metadata={"help": "embedding: the best single layer, all layers concatenated, or both."}
     )
-    heads: list[str] = field(default_factory=lambda: list(HEADS), metadata={"help": ", ".join(HEADS) + "."})
+    heads: list[str] = field(
+        default_factory=lambda: list(HEADS), metadata={"help": "One or more of " + ", ".join(HEADS) + "."}
+    )
     speaker_normalization: bool = field(
         default=False,
-        metadata={"help": "Standardise each speaker by all of that speaker's unlabelled audio, tested ones too."},
+        metadata={
+            "help": "Standardise vectors by speaker over all unlabelled audio of the speaker, also for test speakers."
+        },
     )
-    augmented_copies: int = field(default=0, metadata={"help": "Augmented copies of each training utterance."})
+    augmented_copies: int = field(
+        default=0, metadata={"help": "Number of augmented copies of each training utterance."}
+    )
     bf16: bool = field(default=False, metadata={"help": "embedding: run the encoder in bfloat16."})
-    processes: int = field(default=2, metadata={"help": "classical, egemaps: processes that share the work."})
-    seed: int = field(default=0, metadata={"help": "Of heads and augmented copies."})
+    processes: int = field(default=2, metadata={"help": "classical, egemaps: number of parallel processes."})
+    seed: int = field(default=0, metadata={"help": "Random seed of heads and augmentation."})
     trust_remote_code: bool = field(
-        default=False, metadata={"help": "Run code that comes with the encoder. Only for authors you trust."}
+        default=False,
+        metadata={"help": "Run the Python code in the checkpoint of the encoder. Use it only for authors you trust."},
     )
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the finished folder, privately, by the gate."})
-    hub_model_id: str | None = field(default=None, metadata={"help": "push_to_hub: the repository, USER/NAME."})
+    push_to_hub: bool = field(
+        default=False,
+        metadata={
+            "help": "After the checks of the publication gate, upload the output folder to a private repository."
+        },
+    )
+    hub_model_id: str | None = field(default=None, metadata={"help": "push_to_hub: name of the repository, USER/NAME."})
 
     def __post_init__(self) -> None:
         for name, known in (("features", ("classical", "egemaps", "embedding")), ("heads", tuple(HEADS))):
@@ -72,13 +93,13 @@ class ProbeArguments:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Hold the vectors of one kind of features.
+    """Hold the training and test vectors of one kind of features.
 
     Attributes:
-        name: Such as "classical" or "layer 3".
-        train: ``(N, D)`` of the training utterances; augmented copies follow, ``(N * (1 + copies), D)``.
-        test: ``(M, D)``.
-        recipe: How a waveform becomes a vector, for whoever loads the head.
+        name: Name of the features, such as "classical" or "layer 3".
+        train: ``(N * (1 + copies), D)``: the N training rows, followed by their augmented copies.
+        test: ``(M, D)`` for M test rows.
+        recipe: Settings of the feature extraction, which a loaded head needs to repeat it.
     """
 
     name: str
@@ -89,13 +110,13 @@ class FeatureSet:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Hold one head on one kind of features: what the training speakers say of it, and what it answers.
+    """Hold one head, fitted on one kind of features, with its cross-validation score.
 
     Attributes:
-        features: The vectors it was fitted on.
-        head: Fitted on all training utterances.
-        inner: What the inner cross-validation found.
-        seconds: Of the inner cross-validation and the fit.
+        features: The vectors on which the head was fitted.
+        head: The head, fitted on all training utterances.
+        inner: Result of the inner cross-validation on the training speakers.
+        seconds: Computing time of the inner cross-validation and the fit.
     """
 
     features: FeatureSet
@@ -107,21 +128,24 @@ class Candidate:
 def gather_features(
     train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, hearing: Hearing
 ) -> Iterator[FeatureSet]:
-    """Yield the vectors of each kind of features asked for; the layer is chosen on the training speakers.
+    """Compute the vectors of each requested kind of features; the best layer is selected on the training speakers.
 
     Args:
-        train: Training rows.
-        test: Test rows.
-        arguments: Which features.
-        augment: Changes the augmented copies.
-        hearing: How the audio of these rows was prepared; stored, as the head needs the same.
+        train: N training rows from `build_dataset`.
+        test: M test rows from `build_dataset`.
+        arguments: Options of the comparison.
+        augment: Augmentation that is applied to the copies.
+        hearing: The audio preparation of these rows; it is stored, because the head needs the same preparation later.
+
+    Yields:
+        One set of vectors per kind of features; for embeddings one per selection of layers.
 
     Raises:
-        ValueError: If a vector is not finite, or a speaker is unknown where they are normalised.
-        ImportError: If egemaps lacks opensmile.
+        ValueError: If a vector is not finite, or a speaker is unknown with `arguments.speaker_normalization`.
+        ImportError: If "egemaps" is requested and opensmile is not installed.
     """
     for kind in arguments.features:
-        compute, identity, options = _describe(kind, arguments)
+        compute, identity, options = _select_extractor(kind, arguments)
 
         def vectors(dataset: Dataset, **change) -> np.ndarray:
             found = compute_vectors(dataset, compute, identity=identity, **options, **change)  # noqa: B023
@@ -142,7 +166,19 @@ def gather_features(
 
 
 def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArguments) -> Iterator[Candidate]:
-    """Yield each head, chosen in its parameters and fitted on the training utterances and their augmented copies."""
+    """Cross-validate and fit each requested head on the training utterances and their augmented copies.
+
+    Args:
+        features: Vectors from `gather_features`.
+        train: The N training rows of these vectors.
+        arguments: Options of the comparison.
+
+    Yields:
+        One candidate per head, in the order of `arguments.heads`.
+
+    Raises:
+        ValueError: As for `cross_validate_head`.
+    """
     times, speakers = 1 + arguments.augmented_copies, name_speakers(train)
     labels, utterances = np.tile(train["label"], times), np.tile(train["utterance"], times)
     speakers = None if speakers is None else np.tile(speakers, times)
@@ -154,14 +190,14 @@ def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArgument
 
 
 def name_speakers(dataset: Dataset) -> list[str] | None:
-    """Return the speaker of each row, different in each corpus; None where any is unknown."""
+    """Return the speaker of each row as "corpus/speaker", or None if any speaker is unknown."""
     if None in dataset["speaker"]:
         return None
     return [f"{corpus}/{speaker}" for corpus, speaker in zip(dataset["corpus"], dataset["speaker"], strict=True)]
 
 
-def _describe(kind: str, arguments: ProbeArguments) -> tuple:
-    """Return what computes the vectors, its identity, and how it is to be run."""
+def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:
+    """Return the function that computes the vectors, its cache key, and options for `compute_vectors`."""
     if kind == "embedding":
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
         embedder = Embedder(arguments.model_name_or_path, dtype=dtype, trust_remote_code=arguments.trust_remote_code)
@@ -171,10 +207,10 @@ def _describe(kind: str, arguments: ProbeArguments) -> tuple:
 
 
 def _identify(embedder: Embedder) -> str:
-    """Return what tells this encoder, with these weights, from any other.
+    """Return the cache key of an encoder, which changes with its configuration and weights.
 
-    Its classification head, which embeddings do not read, is left out, as is a vector that only SpecAugment uses:
-    where a checkpoint lacks them, they are drawn anew in every process.
+    The classification head and the mask vector of SpecAugment are excluded. Embeddings do not depend on them, and if a
+    checkpoint lacks them, they are initialised at random in every process.
     """
     digest = hashlib.sha256(json.dumps(embedder.config.to_dict(), sort_keys=True, default=str).encode())
     digest.update(embedder.feature_extractor.to_json_string().encode())
@@ -196,12 +232,12 @@ def _egemaps(waveforms: list[np.ndarray]) -> np.ndarray:
 def _normalize(vectors: np.ndarray, dataset: Dataset) -> np.ndarray:
     speakers = name_speakers(dataset)
     if speakers is None:
-        raise ValueError("speaker_normalization: expected every speaker to be known. Leave it out for this corpus.")
+        raise ValueError("speaker_normalization: expected that every speaker is known. Do not use it for this corpus.")
     return normalize_by_speaker(vectors.reshape(len(vectors), -1), speakers).reshape(vectors.shape)
 
 
 def _choose_layers(vectors: np.ndarray, train: Dataset, arguments: ProbeArguments) -> Iterator[tuple[str, list[int]]]:
-    """Yield the layers to fit heads on, by name: the best single one, all of them, or both."""
+    """Yield (name, layers) of the layers to fit heads on: the best single layer, all layers, or both."""
     count = vectors.shape[1]
     if arguments.layers != "all":
         clean, labels, speakers = vectors[: len(train)], train["label"], name_speakers(train)

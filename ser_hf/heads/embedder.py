@@ -1,10 +1,11 @@
-"""Frozen embeddings: what every layer of a pretrained speech encoder holds on average, utterance by utterance.
+"""Utterance-level embeddings: mean and standard deviation of the hidden states of a frozen pretrained speech encoder.
 
-Mean and deviation are taken over the real frames only, and no real frame hears the padding, so an utterance has the
-same embedding alone and in any batch. Three architectures need their own way there: Whisper has no mask and a fixed
-context, which is cut to the batch; AST pads to its own length, as it was trained; SEW is run one by one.
+Both statistics are computed over the real frames only, and no real frame depends on padding, so an utterance has the
+same embedding alone and in any mini-batch. Three architectures need special treatment: Whisper has no attention mask
+and a fixed context, which is shortened to the longest utterance of the batch; AST pads to a fixed length, as in its
+training; SEW processes one utterance at a time.
 
-Shapes: B utterances, L layers, T samples, F frames, D hidden.
+Shapes: B utterances, L hidden states (one per layer, plus the embedding output), T samples, F frames, D hidden size.
 """
 
 from collections.abc import Sequence
@@ -20,23 +21,24 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from ser_hf.models.backbone import load_config, load_feature_extractor, load_pretrained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware, real_frames
 
-MIN_DURATION = 0.25  # seconds; shorter utterances are followed by silence, as for the classifiers
+MIN_DURATION = 0.25  # seconds; shorter utterances are zero-padded, as for the classifiers
 WHISPER_FRAME = 320  # samples, 20 ms
 AST_WINDOW, AST_HOP = 400, 160  # samples
 
 
 class Embedder:
-    """Turn waveforms into the mean and deviation of every layer of a frozen encoder.
+    """Compute the mean and standard deviation over time of every layer of a frozen encoder.
 
     Args:
         model_name_or_path: Hub id or folder of a speech encoder of transformers (wav2vec2, HuBERT, WavLM, UniSpeech,
             data2vec-audio, SEW, wav2vec2-BERT, Whisper, AST …), fine-tuned or not.
-        device: Where the encoder runs; None for the GPU if there is one.
-        dtype: Of the encoder's products, by autocast: float32, or bfloat16 where speed counts.
-        trust_remote_code: Allow the checkpoint to bring code of its own.
+        device: Device of the encoder; None for the GPU if there is one, else the CPU.
+        dtype: Data type of autocast: float32, or bfloat16 for more speed.
+        trust_remote_code: Whether to run the Python code in the checkpoint.
 
     Raises:
-        ValueError: If the checkpoint lacks weights of the encoder or is not a transformer.
+        ValueError: If the checkpoint lacks weights of the encoder or is a mel model.
+        OSError: If there is no such checkpoint.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Embedder:
         if self.config.model_type == "mel":
             raise ValueError(
                 f"Expected a pretrained transformer, found the mel model '{model_name_or_path}', which has no layers "
-                "to embed with. Give a speech encoder such as facebook/wav2vec2-base."
+                "for embeddings. Use a speech encoder such as facebook/wav2vec2-base."
             )
         self.feature_extractor = load_feature_extractor(
             model_name_or_path, self.config, trust_remote_code=trust_remote_code
@@ -64,11 +66,11 @@ class Embedder:
 
     @torch.inference_mode()
     def embed(self, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        """Return ``(B, L, 2, D)`` float32: mean and deviation of the embedding output and of each layer.
+        """Return ``(B, L, 2, D)`` float32: mean and standard deviation of the embedding output and of each layer.
 
         Args:
-            waveforms: B arrays ``(T,)`` float32 at 16 kHz, run as one batch. Whisper and AST hear at most their
-                context, 30 and 10.24 s for the published ones.
+            waveforms: B arrays ``(T,)`` float32 at 16 kHz, processed as one mini-batch. Whisper and AST truncate
+                audio to their context (30 s and 10.24 s for the published checkpoints).
         """
         shortest = round(MIN_DURATION * self.feature_extractor.sampling_rate)
         waveforms = [np.pad(waveform, (0, max(0, shortest - len(waveform)))) for waveform in waveforms]
@@ -96,7 +98,7 @@ class Embedder:
 
     def _run_whisper(self, waveforms: list[np.ndarray], samples: torch.Tensor) -> tuple[Sequence, torch.Tensor]:
         frames = samples.add(WHISPER_FRAME - 1).div(WHISPER_FRAME, rounding_mode="floor")
-        # With a frame of silence after the longest, the convolutions end each utterance alike in any batch.
+        # One frame of silence after the longest utterance: the convolutions then see silence after every utterance.
         context = min(int(frames.max()) + 1, self.config.max_source_positions)
         inputs = self._extract_features(waveforms, max_length=context * WHISPER_FRAME)
         real = real_frames(frames, context)
@@ -109,19 +111,22 @@ class Embedder:
         return inputs.to(self.device)
 
     def _autocast(self) -> torch.autocast:
-        """Return the context of the encoder, not of the features: spectrograms stay exact."""
+        """Return the autocast context of the encoder; features are extracted outside of it, in float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
 
 def run_whisper_encoder(encoder: WhisperEncoder, features: torch.Tensor, real: torch.Tensor) -> list[torch.Tensor]:
-    """Return the hidden states of a cut context, each ``(B, F, D)``, in which nobody attends to the padding.
+    """Run a Whisper encoder on a shortened context with an attention mask.
 
-    The stock forward takes a full context and no mask; the layers it is made of take both.
+    The stock `forward` requires the full context and ignores masks, but the layers themselves accept both.
 
     Args:
-        encoder: Stock weights.
-        features: Log-mel spectrograms ``(B, M, 2 F)``.
+        encoder: Stock encoder.
+        features: Log-mel spectrograms ``(B, M, 2 F)``, M mel bins.
         real: Mask ``(B, F)`` of the real frames.
+
+    Returns:
+        L hidden states ``(B, F, D)``: the embedding output, then the output of each layer.
     """
     embedded = gelu(encoder.conv2(gelu(encoder.conv1(features)))).transpose(1, 2)
     hidden_states = [embedded + encoder.embed_positions.weight[: embedded.shape[1]]]
@@ -132,19 +137,35 @@ def run_whisper_encoder(encoder: WhisperEncoder, features: torch.Tensor, real: t
 
 
 def real_patches(samples: torch.Tensor, config: PreTrainedConfig) -> torch.Tensor:
-    """Return a mask of AST's tokens ``(B, 2 + patches)``: those that begin in real audio, from ``(B,)`` samples.
+    """Return a mask ``(B, 2 + patches)`` of the tokens of AST: true for patches that start in real audio.
 
-    The two tokens in front, which stand for no stretch of audio, are left out.
+    The two special tokens at the beginning belong to no part of the audio and are false.
+
+    Args:
+        samples: Number of samples of each utterance ``(B,)``.
+        config: Configuration of the AST checkpoint.
     """
     bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
     steps = (config.max_length - config.patch_size) // config.time_stride + 1
     spectra = (samples - AST_WINDOW) // AST_HOP + 1
-    real = real_frames((spectra - 1) // config.time_stride + 1, steps).repeat(1, bands)  # band by band
+    real = real_frames((spectra - 1) // config.time_stride + 1, steps).repeat(
+        1, bands
+    )  # tokens are ordered by frequency band, then by time
     return torch.cat([real.new_zeros(len(real), 2), real], 1)
 
 
 def pool_frames(hidden_states: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Return mean and deviation ``(B, 2, D)`` of ``(B, F, D)`` over the frames that the mask ``(B, F)`` calls real."""
+    """Return mean and standard deviation over the real frames, ``(B, 2, D)``.
+
+    Args:
+        hidden_states: ``(B, F, D)``.
+        real: Mask ``(B, F)`` of the real frames.
+
+    Examples:
+        >>> pool_frames(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]]))
+        tensor([[[2.],
+                 [1.]]])
+    """
     weights = real[..., None] / real.sum(1)[:, None, None]
     mean = (hidden_states * weights).sum(1)
     variance = ((hidden_states - mean[:, None]).square() * weights).sum(1)

@@ -1,17 +1,16 @@
-"""Classical features of one utterance: a vector of fixed size whose values have names.
+"""Classical acoustic features of an utterance: a fixed-size vector of named values.
 
-Both functions take a waveform and return a pandas Series, so that a list of them is a table:
+Both feature functions take a waveform and return a pandas Series, so a list of results converts to a table:
 ``pd.DataFrame([classical_features(waveform) for waveform in waveforms])``.
 
-One short-time Fourier transform serves all classical features, the pitch too: the inverse transform of the power
-spectrum is the autocorrelation, and a window of 40 ms in a transform of 64 ms keeps its first 24 ms free of
-wrap-around.
+All classical features are computed from one short-time Fourier transform, including the pitch: the inverse transform of
+the power spectrum is the autocorrelation, and with a window of 40 ms in a transform of 64 ms, lags of up to 24 ms are
+free of wrap-around.
 
-Shapes: T samples, F frames, K bins of the transform.
+Shapes: T samples, F frames, K frequency bins.
 """
 
 import functools
-from typing import Any
 
 import librosa
 import numpy as np
@@ -22,25 +21,30 @@ SAMPLING_RATE = 16_000  # Hz
 MIN_SAMPLES = 4_000  # 0.25 s, enough frames for slopes and for eGeMAPS
 N_FFT = 1_024
 WIN_LENGTH = 640  # 40 ms, three periods of the lowest pitch
-FRAMES: dict[str, Any] = {"n_fft": N_FFT, "win_length": WIN_LENGTH, "hop_length": 256}
-LOWEST, HIGHEST = 75.0, 600.0  # Hz, of the pitch
-OCTAVE_COST = 0.01  # per octave: of peaks that are alike the highest pitch wins
-VOICED = 0.45  # least periodicity of a voiced frame
-AUDIBLE = 0.03  # its least amplitude, relative to the loudest frame
+FRAMES = {"n_fft": N_FFT, "win_length": WIN_LENGTH, "hop_length": 256}
+LOWEST, HIGHEST = 75.0, 600.0  # Hz, range of the pitch
+OCTAVE_COST = 0.01  # per octave: among peaks of similar height, prefers the highest pitch
+VOICED = 0.45  # minimum periodicity of a voiced frame
+AUDIBLE = 0.03  # minimum amplitude of a voiced frame, relative to the loudest frame
 PERCENTILES = (10, 50, 90)
 
 
 def classical_features(waveform: np.ndarray) -> pd.Series:
-    """Return statistics over the frames of MFCC and their slopes, mel bands, chroma, contrast, level and pitch.
+    """Compute statistics over the frames of MFCCs and their deltas, mel bands, chroma, contrast, level and pitch.
 
-    Levels are in dB and reach 80 dB below the loudest, frequencies are in kHz, and pitch is in octaves above 200 Hz
-    over the voiced frames only (0 without any). Every value is finite, for silence and for a single sample too.
+    Levels are in dB, limited to 80 dB below the maximum. Frequencies are in kHz. Pitch is in octaves above 200 Hz, over
+    the voiced frames only (0 if there are none). All values are finite, even for silence and for a single sample.
 
     Args:
-        waveform: ``(T,)`` float32 at 16 kHz. Its mean is taken off; less than 0.25 s is followed by silence.
+        waveform: ``(T,)`` float32 at 16 kHz. Its mean is subtracted, and it is zero-padded to at least 0.25 s.
 
     Returns:
         ``(626,)`` float32 with the index "mfcc_1_mean", …, "pitch_p90", "voiced_share".
+
+    Examples:
+        >>> features = classical_features(np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000).astype(np.float32))
+        >>> abs(round(float(features["pitch_mean"]), 1)), round(float(features["voiced_share"]), 1)
+        (0.0, 1.0)
     """
     waveform = _lengthen(waveform - waveform.mean())
     spectrum = np.abs(librosa.stft(waveform, **FRAMES))
@@ -53,15 +57,15 @@ def classical_features(waveform: np.ndarray) -> pd.Series:
 
 
 def egemaps_features(waveform: np.ndarray) -> pd.Series:
-    """Return the functionals of eGeMAPSv02, ``(88,)`` float32, under openSMILE's names.
-
-    Source: Eyben et al. 2016, The Geneva Minimalistic Acoustic Parameter Set, https://doi.org/10.1109/TAFFC.2015.2457417
+    """Compute the functionals of eGeMAPSv02, ``(88,)`` float32, with the names used by openSMILE.
 
     Args:
-        waveform: ``(T,)`` float32 at 16 kHz; less than 0.25 s is followed by silence.
+        waveform: ``(T,)`` float32 at 16 kHz; it is zero-padded to at least 0.25 s.
 
     Raises:
-        ImportError: If opensmile is missing.
+        ImportError: If opensmile is not installed.
+
+    Source: Eyben et al. 2016, The Geneva Minimalistic Acoustic Parameter Set, https://doi.org/10.1109/TAFFC.2015.2457417
     """
     table = _load_egemaps().process_signal(_lengthen(waveform), SAMPLING_RATE)
     return table.iloc[0].astype(np.float32).rename(None)
@@ -81,7 +85,7 @@ def _lengthen(waveform: np.ndarray) -> np.ndarray:
 
 
 def _describe_spectrum(spectrum: np.ndarray) -> dict[str, np.ndarray]:
-    """Return tracks ``(n, F)`` from magnitudes ``(K, F)``."""
+    """Return the spectral features ``(n, F)`` by name, from magnitudes ``(K, F)``."""
     power = np.square(spectrum)
     mel = librosa.power_to_db(librosa.feature.melspectrogram(S=power, sr=SAMPLING_RATE, n_mels=40))
     mfcc = librosa.feature.mfcc(S=mel, n_mfcc=20)
@@ -90,7 +94,7 @@ def _describe_spectrum(spectrum: np.ndarray) -> dict[str, np.ndarray]:
         "mfcc_delta": librosa.feature.delta(mfcc),
         "mfcc_delta2": librosa.feature.delta(mfcc, order=2),
         "mel": mel,
-        "chroma": librosa.feature.chroma_stft(S=power, sr=SAMPLING_RATE, tuning=0.0),  # voices are not tuned
+        "chroma": librosa.feature.chroma_stft(S=power, sr=SAMPLING_RATE, tuning=0.0),  # tuning estimation is for music
         "contrast": librosa.feature.spectral_contrast(S=spectrum, sr=SAMPLING_RATE, n_bands=5),  # octaves up to 6.4 kHz
         "centroid": librosa.feature.spectral_centroid(S=spectrum, sr=SAMPLING_RATE) / 1000,
         "rolloff": librosa.feature.spectral_rolloff(S=spectrum, sr=SAMPLING_RATE) / 1000,
@@ -99,8 +103,8 @@ def _describe_spectrum(spectrum: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _describe_waveform(waveform: np.ndarray) -> dict[str, np.ndarray]:
-    """Return tracks ``(1, F)`` from ``(T,)``."""
-    frames: dict[str, Any] = {"frame_length": WIN_LENGTH, "hop_length": FRAMES["hop_length"]}
+    """Return the waveform features ``(1, F)`` by name, from samples ``(T,)``."""
+    frames = {"frame_length": WIN_LENGTH, "hop_length": FRAMES["hop_length"]}
     return {
         "zero_crossings": librosa.feature.zero_crossing_rate(waveform, **frames),
         "rms": librosa.amplitude_to_db(librosa.feature.rms(y=waveform, **frames)),
@@ -108,16 +112,16 @@ def _describe_waveform(waveform: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _track_pitch(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return pitch in Hz and periodicity (0 where nothing is heard, about 1 for a tone), each ``(F,)``.
+    """Return pitch in Hz and periodicity (0 for silent frames, about 1 for a tone), each ``(F,)``.
 
     Args:
-        power: Spectrum ``(K, F)``.
+        power: Power spectrum ``(K, F)``.
 
-    Source: Boersma 1993, Accurate short-term analysis of the fundamental frequency, and the defaults of Praat; its
-    path finding is left out, as only the distribution of the pitch is wanted.
+    Source: Boersma 1993, Accurate short-term analysis of the fundamental frequency, with the defaults of Praat. Path
+    finding is omitted, because only the distribution of the pitch is needed.
     """
     power = power.copy()
-    power[: int(LOWEST * N_FFT / SAMPLING_RATE)] = 0  # hum
+    power[: int(LOWEST * N_FFT / SAMPLING_RATE)] = 0  # removes hum
     correlation = scipy.fft.irfft(power, axis=0)
     energy = correlation[0]
     lags = np.arange(int(SAMPLING_RATE / HIGHEST) - 1, int(SAMPLING_RATE / LOWEST) + 2)
@@ -127,7 +131,9 @@ def _track_pitch(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     best = np.argmax(peaks - OCTAVE_COST * np.log2(lags[1:-1, None]), axis=0)[None]
     before, here, after, peak = (np.take_along_axis(x, best, 0)[0] for x in (before, here, after, peaks))
     curvature = np.minimum(before - 2 * here + after, -1e-12)
-    shift = np.where(peak > 0, 0.5 * (before - after) / curvature, 0)  # top of the parabola, at most half a sample
+    shift = np.where(
+        peak > 0, 0.5 * (before - after) / curvature, 0
+    )  # vertex of the parabola through the peak, at most half a sample away
     audible = energy > AUDIBLE**2 * energy.max()
     return SAMPLING_RATE / (lags[best[0] + 1] + shift), peak * audible
 
@@ -140,7 +146,7 @@ def _window_correlation() -> np.ndarray:
 
 
 def _summarise(tracks: dict[str, np.ndarray]) -> dict[str, float]:
-    """Return mean, deviation and percentiles of each row of tracks ``(n, F)``, by name; rows count from 1."""
+    """Return mean, standard deviation and percentiles of each row of ``(n, F)`` arrays, by name; rows count from 1."""
     rows = [
         name if len(track) == 1 else f"{name}_{i}" for name, track in tracks.items() for i in range(1, len(track) + 1)
     ]

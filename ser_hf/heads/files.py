@@ -1,8 +1,8 @@
-"""A fitted head on disk: `head.skops` (the pipeline, no pickle) and `head.json` (the rest).
+"""Files of a fitted head: `head.skops` (the pipeline, without pickle) and `head.json` (everything else).
 
-skops builds only types that are named here, or that it trusts itself (plain values, numpy arrays, scikit-learn's
-estimators). A type says nothing of its content, so what compiled code follows blindly is checked too: the nodes of
-trees, and the sizes in a support vector machine.
+skops only loads the types in `TRUSTED_TYPES` and those that it trusts by default (plain values, numpy arrays,
+scikit-learn estimators). A trusted type may still have malicious content, so the values that compiled code uses without
+bounds checks are checked here: the node indices of trees and the array sizes of support vector machines.
 """
 
 import json
@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sklearn
@@ -31,7 +30,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-FIELDS: dict[str, type | tuple[type, ...]] = {  # of head.json
+FIELDS = {  # fields of head.json and their types
     "head": str,
     "emotions": list,
     "features": dict,
@@ -49,13 +48,13 @@ def save_head(
 
     Args:
         head: A fitted head.
-        folder: Made where it is missing; files of these names are overwritten.
-        emotions: Names in the order of the labels.
-        features: What vectors the head takes, as JSON knows it: kind, encoder, layers, normalisation.
-        metadata: More to keep in `head.json`, such as corpus and command.
+        folder: Created if necessary; existing files of these names are overwritten.
+        emotions: Names of the emotions in the order of the labels.
+        features: JSON-serialisable settings of the vectors: kind, encoder, layers, normalisation.
+        metadata: Additional JSON-serialisable entries for `head.json`, such as corpus and command.
 
     Raises:
-        ValueError: If there are not as many emotions as the head knows labels.
+        ValueError: If the number of emotions differs from the number of labels of the head.
     """
     if len(emotions) != (found := len(head.pipeline["classifier"].classes_)):
         raise ValueError(f"Expected the names of {found} emotions, found {len(emotions)}: {list(emotions)}.")
@@ -77,28 +76,32 @@ def save_head(
 
 
 def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
-    """Return the head that `save_head` wrote into `folder`, and what `head.json` says.
+    """Load a head that `save_head` wrote; a warning is logged if scikit-learn has another version than at saving.
 
-    Another version of scikit-learn than the one that saved the head is named in a warning.
+    Args:
+        folder: Folder with `head.skops` and `head.json`.
+
+    Returns:
+        The head, and the content of `head.json`.
 
     Raises:
         FileNotFoundError: If either file is missing.
-        ValueError: If either file is damaged, or `head.skops` holds a type outside of `TRUSTED_TYPES`, another pipeline
-            than `head.json` names, or indices and sizes that lead outside of it.
+        ValueError: If either file is damaged, or `head.skops` contains an untrusted type, another pipeline than
+            `head.json` names, or indices or sizes that are out of bounds.
     """
     folder = Path(folder)
     if missing := [name for name in ("head.json", "head.skops") if not (folder / name).is_file()]:
-        raise FileNotFoundError(f"'{folder}' holds no head: expected head.json and head.skops, missing {missing}.")
+        raise FileNotFoundError(f"'{folder}' contains no head: expected head.json and head.skops, missing {missing}.")
     description = _read_description(folder / "head.json")
     if (saved := description["versions"].get("scikit-learn")) != sklearn.__version__:
         logger.warning(
-            f"The head in '{folder}' was saved by scikit-learn {saved}, this is {sklearn.__version__}: it may answer "
-            f"otherwise or fail. To be sure, install scikit-learn=={saved}."
+            f"The head in '{folder}' was saved with scikit-learn {saved}, but {sklearn.__version__} is installed: "
+            f"predictions may differ or fail. To avoid this, install scikit-learn=={saved}."
         )
     try:
         pipeline = _load_pipeline(folder / "head.skops")
         _check_pipeline(pipeline, description)
-    except Exception as error:  # a damaged file fails in a dozen ways: zip, JSON, numpy, scikit-learn
+    except Exception as error:  # damaged files raise many types: zip, JSON, numpy, scikit-learn
         found = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"No head can be loaded from '{folder / 'head.skops'}': {found}") from error
     fields = {key: description[key] for key in ("temperature", "parameters", "inner_ua")}
@@ -119,8 +122,8 @@ def _read_description(path: Path) -> dict:
     if faults:
         found = {name: known.get(name) for name in faults}
         raise ValueError(
-            f"'{path}' is damaged: expected what save_head writes, a temperature above 0 and two or more different "
-            f"emotions, found {found}. Fetch or fit the head again."
+            f"'{path}' is damaged: expected the fields written by save_head, a temperature above 0 and at least two "
+            f"different emotions, found {found}. Download or fit the head again."
         )
     return description
 
@@ -128,24 +131,24 @@ def _read_description(path: Path) -> dict:
 def _load_pipeline(path: Path) -> object:
     if others := sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)):
         raise ValueError(
-            f"'{path}' holds types that no head of ser_hf needs, {others}; it is not loaded. Expected at most "
-            f"{list(TRUSTED_TYPES)}. Is it a file of somebody you trust?"
+            f"'{path}' contains types that no head of ser_hf needs, {others}, and is not loaded. Expected only "
+            f"{list(TRUSTED_TYPES)}. Check that the file comes from a source you trust."
         )
     return skops.io.load(path, trusted=list(TRUSTED_TYPES))
 
 
-def _check_pipeline(pipeline: Any, description: dict) -> None:
-    """Refuse what no call of `save_head` can have written."""
+def _check_pipeline(pipeline: object, description: dict) -> None:
+    """Raise ValueError if `save_head` cannot have written this pipeline."""
     fresh = build_head(description["head"])
     if (found := _outline(pipeline)) != (expected := _outline(fresh)):
-        raise ValueError(f"head.skops holds {found}, expected {expected} of head '{description['head']}'.")
+        raise ValueError(f"head.skops contains {found}, expected {expected} for head '{description['head']}'.")
     classifier = pipeline["classifier"]
     if classifier.classes_.tolist() != list(range(len(description["emotions"]))):
-        raise ValueError(f"head.skops knows labels {classifier.classes_}, head.json {description['emotions']}.")
+        raise ValueError(f"head.skops has labels {classifier.classes_}, but head.json has {description['emotions']}.")
     if isinstance(classifier, SVC) and not _sound_machine(classifier, fresh["classifier"].kernel):
-        raise ValueError("head.skops holds support vectors whose sizes disagree; it is damaged or malicious.")
+        raise ValueError("head.skops contains support vectors whose sizes disagree; it is damaged or malicious.")
     if not all(_sound(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
-        raise ValueError("head.skops holds a tree whose nodes point outside of it; it is damaged or malicious.")
+        raise ValueError("head.skops contains a tree whose nodes point outside of it; it is damaged or malicious.")
 
 
 def _outline(pipeline: object) -> dict[str, str] | str:
@@ -154,21 +157,21 @@ def _outline(pipeline: object) -> dict[str, str] | str:
     return type(pipeline).__name__
 
 
-def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Return left child, right child, feature and whether it is a leaf, of all nodes of each tree."""
+def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, ...]]:
+    """Return the arrays (left child, right child, feature, is leaf) of the nodes of each tree."""
     if hasattr(classifier, "estimators_"):
         trees = [tree.tree_ for tree in classifier.estimators_]
         return [(t.children_left, t.children_right, t.feature, t.children_left == -1) for t in trees]
     trees = [predictor.nodes for stage in getattr(classifier, "_predictors", []) for predictor in stage]
-    # No head has categories: a node that claims one counts as pointing to no number.
+    # No head uses categorical features: feature -1 marks such a node as invalid.
     features = [np.where(nodes["is_categorical"], -1, nodes["feature_idx"]) for nodes in trees]
     return [(t["left"], t["right"], f, t["is_leaf"] == 1) for t, f in zip(trees, features, strict=True)]
 
 
 def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.ndarray, features: int) -> bool:
-    """Tell whether each inner node points to later nodes of its tree and to a number of the vector.
+    """Return whether each inner node points to later nodes of its tree and to an existing feature.
 
-    scikit-learn follows these indices without a look at the bounds. Source: `skops.io.exceptions`.
+    scikit-learn uses these indices without bounds checks. Source: `skops.io.exceptions`.
     """
     node = np.arange(len(leaf))
     children = (np.minimum(left, right) > node) & (np.maximum(left, right) < len(leaf))
@@ -176,9 +179,9 @@ def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.nd
 
 
 def _sound_machine(machine: SVC, kernel: str) -> bool:
-    """Tell whether the sizes of C emotions, S support vectors and D numbers agree.
+    """Return whether the array sizes for C emotions, S support vectors and D features agree.
 
-    libsvm takes them from these arrays without a look at the others. Source: `sklearn/svm/_libsvm.pyx`.
+    libsvm reads each size from one array and does not check the other arrays. Source: `sklearn/svm/_libsvm.pyx`.
     """
     counts, support_vectors = machine._n_support, machine.support_vectors_
     emotions, support = len(machine.classes_), len(support_vectors)

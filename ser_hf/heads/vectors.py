@@ -1,7 +1,8 @@
-"""A vector of fixed size for every row of a dataset: classical features in parallel, embeddings in batches.
+"""Fixed-size vectors for the rows of a dataset: classical features in parallel, embeddings in mini-batches.
 
-What was computed once is kept under `cache_folder()` by the content of the waveform and by what computed it, as
-Parquet; another version, another encoder or another preprocessing computes anew, and so does a damaged file.
+Vectors are cached as Parquet files under `cache_folder()`. The cache key consists of the content of the waveform and
+the cache key of the feature extractor, so another version, encoder or preprocessing never uses old vectors. Damaged
+cache files are recomputed.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import load_row
 from ser_hf.data.sampler import evaluation_order
 
-BATCHES_KEPT = 32  # batches after which the cache is written, so that a kill loses little
+BATCHES_KEPT = 32  # number of batches after which vectors are written to the cache, in case the process is killed
 
 Compute = Callable[[list[np.ndarray]], np.ndarray]  # B waveforms -> (B, …)
 
@@ -42,24 +43,26 @@ def compute_vectors(
     augment: Augmentation | None = None,
     seed: tuple[int, ...] = (),
 ) -> np.ndarray:
-    """Return the vector of every row, ``(N, …)`` float32, in the order of the dataset.
+    """Return the vectors of all rows, ``(N, …)`` float32, in the order of the dataset.
 
     Args:
-        dataset: A part of `build_dataset`'s result, N rows.
-        compute: Turns B waveforms ``(T,)`` at 16 kHz into ``(B, …)``; a function of a module where it is run by
-            several processes.
-        identity: What computes: changes whenever the same waveform would give other numbers.
-        batch_size: Waveforms for one call, of like durations.
-        processes: How many share the work.
-        augment: Changes each waveform first.
-        seed: Of these changes, before the row's number.
+        dataset: A part of the result of `build_dataset`, N rows.
+        compute: Function that converts B waveforms ``(T,)`` at 16 kHz to vectors ``(B, …)``. With several processes it
+            must be defined at module level, so that it can be pickled.
+        identity: Cache key of `compute`; it must change whenever the vector of the same waveform would change.
+        batch_size: Number of waveforms per call of `compute`; they have similar durations.
+        processes: Number of parallel processes.
+        augment: Augmentation of each waveform; None for no augmentation.
+        seed: Random seed of the augmentation; the number of the row is appended to it.
 
     Raises:
-        ValueError: If a row cannot be decoded, or some rows have no finite vector; it names all of these files, and
-            the vectors of the others are kept.
+        ValueError: If a row cannot be decoded, or rows have no finite vector. In the second case the message lists
+            these files, and the vectors of all other rows are cached.
+        ImportError: If `compute` needs a package that is not installed.
+        RuntimeError: If the cache cannot be written.
     """
     folder = cache_folder() / "vectors" / hashlib.sha256(identity.encode()).hexdigest()[:32]
-    known, shape = _read_kept(folder)
+    known, shape = _read_cached_vectors(folder)
 
     def load(row: dict) -> np.ndarray:
         waveform = load_row(row)
@@ -69,7 +72,7 @@ def compute_vectors(
     missing = [i for i in evaluation_order(dataset["duration"]) if digests[i] not in known]
     batches = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
     waveforms = ([load(dataset[i]) for i in batch] for batch in batches)
-    run = Parallel(processes, return_as="generator")  # hands out a few batches ahead, not all at once
+    run = Parallel(processes, return_as="generator")  # decodes only a few batches ahead
     outcomes = run(map(delayed(_compute_each), repeat(compute), waveforms))
     progress = tqdm(outcomes, "Computing vectors", len(batches), leave=False)
     fresh: dict[bytes, np.ndarray] = {}
@@ -86,12 +89,12 @@ def compute_vectors(
             fresh = {}
     if failed:
         lines = [f"- '{path}': {reason}" for path, reason in failed.items()]
-        raise ValueError("\n".join([f"{len(lines)} files have no finite vector: leave them out.", *lines]))
+        raise ValueError("\n".join([f"{len(lines)} files have no finite vector. Remove them from the corpus.", *lines]))
     return np.stack([known[digest] for digest in digests]).reshape(len(dataset), *shape)
 
 
 def write_vectors(dataset: Dataset, vectors: np.ndarray, path: str | os.PathLike) -> None:
-    """Write a Parquet table that pandas reads: a row's labels and its `vector`, laid flat.
+    """Write a Parquet table with the labels of each row and its flattened `vector`.
 
     Args:
         dataset: N rows.
@@ -101,43 +104,43 @@ def write_vectors(dataset: Dataset, vectors: np.ndarray, path: str | os.PathLike
     names = ("path", "corpus", "speaker", "gender", "emotion", "split", "utterance", "window_start", "window_end")
     table = dataset.select_columns(list(names)).with_format("arrow")[:]
     with whole_file(path) as partial:
-        parquet.write_table(table.append_column("vector", _flatten(vectors)), partial)
+        parquet.write_table(table.append_column("vector", _flatten_vectors(vectors)), partial)
 
 
 def _compute_each(compute: Compute, waveforms: list[np.ndarray]) -> list[np.ndarray | str]:
-    """Return the vector of each waveform, or why it has none; where a batch fails, each waveform is tried alone."""
+    """Return the vector or the error message of each waveform; if a batch fails, its waveforms are tried one by one."""
     try:
         vectors = compute(waveforms)
-    except (ImportError, MemoryError):  # no fault of a waveform
+    except (ImportError, MemoryError):  # not caused by a waveform
         raise
-    except Exception as error:  # libraries of signals raise of every kind
+    except Exception as error:  # signal-processing libraries raise many types
         if len(waveforms) == 1:
             return [f"{type(error).__name__}: {error}"]
         return [outcome for waveform in waveforms for outcome in _compute_each(compute, [waveform])]
     return [vector if np.isfinite(vector).all() else "not finite" for vector in vectors]
 
 
-def _flatten(vectors: Sequence[np.ndarray]) -> pyarrow.Array:
+def _flatten_vectors(vectors: Sequence[np.ndarray]) -> pyarrow.Array:
     flat = np.asarray(vectors, dtype=np.float32).reshape(len(vectors), -1)
     return pyarrow.FixedSizeListArray.from_arrays(flat.ravel(), flat.shape[1])
 
 
-def _read_kept(folder: os.PathLike) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
-    """Return the kept vectors by the waveform's digest, and their shape; damaged files are deleted."""
+def _read_cached_vectors(folder: os.PathLike) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
+    """Return the cached vectors by the digest of the waveform, and their shape; damaged files are deleted."""
     known, shape = {}, ()
     for path in sorted(folder.glob("*.parquet")):
         content = path.read_bytes()
         try:
-            vectors, shape = _parse_kept(content)
-        except Exception as error:  # pyarrow raises of every kind
-            logger.warning(f"'{path}' of the cache is damaged ({error}); its vectors are computed anew.")
+            vectors, shape = _parse_cached_vectors(content)
+        except Exception as error:  # pyarrow raises many types
+            logger.warning(f"Cache file '{path}' is damaged ({error}); its vectors are computed again.")
             path.unlink(missing_ok=True)
         else:
             known |= vectors
     return known, shape
 
 
-def _parse_kept(content: bytes) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
+def _parse_cached_vectors(content: bytes) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
     table = parquet.read_table(io.BytesIO(content), page_checksum_verification=True)
     shape = tuple(int(size) for size in table.schema.metadata[b"shape"].split())
     values = table["vector"].combine_chunks().flatten().to_numpy().reshape(len(table), math.prod(shape))
@@ -145,8 +148,8 @@ def _parse_kept(content: bytes) -> tuple[dict[bytes, np.ndarray], tuple[int, ...
 
 
 def _keep(folder: os.PathLike, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
-    """Add a file to the folder: no process ever changes what another has written."""
-    table = pyarrow.table({"digest": list(vectors), "vector": _flatten(list(vectors.values()))})
+    """Write vectors to a new file in the folder, so that concurrent processes never change the same file."""
+    table = pyarrow.table({"digest": list(vectors), "vector": _flatten_vectors(list(vectors.values()))})
     content = io.BytesIO()
     table = table.replace_schema_metadata({"shape": " ".join(map(str, shape))})
     parquet.write_table(table, content, write_page_checksum=True)

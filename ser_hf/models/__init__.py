@@ -1,4 +1,4 @@
-"""Waveforms -> logits or vectors."""
+"""Neural audio classifiers: stock architectures of transformers, adjusted at run time, and the mel model."""
 
 from ser_hf.models.backbone import build_model
 from ser_hf.models.configuration_mel import MelConfig

@@ -1,4 +1,4 @@
-"""Any audio classifier of transformers, pretrained or from random weights, made ready for emotion labels."""
+"""Loading of audio classifiers of transformers, pretrained or with random weights, for a set of emotion labels."""
 
 import math
 import os
@@ -17,7 +17,6 @@ from transformers import (
     SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
     WhisperFeatureExtractor,
-    WhisperForAudioClassification,
 )
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
 from transformers.utils import logging
@@ -26,13 +25,14 @@ from ser_hf.models.padding import make_padding_aware
 
 logger = logging.get_logger(__name__)
 
-HEAD = ("classifier", "projector", "layer_weights")  # first part of the names of the parameters that start at random
-POSITIONS_PER_SECOND = 50  # Whisper's encoder frames
-SPECTRA_PER_SECOND = 100  # of AST
-SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # no SpecAugment in the stock classifier
-MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest batch, 0.25 s
-UNUSED = "masked_spec_embed"  # a vector that only SpecAugment uses; many checkpoints leave it out
-# What configs of published models hold beside; it is about their former head.
+HEAD = ("classifier", "projector", "layer_weights")  # first component of the parameter names of the classification head
+POSITIONS_PER_SECOND = 50  # encoder frames of Whisper
+SPECTRA_PER_SECOND = 100  # spectrogram frames of AST
+SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # the stock classifiers have no SpecAugment
+MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest training audio, 0.25 s
+UNUSED = "masked_spec_embed"  # mask vector of SpecAugment, which many checkpoints lack; it has no effect on predictions
+# Entries that ser_hf adds to the configuration of its models. They describe the trained head and must not be copied to
+# a model with a new head.
 CALIBRATED = {"calibration_temperature", "uncertainty_threshold", "recommended_preprocessing"}
 
 
@@ -52,21 +52,31 @@ def build_model(
     """Return a stock audio classifier in float32 and its feature extractor.
 
     Args:
-        model_name_or_path: Pretrained encoder, Hub id or folder; None to start from random weights.
-        emotions: Names in the order of their labels.
-        model_type: Architecture to start from random weights, such as "mel" or "whisper".
-        config_overrides: Values of the architecture's config, spelled as text.
-        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (all but the head).
-        layer_sum: Let the head read a learned sum of all layers.
-        masking: SpecAugment: any of `mask_time_prob`, `mask_time_length`, `mask_feature_prob` and
-            `mask_feature_length`. Spectrogram models are masked by the collator instead.
-        longest: Seconds of the longest utterance of training and validation; Whisper's context is cut to it.
-        layerdrop: Overrides the architecture's own where it has one.
-        trust_remote_code: Allow the checkpoint to bring code of its own.
+        model_name_or_path: Hub id or folder of a pretrained encoder; None for random weights.
+        emotions: Names of the emotions in the order of their labels.
+        model_type: Architecture for random weights, such as "mel" or "whisper"; None with a pretrained encoder.
+        config_overrides: Values of the model configuration by name, as text.
+        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (everything except the head).
+        layer_sum: Whether the input of the head is a learned weighted sum of all layers.
+        masking: SpecAugment settings: any of `mask_time_prob`, `mask_time_length`, `mask_feature_prob` and
+            `mask_feature_length`. They are ignored for spectrogram models, which are masked in the collator.
+        longest: Duration in seconds of the longest utterance of training and validation, to which the context of
+            Whisper is shortened; None for the full context.
+        layerdrop: Value that replaces the layerdrop of the architecture, if it has one; None for its default.
+        trust_remote_code: Whether to run the Python code in the checkpoint.
+
+    Returns:
+        The model and its feature extractor.
 
     Raises:
-        ValueError: If neither or both of checkpoint and type are given, the architecture lacks an option, or
-            the checkpoint lacks weights of the encoder.
+        ValueError: If neither or both of `model_name_or_path` and `model_type` are given, the architecture does not
+            support an option, or the checkpoint lacks weights of the encoder.
+        OSError: If there is no such checkpoint.
+
+    Examples:
+        >>> model, _ = build_model(model_type="mel", emotions=["angry", "happy"])
+        >>> model.config.id2label
+        {0: 'angry', 1: 'happy'}
     """
     if (model_name_or_path is None) == (model_type is None):
         raise ValueError(
@@ -75,17 +85,17 @@ def build_model(
         )
     label2id = {emotion: i for i, emotion in enumerate(emotions)}
     labels = {"label2id": label2id, "id2label": {i: emotion for emotion, i in label2id.items()}}
-    labels["problem_type"] = "single_label_classification"  # pipeline reads it; a regression model would leave its own
+    labels["problem_type"] = "single_label_classification"  # the pipeline uses it; overrides that of a regression model
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     elif model_name_or_path is not None:
         config = load_config(model_name_or_path, trust_remote_code)
-        for name in CALIBRATED & vars(config).keys():  # of another head
+        for name in CALIBRATED & vars(config).keys():
             delattr(config, name)
     config.update(labels)
     if config_overrides:
         config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
-        config = type(config).from_dict(config.to_dict())  # so that the config checks the new values
+        config = type(config).from_dict(config.to_dict())  # validates the new values
     _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
     if model_name_or_path is None:
         model = AutoModelForAudioClassification.from_config(config)
@@ -101,10 +111,10 @@ def build_model(
 
 
 def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
-    """Load a checkpoint's configuration.
+    """Load the configuration of a checkpoint, given by its Hub id or folder.
 
     Raises:
-        OSError: If there is none.
+        OSError: If there is no such checkpoint.
     """
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
@@ -115,10 +125,10 @@ def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
 def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, layerdrop: float | None) -> None:
     if layer_sum:
         if not hasattr(config, "use_weighted_layer_sum"):
-            raise ValueError(f"layer_sum: '{config.model_type}' has no layer sum; leave it out.")
+            raise ValueError(f"layer_sum: '{config.model_type}' has no layer sum. Do not use this option.")
         config.use_weighted_layer_sum = True
     name = "encoder_layerdrop" if config.model_type == "whisper" else "layerdrop"
-    layerdrop = 0.0 if layer_sum else layerdrop  # a dropped layer leaves no hidden state to sum
+    layerdrop = 0.0 if layer_sum else layerdrop  # a dropped layer has no hidden state for the sum
     if layerdrop is not None and getattr(config, name, layerdrop) != layerdrop:
         _log_adjustment(
             name, getattr(config, name), layerdrop, "dropped layers break DDP, gradient checkpointing and layer sums"
@@ -142,7 +152,17 @@ def load_classifier(
     trust_remote_code: bool = False,
     use_safetensors: bool | None = None,
 ) -> tuple[PreTrainedModel, dict]:
-    """Return a checkpoint as an audio classifier in float32, and how its loading went; what it lacks is random."""
+    """Load a checkpoint as an audio classifier in float32; weights that it lacks are initialised at random.
+
+    Args:
+        name: Hub id or folder.
+        config: Configuration to use instead of the stored one.
+        trust_remote_code: Whether to run the Python code in the checkpoint.
+        use_safetensors: Whether the weights must be in safetensors format; None for safetensors if available.
+
+    Returns:
+        The model, and the loading information of `from_pretrained`.
+    """
     return AutoModelForAudioClassification.from_pretrained(
         name,
         config=config,
@@ -155,38 +175,38 @@ def load_classifier(
 
 
 def absent_weights(loading: dict) -> list[str]:
-    """Return the weights that a checkpoint lacks or holds in another shape, sorted.
+    """Return the sorted names of the weights that a checkpoint lacks or contains with another shape.
 
     Args:
-        loading: How the loading went, as `from_pretrained` tells.
+        loading: Loading information of `from_pretrained`, as returned by `load_classifier`.
     """
     absent = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     return sorted(key for key in absent if not key.endswith(UNUSED))
 
 
 def load_trained(name: str | os.PathLike, **options) -> PreTrainedModel:
-    """Load a checkpoint as an audio classifier in float32, all of whose weights are trained.
+    """Load a trained audio classifier in float32, and check that no weight is missing.
 
     Args:
         name: Hub id or folder.
-        **options: As for `load_classifier`.
+        **options: Keyword arguments of `load_classifier`.
 
     Raises:
-        ValueError: If weights are missing or of another shape.
+        ValueError: If weights are missing or have another shape.
     """
     model, loading = load_classifier(name, **options)
     if absent := absent_weights(loading):
         unused = sorted(loading["unexpected_keys"])
         raise ValueError(
-            f"'{name}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its answers "
-            f"would be random; it holds {len(unused)} others (first: {unused[:2]}). Expected a checkpoint with a "
-            f"trained head. `ser-hf doctor {name}` says more."
+            f"'{name}' lacks {len(absent)} weights of {type(model).__name__} (last: {absent[-1]}), so its predictions "
+            f"would be random; it contains {len(unused)} unused weights (first: {unused[:2]}). Expected a checkpoint "
+            f"with a trained head. Run `ser-hf doctor {name}` for details."
         )
     return model
 
 
 def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool) -> PreTrainedModel:
-    """Load a checkpoint as an audio classifier in float32; its head may start at random, its encoder may not.
+    """Load a pretrained encoder as an audio classifier in float32; only a missing head is initialised at random.
 
     Raises:
         ValueError: If the checkpoint lacks weights of the encoder.
@@ -199,7 +219,7 @@ def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool
     if missing:
         raise ValueError(
             f"'{name}' lacks {len(missing)} weights of its {config.model_type} encoder (first: {missing[0]}); "
-            "they would start at random. Is it a checkpoint of this architecture?"
+            "they would be random. Check that it is a checkpoint of this architecture."
         )
     return model
 
@@ -207,23 +227,28 @@ def load_pretrained(name: str, config: PreTrainedConfig, trust_remote_code: bool
 def load_feature_extractor(
     name: str, config: PreTrainedConfig, *, trust_remote_code: bool = False
 ) -> SequenceFeatureExtractor:
-    """Load a checkpoint's feature extractor, or its architecture's default where it ships none; masks are on."""
+    """Load the feature extractor of a checkpoint, or the default of its architecture if the checkpoint has none.
+
+    Attention masks are switched on.
+    """
     try:
         feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError:
         feature_extractor = default_feature_extractor(config)
-        _log_adjustment("feature extractor", None, type(feature_extractor).__name__, f"'{name}' ships none")
+        _log_adjustment(
+            "feature extractor", None, type(feature_extractor).__name__, f"'{name}' contains no feature extractor"
+        )
     if isinstance(feature_extractor, Wav2Vec2FeatureExtractor) and not feature_extractor.return_attention_mask:
-        _log_adjustment("return_attention_mask", False, True, "without a mask the padding changes the logits")
+        _log_adjustment("return_attention_mask", False, True, "without an attention mask, padding changes the logits")
         feature_extractor.return_attention_mask = True
     return feature_extractor
 
 
 def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtractor:
-    """Return the feature extractor that fits a config from random weights."""
+    """Return the default feature extractor of an architecture, for the sizes in its configuration."""
     if config.model_type == "mel":
         return Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
-    if config.model_type == "wav2vec2-bert":  # the mapping names another class for it
+    if config.model_type == "wav2vec2-bert":  # the mapping has another class
         return SeamlessM4TFeatureExtractor()
     kind: Any = FEATURE_EXTRACTOR_MAPPING[type(config)]  # typed as if it held pairs
     if kind is Wav2Vec2FeatureExtractor:
@@ -233,12 +258,16 @@ def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtrac
     return kind(num_mel_bins=config.num_mel_bins, max_length=config.max_length)
 
 
-def cut_context(
-    model: WhisperForAudioClassification, feature_extractor: WhisperFeatureExtractor, longest: float
-) -> None:
-    """Cut Whisper's 30 s context to `longest` seconds, rounded up to a whole second, in place.
+def cut_context(model: PreTrainedModel, feature_extractor: WhisperFeatureExtractor, longest: float) -> None:
+    """Shorten the context of a Whisper model from 30 s to a whole number of seconds, in place.
 
-    Exact: the kept positions are the first rows of the sinusoids. Longer audio is heard only so far.
+    The position embeddings are sinusoids, of which the first rows are kept, so the result is exact. Longer audio is
+    truncated.
+
+    Args:
+        model: Whisper classifier.
+        feature_extractor: Its feature extractor.
+        longest: Duration of the longest utterance in seconds; it is rounded up.
     """
     seconds = min(math.ceil(longest), model.config.max_source_positions // POSITIONS_PER_SECOND)
     positions = seconds * POSITIONS_PER_SECOND
@@ -252,7 +281,7 @@ def cut_context(
 
 
 def context_of(config: PreTrainedConfig) -> float:
-    """Return the seconds of audio that a model takes; its feature extractor cuts what is longer. Infinite for most."""
+    """Return the context of a model in seconds, beyond which audio is truncated; infinite if there is no limit."""
     if config.model_type == "whisper":
         return config.max_source_positions / POSITIONS_PER_SECOND
     if config.model_type == "audio-spectrogram-transformer":
@@ -261,10 +290,14 @@ def context_of(config: PreTrainedConfig) -> float:
 
 
 def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
-    """Freeze nothing ("none"), the convolutions before the transformer ("cnn"), or all but the head ("encoder").
+    """Exclude parameters from training, in place.
+
+    Args:
+        model: Audio classifier.
+        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (everything except the head).
 
     Raises:
-        ValueError: If the architecture has no such part.
+        ValueError: If `freeze` is "cnn" and the architecture has no convolutional front end.
     """
     if freeze == "encoder":
         for name, parameter in model.named_parameters():
@@ -275,11 +308,11 @@ def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
         for name in ("encoder.conv1", "encoder.conv2"):
             model.get_submodule(name).requires_grad_(False)
     elif freeze == "cnn":
-        raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end; use none or encoder.")
+        raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end. Use none or encoder.")
 
 
 def is_head(name: str) -> bool:
-    """Tell whether a parameter belongs to the classification head, by its name."""
+    """Return whether the parameter or module of this name belongs to the classification head."""
     return name.split(".")[0] in HEAD
 
 

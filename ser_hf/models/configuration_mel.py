@@ -1,7 +1,7 @@
-"""Configuration of the mel model, the one architecture that is trained from scratch.
+"""Configuration of the mel model, a small architecture that is trained from scratch.
 
-This file and `modeling_mel.py` are a closed island: they import only torch, transformers and each other, as
-`save_pretrained` copies them into the checkpoint, where they run as remote code without ser_hf.
+This file and `modeling_mel.py` import only torch, transformers and each other: `save_pretrained` copies them into the
+checkpoint, where they run as remote code without ser_hf.
 """
 
 import difflib
@@ -14,36 +14,43 @@ CHOICES = {"features": ["mel", "mfcc"], "encoder": ["cnn", "crnn", "lstm"], "rec
 class MelConfig(PreTrainedConfig):
     """Hold the settings of `MelForAudioClassification`.
 
-    SpecAugment has the names that it has in `Wav2Vec2Config`, so one option serves every architecture.
+    The SpecAugment settings have the same names as in `Wav2Vec2Config`.
 
     Attributes:
-        features: "mel" (log-mel spectrogram) or "mfcc" (with first and second differences).
+        features: "mel" (log-mel spectrogram) or "mfcc" (MFCCs with deltas and delta-deltas).
         encoder: "cnn" (convolutions), "crnn" (convolutions, then recurrent layers) or "lstm" (LSTM layers
             on projected feature frames).
-        recurrent: Layers of the "crnn" encoder, "gru" or "lstm".
-        sampling_rate: Hz of the waveforms that the model takes.
-        n_fft: Points of the Fourier transform, at least `win_length`.
-        win_length: Samples of the Hann window.
-        hop_length: Samples from one frame to the next.
-        n_mels: Mel filters between `fmin` and `fmax` Hz.
-        n_mfcc: Cepstral coefficients kept, at most `n_mels`.
-        keep_level: Whether loudness counts. If not, each utterance is first brought to one level and range,
-            so the gain of the microphone changes nothing.
-        mean_normalization: Share of each mel bin's own mean over the utterance that is taken off it, from 0 to 1. 1 is
-            cepstral mean normalisation: the colour of voice, room and microphone is gone.
-        trim_ends: Whether the model leaves out the silence at both ends of an utterance, by the energy in its frames.
-        conv_channels: Channels of each convolution block; each halves the mel bins, the first also the frames.
-        hidden_size: Width of the encoded frames and of the dense layer; even, for two recurrent directions.
-        num_recurrent_layers: Bidirectional recurrent layers of the "crnn" and "lstm" encoders.
-        dropout: Share of units dropped between recurrent layers, before the dense layer and the classifier.
-        apply_spec_augment: Whether training masks spans of frames and bins.
-        mask_time_prob: Share of the frames that is masked, from 0 to 1 (less where spans overlap).
-        mask_time_length: Frames per span.
-        mask_feature_prob: Share of the mel bins or coefficients that is masked, from 0 to 1.
-        mask_feature_length: Bins per span.
+        recurrent: Type of the recurrent layers of the "crnn" encoder, "gru" or "lstm".
+        sampling_rate: Sampling rate of the input waveforms in Hz.
+        n_fft: Length of the Fourier transform in samples, at least `win_length`.
+        win_length: Length of the Hann window in samples.
+        hop_length: Distance between frames in samples.
+        n_mels: Number of mel bands.
+        fmin: Lower edge of the lowest mel band in Hz.
+        fmax: Upper edge of the highest mel band in Hz.
+        n_mfcc: Number of cepstral coefficients, at most `n_mels`.
+        keep_level: Whether to keep level differences between utterances. If False, the features of each utterance are
+            first standardised, so that they do not depend on the recording gain.
+        mean_normalization: Fraction of the mean of each mel bin over the utterance that is subtracted, from 0 to 1. The
+            value 1 is cepstral mean normalisation, which removes the average spectrum of voice, room and microphone.
+        trim_ends: Whether the model removes silence at both ends of an utterance, detected from the frame energy.
+        conv_channels: Number of channels of each convolution block. Each block halves the mel bins, and the first block
+            also halves the frames.
+        hidden_size: Size of the encoded frames and of the dense layer; even, for two recurrent directions.
+        num_recurrent_layers: Number of bidirectional recurrent layers of the "crnn" and "lstm" encoders.
+        dropout: Dropout probability after recurrent layers, before the dense layer and before the classifier.
+        apply_spec_augment: Whether to apply SpecAugment in training.
+        mask_time_prob: Fraction of the frames to mask, from 0 to 1 (less where spans overlap).
+        mask_time_length: Length of a time span in frames.
+        mask_feature_prob: Fraction of the mel bins or coefficients to mask, from 0 to 1 (less where bands overlap).
+        mask_feature_length: Width of a masked band in bins.
 
     Raises:
-        ValueError: If `features`, `encoder` or `recurrent` is unknown, or a size does not fit the others.
+        ValueError: If `features`, `encoder` or `recurrent` is unknown, or a size or fraction is out of range.
+
+    Examples:
+        >>> MelConfig(encoder="cnn", n_mels=40).n_mels
+        40
     """
 
     model_type = "mel"

@@ -1,10 +1,10 @@
 """The mel model: waveform -> log-mel or MFCC features -> CNN, CRNN or LSTM -> pooling -> logits.
 
-It is trained from scratch and computes its features itself, so it takes `input_values` like wav2vec2 does.
-Padding changes nothing: every layer is told which frames are real and leaves out the rest.
+The model is trained from scratch and computes its features itself, so its input is `input_values`, as for wav2vec2.
+Padding does not change the logits: every layer uses a mask of the real frames and ignores padded frames.
 
 Shapes: B batch, T samples, F frames (halved by the first convolution block), M mel bins or coefficients, K maps
-(1 for mel; 3 for MFCC: the coefficients, their first and second differences), D hidden, C classes.
+(1 for mel; 3 for MFCC: coefficients, deltas and delta-deltas), D hidden size, C classes.
 """
 
 import math
@@ -18,15 +18,15 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from .configuration_mel import MelConfig
 
-FLOOR = 1e-10  # power under which a mel band counts as silent; float32 audio in [-1, 1]
-# The energy rule of ser_hf/data/silence.py, which says where the numbers come from, here on the mel spectrogram.
+FLOOR = 1e-10  # power below which a mel band counts as silent, for audio in [-1, 1]
+# Speech detection as in ser_hf/data/silence.py, which documents the thresholds, but on the mel spectrogram.
 SMOOTHING = 0.05  # seconds
 ABOVE_FLOOR, BELOW_LOUD, LEAST_SPAN = 2.0, 35.0, 6.0  # dB
-MARGIN = 0.1  # seconds kept either side of speech
+MARGIN = 0.1  # seconds kept before and after speech
 
 
 class MelFeatures(nn.Module):
-    """Compute features of the real frames, each bin standardised over the corpus; other frames are zero."""
+    """Compute log-mel or MFCC features, with each bin normalised over the training corpus; padded frames are zero."""
 
     window: torch.Tensor
     filters: torch.Tensor
@@ -38,20 +38,25 @@ class MelFeatures(nn.Module):
         self.config = config
         band = config.n_fft // 2 + 1, config.n_mels, config.fmin, config.fmax, config.sampling_rate
         filters = mel_filter_bank(*band, norm="slaney", mel_scale="slaney")  # librosa's defaults
-        # Persistent: from_pretrained builds on the meta device, and what the checkpoint lacks becomes NaN.
+        # Persistent buffers: from_pretrained builds the model on the meta device, so buffers must be in the checkpoint.
         self.register_buffer("window", torch.hann_window(config.win_length))
         self.register_buffer("filters", torch.from_numpy(filters.T.copy()).float())  # (M, n_fft / 2 + 1)
         if config.features == "mfcc":
             self.register_buffer("dct", _dct_matrix(config.n_mfcc, config.n_mels))
-            self.register_buffer("slope", torch.arange(-2.0, 3.0) / 10)  # regression over 5 frames, per frame
+            self.register_buffer("slope", torch.arange(-2.0, 3.0) / 10)  # weights of a linear regression over 5 frames
         self.maps, self.bins = (1, config.n_mels) if config.features == "mel" else (3, config.n_mfcc)
         self.norm = MaskedBatchNorm(self.maps * self.bins)
 
     def forward(self, waveform: torch.Tensor, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(B, K, M, F)`` and a frame mask ``(B, F)``; `samples` of each row ``(B, T)`` are real."""
+        """Return features ``(B, K, M, F)`` and a mask ``(B, F)`` of the real frames.
+
+        Args:
+            waveform: ``(B, T)``, padded on the right.
+            samples: Number of real samples of each row ``(B,)``.
+        """
         mask = _first(1 + samples // self.config.hop_length, 1 + waveform.shape[1] // self.config.hop_length)
-        with torch.autocast(waveform.device.type, enabled=False):  # powers overflow in half precision
-            # Zeros after the end, as the centred transform of a single utterance has them there.
+        with torch.autocast(waveform.device.type, enabled=False):  # power values overflow in half precision
+            # Padding is set to zero, as in the centred Fourier transform of a single utterance.
             features = self._log_mel(waveform.float() * _first(samples, waveform.shape[1])) * mask[:, None]
             if self.config.trim_ends:
                 speech = find_loud_frames(features, mask, self.config.sampling_rate / self.config.hop_length)
@@ -68,7 +73,7 @@ class MelFeatures(nn.Module):
         return features.masked_fill(~mask[:, None, None], 0.0), mask
 
     def _log_mel(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Return the log power above the floor, ``(B, M, F)``; silence is zero."""
+        """Return the log of the mel power relative to `FLOOR`, ``(B, M, F)``; silence is zero."""
         sizes = self.config.n_fft, self.config.hop_length, self.config.win_length, self.window.float()
         spectrum = torch.stft(waveform, *sizes, pad_mode="constant", return_complex=True)
         power = torch.view_as_real(spectrum).square().sum(-1)  # (B, n_fft / 2 + 1, F)
@@ -79,15 +84,18 @@ class MelFeatures(nn.Module):
 def find_loud_frames(
     features: torch.Tensor, mask: torch.Tensor, frames_per_second: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the first frame of speech and the number of frames to the last ``(B,)``, with 0.1 s of what surrounds it.
+    """Find the speech in each utterance by its energy, including a margin of 0.1 s on both sides.
 
-    A frame is speech if its energy is above the utterance's noise floor and not far below its loud frames. Where
-    nothing stands out, all of it is.
+    A frame is speech if its energy is above the noise floor of the utterance and not far below its loud frames. If no
+    frame stands out, the whole utterance counts as speech.
 
     Args:
-        features: Log power ``(B, M, F)``.
-        mask: Real frames ``(B, F)``.
-        frames_per_second: F per second of audio.
+        features: Log mel power ``(B, M, F)``.
+        mask: Mask of the real frames ``(B, F)``.
+        frames_per_second: Frame rate in Hz.
+
+    Returns:
+        First frame of speech ``(B,)``, and number of frames from there to the last frame of speech ``(B,)``.
     """
     width = 2 * round(SMOOTHING * frames_per_second / 2) + 1  # frames, odd
     power = functional.avg_pool1d(features.exp().sum(1, keepdim=True), width, 1, width // 2)[:, 0]  # (B, F)
@@ -101,7 +109,7 @@ def find_loud_frames(
 
 
 def _cut(features: torch.Tensor, first: torch.Tensor, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return `counts` frames from the `first` of each row of ``(B, M, F)``, zero behind, and their mask."""
+    """Return `counts` frames of each row of ``(B, M, F)``, starting at `first` and zero-padded, and their mask."""
     longest = int(counts.max())
     position = first[:, None] + torch.arange(longest, device=first.device)
     mask = _first(counts, longest)
@@ -122,37 +130,33 @@ def _first(counts: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def _level_off(features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Give ``(B, M, F)`` zero mean and unit deviation over the real frames, all bins together."""
+    """Standardise ``(B, M, F)`` of each utterance to zero mean and unit variance over all bins and real frames."""
     count = (mask.sum(-1) * features.shape[1])[:, None, None]
     centred = (features - features.sum((1, 2), keepdim=True) / count) * mask[:, None]
-    return centred / (centred.square().sum((1, 2), keepdim=True) / count + 1e-5).sqrt()  # silence stays zero
+    return centred / (centred.square().sum((1, 2), keepdim=True) / count + 1e-5).sqrt()  # 1e-5: silence stays zero
 
 
 def _bin_means(features: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean of each bin over the real frames at these frames, and 0 at the others, ``(B, M, F)``."""
+    """Return the mean of each bin over the real frames, repeated for these frames, and 0 for padding, ``(B, M, F)``."""
     return (features.sum(-1) / mask.sum(-1)[:, None])[..., None] * mask[:, None]
 
 
 def _slope(features: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Return the change per frame of each bin, ``(B, M, F)`` as given."""
+    """Return the change per frame (delta) of each bin, ``(B, M, F)``."""
     return functional.conv1d(features.flatten(0, 1)[:, None], taps[None, None], padding=2).view_as(features)
 
 
 def _spans(batch: int, size: int, prob: float, length: int, device: torch.device) -> torch.Tensor:
-    """Return a mask ``(batch, size)`` of spans that start anywhere; an utterance may be shorter than one."""
+    """Return a mask ``(batch, size)`` of random spans, which may extend beyond the end."""
     starts = (torch.rand(batch, 1, size, device=device) < prob / length).float()
     return functional.max_pool1d(functional.pad(starts, (length - 1, 0)), length, stride=1)[:, 0].bool()
 
 
 class MaskedBatchNorm(nn.BatchNorm2d):
-    """Take the training statistics over real frames only; padded frames must be zero on entry."""
+    """Batch normalisation with training statistics over real frames only; padded frames of the input must be zero."""
 
-    running_mean: torch.Tensor
-    running_var: torch.Tensor
-    momentum: float
-
-    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Return ``(B, D, M, F)`` normalised; `mask` is ``(B, F)``."""
+    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the normalised hidden states ``(B, D, M, F)``; `mask` ``(B, F)`` is true for real frames."""
         if not self.training:
             return super().forward(hidden_states)
         hidden_states = hidden_states.float()
@@ -166,7 +170,10 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
 
 class ConvEncoder(nn.Module):
-    """Convolve, normalise and rectify; each block halves the bins, the first also the frames; then project frames."""
+    """Apply blocks of convolution, batch norm and ReLU, then a linear projection of each frame.
+
+    Each block halves the bins, and the first block also halves the frames.
+    """
 
     def __init__(self, config: MelConfig, maps: int, bins: int):
         super().__init__()
@@ -180,30 +187,30 @@ class ConvEncoder(nn.Module):
         self.projection = nn.Linear(width, config.hidden_size)
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(B, F, D)`` and the mask ``(B, F)`` of the frames that are left, half of them rounded up."""
+        """Return hidden states ``(B, F, D)`` and their mask ``(B, F)``, where F is half the number of input frames."""
         mask = mask[:, ::2]  # frame f is centred on frame 2 f of the input
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             padding = ~mask[:, None, None]
-            # Zero before the norm for its statistics, and after it for the next convolution.
+            # Padding is set to zero before the norm (for its statistics) and after it (for the next convolution).
             features = norm(convolution(features).masked_fill(padding, 0.0), mask).relu()
             features = features.masked_fill(padding, 0.0)
         return self.projection(features.flatten(1, 2).transpose(1, 2)).relu(), mask
 
 
 class FrameEncoder(nn.Module):
-    """Project each feature frame by itself."""
+    """Apply a linear projection to each feature frame."""
 
     def __init__(self, config: MelConfig, maps: int, bins: int):
         super().__init__()
         self.projection = nn.Linear(maps * bins, config.hidden_size)
 
     def forward(self, features: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(B, F, D)`` and the mask ``(B, F)`` as given."""
+        """Return hidden states ``(B, F, D)`` and the unchanged mask ``(B, F)``."""
         return self.projection(features.flatten(1, 2).transpose(1, 2)), mask
 
 
 class BidirectionalRecurrent(nn.Module):
-    """Run recurrent layers in both directions over the real frames; each adds to what it reads, normalised."""
+    """Apply bidirectional recurrent layers with residual connections and pre-layer normalisation to the real frames."""
 
     def __init__(self, layer: type[nn.GRU] | type[nn.LSTM], config: MelConfig):
         super().__init__()
@@ -214,9 +221,9 @@ class BidirectionalRecurrent(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``(B, F, D)`` and the mask ``(B, F)`` as given."""
+        """Return hidden states ``(B, F, D)`` and the unchanged mask ``(B, F)``."""
         position = torch.arange(mask.shape[1], device=mask.device)
-        # Reversed within its length; packed sequences would do the same, but miss the fused CPU kernels.
+        # Reverse each row within its length. Packed sequences would do the same, but without the fused CPU kernels.
         reverse = torch.where(mask, mask.sum(-1, keepdim=True) - 1 - position, position)[..., None]
         for norm, forward, backward in zip(self.norms, self.forwards, self.backwards, strict=True):
             normalised = norm(hidden_states)
@@ -227,23 +234,35 @@ class BidirectionalRecurrent(nn.Module):
 
 
 class AttentiveStatistics(nn.Module):
-    """Pool the real frames into a weighted mean and deviation. Source: arXiv 1803.10963."""
+    """Pool the real frames by an attention-weighted mean and standard deviation.
+
+    Source: Okabe et al. 2018, Attentive Statistics Pooling for Deep Speaker Embedding, https://arxiv.org/abs/1803.10963
+    """
 
     def __init__(self, size: int):
         super().__init__()
         self.attention = nn.Sequential(nn.Linear(size, size // 2), nn.Tanh(), nn.Linear(size // 2, 1))
 
     def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return ``(B, 2 D)`` from ``(B, F, D)`` and the mask ``(B, F)``."""
+        """Return ``(B, 2 D)`` from hidden states ``(B, F, D)`` and the mask ``(B, F)`` of the real frames."""
         scores = self.attention(hidden_states).float().masked_fill(~mask[..., None], -torch.inf)
         weights = scores.softmax(1)  # (B, F, 1)
         mean = (weights * hidden_states).sum(1)
         variance = (weights * (hidden_states - mean[:, None]).square()).sum(1)
-        return torch.cat([mean, (variance + 1e-5).sqrt()], -1)  # no infinite slope where frames are alike
+        return torch.cat([mean, (variance + 1e-5).sqrt()], -1)  # avoids an infinite gradient if all frames are equal
 
 
 class MelForAudioClassification(PreTrainedModel):
-    """Classify utterances by features that the model computes itself."""
+    """Classify waveforms with a network that is trained from scratch and includes the feature extraction.
+
+    Args:
+        config: Sizes and settings.
+
+    Examples:
+        >>> model = MelForAudioClassification(MelConfig(num_labels=4)).eval()
+        >>> model(torch.zeros(2, 16_000)).logits.shape
+        torch.Size([2, 4])
+    """
 
     config_class = MelConfig
     main_input_name = "input_values"
@@ -252,7 +271,7 @@ class MelForAudioClassification(PreTrainedModel):
         super().__init__(config)
         self.features = MelFeatures(config)
         frames = FrameEncoder if config.encoder == "lstm" else ConvEncoder
-        # Each takes and returns hidden states and the mask of real frames.
+        # Each module takes and returns hidden states and the mask of real frames.
         self.encoder = nn.ModuleList([frames(config, self.features.maps, self.features.bins)])
         if config.encoder != "cnn":
             layer = nn.LSTM if "lstm" in (config.encoder, config.recurrent) else nn.GRU
@@ -266,7 +285,7 @@ class MelForAudioClassification(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Conv2d | nn.RNNBase):
-            module.reset_parameters()  # torch's own; transformers guards it, so loaded weights stay
+            module.reset_parameters()  # default of torch; transformers protects loaded weights
         else:
             super()._init_weights(module)
 
@@ -281,9 +300,9 @@ class MelForAudioClassification(PreTrainedModel):
 
         Args:
             input_values: Waveforms ``(B, T)`` in [-1, 1] at `config.sampling_rate`, padded on the right.
-            attention_mask: ``(B, T)``, 1 for real samples; None: all are real.
-            labels: ``(B,)`` classes, or ``(B, C)`` shares of each class.
-            return_dict: Whether to return an output object; else a tuple. None: as the configuration says.
+            attention_mask: ``(B, T)``, 1 for real samples and 0 for padding; None if all samples are real.
+            labels: Class indices ``(B,)``, or class weights ``(B, C)``.
+            return_dict: Whether to return an output object rather than a tuple; None for the setting in `config`.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_values, dtype=torch.long)
@@ -299,7 +318,7 @@ class MelForAudioClassification(PreTrainedModel):
         return output if as_dict else output.to_tuple()
 
     def _spec_augment(self, features: torch.Tensor) -> torch.Tensor:
-        """Zero random spans of frames and bins of ``(B, K, M, F)``, alike in all maps, in training only."""
+        """Set random spans of frames and bins of ``(B, K, M, F)`` to zero in training, the same in all K maps."""
         config, (batch, _, bins, frames) = self.config, features.shape
         if not (self.training and config.apply_spec_augment):
             return features
@@ -310,7 +329,7 @@ class MelForAudioClassification(PreTrainedModel):
 
 MelConfig.register_for_auto_class()
 MelForAudioClassification.register_for_auto_class("AutoModelForAudioClassification")
-# A copy inside a checkpoint is found through auto_map; registered, it would serve every later mel checkpoint.
+# A copy in a checkpoint is found through auto_map. If it were registered, all later mel checkpoints would use it.
 if not __name__.startswith("transformers_modules."):
     AutoConfig.register("mel", MelConfig, exist_ok=True)
     AutoModelForAudioClassification.register(MelConfig, MelForAudioClassification, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Make a padded batch equal the single utterance, at run time, with stock weights.
+"""Run-time patches that make the logits independent of padding, with stock weights.
 
-Group-norm encoders (wav2vec2-base, HuBERT-base, SEW …) take the statistics of their first layer over the padding
-too, and stacked convolutions (data2vec-audio's positions, the conformer's) read what the layer before wrote into
-the padding. Both are told here how many frames of each utterance are real. Parameters keep their names, so a
-checkpoint saved from a patched model is a stock one.
+Encoders with group normalisation (wav2vec2-base, HuBERT-base, SEW, …) include the padding in the statistics of their
+first layer. Stacked convolutions (position embeddings of data2vec-audio, conformer layers) use the values that the
+previous layer computed for padded frames. The patches pass the number of real frames of each utterance to these
+modules. Parameter names do not change, so a checkpoint saved from a patched model is a stock checkpoint.
 
 Shapes: B batch, C channels, F frames.
 """
@@ -17,18 +17,28 @@ from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 
-# SEW pools its frames in twos and drops an odd last one, but in a batch only that of the longest utterance: no patch
-# can make the stock code's padded batch equal the single utterance.
+# SEW averages pairs of frames and drops a last unpaired frame. In a padded batch this affects only the longest
+# utterance, so no patch can make the results of a batch equal to those of single utterances.
 EQUAL_LENGTHS_ONLY = ("sew", "sew-d")
 
 
 class PaddingAwareGroupNorm(nn.GroupNorm):
-    """Normalise each channel over the real frames of its utterance only; one group per channel."""
+    """Normalise each channel over the real frames of its utterance only, with one group per channel.
 
-    frames: torch.Tensor | None = None  # (B,) real frames of the batch under way; None: all are real
+    Attributes:
+        frames: Number of real frames ``(B,)`` of the current batch; None if all frames are real.
+
+    Examples:
+        >>> norm = PaddingAwareGroupNorm(1, 1)
+        >>> norm.frames = torch.tensor([2])
+        >>> norm(torch.tensor([[[1.0, 3.0, 9.0]]])).detach().round()  # the last frame is padding
+        tensor([[[-1.,  1.,  0.]]])
+    """
+
+    frames: torch.Tensor | None = None
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Return the normalised hidden states, ``(B, C, F)`` as given."""
+        """Return the normalised hidden states ``(B, C, F)``."""
         if self.frames is None:
             return super().forward(hidden_states)
         real = real_frames(self.frames, hidden_states.shape[-1])[:, None]  # (B, 1, F)
@@ -48,7 +58,10 @@ def real_frames(frames: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def make_padding_aware(model: PreTrainedModel) -> bool:
-    """Patch `model` in place so that its logits do not depend on the padding; its weights stay stock.
+    """Patch a model in place so that its logits do not depend on padding; its weights do not change.
+
+    Args:
+        model: Audio classifier or encoder.
 
     Returns:
         Whether the architecture needed a patch.
@@ -63,7 +76,7 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
     if not norms and not convolutions:
         return False
 
-    def tell_frames(_, args: tuple, kwargs: dict) -> None:
+    def set_frames(_, args: tuple, kwargs: dict) -> None:
         mask = kwargs.get("attention_mask")
         samples = None if mask is None else mask.sum(-1)  # (B,)
         for norm in norms:
@@ -73,17 +86,22 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
             if samples is not None:
                 convolution.frames = model._get_feat_extract_output_lengths(samples)  # type: ignore[operator]
 
-    model.register_forward_pre_hook(tell_frames, with_kwargs=True)
+    model.register_forward_pre_hook(set_frames, with_kwargs=True)
     return True
 
 
 def evaluation_batch_size(config: PreTrainedConfig, wanted: int) -> int:
-    """Return the batch size for evaluation: the wanted one, or 1 where only equal lengths give the right answer."""
+    """Return the evaluation batch size per process: `wanted`, or 1 for architectures whose logits depend on padding.
+
+    Args:
+        config: Configuration of the model.
+        wanted: The requested batch size per process.
+    """
     if config.model_type not in EQUAL_LENGTHS_ONLY or wanted == 1:
         return wanted
     logger.info(
-        f"per_device_eval_batch_size adjusted from {wanted} to 1 because padding changes the answers of "
-        f"{config.model_type}: it pools frames in twos."
+        f"per_device_eval_batch_size adjusted from {wanted} to 1 because padding changes the predictions "
+        f"of {config.model_type}, which averages pairs of frames."
     )
     return 1
 
@@ -93,9 +111,11 @@ def _first_layer_frames(samples: torch.Tensor, config: PreTrainedConfig) -> torc
 
 
 def _reads_padding(name: str, module: nn.Module) -> bool:
-    """Tell the convolutions within the encoder that the stock code does not mask."""
+    """Return whether this is a convolution within the encoder whose input the stock code does not mask."""
     stacked = "pos_conv_embed.layers." in name or name.endswith(".depthwise_conv")
-    return stacked and isinstance(module, nn.Conv1d) and module.padding != (0,)  # wav2vec2-BERT masks its own
+    return (
+        stacked and isinstance(module, nn.Conv1d) and module.padding != (0,)
+    )  # those of wav2vec2-BERT have masked inputs
 
 
 def _zero_padding(convolution: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:

@@ -16,7 +16,9 @@ import torch
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
-from ser_hf.publishing.checks import Check, hash_paths, read_json
+from ser_hf.publishing.checks import Check, hash_paths
+from ser_hf.runs.file_names import PREDICTIONS
+from ser_hf.runs.results import AgreementRecord, read_results
 
 TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 MOST = 300  # utterances that are compared: a minute for a small model
@@ -64,33 +66,29 @@ def ask_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[l
     return scores, None
 
 
-def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> dict:
+def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> AgreementRecord:
     """Compare the test scores of predictions.csv with those of the stock pipeline on the same files.
 
     Args:
         folder: Output folder of a run, with the saved checkpoint and predictions.csv.
         folders: What the paths of each corpus in predictions.csv are relative to.
-
-    Returns:
-        "test" (N test utterances), "compared" (all, or 300 drawn by seed where there are more), "agree" (how many have
-        the stored scores), "largest_difference" of a score (None where it is not known), "tolerance", "error"
-        (why the pipeline failed, or None) and "files" (SHA-256 of what was compared).
     """
-    test = read_predictions(Path(folder, "predictions.csv")).query("split == 'test'")
+    test = read_predictions(Path(folder, PREDICTIONS)).query("split == 'test'")
     drawn = test if len(test) <= MOST else test.sample(MOST, random_state=SEED).sort_index()
     rows = drawn.astype(object).where(drawn.notna(), None)
     utterances = [(str(folders[row.corpus] / row.path), row.start, row.end) for row in rows.itertuples()]
     scores, error = ask_pipeline(folder, utterances)
     differences = _differences(drawn[: len(scores)], scores)
-    return {
-        "test": len(test),
-        "compared": len(drawn),
-        "agree": int((differences <= TOLERANCE).sum()),
-        "largest_difference": float(differences.max()) if np.isfinite(differences).all() and len(differences) else None,
-        "tolerance": TOLERANCE,
-        "error": error,
-        "files": hash_files(folder),
-    }
+    known = len(differences) and np.isfinite(differences).all()
+    return AgreementRecord(
+        test=len(test),
+        compared=len(drawn),
+        agree=int((differences <= TOLERANCE).sum()),
+        largest_difference=float(differences.max()) if known else None,
+        tolerance=TOLERANCE,
+        error=error,
+        files=hash_files(folder),
+    )
 
 
 def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> Check:
@@ -101,42 +99,41 @@ def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> 
         folders: Folder of each corpus, to compare anew; None trusts the comparison at the end of training.
     """
     name = "agreement with the stock pipeline"
-    stored = read_json(folder / "all_results.json").get("agreement")
+    results = read_results(folder)
+    stored = results and results.agreement
     if not stored:
         found = "all_results.json does not say that the stock pipeline gives the stored predictions"
         return Check(name, False, found, "Run the recipe again with this version: it compares them at its end.")
     agreement = stored if folders is None else measure_agreement(folder, folders)
-    changed = [file for file, digest in hash_files(folder).items() if stored["files"].get(file) != digest]
-    changed += [file for file in stored["files"] if file != "predictions.csv" and not (folder / file).exists()]
+    changed = [file for file, digest in hash_files(folder).items() if stored.files.get(file) != digest]
+    changed += [file for file in stored.files if file != PREDICTIONS and not (folder / file).exists()]
     if changed:
         found = f"{', '.join(changed)}: not as compared at the end of training"
         return Check(name, False, found, "Restore what the run wrote, or run the recipe again.")
-    remedy = "Repair what it names." if agreement["error"] else REMEDY
+    remedy = "Repair what it names." if agreement.error else REMEDY
     return Check(name, is_agreed(agreement), describe_agreement(agreement), remedy)
 
 
-def is_agreed(agreement: Mapping) -> bool:
+def is_agreed(agreement: AgreementRecord) -> bool:
     """Tell whether the stock pipeline gave the stored scores to all utterances that were compared."""
-    return agreement["error"] is None and agreement["agree"] == agreement["compared"] > 0
+    return agreement.error is None and agreement.agree == agreement.compared > 0
 
 
-def describe_agreement(agreement: Mapping) -> str:
+def describe_agreement(agreement: AgreementRecord) -> str:
     """Return the comparison in a sentence."""
-    if agreement["error"]:
-        return f"the stock pipeline fails: {agreement['error']}"
-    difference = agreement["largest_difference"]
+    if agreement.error:
+        return f"the stock pipeline fails: {agreement.error}"
+    difference = agreement.largest_difference
     return (
-        f"{agreement['agree']} of {agreement['compared']} test utterances compared (of {agreement['test']}), largest "
+        f"{agreement.agree} of {agreement.compared} test utterances compared (of {agreement.test}), largest "
         f"difference of a score {'unknown' if difference is None else f'{difference:.1e}'} "
-        f"(allowed: {agreement['tolerance']:g})"
+        f"(allowed: {agreement.tolerance:g})"
     )
 
 
 def hash_files(folder: str | Path) -> dict[str, str]:
     """Return the SHA-256 of the files that give the answers, and of predictions.csv where it is there, by name."""
-    return hash_paths(
-        [path for pattern in (*MODEL_FILES, "predictions.csv") for path in sorted(Path(folder).glob(pattern))]
-    )
+    return hash_paths([path for pattern in (*MODEL_FILES, PREDICTIONS) for path in sorted(Path(folder).glob(pattern))])
 
 
 def _differences(stored: pandas.DataFrame, scores: Sequence[Mapping[str, float]]) -> np.ndarray:

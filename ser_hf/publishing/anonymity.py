@@ -1,29 +1,32 @@
-"""Results without names: who the speakers are stays at home, in predictions.csv and the local all_results.json."""
+"""Results without names: the names of speakers stay in predictions.csv and in the local all_results.json."""
 
-PARTS = ("train", "validation", "test")
+from dataclasses import replace
 
-
-def hide_speakers(results: dict) -> dict:
-    """Return the results of a run with numbers in place of speakers: 1 for the best UA of a part, as in its card.
-
-    Args:
-        results: What all_results.json holds.
-    """
-    split = results["split"] | {
-        part: described | {"speakers": _number(described["speakers"])}
-        for part, described in results["split"].items()
-        if part in PARTS
-    }
-    hidden = results | {"split": split} | {part: _rank(results[part]) for part in PARTS if part in results}
-    if recommended := results.get("recommended"):
-        hidden["recommended"] = recommended | {"test": _rank(recommended["test"])}
-    return hidden
+from ser_hf.evaluation import Scores
+from ser_hf.runs.results import Part, Results
 
 
-def _number(names: list[str]) -> list[str]:
-    return [f"speaker {number}" for number in range(1, len(names) + 1)]
+def hide_speakers(results: Results) -> Results:
+    """Return the results of a run with numbers in place of speakers: 1 for the best UA of a part, as in its card."""
+    split, recommended = results.split, results.recommended
+    return replace(
+        results,
+        test=_rank(results.test),
+        validation=results.validation and _rank(results.validation),
+        split=replace(
+            split,
+            test=_number_speakers(split.test),
+            train=split.train and _number_speakers(split.train),
+            validation=split.validation and _number_speakers(split.validation),
+        ),
+        recommended=recommended and replace(recommended, test=_rank(recommended.test)),
+    )
 
 
-def _rank(summary: dict) -> dict:
-    ranked = sorted(summary["per_speaker"].values(), key=lambda scores: -scores["ua"])
-    return summary | {"per_speaker": {f"speaker {rank}": scores for rank, scores in enumerate(ranked, 1)}}
+def _number_speakers(part: Part) -> Part:
+    return replace(part, speakers=[f"speaker {number}" for number in range(1, len(part.speakers) + 1)])
+
+
+def _rank(scores: Scores) -> Scores:
+    ranked = sorted(scores.per_speaker.values(), key=lambda speaker: -speaker["ua"])
+    return replace(scores, per_speaker={f"speaker {rank}": speaker for rank, speaker in enumerate(ranked, 1)})

@@ -4,14 +4,14 @@ import json
 import re
 from pathlib import Path
 
-import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
 from ser_hf.models.backbone import POSITIONS_PER_SECOND
-from ser_hf.runs.recipe import corpora_of
+from ser_hf.runs.recipe import corpora_of, read_recipe
+from ser_hf.runs.results import Results
 
 RECOGNISED = {
     "emotion": "emotions",
@@ -38,19 +38,19 @@ ENVIRONMENT = Environment(
 )
 
 
-def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None) -> ModelCard:
+def render_card(folder: str | Path, results: Results, *, repo_id: str | None = None) -> ModelCard:
     """Return the model card of a finished run.
 
     Args:
         folder: Output folder with config.json and recipe.yaml; its figures are shown.
-        results: What its all_results.json holds.
+        results: Its results.
         repo_id: Where it will be published; None: the folder's name stands for it.
 
     Raises:
         FileNotFoundError: If one of the two files is missing.
     """
     folder = Path(folder)
-    recipe = _read_recipe(folder)
+    recipe = read_recipe(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = repo_id or folder.resolve().name
     positions = config.get("max_source_positions") if config["model_type"] == "whisper" else None
@@ -67,26 +67,26 @@ def render_card(folder: str | Path, results: dict, *, repo_id: str | None = None
         # what the stock code lets padding into, see ser_hf/models/padding.py
         padding_heard=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
         context_seconds=positions and positions // POSITIONS_PER_SECOND,
-        training=results["training"],
+        training=results.training,
     )
     return ModelCard(_head(results, recipe, name, library="transformers") + body)
 
 
-def render_probe_card(folder: str | Path, results: dict) -> str:
+def render_probe_card(folder: str | Path, results: Results) -> str:
     """Return the card of a finished comparison of heads, in Markdown with the same metadata.
 
     Args:
         folder: Output folder with recipe.yaml; its figures are shown.
-        results: What its all_results.json will hold.
+        results: Its results.
     """
     folder = Path(folder)
-    recipe = _read_recipe(folder)
-    (chosen,) = (row for row in results["candidates"] if row["chosen"])
+    recipe = read_recipe(folder)
+    (chosen,) = (row for row in results.candidates if row.chosen)
     head = _head(results, recipe, folder.resolve().name, library="ser_hf")
     return head + _render("probe.md", folder, results, recipe, chosen=chosen)
 
 
-def render_folds_card(results: dict, fold: str | Path) -> str:
+def render_folds_card(results: Results, fold: str | Path) -> str:
     """Return the card of a cross-validation, in Markdown.
 
     Args:
@@ -95,9 +95,9 @@ def render_folds_card(results: dict, fold: str | Path) -> str:
     """
     return ENVIRONMENT.get_template("folds.md").render(
         results=results,
-        recipe=_read_recipe(Path(fold)),
-        test=results["test"],
-        independent=all(fold["speaker_independent"] for fold in results["folds"]),
+        recipe=read_recipe(Path(fold)),
+        test=results.test,
+        independent=all(fold.speaker_independent for fold in results.folds),
         metrics=METRICS,
         percent=_percent,
     )
@@ -118,10 +118,6 @@ def licence_of(recipe: dict) -> str | None:
     return licences.pop() if len(licences) == 1 else "other"
 
 
-def _read_recipe(folder: Path) -> dict:
-    return yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
-
-
 def _facts(recipe: dict) -> list[CorpusFacts]:
     return [CORPUS_FACTS[name] for name in corpora_of(recipe)]
 
@@ -130,14 +126,14 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _render(template: str, folder: Path, results: dict, recipe: dict, **more) -> str:
-    speakers = sorted(results["test"]["per_speaker"].values(), key=lambda speaker: -speaker["ua"])
+def _render(template: str, folder: Path, results: Results, recipe: dict, **more) -> str:
+    speakers = sorted(results.test.per_speaker.values(), key=lambda speaker: -speaker["ua"])
     body = ENVIRONMENT.get_template(template).render(
         results=results,
         recipe=recipe,
-        test=results["test"],
-        split=results["split"],
-        calibration=results.get("calibration"),
+        test=results.test,
+        split=results.split,
+        calibration=results.calibration,
         corpus=" and ".join(corpora_of(recipe)),
         facts=_facts(recipe),
         recognised=RECOGNISED[recipe["target"]],
@@ -157,7 +153,7 @@ def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
     return [(rank + 1, speakers[rank]) for rank in ranks]
 
 
-def _head(results: dict, recipe: dict, name: str, *, library: str) -> str:
+def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
     corpora, facts = corpora_of(recipe), _facts(recipe)
     scores = [
         EvalResult(
@@ -167,13 +163,13 @@ def _head(results: dict, recipe: dict, name: str, *, library: str) -> str:
             dataset_name=" and ".join(corpora),
             dataset_split="test",
             dataset_args={
-                "split": results["split"]["name"],
-                "speaker_independent": results["split"]["speaker_independent"],
+                "split": results.split.name,
+                "speaker_independent": results.split.speaker_independent,
             },
             metric_type=metric,
             metric_name=title,
-            metric_value=results["test"][metric],
-            metric_args={"interval_95": results["test"]["intervals"][metric]},
+            metric_value=getattr(results.test, metric),
+            metric_args={"interval_95": results.test.intervals[metric]},
         )
         for metric, title in METRICS.items()
     ]

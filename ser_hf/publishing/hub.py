@@ -1,7 +1,6 @@
 """Publish an output folder: check it, and upload its publishable files in one commit."""
 
 import fnmatch
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -15,13 +14,15 @@ from ser_hf.data.audio import read_header
 from ser_hf.publishing import retry as connection
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
+from ser_hf.runs.file_names import RECIPE, RESULTS
+from ser_hf.runs.results import parse_results, print_results
 
 logger = logging.getLogger(__name__)
 
 # The files that are uploaded. predictions.csv contains names of speakers, so it is not, nor are optimizer states.
 ALLOWLIST = (
     "README.md",
-    "all_results.json",
+    RESULTS,
     "answers.json",
     "config.json",
     "configuration_mel.py",
@@ -38,9 +39,9 @@ ALLOWLIST = (
     "onnx/model.onnx",
     "onnx/model_quantized.onnx",
     "preprocessor_config.json",
-    "recipe.yaml",
+    RECIPE,
 )
-RUN = {"README.md", "all_results.json", "recipe.yaml"}
+RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
 MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
 # Unknown licences, licences of the owners' own or several ones, and licences without derivatives: a person has to check
@@ -147,8 +148,8 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
         card.data.widget = others + added
     files["README.md"] = str(card).encode()
-    results = json.loads(files["all_results.json"].read_text(encoding="utf-8"))
-    files["all_results.json"] = json.dumps(hide_speakers(results), indent=1, ensure_ascii=False).encode()
+    results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
+    files[RESULTS] = print_results(hide_speakers(results)).encode()
     return files
 
 
@@ -213,7 +214,7 @@ def push(
         held = {sibling.rfilename for sibling in info.siblings}
         _check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
-            _check_model(repo_id, held, Path(files["recipe.yaml"]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
+            _check_model(repo_id, held, Path(files[RECIPE]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
         stale = [name for name in sorted(held - files.keys()) if _matches(name, ALLOWLIST)]
         operations = [
             *(CommitOperationAdd(name, file) for name, file in files.items()),
@@ -238,7 +239,7 @@ def _check_visibility(repo_id: str, *, private: bool, public: bool) -> None:
 def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token: str | None) -> None:
     """Raise an error if the repository has a model of another recipe; the number of epochs may differ."""
     way_out = "Pass another repository, or publish with --overwrite to replace that model."
-    if "recipe.yaml" not in held:
+    if RECIPE not in held:
         if models := [name for name in sorted(held) if _matches(name, MODELS)]:
             raise ValueError(f"'{repo_id}' has a model that was not made with ser_hf ({', '.join(models)}). {way_out}")
         return

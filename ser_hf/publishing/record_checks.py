@@ -1,24 +1,29 @@
 """What a finished run must show beside its weights: results, the card that tells them, its recipe, its exports."""
 
-import math
 from pathlib import Path
 
 import yaml
 from huggingface_hub import metadata_load
 
+from ser_hf.evaluation.scores import METRICS
 from ser_hf.publishing.checks import Check, hash_weights, read_json
-
-SCORES = ("ua", "wa", "macro_f1")
+from ser_hf.runs.file_names import RECIPE
+from ser_hf.runs.recipe import read_recipe
+from ser_hf.runs.results import read_results
 
 
 def check_results(folder: Path) -> Check:
     """Check that all_results.json holds the scores on a test set, each of them possible."""
-    test = read_json(folder / "all_results.json").get("test") or {}
     remedy = "Evaluate the model: the recipe writes all_results.json at its end."
-    if not set(SCORES) <= set(test):
+    try:
+        results = read_results(folder)
+    except ValueError as error:
+        return Check("results", False, str(error), remedy)
+    if results is None:
         return Check("results", False, "no test scores", remedy)
-    wrong = [f"{name} {test[name]}" for name in SCORES if not (math.isfinite(test[name]) and 0 <= test[name] <= 1)]
-    found = f"UA {test['ua']:.3f} on {test['utterances']} utterances"
+    scores = {name: getattr(results.test, name) for name in METRICS}
+    wrong = [f"{name} {score}" for name, score in scores.items() if not 0 <= score <= 1]
+    found = f"UA {results.test.ua:.3f} on {results.test.utterances} utterances"
     return Check("results", not wrong, f"impossible: {', '.join(wrong)}" if wrong else found, remedy)
 
 
@@ -35,9 +40,10 @@ def check_card(folder: Path) -> Check:
     told = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
     if not told:
         return Check("card", False, "a card without results", remedy)
-    test = read_json(folder / "all_results.json").get("test") or {}
+    results = read_results(folder)
+    test = {name: getattr(results.test, name) for name in METRICS} if results else {}
     said = {(score.get("type"), score.get("value")) for score in told}
-    if untold := [f"{name} {test.get(name)}" for name in SCORES if (name, test.get(name)) not in said]:
+    if untold := [f"{name} {test.get(name)}" for name in METRICS if (name, test.get(name)) not in said]:
         return Check("card", False, f"it does not tell {', '.join(untold)} of all_results.json", remedy)
     return Check("card", True, f"{len(told)} scores: {', '.join(str(score.get('type')) for score in told)}")
 
@@ -46,13 +52,11 @@ def check_recipe(folder: Path) -> Check:
     """Check that recipe.yaml holds settings."""
     remedy = "It is written before training: take it from the folder of the run."
     try:
-        recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        return Check("recipe", True, f"{len(read_recipe(folder))} settings")
     except FileNotFoundError:
-        return Check("recipe", False, "recipe.yaml is missing", remedy)
-    except (ValueError, yaml.YAMLError) as error:
-        return Check("recipe", False, f"recipe.yaml is broken: {str(error).splitlines()[0]}", remedy)
-    sound = isinstance(recipe, dict) and "corpus" in recipe
-    return Check("recipe", sound, f"{len(recipe)} settings" if sound else "recipe.yaml names no corpus", remedy)
+        return Check("recipe", False, f"{RECIPE} is missing", remedy)
+    except ValueError as error:
+        return Check("recipe", False, str(error), remedy)
 
 
 def check_exports(folder: Path) -> Check:

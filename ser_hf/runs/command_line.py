@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from transformers import HfArgumentParser
 
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 
 
 class _Parser(HfArgumentParser):

@@ -1,26 +1,19 @@
-"""`recipe.yaml`: the resolved recipe in the output folder, which reruns this exact model and tells runs apart."""
+"""`recipe.yaml`: the resolved recipe in the output folder; read, written and compared here only."""
 
 import dataclasses
-import hashlib
-import json
 from enum import Enum
 from pathlib import Path
 
 import yaml
-from datasets import DatasetDict
-from filelock import FileLock, Timeout
 
-from ser_hf import __version__
 from ser_hf.cache import write_text
-from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.file_names import RECIPE
+from ser_hf.runs.training_arguments import SerTrainingArguments
 
-FILE_NAME = "recipe.yaml"
-LOCK = ".lock"
-PATIENCE = 15  # seconds: after a kill, loader processes outlive their run for a few
 # Where the data lie and where results go: on this machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
-# How a run is launched, logged and published makes no other recipe, and concerns nobody who reruns it.
+# Settings of launching, logging and publishing do not identify a recipe.
 NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
     "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
@@ -69,68 +62,41 @@ def corpora_of(recipe: dict) -> list[str]:
     return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
 
 
-def check_folder(folder: str | Path, recipe: dict) -> None:
-    """Refuse an output folder that holds another recipe's run, or other files.
+def write_recipe(folder: str | Path, recipe: dict, *, comment: str) -> None:
+    """Write recipe.yaml into a folder that exists.
+
+    Args:
+        folder: The output folder.
+        recipe: From `resolve_recipe`.
+        comment: Its first lines, without the number sign.
+    """
+    header = "".join(f"# {line}\n" for line in comment.splitlines())
+    write_text(Path(folder, RECIPE), header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+
+
+def read_recipe(folder: str | Path) -> dict:
+    """Return the settings in a folder's recipe.yaml.
 
     Raises:
-        FileExistsError: If it does.
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or does not name a corpus.
     """
-    folder = Path(folder)
-    held = folder / FILE_NAME
-    if held.exists():
-        differences = _differences(yaml.safe_load(held.read_text(encoding="utf-8")), recipe)
-        if differences:
-            raise FileExistsError(
-                f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Take another --output_dir, or "
-                "delete that folder if you no longer need it."
-            )
-    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
-        raise FileExistsError(
-            f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
-        )
+    return parse_recipe_file(Path(folder, RECIPE))
 
 
-def claim_folder(
-    folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
-) -> FileLock:
-    """Write `recipe.yaml` and the corpus' fingerprint into the output folder, when all is ready to train.
-
-    Returns:
-        The folder's lock, held: nobody else claims the folder until it is released or the process ends.
-
-    Raises:
-        FileExistsError: If the folder holds a run of the same recipe on other data, or another process holds it.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
+def parse_recipe_file(path: str | Path) -> dict:
+    """Return the settings in a file like recipe.yaml; otherwise as `read_recipe`."""
     try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        raise FileExistsError(
-            f"Another process is running in '{folder}'. Wait for it or stop it, then run this again."
-        ) from None
-    fingerprint = hashlib.sha256()
-    for part in dataset.values():
-        columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker"])
-        fingerprint.update(json.dumps(columns.to_dict()).encode())
-    held = folder / "data.sha256"
-    if held.exists() and held.read_text() != fingerprint.hexdigest():
-        raise FileExistsError(
-            f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers that it "
-            "began with. Take another --output_dir, or the former --data_root."
-        )
-    write_text(held, fingerprint.hexdigest())
-    header = (
-        f"# Resolved by ser_hf {__version__}. Rerun it with:\n"
-        f"# {launch} recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
-    )
-    text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-    write_text(folder / FILE_NAME, text)
-    return lock
+        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"'{path}' is damaged: {str(error).splitlines()[0]}") from error
+    if not isinstance(recipe, dict) or "corpus" not in recipe:
+        raise ValueError(f"'{path}' names no corpus: expected the settings of a run.")
+    return recipe
 
 
-def _differences(held: dict, wanted: dict) -> list[str]:
+def list_differences(held: dict, wanted: dict) -> list[str]:
+    """Return the settings in which two recipes differ, but for the number of epochs, each in words."""
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())

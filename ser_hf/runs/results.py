@@ -1,216 +1,312 @@
-"""After training: `predictions.csv`, `all_results.json` and the figures, each computed from the one before."""
+"""`all_results.json`: what a run found, as dataclasses; read and written here only."""
 
-import hashlib
 import json
-import math
-import os
-import platform
-from collections import Counter
-from datetime import date
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pandas
-import torch
-import transformers
-from datasets import Dataset, DatasetDict
-from scipy.special import softmax
-from transformers import PreTrainedConfig, PreTrainedModel, TrainerState
+import cattrs
 
-from ser_hf import __version__
 from ser_hf.cache import write_text
-from ser_hf.corpora import Utterance
-from ser_hf.data.audit import Finding
-from ser_hf.data.dataset import AudioProblem
-from ser_hf.data.protocols import speakers_of
-from ser_hf.data.splits import Split, is_speaker_independent
-from ser_hf.evaluation import read_predictions, summarize, write_predictions
-from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
-from ser_hf.evaluation.predictions import COLUMNS, average_windows
-from ser_hf.models.backbone import context_of
+from ser_hf.evaluation import Scores
+from ser_hf.runs.file_names import RESULTS
 
-ACTIONS = ("skipped", "too short", "windowed", "padded")
-LEAKS = ("shared speaker", "identical audio", "overlapping audio")  # what recipes always look for
-PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
+SCHEMA = 2  # 1: versions that stored no schema; they are read, what they lack is None
 
 
-def tabulate_predictions(dataset: Dataset, logits: np.ndarray) -> pandas.DataFrame:
-    """Return the table of predictions of one split: a row per utterance, its windows averaged.
+@dataclass
+class Part:
+    """Describe the training, validation or test part of a split."""
 
-    Args:
-        dataset: A part of `build_dataset`'s result, N rows.
-        logits: ``(N, C)`` in the order of the dataset.
-    """
-    emotions = dataset.features["label"].names
-    scores = average_windows(softmax(logits.astype(np.float64), -1), dataset["utterance"])
-    names = [name for name in COLUMNS if name in dataset.column_names]
-    table = dataset.select_columns([*names, "utterance", "emotion"]).to_pandas()
-    table = table.drop_duplicates("utterance", ignore_index=True).rename(columns={"emotion": "target"})
-    table["prediction"] = [emotions[label] for label in scores.argmax(-1)]
-    scores = pandas.DataFrame(scores, columns=[f"score_{name}" for name in emotions])
-    return pandas.concat([table[COLUMNS], scores], axis=1)
+    speakers: list[str]
+    utterances: int
+    emotions: dict[str, int]
 
 
-def write_results(
-    folder: str | Path,
-    predictions: pandas.DataFrame,
-    *,
-    emotions: list[str],
-    training: dict,
-    data: dict,
-    log_history: list[dict],
-) -> dict:
-    """Write predictions.csv and the figures into the output folder, and return what all_results.json will hold.
+@dataclass
+class SplitRecord:
+    """Describe a split.
 
-    Args:
-        folder: The output folder.
-        predictions: Validation and test rows.
-        emotions: In the order of their labels.
-        training: From `describe_training`.
-        data: "split", "audio" and "audit", from `describe_split`, `describe_audio` and `describe_audit`.
-        log_history: The Trainer's.
-    """
-    folder = Path(folder)
-    write_predictions(predictions, folder / PREDICTIONS)
-    predictions = read_predictions(folder / PREDICTIONS)
-    parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in ("validation", "test")}
-    results = {"emotions": emotions, **parts, **data, "training": training}
-    (folder / FIGURES).mkdir(exist_ok=True)
-    plot_confusion(results["test"], folder / FIGURES / "confusion.png")
-    if results["test"]["speakers"]:
-        plot_speakers(results["test"], folder / FIGURES / "speakers.png")
-    if training["epochs_run"]:
-        plot_curves(log_history, folder / FIGURES / "curves.png", best_epoch=training["best_epoch"])
-    return results
-
-
-def mark_finished(folder: str | Path, results: dict) -> None:
-    """Write all_results.json, last of all and in one step: where it is, the run is finished."""
-    write_text(Path(folder, RESULTS), json.dumps(results, indent=1, ensure_ascii=False))
-
-
-def read_results(folder: str | Path) -> dict | None:
-    """Return the results of a finished run, or None."""
-    path = Path(folder) / RESULTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def describe_split(split: Split, name: str, folders: dict[str, Path]) -> dict:
-    """Return the split's name and digest, whether speakers are apart, and what is in each part.
-
-    Args:
-        split: Utterances by part.
+    Attributes:
         name: The split in words.
-        folders: What the paths of each corpus are relative to.
+        speaker_independent: Whether no speaker is in two parts; None if unknown.
+        test: The test part.
+        train: The training part; None where a checkpoint is evaluated on a corpus.
+        validation: The validation part; None likewise.
+        digest: SHA-256 over corpus, path, times and part of every utterance.
     """
-    everyone = set().union(*map(speakers_of, split.values()))
-    return {
-        "name": name,
-        "digest": _digest(split, folders),
-        "speaker_independent": is_speaker_independent(split),
-        **{
-            part: {
-                "speakers": _names(utterances, several=len({corpus for corpus, _ in everyone}) > 1),
-                "utterances": len(utterances),
-                "emotions": dict(sorted(Counter(utterance.emotion for utterance in utterances).items())),
-            }
-            for part, utterances in split.items()
-        },
-    }
+
+    name: str
+    speaker_independent: bool | None
+    test: Part
+    train: Part | None = None
+    validation: Part | None = None
+    digest: str | None = None
 
 
-def _digest(split: Split, folders: dict[str, Path]) -> str:
-    """Return the SHA-256 of who is where: the same wherever the corpora lie, another for any other split."""
-    rows = sorted(
-        (u.corpus, Path(os.path.relpath(u.path, folders[u.corpus])).as_posix(), u.start or 0.0, u.end or 0.0, part)
-        for part, utterances in split.items()
-        for u in utterances
-    )
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+@dataclass
+class AudioRecord:
+    """Count utterances with unusual audio, by what was done about them; `hours` is the duration of all others."""
+
+    hours: float = 0.0
+    skipped: int = 0
+    too_short: int = 0
+    windowed: int = 0
+    padded: int = 0
+    dropped_emotions: dict[str, int] = field(default_factory=dict)
 
 
-def _names(utterances: list[Utterance], *, several: bool) -> list[str]:
-    speakers = sorted((corpus, speaker) for corpus, speaker in speakers_of(utterances) if speaker is not None)
-    return [f"{corpus}/{speaker}" if several else speaker for corpus, speaker in speakers]
+@dataclass
+class LeakRecord:
+    """Count what was found in two parts of the split; None was not looked for."""
+
+    shared_speaker: int
+    identical_audio: int
+    overlapping_audio: int | None = None
 
 
-def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> dict:
-    """Return the hours of audio, how many utterances had unusual audio, and how many lost their label."""
-    actions = Counter(problem.action for problem in problems)
-    return {
-        "hours": sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,
-        **{action.replace(" ", "_"): actions[action] for action in ACTIONS},
-        "dropped_emotions": dict(sorted(dropped.items())),
-    }
+@dataclass
+class MachineRecord:
+    """Describe the computation: hardware, date (ISO 8601) and versions of the libraries."""
+
+    hardware: str
+    date: str
+    versions: dict[str, str] = field(default_factory=dict)
 
 
-def describe_audit(findings: list[Finding]) -> dict:
-    """Return how many leaks there are between the parts, by their kind."""
-    leaks = Counter(finding.kind for finding in findings if finding.severity == "leak")
-    return {kind.replace(" ", "_"): leaks[kind] for kind in LEAKS}
+@dataclass
+class TrainingRecord(MachineRecord):
+    """Describe a training; the fields of a neural network are None for heads on frozen features.
 
-
-def describe_training(
-    model: PreTrainedModel, state: TrainerState, *, seconds: float, processes: int, resumed: bool, refit: bool
-) -> dict:
-    """Return what was trained, for how long, on what, and which epoch was kept.
-
-    Args:
-        model: The trained model.
-        state: The Trainer's.
-        seconds: That this launch's training took, with the head's start.
-        processes: How many processes shared it.
-        resumed: Whether this launch went on from a checkpoint, so that its time is not the whole.
+    Attributes:
+        seconds: Duration of the last launch, with the start of the head.
+        architecture: Class of the model.
+        parameters: Their number.
+        epochs: As asked for.
+        epochs_run: As done.
+        best_epoch: The epoch with the best validation score, whose weights are kept.
         refit: Whether the weights are those of a second training, with the validation speakers.
+        steps: Optimizer steps.
+        resumed: Whether the last launch resumed from a checkpoint, so that `seconds` is not the whole duration.
+        processes: Number of processes.
     """
-    return {
-        "architecture": type(model).__name__,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "epochs": state.num_train_epochs,
-        "epochs_run": state.epoch or 0,
-        "best_epoch": best_epoch(state),
-        "refit": refit,
-        "steps": state.global_step,
-        "seconds": seconds,
-        "resumed": resumed,
-        "processes": processes,
-        **describe_machine(),
-    }
+
+    seconds: float = 0.0
+    architecture: str | None = None
+    parameters: int | None = None
+    epochs: float | None = None
+    epochs_run: float | None = None
+    best_epoch: float | None = None
+    refit: bool = False
+    steps: int | None = None
+    resumed: bool = False
+    processes: int = 1
 
 
-def best_epoch(state: TrainerState) -> float:
-    """Return the epoch whose weights were best on the validation speakers; without validation, the last."""
-    best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
-    return best[0] if best else state.epoch or 0
+@dataclass
+class EvaluationRecord(MachineRecord):
+    """Describe the evaluation of a checkpoint on a corpus.
+
+    Attributes:
+        model: Hub id, or name of the folder.
+        shared_emotions: Emotions of both model and corpus, the only ones scored.
+        left_out_as_the_model_lacks_them: Emotion of the corpus -> number of its utterances, which are not scored.
+        no_answers_as_the_corpus_lacks_them: Emotions of the model whose scores are left out.
+        best_answer_not_shared: Number of utterances whose best score is that of such an emotion.
+        preprocessing: Name of the preprocessing and the fields of `Hearing`.
+        backend: "torch", "onnx" or "probe".
+        dtype: As asked for.
+        seconds: Duration of the scoring.
+        cut_utterances: Number of utterances that are longer than the context of the model and were cut.
+    """
+
+    model: str = ""
+    shared_emotions: list[str] = field(default_factory=list)
+    left_out_as_the_model_lacks_them: dict[str, int] = field(default_factory=dict)
+    no_answers_as_the_corpus_lacks_them: list[str] = field(default_factory=list)
+    best_answer_not_shared: int = 0
+    preprocessing: dict = field(default_factory=dict)
+    backend: str = ""
+    dtype: str = ""
+    seconds: float = 0.0
+    cut_utterances: int = 0
 
 
-def describe_context(config: PreTrainedConfig, dataset: DatasetDict) -> dict:
-    """Return the seconds of audio that a model takes, None for any, and how many scored utterances are longer.
+@dataclass
+class CalibrationRecord:
+    """Describe the calibration.
+
+    Attributes:
+        temperature: What the logits were divided by.
+        fitted_on: The part that it was fitted on.
+        before: Calibration errors of each part before, by part and error (ece, brier, nll).
+        after: The same after.
+        threshold: "score", "rule", and coverage and accuracy by part.
+    """
+
+    temperature: float
+    fitted_on: str
+    before: dict[str, dict]
+    after: dict[str, dict]
+    threshold: dict
+
+
+@dataclass
+class ContextRecord:
+    """Hold the seconds of audio that a model takes, None for any, and how many utterances of each part are longer."""
+
+    seconds: float | None
+    longer: dict[str, int]
+
+
+@dataclass
+class AgreementRecord:
+    """Compare the stored test scores with those of the stock pipeline.
+
+    Attributes:
+        test: Number of test utterances.
+        compared: Number of utterances compared.
+        agree: Number of utterances with the stored scores.
+        largest_difference: Of a score; None if unknown.
+        tolerance: Largest difference that counts as agreement.
+        error: Why the pipeline failed; None if it did not.
+        files: SHA-256 of what was compared, by file name.
+    """
+
+    test: int
+    compared: int
+    agree: int
+    largest_difference: float | None
+    tolerance: float
+    error: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class RecommendedRecord:
+    """Hold the test scores by ser_hf with the recommended preprocessing, paired with those of the stock pipeline."""
+
+    preprocessing: dict
+    test: Scores
+    difference: dict[str, dict]
+
+
+@dataclass
+class CandidateRecord:
+    """Describe a head of a comparison; `inner_ua` is the UA of the cross-validation over the training speakers."""
+
+    features: str
+    head: str
+    parameters: dict
+    inner_ua: float
+    seconds: float
+    chosen: bool
+    ua: float
+    wa: float
+    macro_f1: float
+    intervals: dict[str, list[float]]
+
+
+@dataclass
+class FoldRecord:
+    """Describe one fold of a cross-validation: the test scores, the test speakers, and the training time in seconds."""
+
+    ua: float
+    wa: float
+    macro_f1: float
+    speakers: list[str]
+    utterances: int
+    speaker_independent: bool | None
+    seconds: float
+    audio: AudioRecord | None = None
+
+
+@dataclass
+class Results:
+    """Hold what all_results.json of a finished run holds; a part that a kind of run lacks is None.
+
+    Attributes:
+        emotions: In the order of their labels.
+        test: Scores of the test utterances; of all folds pooled, in a cross-validation.
+        schema: Version of this layout.
+        validation: Scores of the validation utterances.
+        split: Who is in which part.
+        audio: Unusual audio.
+        audit: Leaks between the parts.
+        training: How it was trained.
+        calibration: Temperature and threshold.
+        recommended: Scores with the recommended preprocessing.
+        context: Audio that the model takes.
+        agreement: Comparison with the stock pipeline.
+        candidates: Heads of a comparison.
+        evaluation: The evaluation of a checkpoint on a corpus.
+        protocol: Of a cross-validation, as the rest.
+        recipe: Settings that the folds share.
+        mean: Mean of each metric over the folds.
+        sd: Standard deviation of each metric over the folds (n - 1).
+        folds: Each fold.
+    """
+
+    emotions: list[str]
+    test: Scores
+    schema: int = SCHEMA
+    validation: Scores | None = None
+    split: SplitRecord | None = None
+    audio: AudioRecord | None = None
+    audit: LeakRecord | None = None
+    training: TrainingRecord | None = None
+    calibration: CalibrationRecord | None = None
+    recommended: RecommendedRecord | None = None
+    context: ContextRecord | None = None
+    agreement: AgreementRecord | None = None
+    candidates: list[CandidateRecord] | None = None
+    evaluation: EvaluationRecord | None = None
+    protocol: str | None = None
+    recipe: dict | None = None
+    mean: dict[str, float] | None = None
+    sd: dict[str, float] | None = None
+    folds: list[FoldRecord] | None = None
+
+
+def write_results(folder: str | Path, results: Results) -> None:
+    """Write all_results.json, in one step and after all other files: where it exists, the run is finished."""
+    write_text(Path(folder, RESULTS), print_results(results))
+
+
+def print_results(results: Results) -> str:
+    """Return what all_results.json holds; parts that are None are left out."""
+    present = {name: value for name, value in asdict(results).items() if value is not None}
+    return json.dumps(present, indent=1, ensure_ascii=False)
+
+
+def read_results(folder: str | Path) -> Results | None:
+    """Return the results of a finished run, or None where there is none.
+
+    Raises:
+        ValueError: If all_results.json is damaged, or of a newer version than this one.
+    """
+    path = Path(folder, RESULTS)
+    return parse_results(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+
+
+def parse_results(text: str, name: str = RESULTS) -> Results:
+    """Return the results that a text in JSON holds.
 
     Args:
-        config: Of the model.
-        dataset: With "validation" and "test", whose rows are whole utterances.
+        text: What all_results.json holds.
+        name: Its path, for errors.
+
+    Raises:
+        ValueError: If it is damaged, or of a newer version than this one.
     """
-    seconds = context_of(config)
-    longer = {part: sum(row > seconds for row in dataset[part]["duration"]) for part in ("validation", "test")}
-    return {"seconds": seconds if math.isfinite(seconds) else None, "longer": longer}
-
-
-def describe_machine() -> dict:
-    """Return the hardware, the date and the versions of what computes."""
-    return {
-        "hardware": _hardware(),
-        "date": date.today().isoformat(),
-        "versions": {
-            "ser_hf": __version__,
-            "transformers": transformers.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _hardware() -> str:
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
+    try:
+        content = {"schema": 1} | json.loads(text)
+        if content["schema"] > SCHEMA:
+            raise ValueError(f"its schema is {content['schema']}; install a newer ser_hf")
+        if not content.get("calibration"):  # schema 1 wrote {} for a model that is not calibrated
+            content.pop("calibration", None)
+        return cattrs.structure(content, Results)
+    except (cattrs.BaseValidationError, TypeError, ValueError) as error:
+        reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
+        raise ValueError(
+            f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}."
+        ) from error

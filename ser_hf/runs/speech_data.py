@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from datasets import DatasetDict
 
-from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.cache import cache_folder, whole_file, write_text
+from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (
@@ -26,7 +26,9 @@ from ser_hf.data.audit import (
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.results import describe_audio, describe_audit, describe_split
+from ser_hf.runs.description import describe_audio, describe_audit, describe_split
+from ser_hf.runs.file_names import AUDIT, PROBLEMS
+from ser_hf.runs.results import AudioRecord, LeakRecord, SplitRecord
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +130,9 @@ class Speech(NamedTuple):
     """Hold what a recipe learns and is judged from."""
 
     dataset: DatasetDict  # "train", "validation", "test"; "refit" where asked: all but the test as training rows
-    described: dict  # "split", "audio" and "audit" of the results
+    split: SplitRecord
+    audio: AudioRecord
+    audit: LeakRecord
     problems: list[AudioProblem]
     findings: list[Finding]
 
@@ -157,26 +161,31 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
     folders = audio_folders(data)
     if leaks := [finding for finding in findings if finding.severity == "leak"]:
         logger.warning(f"Leaks between the parts of the split:\n{describe_findings(leaks, common_folder(folders))}")
-    described = {
-        "split": describe_split(split, name_split(data), folders),
-        "audio": describe_audio(split, problems, dropped),
-        "audit": describe_audit(findings),
-    }
     dataset = build_dataset(split, folders, data.hearing, raw=raw)
     if refit:
         together, _ = prepare_audio(together, data.hearing, min_duration=data.min_duration)
         dataset["refit"] = build_dataset(together, folders, data.hearing)["train"]
-    return Speech(dataset, described, problems, findings)
+    return Speech(
+        dataset,
+        describe_split(split, name_split(data), folders),
+        describe_audio(split, problems, dropped),
+        describe_audit(findings),
+        problems,
+        findings,
+    )
 
 
-def write_problems(data: DataArguments, speech: Speech, folder: str | os.PathLike) -> None:
-    """Write audio_problems.csv and audit.json, which name files and stay at home, into the output folder."""
-    with whole_file(Path(folder, "audio_problems.csv")) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) -> None:
+    """Write audio_problems.csv, which names files and is never published, into the output folder."""
+    with whole_file(Path(folder, PROBLEMS)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "reason"))
-        rows.writerows((problem.path, problem.action, problem.reason) for problem in speech.problems)
-    text = findings_as_json(speech.findings, common_folder(audio_folders(data)))
-    write_text(Path(folder, "audit.json"), text)
+        rows.writerows((problem.path, problem.action, problem.reason) for problem in problems)
+
+
+def write_findings(data: DataArguments, findings: list[Finding], folder: str | os.PathLike) -> None:
+    """Write audit.json, which names files and is never published, into the output folder."""
+    write_text(Path(folder, AUDIT), findings_as_json(findings, common_folder(audio_folders(data))))
 
 
 def common_folder(folders: dict[str, Path]) -> str:

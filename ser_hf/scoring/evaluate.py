@@ -3,7 +3,6 @@
 Shapes: N utterances, C emotions of the model, S emotions that model and corpus share.
 """
 
-import json
 import logging
 import os
 import time
@@ -15,10 +14,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas
-import yaml
 from tqdm import tqdm
 
-from ser_hf.cache import whole_file
 from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.data import decode_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
@@ -28,20 +25,22 @@ from ser_hf.data.sampler import evaluation_order
 from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import corpora_of
-from ser_hf.runs.results import (
-    FIGURES,
-    PREDICTIONS,
-    RESULTS,
-    describe_audio,
-    describe_machine,
-    describe_split,
-    mark_finished,
+from ser_hf.runs.description import describe_audio, describe_machine, describe_split
+from ser_hf.runs.file_names import FIGURES, PREDICTIONS, RECIPE, RESULTS
+from ser_hf.runs.recipe import corpora_of, parse_recipe_file
+from ser_hf.runs.results import EvaluationRecord, Results, parse_results, write_results
+from ser_hf.runs.speech_data import (
+    audio_folders,
+    label_utterances,
+    load_utterances,
+    name_split,
+    select_split,
+    write_problems,
 )
-from ser_hf.runs.speech_data import audio_folders, label_utterances, load_utterances, name_split, select_split
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
 from ser_hf.serving.decoding import check_samples
+from ser_hf.tasks.categories import draw_scores
 
 logger = logging.getLogger(__name__)
 
@@ -89,16 +88,16 @@ class Emotions(NamedTuple):
     corpus_lacks: list[str]
 
 
-def evaluate(data: DataArguments, options: EvaluationArguments, *, split: bool = False) -> dict:
+def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bool = False) -> Results:
     """Score a checkpoint on a corpus, and write predictions, figures and results into `options.output_dir`.
 
     Args:
         data: The corpus and its labels, and which part is scored; trimming, windows and augmentation are not used.
         options: The checkpoint, and how it runs.
-        split: Score the test part of `data.split`; a protocol always means its test part.
+        test_part: Score the test part of `data.split` only; of a protocol, the test part is always meant.
 
     Returns:
-        What all_results.json holds.
+        The results.
 
     Raises:
         ValueError: If model and corpus share fewer than two emotions, or an argument is not as expected.
@@ -109,7 +108,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, split: bool =
         raise FileExistsError(f"'{folder}' is not empty. Take a new --output_dir: nothing is overwritten.")
     utterances, dropped = label_utterances(data, load_utterances(data))
     tested = "all utterances"
-    if data.protocol or split:
+    if data.protocol or test_part:
         utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
     names = ("device", "dtype", "backend", "preprocessing")
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
@@ -118,15 +117,25 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, split: bool =
     parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
-    evaluation = describe_evaluation(options, classifier, emotions, scores) | {"seconds": time.monotonic() - began}
+    seconds = time.monotonic() - began
     problems = [problem for problem in problems if problem.action != "padded"]  # which only training does
     problems += list_long(classifier, parts["test"], durations)
-    evaluation["cut_utterances"] = sum(problem.action == "cut" for problem in problems)
     split = describe_split(parts, tested, audio_folders(data))
-    split["speaker_independent"] = is_new_to_model(options.model, parts["test"])
-    described = {"split": split, "audio": describe_audio(parts, problems, dropped), "evaluation": evaluation}
+    split.speaker_independent = is_new_to_model(options.model, parts["test"])
     table = tabulate(parts["test"], restrict_scores(scores, emotions), emotions.shared, audio_folders(data))
-    return write_evaluation(folder, table, emotions.shared, described, problems)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_problems(problems, folder)
+    write_predictions(table, folder / PREDICTIONS)
+    results = Results(
+        emotions.shared,
+        summarize(read_predictions(folder / PREDICTIONS), emotions.shared),
+        split=split,
+        audio=describe_audio(parts, problems, dropped),
+        evaluation=describe_evaluation(options, classifier, emotions, scores, problems, seconds),
+    )
+    draw_scores(results.test, folder / FIGURES)
+    write_results(folder, results)
+    return results
 
 
 def match_emotions(names: Sequence[str], utterances: Sequence[Utterance]) -> Emotions:
@@ -235,65 +244,54 @@ def is_new_to_model(model: str, utterances: Sequence[Utterance]) -> bool | None:
 
 def find_trained_speakers(model: str) -> set[tuple[str, str]]:
     """Return corpus and name of those whom a run was trained on; none where it names nobody, as when published."""
-    results, recipe = (find_file(model, name) for name in (RESULTS, "recipe.yaml"))
+    results, recipe = find_file(model, RESULTS), find_file(model, RECIPE)
     if not (results and recipe):
         return set()
-    split = json.loads(Path(results).read_text(encoding="utf-8")).get("split", {})
-    corpora = corpora_of(yaml.safe_load(Path(recipe).read_text(encoding="utf-8")))
-    names = [name for part in ("train", "validation") for name in split.get(part, {}).get("speakers", [])]
+    split = parse_results(Path(results).read_text(encoding="utf-8"), results).split
+    corpora = corpora_of(parse_recipe_file(recipe))
+    names = [name for part in (split.train, split.validation) if part for name in part.speakers]
     if len(corpora) > 1:
         return {tuple(name.split("/", 1)) for name in names if "/" in name}
     return {(corpora[0], name) for name in names if not name.startswith("speaker ")}
 
 
 def describe_evaluation(
-    options: EvaluationArguments, classifier: EmotionClassifier, emotions: Emotions, scores: np.ndarray
-) -> dict:
+    options: EvaluationArguments,
+    classifier: EmotionClassifier,
+    emotions: Emotions,
+    scores: np.ndarray,
+    problems: Sequence[AudioProblem],
+    seconds: float,
+) -> EvaluationRecord:
     """Return the model, its preprocessing, the shared emotions, and what computed the scores ``(N, C)``."""
     best = np.array(emotions.names)[scores.argmax(-1)]
-    return {
-        "model": Path(options.model).absolute().name if Path(options.model).is_dir() else options.model,
-        "shared_emotions": emotions.shared,
-        "left_out_as_the_model_lacks_them": emotions.model_lacks,
-        "no_answers_as_the_corpus_lacks_them": emotions.corpus_lacks,
-        "best_answer_not_shared": int((~np.isin(best, emotions.shared)).sum()),
-        "preprocessing": {"name": options.preprocessing, **classifier.hearing.describe()},
-        "backend": classifier.backend,
-        "dtype": options.dtype,
+    return EvaluationRecord(
+        model=Path(options.model).absolute().name if Path(options.model).is_dir() else options.model,
+        shared_emotions=emotions.shared,
+        left_out_as_the_model_lacks_them=emotions.model_lacks,
+        no_answers_as_the_corpus_lacks_them=emotions.corpus_lacks,
+        best_answer_not_shared=int((~np.isin(best, emotions.shared)).sum()),
+        preprocessing={"name": options.preprocessing, **classifier.hearing.describe()},
+        backend=classifier.backend,
+        dtype=options.dtype,
+        seconds=seconds,
+        cut_utterances=sum(problem.action == "cut" for problem in problems),
         **describe_machine(),
-    }
+    )
 
 
-def write_evaluation(
-    folder: Path, table: pandas.DataFrame, emotions: list[str], described: dict, problems: list[AudioProblem]
-) -> dict:
-    """Write predictions.csv, the figures and, last of all, all_results.json, which is returned."""
-    from ser_hf.evaluation.figures import plot_confusion, plot_speakers
-
-    (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "audio_problems.csv") as partial:
-        pandas.DataFrame(problems, columns=["path", "action", "reason"]).to_csv(partial, index=False)
-    write_predictions(table, folder / PREDICTIONS)
-    results = {"emotions": emotions, "test": summarize(read_predictions(folder / PREDICTIONS), emotions), **described}
-    plot_confusion(results["test"], folder / FIGURES / "confusion.png")
-    if results["test"]["speakers"]:
-        plot_speakers(results["test"], folder / FIGURES / "speakers.png")
-    mark_finished(folder, results)
-    return results
-
-
-def describe_scores(results: dict, folder: Path) -> str:
+def describe_scores(results: Results, folder: str) -> str:
     """Return what to print at the end."""
-    test, evaluation = results["test"], results["evaluation"]
-    low, high = test["intervals"]["ua"]
-    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
-    lines = [f"UA {test['ua']:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}), {', '.join(results['emotions'])}."]
-    if unheard := evaluation["left_out_as_the_model_lacks_them"]:
-        lines.append(f"Left out, as the model lacks them: {unheard}.")
-    if others := evaluation["no_answers_as_the_corpus_lacks_them"]:
-        best = evaluation["best_answer_not_shared"]
+    test, evaluation = results.test, results.evaluation
+    low, high = test.intervals["ua"]
+    tested = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
+    lines = [f"UA {test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested}), {', '.join(results.emotions)}."]
+    if lacking := evaluation.left_out_as_the_model_lacks_them:
+        lines.append(f"Left out, as the model lacks them: {lacking}.")
+    if others := evaluation.no_answers_as_the_corpus_lacks_them:
+        best = evaluation.best_answer_not_shared
         lines.append(f"Not allowed as answers, as the corpus lacks them: {', '.join(others)} ({best} best scores).")
-    if cut := evaluation["cut_utterances"]:
+    if cut := evaluation.cut_utterances:
         lines.append(
             f"{cut} utterances are longer than the model's context and were cut, as the stock pipeline does: "
             "--preprocessing windows scores them whole."

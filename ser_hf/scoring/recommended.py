@@ -5,18 +5,18 @@ from pathlib import Path
 
 from ser_hf.evaluation import read_predictions, summarize
 from ser_hf.evaluation.paired import paired_difference
-from ser_hf.runs.results import PREDICTIONS
+from ser_hf.runs.file_names import PREDICTIONS
+from ser_hf.runs.results import RecommendedRecord
 from ser_hf.serving import EmotionClassifier
 
 logger = logging.getLogger(__name__)
 
 
-def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dict) -> dict | None:
+def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dict) -> RecommendedRecord | None:
     """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
 
     Returns:
-        "preprocessing", "test" (as `summarize`) and "difference" from the stock pipeline (as `paired_difference`). None
-        where ser_hf refuses an utterance, which is logged.
+        The record; None if ser_hf refuses an utterance, which is logged.
     """
     stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
@@ -30,8 +30,5 @@ def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dic
         logger.error(f"The recommended preprocessing was not scored: {error}")
         return None
     table = stock.assign(prediction=[answer.emotion for answer in answers])
-    return {
-        "preprocessing": preprocessing,
-        "test": summarize(table, classifier.emotions),
-        "difference": paired_difference(stock, table, classifier.emotions),
-    }
+    scores = summarize(table, classifier.emotions)
+    return RecommendedRecord(preprocessing, scores, paired_difference(stock, table, classifier.emotions))

@@ -19,7 +19,9 @@ from ser_hf.evaluation.calibration import (
 )
 from ser_hf.evaluation.figures import plot_coverage, plot_reliability
 from ser_hf.models.temperature import fold_temperature
-from ser_hf.runs.results import FIGURES, tabulate_predictions
+from ser_hf.runs.file_names import FIGURES
+from ser_hf.runs.results import CalibrationRecord
+from ser_hf.tasks.categories import tabulate_predictions
 
 logger = logging.get_logger(__name__)
 
@@ -52,8 +54,8 @@ def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -
 
 def describe_calibration(
     model: PreTrainedModel, dataset: DatasetDict, logits: dict[str, np.ndarray], folder: str | Path
-) -> dict:
-    """Draw the figures of the calibration, and return what all_results.json holds of it.
+) -> CalibrationRecord | None:
+    """Draw the figures of the calibration, and return its record.
 
     Args:
         model: As `calibrate` left it.
@@ -62,26 +64,25 @@ def describe_calibration(
         folder: The output folder, with its figures folder.
 
     Returns:
-        "temperature", "fitted_on", errors "before" and "after", and "threshold" with coverage and accuracy, by part;
-        empty where the model could not be calibrated.
+        The record; None if the model could not be calibrated.
     """
     temperature = getattr(model.config, "calibration_temperature", None)
     if temperature is None:
-        return {}
+        return None
     after = {part: _read_scores(tabulate_predictions(dataset[part], logits[part])) for part in logits}
     before = {part: _read_scores(tabulate_predictions(dataset[part], logits[part] * temperature)) for part in logits}
     threshold, figures = model.config.uncertainty_threshold, Path(folder, FIGURES)
     plot_reliability(reliability(*before["test"]), reliability(*after["test"]), figures / "reliability.png")
     curves = [coverage_curve(*after[part]) for part in ("validation", "test")]
     plot_coverage(*curves, threshold, figures / "coverage.png")
-    return {
-        "temperature": temperature,
-        "fitted_on": "validation",
-        "before": {part: calibration_errors(*scored) for part, scored in before.items()},
-        "after": {part: calibration_errors(*scored) for part, scored in after.items()},
-        "threshold": {"score": threshold, "rule": THRESHOLD_RULE}
+    return CalibrationRecord(
+        temperature=temperature,
+        fitted_on="validation",
+        before={part: calibration_errors(*scored) for part, scored in before.items()},
+        after={part: calibration_errors(*scored) for part, scored in after.items()},
+        threshold={"score": threshold, "rule": THRESHOLD_RULE}
         | {part: coverage_at(*scored, threshold) for part, scored in after.items()},
-    }
+    )
 
 
 def _read_scores(table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:

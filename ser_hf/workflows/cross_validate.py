@@ -5,21 +5,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
 from accelerate import PartialState
 
 from ser_hf.cache import write_text
 from ser_hf.data.protocols import list_folds
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import FILE_NAME, check_folder, resolve_recipe
+from ser_hf.runs.file_names import CARD, RECIPE
+from ser_hf.runs.folder import check_folder
+from ser_hf.runs.recipe import resolve_recipe, write_recipe
+from ser_hf.runs.results import Results
 from ser_hf.runs.speech_data import label_utterances, load_utterances
 from ser_hf.workflows.folds import pool_folds
 
 logger = logging.getLogger(__name__)
 
 
-def cross_validate(run: Callable[..., dict | None], data: DataArguments, *arguments) -> dict | None:
+def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arguments) -> Results | None:
     """Run `finetune` or `probe` on every fold, each in a folder of its own, and pool the test predictions.
 
     Finished folds are kept; the fold that was interrupted resumes from its last checkpoint.
@@ -30,7 +32,7 @@ def cross_validate(run: Callable[..., dict | None], data: DataArguments, *argume
         *arguments: The other arguments of `run`; the last one names the output folder.
 
     Returns:
-        What all_results.json of all folds holds; None in all processes of a distributed run but the first.
+        The pooled results; None in all processes of a distributed run but the first.
 
     Raises:
         ValueError: If there is no protocol, or as `run`.
@@ -53,12 +55,12 @@ def cross_validate(run: Callable[..., dict | None], data: DataArguments, *argume
             run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
         except (ValueError, OSError):
             if first and not list(output_dir.glob("fold_*")):  # nothing has begun: leave the folder free
-                (output_dir / FILE_NAME).unlink()
+                (output_dir / RECIPE).unlink()
             raise
     if not first:
         return None
     results = pool_folds(folders, output_dir, protocol=data.protocol)
-    write_text(output_dir / "README.md", render_folds_card(results, folders[0]))
+    write_text(output_dir / CARD, render_folds_card(results, folders[0]))
     return results
 
 
@@ -69,20 +71,17 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
     """
     check_folder(output_dir, recipe)
     output_dir.mkdir(parents=True, exist_ok=True)
-    header = (
-        "# All folds. Rerun them with:\n"
-        f"# accelerate launch recipes/cross_validate.py {name} recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
-    )
-    write_text(output_dir / FILE_NAME, header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+    rerun = f"accelerate launch recipes/cross_validate.py {name} recipe.yaml --data_root FOLDER --output_dir FOLDER"
+    write_recipe(output_dir, recipe, comment=f"All folds. Rerun them with:\n{rerun}")
 
 
-def describe_folds(results: dict, output_dir: str | Path) -> str:
+def describe_folds(results: Results, output_dir: str | Path) -> str:
     """Return what to print at the end."""
-    test, mean, sd = results["test"], results["mean"]["ua"], results["sd"]["ua"]
-    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
-    low, high = test["intervals"]["ua"]
+    test, mean, sd = results.test, results.mean["ua"], results.sd["ua"]
+    heard = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
+    low, high = test.intervals["ua"]
     return (
-        f"Test UA {test['ua']:.3f} over {len(results['folds'])} folds pooled, 95 % interval {low:.3f} to {high:.3f} "
+        f"Test UA {test.ua:.3f} over {len(results.folds)} folds pooled, 95 % interval {low:.3f} to {high:.3f} "
         f"({heard}); fold mean {mean:.3f} ± {sd:.3f}.\n"
         f"Evidence: {output_dir}/README.md"
     )

@@ -10,21 +10,19 @@ import numpy as np
 import pandas
 from transformers import set_seed
 
+from ser_hf.evaluation import read_predictions, summarize, write_predictions
+from ser_hf.evaluation.figures import plot_curves
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import check_folder, claim_folder, resolve_recipe
-from ser_hf.runs.results import (
-    describe_context,
-    describe_training,
-    mark_finished,
-    read_results,
-    tabulate_predictions,
-    write_results,
-)
-from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_problems
+from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.folder import check_folder, claim_folder
+from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.results import Results, TrainingRecord, read_results, write_results
+from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems
 from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
+from ser_hf.tasks.categories import draw_scores, tabulate_predictions
 from ser_hf.training.calibration import calibrate, describe_calibration
 from ser_hf.training.components import (
     make_collator,
@@ -33,6 +31,7 @@ from ser_hf.training.components import (
     recommend_preprocessing,
     start_head,
 )
+from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 
@@ -40,7 +39,7 @@ logger = logging.getLogger(__name__)
 SCORED = ("validation", "test")  # parts that are scored as the stock pipeline receives them: raw and whole
 
 
-def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> dict | None:
+def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> Results | None:
     """Train, calibrate, score and document a checkpoint in `training.output_dir`, a model repository.
 
     An interrupted run resumes from its last checkpoint. A finished run is returned as it is, or continued if
@@ -53,7 +52,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         training: How it is trained.
 
     Returns:
-        What all_results.json holds; None in all processes of a distributed run but the first.
+        The results; None in all processes of a distributed run but the first.
 
     Raises:
         ValueError: If a corpus, a label or an argument is not as expected.
@@ -63,7 +62,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     recipe = resolve_recipe(data, model_args, training)
     check_folder(training.output_dir, recipe)
     finished = read_results(training.output_dir)
-    if finished and finished["training"]["epochs"] >= training.num_train_epochs:
+    if finished and finished.training.epochs >= training.num_train_epochs:
         logger.info("This recipe is finished: more --num_train_epochs would continue it.")
         _push(training)
         return finished
@@ -74,7 +73,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     model, feature_extractor = make_model(model_args, training, dataset)
     if training.process_index == 0:
         lock = claim_folder(training.output_dir, recipe, dataset)  # held to the end of the run
-        write_problems(data, speech, training.output_dir)
+        write_problems(speech.problems, training.output_dir)
+        write_findings(data, speech.findings, training.output_dir)
     checkpoint = last_checkpoint(training.output_dir)
     began = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout's dimensions come before its weights
@@ -112,30 +112,42 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
 
 
 def _write_evidence(
-    trainer: SerTrainer, speech: Speech, logits: dict[str, np.ndarray], described: dict, folders: dict[str, Path]
-) -> dict:
-    """Write predictions, figures, answers, examples, card and, last of all, all_results.json, which is returned."""
-    folder, dataset = Path(trainer.args.output_dir), speech.dataset
-    results = write_results(
-        folder,
-        pandas.concat([tabulate_predictions(dataset[part], logits[part]) for part in logits]),
-        emotions=dataset["train"].features["label"].names,
+    trainer: SerTrainer,
+    speech: Speech,
+    logits: dict[str, np.ndarray],
+    described: TrainingRecord,
+    folders: dict[str, Path],
+) -> Results:
+    """Write predictions, figures, answers, examples, card and, last of all, the results, which are returned."""
+    folder, dataset, config = Path(trainer.args.output_dir), speech.dataset, trainer.model.config
+    emotions = dataset["train"].features["label"].names
+    tables = [tabulate_predictions(dataset[part], logits[part]) for part in logits]
+    write_predictions(pandas.concat(tables), folder / PREDICTIONS)
+    predictions = read_predictions(folder / PREDICTIONS)
+    parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in SCORED}
+    draw_scores(parts["test"], folder / FIGURES)
+    if described.epochs_run:
+        plot_curves(trainer.state.log_history, folder / FIGURES / "curves.png", best_epoch=described.best_epoch)
+    results = Results(
+        emotions,
+        **parts,
+        split=speech.split,
+        audio=speech.audio,
+        audit=speech.audit,
         training=described,
-        data=speech.described,
-        log_history=trainer.state.log_history,
+        calibration=describe_calibration(trainer.model, dataset, logits, folder),
+        context=describe_context(config, dataset),
+        agreement=measure_agreement(folder, folders),
     )
-    results["calibration"] = describe_calibration(trainer.model, dataset, logits, folder)
-    if preprocessing := getattr(trainer.model.config, "recommended_preprocessing", None):
-        results["recommended"] = score_recommended(folder, folders, preprocessing)
-    results["context"] = describe_context(trainer.model.config, dataset)
-    results["agreement"] = measure_agreement(folder, folders)
-    if is_agreed(results["agreement"]):
+    if preprocessing := getattr(config, "recommended_preprocessing", None):
+        results.recommended = score_recommended(folder, folders, preprocessing)
+    if is_agreed(results.agreement):
         write_answers(folder)
     else:
-        logger.error(f"Finished, but not publishable: {describe_agreement(results['agreement'])}.")
+        logger.error(f"Finished, but not publishable: {describe_agreement(results.agreement)}.")
     write_examples(folder)
-    render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / "README.md")
-    mark_finished(folder, results)
+    render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / CARD)
+    write_results(folder, results)
     return results
 
 
@@ -147,15 +159,15 @@ def _push(training: SerTrainingArguments) -> None:
     logger.info(publish(training.output_dir, training.hub_model_id, public=public, token=training.hub_token))
 
 
-def describe_run(results: dict, folder: str) -> str:
+def describe_run(results: Results, folder: str) -> str:
     """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
-    test = results["test"]
-    low, high = test["intervals"]["ua"]
+    test = results.test
+    low, high = test.intervals["ua"]
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
-    heard = f"{test['utterances']} utterances of {test['speakers'] or 'unknown'} speakers"
+    heard = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
     return f"""
-Test UA {test["ua"]:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
-The stock pipeline on the raw test files: {describe_agreement(results["agreement"])}.
+Test UA {test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
+The stock pipeline on the raw test files: {describe_agreement(results.agreement)}.
 The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
 
 from transformers import pipeline; import soundfile

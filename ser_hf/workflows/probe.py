@@ -7,30 +7,29 @@ import numpy as np
 import pandas
 from datasets import Dataset, concatenate_datasets
 
+from ser_hf.cache import write_text
 from ser_hf.evaluation import summarize, write_predictions
-from ser_hf.evaluation.figures import plot_candidates, plot_confusion, plot_speakers
+from ser_hf.evaluation.figures import plot_candidates
+from ser_hf.evaluation.scores import METRICS
 from ser_hf.heads.comparison import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
 from ser_hf.heads.files import save_head
 from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import check_folder, claim_folder, resolve_recipe
-from ser_hf.runs.results import (
-    FIGURES,
-    PREDICTIONS,
-    describe_machine,
-    mark_finished,
-    read_results,
-    tabulate_predictions,
-)
-from ser_hf.runs.speech_data import load_speech, write_problems
+from ser_hf.runs.description import describe_machine
+from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.folder import check_folder, claim_folder
+from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.results import CandidateRecord, Results, TrainingRecord, read_results, write_results
+from ser_hf.runs.speech_data import Speech, load_speech, write_findings, write_problems
+from ser_hf.tasks.categories import draw_scores, tabulate_predictions
 from ser_hf.training.components import make_augmentation
 
 logger = logging.getLogger(__name__)
 
 
-def probe(data: DataArguments, arguments: ProbeArguments) -> dict:
+def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     """Fit every head on every kind of features, choose one on the training speakers, and score it on the test speakers.
 
     The chosen head is kept in `arguments.output_dir` (head.skops, head.json), beside the table of all.
@@ -40,7 +39,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> dict:
         arguments: Features and heads to compare.
 
     Returns:
-        What all_results.json holds.
+        The results.
 
     Raises:
         ValueError: If a corpus, a label or an argument is not as expected.
@@ -59,7 +58,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> dict:
     speech = load_speech(data)
     dataset = speech.dataset
     lock = claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
-    write_problems(data, speech, arguments.output_dir)
+    write_problems(speech.problems, arguments.output_dir)
+    write_findings(data, speech.findings, arguments.output_dir)
     train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
     train = number_rows(train)
     candidates = []
@@ -69,8 +69,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> dict:
             candidates.append(candidate)
             name = f"{features.name:12} {candidate.head.name:20}"
             logger.info(f"{name} {candidate.inner.ua:.3f} UA, training speakers")
-    results = write_evidence(arguments, candidates, train, test, speech.described)
-    mark_finished(arguments.output_dir, results)
+    results = write_evidence(arguments, candidates, train, test, speech)
+    write_results(arguments.output_dir, results)
     lock.release()
     _push(arguments)
     return results
@@ -94,40 +94,45 @@ def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir
 
 
 def write_evidence(
-    arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, described: dict
-) -> dict:
-    """Write predictions, figures, the chosen head and the card; return what all_results.json will hold."""
+    arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, speech: Speech
+) -> Results:
+    """Write predictions, figures, the chosen head and the card; return the results."""
     folder, emotions = Path(arguments.output_dir), test.features["label"].names
     chosen = max(candidates, key=lambda candidate: candidate.inner.ua)
-    rows = []
-    for candidate in candidates:
-        summary = summarize(predict(candidate, test), emotions)
-        scores = {name: summary[name] for name in ("ua", "wa", "macro_f1", "intervals")}
-        rows.append(
-            {"features": candidate.features.name, "head": candidate.head.name, "parameters": candidate.head.parameters}
-            | {"inner_ua": candidate.inner.ua, "seconds": candidate.seconds, "chosen": candidate is chosen} | scores
-        )  # fmt: skip
-    heard = tabulate_predictions(train, chosen.inner.margins[: len(train)] / chosen.head.temperature)
-    tables = {"validation": heard.assign(split="validation"), "test": predict(chosen, test)}
-    results = {
-        "emotions": emotions,
+    rows = [_describe_candidate(candidate, test, emotions, chosen is candidate) for candidate in candidates]
+    held_out = tabulate_predictions(train, chosen.inner.margins[: len(train)] / chosen.head.temperature)
+    tables = {"validation": held_out.assign(split="validation"), "test": predict_test(chosen, test)}
+    results = Results(
+        emotions,
         **{part: summarize(table, emotions) for part, table in tables.items()},
-        **described,
-        "candidates": rows,
-        "training": describe_machine() | {"seconds": sum(row["seconds"] for row in rows)},
-    }
+        split=speech.split,
+        audio=speech.audio,
+        audit=speech.audit,
+        candidates=rows,
+        training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
+    )
     write_predictions(pandas.concat(tables.values(), ignore_index=True), folder / PREDICTIONS)
-    (folder / FIGURES).mkdir(exist_ok=True)
+    draw_scores(results.test, folder / FIGURES)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
-    plot_confusion(results["test"], folder / FIGURES / "confusion.png")
-    if results["test"]["speakers"]:
-        plot_speakers(results["test"], folder / FIGURES / "speakers.png")
     save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
-    (folder / "README.md").write_text(render_probe_card(folder, results), encoding="utf-8")
+    write_text(folder / CARD, render_probe_card(folder, results))
     return results
 
 
-def predict(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
+def _describe_candidate(candidate: Candidate, test: Dataset, emotions: list[str], chosen: bool) -> CandidateRecord:
+    scores = summarize(predict_test(candidate, test), emotions)
+    return CandidateRecord(
+        features=candidate.features.name,
+        head=candidate.head.name,
+        parameters=candidate.head.parameters,
+        inner_ua=candidate.inner.ua,
+        seconds=candidate.seconds,
+        chosen=chosen,
+        **{name: getattr(scores, name) for name in (*METRICS, "intervals")},
+    )
+
+
+def predict_test(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
     """Return the table of a candidate's predictions of the test utterances."""
     scores = candidate.head.predict_proba(candidate.features.test)
     return tabulate_predictions(test, np.log(scores.clip(1e-12)))
@@ -139,11 +144,11 @@ def _push(arguments: ProbeArguments) -> None:
         logger.info(publish(arguments.output_dir, arguments.hub_model_id))
 
 
-def describe_probe(results: dict, folder: str) -> str:
+def describe_probe(results: Results, folder: str) -> str:
     """Return what to print at the end."""
-    (chosen,) = (row for row in results["candidates"] if row["chosen"])
-    low, high = results["test"]["intervals"]["ua"]
+    (chosen,) = (row for row in results.candidates if row.chosen)
+    low, high = results.test.intervals["ua"]
     return (
-        f"Chosen: {chosen['head']} on {chosen['features']}, UA {chosen['inner_ua']:.3f} on training speakers.\n"
-        f"Test UA {results['test']['ua']:.3f}, 95 % interval {low:.3f} to {high:.3f}. All: {folder}/README.md"
+        f"Chosen: {chosen.head} on {chosen.features}, UA {chosen.inner_ua:.3f} on training speakers.\n"
+        f"Test UA {results.test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f}. All: {folder}/README.md"
     )

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import optuna
 import pandas
-import yaml
 from datasets import DatasetDict
 from filelock import FileLock
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
-from ser_hf.cache import whole_file, write_text
+from ser_hf.cache import whole_file
 from ser_hf.evaluation.figures.sweep import plot_sweep
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.recipe import resolve_recipe, write_recipe
 from ser_hf.runs.speech_data import load_speech
 from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 from ser_hf.training import components
@@ -187,12 +186,11 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)
         recipe = resolve_recipe(*apply_settings(arguments, best.user_attrs["settings"]))
         recipe["model_name_or_path"] = arguments[1].model_name_or_path  # a folder too: this stays at home
-        header = (
-            f"# Trial {best.number}, validation UA {best.value:.3f}, the best of {len(table)}. Rerun it with:\n"
-            "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER\n"
+        comment = (
+            f"Trial {best.number}, validation UA {best.value:.3f}, the best of {len(table)}. Rerun it with:\n"
+            "accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
         )
-        text = header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
-        write_text(folder / "recipe.yaml", text)
+        write_recipe(folder, recipe, comment=comment)
     return table
 
 

@@ -76,7 +76,7 @@ def test_stretches_of_a_file_that_overlap_across_parts_are_a_leak(copied, tmp_pa
         rows.append(f"{path.relative_to(copied)},{path.parent.name},x{i},{0.2 if i == 5 else 0.5},0.8,test")
     (copied / "table.csv").write_text("\n".join(rows))
     assert main(["data", "audit", "--corpus", "table", "--data_root", str(copied), "--split", "given"]) == 1
-    assert "stretches of one file overlap for 0.30 s" in capsys.readouterr().out
+    assert "segments of one file overlap for 0.30 s" in capsys.readouterr().out
 
 
 def test_a_corpus_without_any_readable_file_ends_in_one_sentence(tmp_path, capsys):

@@ -103,7 +103,7 @@ def test_a_shared_sentence_is_one_note_per_two_parts(speak):
     }
     (finding,) = audit_split(split)
     assert (finding.kind, finding.severity) == ("shared sentence", "note")
-    assert finding.detail.startswith("2 sentences (as '")
+    assert finding.detail.startswith("2 sentences (such as '")
     assert finding.detail.endswith("2 utterances in train and 2 utterances in test")
     assert not is_bad([finding])
 

@@ -70,7 +70,7 @@ def test_shorter_utterances_than_asked_for_are_left_out_and_listed(tmp_path, wri
     split, problems = prepare_audio({"train": rows}, min_duration=1.0)
     assert [row.duration for row in split["train"]] == [1.5]
     assert [(problem.action, problem.reason) for problem in problems] == [
-        ("too short", "lasts 0.500 s, less than the 1 s asked for")
+        ("too short", "lasts 0.500 s, less than the minimum of 1 s")
     ]
 
 
@@ -168,7 +168,7 @@ def test_segments_have_their_own_durations(tmp_path, write_audio):
 
 
 def test_a_part_without_a_readable_file_is_refused(rotten):
-    with pytest.raises(ValueError, match="Expected readable audio in test, but none of its 1 utterances"):
+    with pytest.raises(ValueError, match="Expected usable audio in test, but none of its 1 utterances"):
         prepare_audio({"train": [rotten["good"]], "test": [rotten["text"]]})
 
 

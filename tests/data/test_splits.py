@@ -251,7 +251,7 @@ def test_emobox_fold_1_tests_its_published_actors():
     [
         ("emobx", 1, "Unknown protocol 'emobx'.*Did you mean 'emobox'"),
         ("emobox", 7, "has folds 1 to 6, found fold 7"),
-        ("leave_one_session_out", 1, "sessions of these utterances are unknown.*Take another protocol"),
+        ("leave_one_session_out", 1, "sessions of these utterances are unknown.*Choose another protocol"),
     ],
 )
 def test_an_unknown_fold_is_refused(protocol, fold, message):

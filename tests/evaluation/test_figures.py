@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -64,8 +65,8 @@ def test_the_confusion_matrix_is_a_picture_that_grows_with_the_emotions(tmp_path
 
 def test_the_confusion_matrix_tells_counts_shares_of_the_row_and_intervals(drawn):
     summary = make_summary(["angry", "sad"])
-    summary["confusion"]["counts"] = [[30, 10], [0, 5]]
-    summary |= {"ua": 0.875, "wa": 0.7777, "intervals": {"ua": [0.8, 0.9234], "wa": [0.7, 0.85]}}
+    summary.confusion["counts"] = [[30, 10], [0, 5]]
+    summary.ua, summary.wa, summary.intervals = 0.875, 0.7777, {"ua": [0.8, 0.9234], "wa": [0.7, 0.85]}
     plot_confusion(summary, "unused.png")
     (axes,) = drawn[0].axes
     cells = ["75 %", "30", "25 %", "10", "100 %", "5"]
@@ -79,7 +80,7 @@ def test_the_confusion_matrix_tells_counts_shares_of_the_row_and_intervals(drawn
 def test_an_emotion_without_utterances_has_a_grey_row(tmp_path):
     summary = make_summary(["angry", "sad"])
     plot_confusion(summary, tmp_path / "full.png")
-    summary["confusion"]["counts"][1] = [0, 0]
+    summary.confusion["counts"][1] = [0, 0]
     plot_confusion(summary, tmp_path / "empty.png")
     assert share_of("0.93", read_png(tmp_path / "full.png")) < 0.01
     assert share_of("0.93", read_png(tmp_path / "empty.png")) > 0.05
@@ -114,14 +115,14 @@ def test_the_speakers_are_bars_sorted_by_ua_and_coloured_by_gender(drawn):
     summary = make_summary(speakers=6)
     plot_speakers(summary, "unused.png")
     (axes,) = drawn[0].axes
-    per_speaker = summary["per_speaker"]
+    per_speaker = summary.per_speaker
     order = sorted(per_speaker, key=lambda name: per_speaker[name]["ua"])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["6", "5", "4", "3", "2", "1"]  # and no names
     colours = {"female": to_rgb("#E69F00"), "male": to_rgb("#0072B2")}
     bars = sorted((bar for bars in axes.containers for bar in bars), key=lambda bar: bar.get_x())
     assert [bar.get_height() for bar in bars] == [100 * per_speaker[name]["ua"] for name in order]
     assert [bar.get_facecolor()[:3] for bar in bars] == [colours[per_speaker[name]["gender"]] for name in order]
-    assert [*axes.lines[0].get_ydata()] == [100 * summary["ua"]] * 2
+    assert [*axes.lines[0].get_ydata()] == [100 * summary.ua] * 2
 
 
 @pytest.mark.parametrize("speakers", [1, 20, 200])
@@ -134,7 +135,7 @@ def test_the_speakers_are_a_picture_as_wide_as_they_need_and_no_wider(tmp_path, 
 
 def test_a_summary_without_speakers_has_no_picture_of_them(tmp_path):
     with pytest.raises(ValueError, match="at least one speaker"):
-        plot_speakers({**make_summary(), "per_speaker": {}}, tmp_path / "speakers.png")
+        plot_speakers(replace(make_summary(), per_speaker={}), tmp_path / "speakers.png")
 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path):

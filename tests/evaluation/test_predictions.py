@@ -1,6 +1,7 @@
 import json
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_hf.evaluation import compute_scores, read_predictions, summarize, write_predictions
+from ser_hf.evaluation import Scores, compute_scores, read_predictions, summarize, write_predictions
 
 EMOTIONS = ["angry", "happy", "sad"]
 COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split", "target", "prediction"]
@@ -34,7 +35,7 @@ def make_predictions(speakers, *, utterances=30, skills=None, seed=0):
 
 
 def width(summary, metric="ua"):
-    low, high = summary["intervals"][metric]
+    low, high = summary.intervals[metric]
     return high - low
 
 
@@ -113,14 +114,14 @@ def test_a_summary_holds_the_scores_of_its_rows():
     summary = summarize(predictions, EMOTIONS)
     scores = compute_scores(predictions["target"], predictions["prediction"], EMOTIONS)
     for name in ("wa", "ua", "macro_f1", "per_emotion"):
-        assert summary[name] == scores[name]
-    assert summary["confusion"] == {"emotions": EMOTIONS, "counts": scores["confusion"]}
-    assert (summary["utterances"], summary["speakers"], summary["interval_unit"]) == (90, 3, "speaker")
+        assert getattr(summary, name) == scores[name]
+    assert summary.confusion == {"emotions": EMOTIONS, "counts": scores["confusion"]}
+    assert (summary.utterances, summary.speakers, summary.interval_unit) == (90, 3, "speaker")
 
 
 def test_a_summary_scores_each_speaker_alone():
     predictions = make_predictions(["02", "01"], skills=[0.9, 0.3])
-    per_speaker = summarize(predictions, EMOTIONS)["per_speaker"]
+    per_speaker = summarize(predictions, EMOTIONS).per_speaker
     assert list(per_speaker) == ["01", "02"]
     for name, gender in [("01", "male"), ("02", "female")]:
         rows = predictions[predictions["speaker"] == name]
@@ -137,7 +138,7 @@ def test_a_summary_survives_json_and_the_file(tmp_path):
     predictions = make_predictions(["01", "02", "03"])
     predictions["gender"] = ["female"] * 30 + [None] * 60
     summary = summarize(predictions, EMOTIONS)
-    assert json.loads(json.dumps(summary)) == summary
+    assert Scores(**json.loads(json.dumps(asdict(summary)))) == summary
     write_predictions(predictions, tmp_path / "predictions.csv")
     assert summarize(read_predictions(tmp_path / "predictions.csv"), EMOTIONS) == summary
 
@@ -146,10 +147,10 @@ def test_the_interval_holds_the_score_and_depends_on_the_seed_alone():
     predictions = make_predictions([f"{speaker:02d}" for speaker in range(12)])
     summary = summarize(predictions, EMOTIONS, seed=1)
     for name in ("wa", "ua", "macro_f1"):
-        low, high = summary["intervals"][name]
-        assert 0 <= low < summary[name] < high <= 1
+        low, high = summary.intervals[name]
+        assert 0 <= low < getattr(summary, name) < high <= 1
     assert summarize(predictions, EMOTIONS, seed=1) == summary
-    assert summarize(predictions, EMOTIONS, seed=2)["intervals"] != summary["intervals"]
+    assert summarize(predictions, EMOTIONS, seed=2).intervals != summary.intervals
 
 
 def test_the_speaker_interval_equals_that_of_a_naive_bootstrap_drawn_alike():
@@ -164,7 +165,7 @@ def test_the_speaker_interval_equals_that_of_a_naive_bootstrap_drawn_alike():
         ua = sklearn.metrics.recall_score(targets, answers, **present)
         f1 = sklearn.metrics.f1_score(targets, answers, **present)
         naive.append([sklearn.metrics.accuracy_score(targets, answers), ua, f1])
-    found = summarize(predictions, EMOTIONS, resamples=50, seed=3)["intervals"]
+    found = summarize(predictions, EMOTIONS, resamples=50, seed=3).intervals
     np.testing.assert_allclose([*found.values()], np.percentile(naive, [2.5, 97.5], axis=0).T)
 
 
@@ -172,7 +173,7 @@ def test_the_utterance_interval_equals_that_of_a_naive_bootstrap_up_to_chance():
     predictions = make_predictions([None], utterances=120)
     right = (predictions["target"] == predictions["prediction"]).to_numpy()
     naive = right[np.random.default_rng(0).integers(0, 120, size=(4000, 120))].mean(axis=1)
-    found = summarize(predictions, EMOTIONS, resamples=4000)["intervals"]["wa"]
+    found = summarize(predictions, EMOTIONS, resamples=4000).intervals["wa"]
     np.testing.assert_allclose(found, np.percentile(naive, [2.5, 97.5]), atol=0.012)
 
 
@@ -185,7 +186,7 @@ def test_the_interval_over_speakers_is_wider_when_speakers_differ():
 
 def test_the_interval_has_its_width_in_theory_when_utterances_are_independent():
     summary = summarize(make_predictions([None], utterances=3000), EMOTIONS, resamples=4000)
-    wa = summary["wa"]
+    wa = summary.wa
     assert width(summary, "wa") == pytest.approx(2 * 1.96 * (wa * (1 - wa) / 3000) ** 0.5, rel=0.08)
 
 
@@ -212,8 +213,8 @@ def test_the_interval_has_its_width_in_theory_when_utterances_are_independent():
 )
 def test_a_summary_warns_of_an_interval_that_promises_too_much(speakers, unit, warning):
     summary = summarize(make_predictions(speakers), EMOTIONS)
-    assert (summary["interval_unit"], summary["warning"]) == (unit, warning)
-    assert summary["speakers"] == len(summary["per_speaker"]) == len([*filter(None, speakers)])
+    assert (summary.interval_unit, summary.warning) == (unit, warning)
+    assert summary.speakers == len(summary.per_speaker) == len([*filter(None, speakers)])
     assert width(summary) > 0
 
 
@@ -221,16 +222,16 @@ def test_speakers_of_one_name_in_two_corpora_are_two_speakers():
     one = make_predictions(["01", "02"])
     two = make_predictions(["01"], seed=1).assign(corpus="natural")
     summary = summarize(pandas.concat([one, two]), EMOTIONS)
-    assert [*summary["per_speaker"]] == ["acted/01", "acted/02", "natural/01"]
-    assert summary["per_speaker"]["acted/01"]["utterances"] == 30
+    assert [*summary.per_speaker] == ["acted/01", "acted/02", "natural/01"]
+    assert summary.per_speaker["acted/01"]["utterances"] == 30
 
 
 def test_an_emotion_without_utterances_is_kept_in_the_table_and_out_of_the_means():
     predictions = make_predictions(["01", "02"])
     summary = summarize(predictions, ["angry", "bored", "happy", "sad"])
-    assert summary["per_emotion"]["bored"]["support"] == 0
-    assert summary["ua"] == pytest.approx(summarize(predictions, EMOTIONS)["ua"])
-    assert summary["intervals"]["ua"] == pytest.approx(summarize(predictions, EMOTIONS)["intervals"]["ua"])
+    assert summary.per_emotion["bored"]["support"] == 0
+    assert summary.ua == pytest.approx(summarize(predictions, EMOTIONS).ua)
+    assert summary.intervals["ua"] == pytest.approx(summarize(predictions, EMOTIONS).intervals["ua"])
 
 
 def test_a_summary_of_no_rows_or_of_an_unknown_emotion_is_an_error():

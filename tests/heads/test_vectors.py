@@ -66,7 +66,7 @@ def test_augmented_copies_are_vectors_of_their_own_and_the_same_each_time(datase
 
 
 def test_all_files_without_a_finite_vector_are_named_and_none_is_kept(dataset, tmp_path):
-    with pytest.raises(ValueError, match="have no finite vector: leave them out") as caught:
+    with pytest.raises(ValueError, match="have no finite vector. Remove them") as caught:
         compute_vectors(dataset, broken, identity="a")
     assert all(f"'{path}': not finite" in str(caught.value) for path in dataset["path"])
     assert not list((tmp_path / "cache" / "vectors").rglob("*.parquet"))

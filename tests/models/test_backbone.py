@@ -110,7 +110,7 @@ def test_a_missing_feature_extractor_is_replaced_by_the_default(tmp_path, caplog
     with caplog.at_level(logging.INFO, "ser_hf"):
         _, extractor = build_model(str(tmp_path), emotions=EMOTIONS)
     assert extractor.return_attention_mask
-    assert "ships none" in caplog.text
+    assert "contains no feature extractor" in caplog.text
 
 
 def test_weights_of_another_architecture_are_refused(checkpoint):

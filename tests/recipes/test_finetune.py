@@ -300,7 +300,7 @@ def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, wr
         (("--corpus", "ravdes"), "Unknown corpus 'ravdes'"),
         (("--data_root", "nowhere"), "'nowhere' is not a folder"),
         (("--corpus", "folder"), r"(?s)speakers .* are unknown.*--speaker_pattern.*--split random"),
-        (("--protocol", "emobox"), "who have no utterance here"),
+        (("--protocol", "emobox"), "who have no utterance in this corpus"),
         (("--label_set", "big6", "--label_map", "angry=x", "happy=y", "sad=z"), "keep none of the 48"),
         (("--model_name_or_path", "no/such_model"), "no/such_model"),
         (("--lerning_rate", "1"), "Did you mean 'learning_rate'"),

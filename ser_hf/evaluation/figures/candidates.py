@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from matplotlib.figure import Figure
 
@@ -10,26 +11,36 @@ from ser_hf.evaluation.figures.saving import save_figure
 CHOSEN, OTHER = "#0072B2", "#999999"  # Okabe and Ito's blue; grey
 
 
-def plot_candidates(candidates: Sequence[dict], path: str | Path) -> None:
+class DrawnCandidate(Protocol):
+    """A head of a comparison; scores are from 0 to 1."""
+
+    features: str
+    head: str
+    ua: float
+    intervals: dict[str, list[float]]
+    inner_ua: float
+    chosen: bool
+
+
+def plot_candidates(candidates: Sequence[DrawnCandidate], path: str | Path) -> None:
     """Draw a row per candidate: test UA with its 95 % interval, and the UA on held-out training speakers.
 
     Args:
-        candidates: Each with ``features``, ``head``, ``ua``, ``intervals`` {"ua": [low, high]}, ``inner_ua`` (UA on
-            held-out training speakers) and ``chosen``; scores are in [0, 1].
+        candidates: Heads; ``ua`` is that on the test speakers, ``inner_ua`` that on held-out training speakers.
         path: PNG file to write (150 dpi), in a folder that exists.
     """
-    rows = sorted(candidates, key=lambda row: row["inner_ua"])
+    rows = sorted(candidates, key=lambda row: row.inner_ua)
     axes = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6)).add_axes((0, 0, 1, 1))
     for place, row in enumerate(rows):
-        colour = CHOSEN if row["chosen"] else OTHER
-        low, high = (100 * bound for bound in row["intervals"]["ua"])
+        colour = CHOSEN if row.chosen else OTHER
+        low, high = (100 * bound for bound in row.intervals["ua"])
         axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=1)
-        axes.plot(100 * row["ua"], place, "o", color=colour, zorder=3)
-        axes.plot(100 * row["inner_ua"], place, "|", color="black", markersize=9, markeredgewidth=1.6, zorder=2)
-    names = [f"{row['head'].replace('_', ' ')}, {row['features']}" for row in rows]
+        axes.plot(100 * row.ua, place, "o", color=colour, zorder=3)
+        axes.plot(100 * row.inner_ua, place, "|", color="black", markersize=9, markeredgewidth=1.6, zorder=2)
+    names = [f"{row.head.replace('_', ' ')}, {row.features}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if row["chosen"] else "normal")
+        label.set_fontweight("bold" if row.chosen else "normal")
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel("UA (%)")
     axes.spines[["top", "right"]].set_visible(False)

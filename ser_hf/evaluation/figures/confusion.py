@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ser_hf.evaluation.figures.saving import save_figure
+from ser_hf.evaluation.predictions import Scores
 
 CELL = 0.78  # inches
 
 
-def plot_confusion(summary: dict, path: str | Path) -> None:
+def plot_confusion(summary: Scores, path: str | Path) -> None:
     """Draw the confusion matrix, under a title with UA and WA and their 95 % intervals.
 
     Each row is a target. Its colours and percentages are shares of the row, so the diagonal is the recall;
@@ -21,7 +22,7 @@ def plot_confusion(summary: dict, path: str | Path) -> None:
         summary: Result of `ser_hf.evaluation.summarize`.
         path: PNG file to write (150 dpi), in a folder that exists.
     """
-    emotions, counts = summary["confusion"]["emotions"], np.array(summary["confusion"]["counts"])
+    emotions, counts = summary.confusion["emotions"], np.array(summary.confusion["counts"])
     support = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
     figure = Figure(figsize=(len(emotions) * CELL, len(emotions) * CELL))
@@ -56,12 +57,12 @@ def _name_axes(axes: Axes, emotions: list[str]) -> None:
     axes.tick_params(which="both", length=0)
 
 
-def _write_title(axes: Axes, summary: dict) -> None:
+def _write_title(axes: Axes, summary: Scores) -> None:
     scores = []
     for name in ("ua", "wa"):
-        low, high = (100 * bound for bound in summary["intervals"][name])
-        scores.append(f"{name.upper()} {100 * summary[name]:.1f} %  [{low:.1f}, {high:.1f}]")
+        low, high = (100 * bound for bound in summary.intervals[name])
+        scores.append(f"{name.upper()} {100 * getattr(summary, name):.1f} %  [{low:.1f}, {high:.1f}]")
     axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=24)
-    speakers = f", {summary['speakers']} speakers" if summary["speakers"] else ""
-    note = f"{summary['utterances']} utterances{speakers}; 95 % intervals over {summary['interval_unit']}s"
+    speakers = f", {summary.speakers} speakers" if summary.speakers else ""
+    note = f"{summary.utterances} utterances{speakers}; 95 % intervals over {summary.interval_unit}s"
     axes.annotate(note, (0, 1), (0, 9), "axes fraction", "offset points", color="0.4", fontsize=8.5)

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ser_hf.evaluation.figures.saving import save_figure
+from ser_hf.evaluation.predictions import Scores
 
 # Okabe and Ito's blue and orange, distinguishable with the common forms of colour blindness
 COLOURS = {"female": "#E69F00", "male": "#0072B2"}
@@ -13,7 +14,7 @@ OTHER = "#999999"
 MOST_NUMBERS = 60  # with more speakers there is no space for numbers
 
 
-def plot_speakers(summary: dict, path: str | Path) -> None:
+def plot_speakers(summary: Scores, path: str | Path) -> None:
     """Draw the UA of each speaker, sorted, with the overall UA and its 95 % interval.
 
     Speakers have numbers, from the highest UA, instead of names, because the figure is published; the card uses the
@@ -26,7 +27,7 @@ def plot_speakers(summary: dict, path: str | Path) -> None:
     Raises:
         ValueError: If the summary has no speakers.
     """
-    speakers = sorted(summary["per_speaker"].items(), key=lambda item: item[1]["ua"])
+    speakers = sorted(summary.per_speaker.items(), key=lambda item: item[1]["ua"])
     if not speakers:
         raise ValueError("Expected the scores of at least one speaker: found none in 'per_speaker'.")
     width = min(max(5.2, 0.3 * len(speakers)), 14)  # inches
@@ -54,8 +55,8 @@ def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
     axes.tick_params(axis="x", length=0, labelsize=8)
 
 
-def _plot_overall(axes: Axes, summary: dict) -> None:
-    low, high = (100 * bound for bound in summary["intervals"]["ua"])
-    overall = 100 * summary["ua"]
+def _plot_overall(axes: Axes, summary: Scores) -> None:
+    low, high = (100 * bound for bound in summary.intervals["ua"])
+    overall = 100 * summary.ua
     axes.axhline(overall, color="black", linewidth=1.2, zorder=3, label=f"overall UA {overall:.1f} %")
     axes.axhspan(low, high, color="0.88", linewidth=0, zorder=1, label="95 % interval")

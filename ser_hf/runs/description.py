@@ -1,0 +1,96 @@
+"""What a run is made from, in the words of its results: split, audio, leaks, machine."""
+
+import hashlib
+import json
+import os
+import platform
+from collections import Counter
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from ser_hf import __version__
+from ser_hf.corpora import Utterance
+from ser_hf.data.audit import Finding
+from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.protocols import speakers_of
+from ser_hf.data.splits import Split, is_speaker_independent
+from ser_hf.runs.results import AudioRecord, LeakRecord, Part, SplitRecord
+
+ACTIONS = ("skipped", "too_short", "windowed", "padded")
+LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # recipes look for these
+
+
+def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRecord:
+    """Return the split's name and digest, whether speakers are apart, and what is in each part.
+
+    Args:
+        split: Utterances by part.
+        name: The split in words.
+        folders: What the paths of each corpus are relative to.
+    """
+    everyone = set().union(*map(speakers_of, split.values()))
+    several = len({corpus for corpus, _ in everyone}) > 1
+    parts = {
+        part: Part(
+            speakers=_list_speakers(utterances, several=several),
+            utterances=len(utterances),
+            emotions=dict(sorted(Counter(utterance.emotion for utterance in utterances).items())),
+        )
+        for part, utterances in split.items()
+    }
+    digest = _hash_split(split, folders)
+    return SplitRecord(name, speaker_independent=is_speaker_independent(split), digest=digest, **parts)
+
+
+def _hash_split(split: Split, folders: dict[str, Path]) -> str:
+    """Return the SHA-256 of who is where: the same wherever the corpora lie, another for any other split."""
+    rows = sorted(
+        (u.corpus, Path(os.path.relpath(u.path, folders[u.corpus])).as_posix(), u.start or 0.0, u.end or 0.0, part)
+        for part, utterances in split.items()
+        for u in utterances
+    )
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _list_speakers(utterances: list[Utterance], *, several: bool) -> list[str]:
+    speakers = sorted((corpus, speaker) for corpus, speaker in speakers_of(utterances) if speaker is not None)
+    return [f"{corpus}/{speaker}" if several else speaker for corpus, speaker in speakers]
+
+
+def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> AudioRecord:
+    """Return the hours of audio, how many utterances had unusual audio, and how many lost their label."""
+    actions = Counter(problem.action.replace(" ", "_") for problem in problems)
+    return AudioRecord(
+        hours=sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,
+        **{action: actions[action] for action in ACTIONS},
+        dropped_emotions=dict(sorted(dropped.items())),
+    )
+
+
+def describe_audit(findings: list[Finding]) -> LeakRecord:
+    """Return how many leaks there are between the parts, by their kind."""
+    leaks = Counter(finding.kind.replace(" ", "_") for finding in findings if finding.severity == "leak")
+    return LeakRecord(**{kind: leaks[kind] for kind in LEAKS})
+
+
+def describe_machine() -> dict:
+    """Return hardware, date (ISO 8601) and versions of the libraries, as the fields of `MachineRecord`."""
+    return {
+        "hardware": _hardware(),
+        "date": date.today().isoformat(),
+        "versions": {
+            "ser_hf": __version__,
+            "transformers": version("transformers"),
+            "torch": version("torch"),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _hardware() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"

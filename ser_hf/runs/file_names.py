@@ -1,0 +1,6 @@
+"""The names of the files in the output folder of a run."""
+
+PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
+RECIPE, CARD = "recipe.yaml", "README.md"
+PROBLEMS, AUDIT = "audio_problems.csv", "audit.json"
+DATA_DIGEST, LOCK = "data.sha256", ".lock"
