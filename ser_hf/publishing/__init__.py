@@ -1,4 +1,4 @@
-"""A checkpoint and its evidence -> a repository that others can use."""
+"""Publish a checkpoint with its evidence as a repository on the Hub."""
 
 import lazy_loader
 
