@@ -4,10 +4,10 @@ from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
-# Data keys that --preprocessing stands for, or that change training only.
+# Data keys that --preprocessing stands for, that change training only, or that the checkpoint knows.
 NOT_ASKED = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
-    "pitch", "tempo", "speed",
+    "pitch", "tempo", "speed", "task",
 )  # fmt: skip
 
 
@@ -18,7 +18,8 @@ def evaluate_command(argv: list[str]) -> int:
     asked = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if refused := sorted(asked.intersection(NOT_ASKED)):
         raise ValueError(
-            f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows."
+            f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows, "
+            "and the checkpoint names the task."
         )
     from ser_hf.scoring.evaluate import describe_scores, evaluate
 

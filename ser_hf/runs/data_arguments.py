@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
+from ser_hf.tasks import TASKS, check_task
 
 if TYPE_CHECKING:  # imports scipy, for which --help would wait
     from ser_hf.data.hearing import Hearing
@@ -38,8 +39,11 @@ class DataArguments:
         default=False, metadata={"help": "table: let paths lead out of that folder, by .., a link or from the root."}
     )
     subset: str | None = field(default=None, metadata={"help": "hub: configuration of a dataset that has several."})
+    task: str = field(
+        default="categories", metadata={"help": "What is recognised of an utterance: " + ", ".join(TASKS) + "."}
+    )
     target: Literal["emotion", "gender", "emotion_gender", "intensity"] = field(
-        default="emotion", metadata={"help": "What is recognised."}
+        default="emotion", metadata={"help": "What the categories are."}
     )
     label_set: Literal["all", "four", "big6"] = field(
         default="all", metadata={"help": "Emotions to keep; 'four' lets excited join happy, as with IEMOCAP."}
@@ -126,6 +130,7 @@ class DataArguments:
     )
 
     def __post_init__(self) -> None:
+        check_task(self.task)
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name}: expected above 0 and at most 0.5, found {getattr(self, name)}.")

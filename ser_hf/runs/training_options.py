@@ -22,8 +22,11 @@ class TrainingOptions:
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the head; 10 times the encoder's is usual. None: the same."}
     )
-    class_weights: Literal["balanced", "none"] = field(
-        default="balanced", metadata={"help": "Weigh each emotion inversely to its number of utterances."}
+    class_weights: Literal["balanced", "none"] | None = field(
+        default=None,
+        metadata={
+            "help": "Weigh each emotion inversely to its number of utterances. None: balanced, if the task has classes."
+        },
     )
     ema_decay: float | None = field(
         default=None,
@@ -33,7 +36,8 @@ class TrainingOptions:
         },
     )
     early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "Stop after so many epochs without a better validation UA. None: never."}
+        default=None,
+        metadata={"help": "Stop after so many epochs without a better metric_for_best_model. None: never."},
     )
     refit: bool = field(
         default=False,
@@ -51,7 +55,11 @@ class TrainingOptions:
     warmup_steps: float = field(default=0.1, metadata={"help": "Warm-up: steps, or below 1 the share of all steps."})
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "Shape of the learning rate's decay."})
     metric_for_best_model: str | None = field(
-        default="ua", metadata={"help": "What the best epoch is chosen by, on validation speakers: ua, wa, macro_f1."}
+        default=None,
+        metadata={
+            "help": "What the best epoch is chosen by, on validation speakers: a metric of the task (categories: ua, "
+            "wa, macro_f1), or loss. None: the first metric."
+        },
     )
     eval_strategy: str = field(default="epoch", metadata={"help": "When to validate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint to resume from."})
