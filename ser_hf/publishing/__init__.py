@@ -1,4 +1,4 @@
-"""A checkpoint and its evidence -> a repository that others can use."""
+"""Publish a checkpoint with its evidence as a repository on the Hub."""
 
 from ser_hf.publishing.answers import write_answers
 from ser_hf.publishing.card import render_card

@@ -1,4 +1,4 @@
-"""Checkpoints -> answers about anybody's audio."""
+"""Predict emotions of audio files, arrays and streams with a checkpoint."""
 
 from ser_hf.serving.classifier import EmotionClassifier, Prediction
 
