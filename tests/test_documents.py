@@ -10,6 +10,7 @@ import yaml
 from ser_hf.publishing import render_card
 from ser_hf.runs.command_line import parse_recipe
 from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.results import read_results
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -22,7 +23,7 @@ def interval(summary, metric):
 
 
 def test_the_root_card_is_rendered_from_the_stored_results():
-    results = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text(encoding="utf-8"))
+    results = read_results(GOLDEN / "ravdess_whisper_tiny_fold_1")
     card = render_card(GOLDEN / "ravdess_whisper_tiny_fold_1", results, repo_id="ser_hf/whisper-tiny-ravdess")
     assert (ROOT / "model_card.md").read_text(encoding="utf-8") == str(card)
 
@@ -43,7 +44,7 @@ def test_the_stored_runs_are_those_of_the_recipes(name, tmp_path):
     arguments = parse_recipe([str(path), "--data_root", "x", "--use_cpu", "true", "--output_dir", str(tmp_path)])
     stored = yaml.safe_load((GOLDEN / f"ravdess_{name}_fold_1" / "recipe.yaml").read_text(encoding="utf-8"))
     by_name = {"model_name_or_path": stored["model_name_or_path"]}  # here the weights lay in a folder
-    assert resolve_recipe(*arguments) | by_name == stored
+    assert resolve_recipe(*arguments) | by_name == {"refit": False} | stored  # the CRNN's is older than the key
 
 
 def test_there_are_stored_runs():
@@ -52,7 +53,7 @@ def test_there_are_stored_runs():
 
 def test_the_claim_is_the_reference_runs_score():
     results = json.loads((GOLDEN / "ravdess_whisper_tiny" / "all_results.json").read_text(encoding="utf-8"))
-    claim = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split("```")[0].split())
+    claim = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"{100 * results['test']['ua']:.1f} %" in claim
     low, high = (f"{100 * value:.1f}" for value in results["test"]["intervals"]["ua"])
     assert f"{low} to {high} %" in claim

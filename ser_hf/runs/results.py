@@ -307,4 +307,6 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         return cattrs.structure(content, Results)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
-        raise ValueError(f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}.") from error
+        raise ValueError(
+            f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}."
+        ) from error

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from datasets import DatasetDict
 
-from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.cache import cache_folder, whole_file, write_text
+from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (

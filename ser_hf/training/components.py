@@ -66,17 +66,28 @@ def start_head(
     dataset: Dataset,
     feature_extractor: SequenceFeatureExtractor,
     training: SerTrainingArguments,
+    *,
+    strength: float | None = None,
 ) -> PreTrainedModel:
     """Fit the head to the frozen encoder; every process does, so that all start from the same weights.
+
+    Args:
+        head_init: "random", "probe" or "readout".
+        model: From `make_model`, on the device of the training.
+        dataset: Training rows.
+        feature_extractor: Of the model.
+        training: Batch size and precision.
+        strength: Inverse regularisation of the fit; None chooses it by cross-validation over the speakers.
 
     Raises:
         ValueError: If the architecture has no such start, or neither the head nor anything else is to be trained.
     """
-    collator, batch_size = Collator(feature_extractor), training.per_device_eval_batch_size
+    options = {"batch_size": training.per_device_eval_batch_size} | ({"strengths": (strength,)} if strength else {})
+    collator = Collator(feature_extractor)
     if head_init == "readout":
-        return start_from_readout(model, dataset, collator, batch_size=batch_size)
+        return start_from_readout(model, dataset, collator, **options)
     if head_init == "probe":
-        start_from_regression(model, dataset, collator, batch_size=batch_size, bf16=training.bf16)
+        start_from_regression(model, dataset, collator, bf16=training.bf16, **options)
     elif training.num_train_epochs == 0:
         raise ValueError("num_train_epochs: 0 leaves a random head; say --head_init probe or readout.")
     return model

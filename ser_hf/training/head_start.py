@@ -33,11 +33,17 @@ READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # of ten times as many dimensi
 
 
 def start_from_regression(
-    model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool
+    model: PreTrainedModel,
+    dataset: Dataset,
+    collator: Collator,
+    *,
+    batch_size: int,
+    bf16: bool,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
-    Its regularisation is chosen by cross-validation over the training speakers.
+    Its regularisation is chosen by cross-validation over the training speakers, and kept in `config.head_strength`.
 
     Args:
         model: A model with a linear head (`projector` and `classifier`).
@@ -45,6 +51,7 @@ def start_from_regression(
         collator: Without augmentation.
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
+        strengths: Inverse regularisations to choose from.
 
     Raises:
         ValueError: If the architecture's head is not linear.
@@ -53,22 +60,28 @@ def start_from_regression(
     if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
-    weight, bias = fit_regression(states, dataset["label"], dataset["speaker"])
+    weight, bias, model.config.head_strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
     _write_head(model, weight, bias)
 
 
 def start_from_readout(
-    model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int
+    model: PreTrainedModel,
+    dataset: Dataset,
+    collator: Collator,
+    *,
+    batch_size: int,
+    strengths: Sequence[float] = READOUT_STRENGTHS,
 ) -> PreTrainedModel:
     """Return a Whisper classifier that answers by a logistic regression on the activations of its frozen layers.
 
-    The regression's regularisation is chosen by cross-validation over the training speakers.
+    The regularisation is chosen by cross-validation over the training speakers, and kept in `config.head_strength`.
 
     Args:
         model: From `build_model`.
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
         collator: Without augmentation.
         batch_size: Utterances per forward pass.
+        strengths: Inverse regularisations to choose from.
 
     Raises:
         ValueError: If the model is not Whisper's.
@@ -77,8 +90,9 @@ def start_from_readout(
     states = _run_in_order(
         lambda batch: activations(model, batch["input_features"]), model, dataset, collator, batch_size
     )
-    weight, bias = fit_regression(states, dataset["label"], dataset["speaker"], strengths=READOUT_STRENGTHS)
+    weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
     write_readout(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
+    model.config.head_strength = strength
     return model
 
 
@@ -120,9 +134,16 @@ def _run_in_order(
 
 
 def fit_regression(
-    states: np.ndarray, labels: list[int], speakers: list[str | None], *, strengths: Sequence[float] = STRENGTHS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight ``(C, D)`` and bias ``(C,)`` of a logistic regression on hidden states ``(N, D)`` as they are."""
+    states: np.ndarray, labels: list[int], speakers: list[str | None], strengths: Sequence[float] = STRENGTHS
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return weight ``(C, D)``, bias ``(C,)`` and inverse regularisation of a logistic regression.
+
+    Args:
+        states: ``(N, D)``; they are standardised for the fit, and the weights are those of the original states.
+        labels: ``(N,)``.
+        speakers: ``(N,)``; the folds of the cross-validation share no speaker.
+        strengths: Inverse regularisations to choose from.
+    """
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     states = (states - mean) / deviation
     # The weights lie in the span of the utterances: with more dimensions than utterances, its coordinates are fewer.
@@ -137,12 +158,12 @@ def fit_regression(
     )
     search.fit(states @ basis, labels, groups=groups)
     logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
-    probe = search.best_estimator_
+    probe, strength = search.best_estimator_, search.best_params_["C"]
     weight = probe.coef_ @ basis.T / deviation
     bias = probe.intercept_ - weight @ mean
     if len(bias) == 1:  # two classes: scikit-learn keeps the difference of their logits
-        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return weight, bias
+        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2, strength
+    return weight, bias, strength
 
 
 @torch.no_grad()

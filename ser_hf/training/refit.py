@@ -43,7 +43,8 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
         head = model_args.head_init, model.to(training.device)
-        model = start_head(*head, dataset["refit"], feature_extractor, training)
+        strength = getattr(chosen.model.config, "head_strength", None)  # chosen once: the temperature depends on it
+        model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
     if training.num_train_epochs:
         collator = make_collator(data, model_args, training, model, feature_extractor)
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])

@@ -150,8 +150,8 @@ def test_best_scores_of_emotions_that_the_corpus_lacks_are_counted():
     emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]])
     classifier = SimpleNamespace(hearing=Hearing(), backend="torch")
-    described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores)
-    assert described["best_answer_not_shared"] == 2
+    described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores, [], 1.0)
+    assert described.best_answer_not_shared == 2
 
 
 def test_short_utterances_are_left_out_if_asked(run, corpus, tmp_path):

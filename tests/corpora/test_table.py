@@ -33,14 +33,14 @@ def test_every_field_is_read(write_table, tmp_path, read_one):
         write_table(
             "file_name,Label,Speaker ID,sex,start_time,EndTime,subset,transcript,valence,activation,dominance,dialogue,"
             "age,lang\n"
-            "a/one.wav,Anger,07,Frau,0.5,2,dev,Hi there,3.5,2,1,d1,34,de-AT\n"
+            "a/one.wav,Anger,07,Frau,0.5,2.25,dev,Hi there,3.5,2.5,1.5,d1,34,de-AT\n"
         )
     )
     assert (utterance.path, utterance.corpus) == (str(tmp_path / "a" / "one.wav"), "table")
     assert (utterance.emotion, utterance.speaker, utterance.gender) == ("angry", "07", "female")
-    assert (utterance.start, utterance.end, utterance.split) == (0.5, 2.0, "validation")
+    assert (utterance.start, utterance.end, utterance.split) == (0.5, 2.25, "validation")
     assert (utterance.text, utterance.session, utterance.age) == ("Hi there", "d1", 34)
-    assert (utterance.valence, utterance.arousal, utterance.dominance) == (3.5, 2.0, 1.0)
+    assert (utterance.valence, utterance.arousal, utterance.dominance) == (3.5, 2.5, 1.5)
     assert utterance.language == "de-AT"
 
 

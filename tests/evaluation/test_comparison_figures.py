@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from ser_hf.evaluation.figures import plot_candidates, plot_runs
@@ -14,8 +16,8 @@ def rows_of(axes):
 def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(drawn):
     candidate = {"features": "classical", "intervals": {"ua": [0.4, 0.6]}}
     rows = [
-        candidate | {"head": "svm_rbf", "ua": 0.5, "inner_ua": 0.55, "chosen": True},
-        candidate | {"head": "knn", "ua": 0.52, "inner_ua": 0.3, "chosen": False},
+        SimpleNamespace(**candidate, head="svm_rbf", ua=0.5, inner_ua=0.55, chosen=True),
+        SimpleNamespace(**candidate, head="knn", ua=0.52, inner_ua=0.3, chosen=False),
     ]
     plot_candidates(rows, "unused.png")
     lines = rows_of(drawn[0].axes[0])

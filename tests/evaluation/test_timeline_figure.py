@@ -51,7 +51,7 @@ def test_the_spectrogram_shows_a_tone_at_its_frequency(drawn, tmp_path, rate, se
 
 
 def test_a_long_recording_takes_no_more_memory_than_a_short_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
+    monkeypatch.setattr("ser_hf.evaluation.figures.timeline.save_figure", lambda *_, **__: None)
     peaks = []
     for minutes in (1, 30):
         audio = write_tone(tmp_path / "tone.wav", 60 * minutes, 500, 8_000)

@@ -97,9 +97,15 @@ def flip_normalization(folder):
 def test_a_fresh_process_confirms_what_a_finished_run_stored(published_folder, toy_ravdess):
     stored = json.loads((published_folder / "all_results.json").read_text())["agreement"]
     measured = measure_agreement(published_folder, {"ravdess": toy_ravdess})
-    assert measured.pop("largest_difference") < 1e-6
-    assert measured.pop("files") == stored["files"]
-    assert measured == {"test": 8, "compared": 8, "agree": 8, "tolerance": 1e-4, "error": None}
+    assert measured.largest_difference < 1e-6
+    assert measured.files == stored["files"]
+    assert (measured.test, measured.compared, measured.agree, measured.tolerance, measured.error) == (
+        8,
+        8,
+        8,
+        1e-4,
+        None,
+    )
     assert sorted(stored["files"]) == [
         "config.json",
         "model.safetensors",
@@ -193,15 +199,15 @@ def test_emotions_of_other_names_agree_with_nothing(folder, asked, toy_ravdess):
     names = {i: name.replace("angry", "anger") for i, name in config["id2label"].items()}
     change_json(folder / "config.json", id2label=names, label2id={name: int(i) for i, name in names.items()})
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
-    assert (measured["compared"], measured["agree"], measured["largest_difference"]) == (8, 0, None)
+    assert (measured.compared, measured.agree, measured.largest_difference) == (8, 0, None)
 
 
 def test_a_pipeline_that_fails_gives_its_reason_and_no_exception(folder, toy_ravdess):
     change_json(folder / "preprocessor_config.json", feature_extractor_type="NoSuchFeatureExtractor")
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
-    assert "NoSuchFeatureExtractor" in measured["error"] or "feature extractor" in measured["error"]
-    assert "\n" not in measured["error"]
-    assert (measured["test"], measured["compared"], measured["agree"], measured["largest_difference"]) == (
+    assert "NoSuchFeatureExtractor" in measured.error or "feature extractor" in measured.error
+    assert "\n" not in measured.error
+    assert (measured.test, measured.compared, measured.agree, measured.largest_difference) == (
         8, 8, 0, None,
     )  # fmt: skip
 
@@ -229,7 +235,7 @@ def test_a_pipeline_without_an_answer_in_time_is_said_to_have_none(published_fol
 def test_of_many_test_utterances_some_are_drawn_the_same_each_time(folder, asked, toy_ravdess, monkeypatch):
     monkeypatch.setattr(agreement, "MOST", 3)
     first, second = (measure_agreement(folder, {"ravdess": toy_ravdess}) for _ in range(2))
-    assert (first["test"], first["compared"], first["agree"]) == (8, 3, 3)
+    assert (first.test, first.compared, first.agree) == (8, 3, 3)
     assert first == second
     assert asked[0] == asked[1]
     paths = [path for path, _, _ in asked[0]]
@@ -245,4 +251,4 @@ def test_300_utterances_are_compared_at_most(folder, toy_ravdess, monkeypatch):
     drawn = []
     monkeypatch.setattr(agreement, "ask_pipeline", lambda folder, utterances: (drawn.extend(utterances), ([], "no"))[1])
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
-    assert (measured["test"], measured["compared"], len(set(drawn))) == (320, 300, 300)
+    assert (measured.test, measured.compared, len(set(drawn))) == (320, 300, 300)

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from ser_hf.publishing.card import licence_of, render_card, render_folds_card, render_probe_card
+from ser_hf.publishing import card as cards
+from ser_hf.publishing.card import licence_of
+from ser_hf.runs.results import parse_results
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FINE_TUNED = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
@@ -60,6 +62,18 @@ def finished(tmp_path, results):
         return tmp_path, results | (changed or {})
 
     return write
+
+
+def render_card(folder, results, **options):
+    return cards.render_card(folder, parse_results(json.dumps(results)), **options)
+
+
+def render_probe_card(folder, results):
+    return cards.render_probe_card(folder, parse_results(json.dumps(results)))
+
+
+def render_folds_card(results, fold):
+    return cards.render_folds_card(parse_results(json.dumps(results)), fold)
 
 
 def percent(share):

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from ser_hf.corpora.facts import CORPUS_FACTS
-from ser_hf.publishing.card import render_card, render_folds_card
+from ser_hf.publishing import card as cards
+from ser_hf.runs.results import parse_results
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FINE_TUNED = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
@@ -31,6 +32,14 @@ MORE = {
         | {part: {"coverage": 0.713, "accuracy": 0.889} for part in PARTS[1:]},
     }
 }
+
+
+def render_card(folder, results, **options):
+    return cards.render_card(folder, parse_results(json.dumps(results)), **options)
+
+
+def render_folds_card(results, fold):
+    return cards.render_folds_card(parse_results(json.dumps(results)), fold)
 
 
 def stored(folder):

@@ -9,7 +9,7 @@ from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file, save_file
 
 from ser_hf.models import MelConfig, MelForAudioClassification
-from ser_hf.publishing import checks, evidence, privacy
+from ser_hf.publishing import checks, privacy, record_checks
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def refused(check, words):
     assert check.remedy.endswith(".")
 
 
-EVERY = {name: check for each in (checks, evidence, privacy) for name, check in vars(each).items() if "check_" in name}
+EVERY = {
+    name: check for each in (checks, record_checks, privacy) for name, check in vars(each).items() if "check_" in name
+}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -65,7 +67,7 @@ def test_the_figures_of_the_checks_are_right(published_folder):
     assert checks.check_finite(published_folder).found == "all 9824 numbers"
     assert checks.check_preprocessor(published_folder).found == "Wav2Vec2FeatureExtractor, 16000 Hz"
     ua = checks.read_json(published_folder / "all_results.json")["test"]["ua"]
-    assert evidence.check_results(published_folder).found == f"UA {ua:.3f} on 240 utterances"
+    assert record_checks.check_results(published_folder).found == f"UA {ua:.3f} on 240 utterances"
 
 
 @pytest.mark.parametrize(
@@ -259,25 +261,25 @@ def test_a_card_without_results_is_refused(folder, card, words):
     (folder / "README.md").unlink()
     if card:
         (folder / "README.md").write_text(card)
-    refused(evidence.check_card(folder), words)
+    refused(record_checks.check_card(folder), words)
 
 
 def test_a_run_without_results_is_refused(folder):
     (folder / "all_results.json").unlink()
-    refused(evidence.check_results(folder), "no test scores")
+    refused(record_checks.check_results(folder), "no test scores")
 
 
 @pytest.mark.parametrize("ua", [float("nan"), 74.2, -0.1])
 def test_impossible_results_are_refused(folder, ua):
     results = checks.read_json(folder / "all_results.json")
     edit(folder / "all_results.json", test=results["test"] | {"ua": ua})
-    refused(evidence.check_results(folder), f"impossible: ua {ua}")
+    refused(record_checks.check_results(folder), f"impossible: ua {ua}")
 
 
 def test_a_card_that_tells_another_score_than_the_results_is_refused(folder):
     results = checks.read_json(folder / "all_results.json")
     edit(folder / "all_results.json", test=results["test"] | {"ua": 0.99})
-    refused(evidence.check_card(folder), "it does not tell ua 0.99 of all_results.json")
+    refused(record_checks.check_card(folder), "it does not tell ua 0.99 of all_results.json")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "model_type: mel\n", None])
@@ -285,16 +287,16 @@ def test_a_run_without_its_recipe_is_refused(folder, text):
     (folder / "recipe.yaml").unlink()
     if text is not None:
         (folder / "recipe.yaml").write_text(text)
-    refused(evidence.check_recipe(folder), "recipe.yaml")
+    refused(record_checks.check_recipe(folder), "recipe.yaml")
 
 
 def test_an_export_of_other_weights_is_refused(folder):
     (folder / "onnx").mkdir()
     (folder / "onnx" / "model.onnx").write_bytes(b"garbage")
-    refused(evidence.check_exports(folder), "model.onnx, of other weights")
+    refused(record_checks.check_exports(folder), "model.onnx, of other weights")
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "onnx" / "export.json").write_text(json.dumps({"weights": {"model.safetensors": digest}}))
-    assert evidence.check_exports(folder).passed
+    assert record_checks.check_exports(folder).passed
 
 
 def test_the_mel_models_own_code_passes_and_any_other_is_refused(tmp_path):

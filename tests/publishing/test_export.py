@@ -15,7 +15,7 @@ from scipy.special import softmax
 from ser_hf.data import extract_features, load_audio
 from ser_hf.models import MelConfig, MelForAudioClassification, make_padding_aware
 from ser_hf.models.backbone import default_feature_extractor
-from ser_hf.publishing import comparison, export
+from ser_hf.publishing import export, export_comparison
 from ser_hf.publishing.export import TRANSFORMERS_JS, UNSUPPORTED, export_onnx, open_session
 from ser_hf.publishing.export_comparison import compare_exports
 from ser_hf.publishing.tracing import write_fp32
@@ -215,7 +215,7 @@ def test_the_comparison_names_accuracy_speed_and_size(checkpoint):
 
 def test_the_comparison_warns_where_int8_loses_more_than_a_point(checkpoint, monkeypatch, caplog):
     answers = iter([np.eye(4)[[0, 1, 2, 3, 0]], np.eye(4)[[0, 1, 2, 3, 0]], np.eye(4)[[0, 1, 2, 2, 0]]])
-    monkeypatch.setattr(comparison, "_score", lambda *_: (next(answers), 1.0))
+    monkeypatch.setattr(export_comparison, "_score", lambda *_: (next(answers), 1.0))
     with caplog.at_level(logging.WARNING):
         rows = compare_exports(checkpoint("wav2vec2-layer"), WAVEFORMS, [0, 1, 2, 3, 0])
     assert rows[2]["ua"] == 0.75

@@ -46,7 +46,7 @@ def test_the_gate_names_every_fault_and_its_remedy(folder):
         "- answers: 3 waveforms, largest difference of a score",
         "- agreement with the stock pipeline: model.safetensors: not as compared at the end of training. Restore",
         "- card: a card without results. Render the card",
-        "- recipe: recipe.yaml names no corpus",
+        "recipe.yaml' names no corpus",
         "- absolute paths: README.md: /home/me. Replace it",
         "- tokens: in recipe.yaml. Delete it, and revoke it",
     ):

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 
 from ser_hf.publishing import publishable_files, render_card
 from ser_hf.publishing.hub import check_licence, collect_files, publish
+from ser_hf.runs.results import read_results
 
 RUN = ("README.md", "all_results.json", "answers.json", "recipe.yaml", "figures/confusion.png")
 MODEL = ("config.json", "preprocessor_config.json", "model.safetensors")
@@ -65,7 +66,7 @@ def test_examples_go_along_and_the_uploaded_card_offers_them(finished, tmp_path,
 def test_the_card_names_the_repository_and_keeps_what_was_written_into_it(published_folder, tmp_path):
     folder = shutil.copytree(published_folder, tmp_path / "tiny")
     before = (folder / "README.md").read_text()
-    results = json.loads((folder / "all_results.json").read_text())
+    results = read_results(folder)
     card = collect_files(folder, "me/other")["README.md"].decode()
     assert card == str(render_card(folder, results, repo_id="me/other"))
     own = 'My own words, beside pipeline(model="superb/wav2vec2-base-superb-er").'

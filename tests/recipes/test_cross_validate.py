@@ -18,6 +18,7 @@ from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.results import AudioRecord, Part, Results, SplitRecord, TrainingRecord, write_results
 from ser_hf.workflows.cross_validate import cross_validate
 from ser_hf.workflows.folds import pool_folds
 
@@ -102,14 +103,14 @@ def write_fold(folder, paths):
     row = {"corpus": "folder", "split": "test", "target": "sad", "prediction": "sad"}
     table = pandas.DataFrame([{"path": path} | unknown | row | scores for path in paths])[[*COLUMNS, *scores]]
     write_predictions(table, folder / "predictions.csv")
-    results = {
-        "emotions": ["happy", "sad"],
-        "test": summarize(table, ["happy", "sad"]),
-        "split": {"test": {"speakers": []}, "speaker_independent": False},
-        "audio": {"skipped": 3, "too_short": 1, "dropped_emotions": {"calm": 7}},
-        "training": {"seconds": 60.0, "hardware": "CPU", "date": "2026-01-01"},
-    }
-    (folder / "all_results.json").write_text(json.dumps(results))
+    results = Results(
+        ["happy", "sad"],
+        summarize(table, ["happy", "sad"]),
+        split=SplitRecord("toy", False, Part([], len(paths), {})),
+        audio=AudioRecord(skipped=3, too_short=1, dropped_emotions={"calm": 7}),
+        training=TrainingRecord("CPU", "2026-01-01", seconds=60.0),
+    )
+    write_results(folder, results)
     recipe = {"corpus": ["folder"], "model_name_or_path": None, "model_type": "mel", "fold": 1}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
 
@@ -119,7 +120,7 @@ def test_folds_of_unknown_speakers_are_pooled_without_a_figure_of_them(tmp_path)
     write_fold(folders[0], ["a.wav", "b.wav"])
     write_fold(folders[1], ["c.wav"])
     results = pool_folds(folders, tmp_path, protocol="random_kfold")
-    assert results["test"]["speakers"] == 0 and results["test"]["utterances"] == 3
+    assert results.test.speakers == 0 and results.test.utterances == 3
     assert not (tmp_path / "figures" / "speakers.png").exists()
     card = render_folds_card(results, folders[0])
     assert "unknown speakers" in card and "| 1 | unknown | 2 |" in card and "speakers.png" not in card

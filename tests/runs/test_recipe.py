@@ -2,9 +2,8 @@ import pytest
 import yaml
 from datasets import Dataset, DatasetDict
 
-from ser_hf.runs.recipe import check_folder
-from ser_hf.runs.recipe import claim_folder
 from ser_hf.runs.command_line import parse_recipe
+from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.recipe import resolve_recipe
 
 ROW = {"split": "train", "path": "a.wav", "start": None, "end": None, "emotion": "sad", "speaker": "1"}
@@ -68,7 +67,7 @@ def test_other_data_under_the_same_recipe_is_refused(tmp_path):
 
 
 def test_a_folder_that_a_run_is_writing_is_refused_until_that_run_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_hf.runs.recipe.PATIENCE", 0.1)
+    monkeypatch.setattr("ser_hf.runs.folder.PATIENCE", 0.1)
     lock = claim_folder(tmp_path, recipe(tmp_path), DATA)
     with pytest.raises(FileExistsError, match="Another process is running in"):
         claim_folder(tmp_path, recipe(tmp_path), DATA)

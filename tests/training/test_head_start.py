@@ -25,7 +25,7 @@ def test_the_head_answers_what_the_probe_answers(train, name):
     model, collator = tiny_model(name), Collator(feature_extractor(name))
     make_padding_aware(model)
     states = mean_hidden_states(model, train, collator, batch_size=5, bf16=False)
-    weight, bias = fit_regression(states, train["label"], train["speaker"])
+    weight, bias, _ = fit_regression(states, train["label"], train["speaker"])
     start_from_regression(model, train, collator, batch_size=5, bf16=False)
     with torch.no_grad():
         batches = [collator([train[i]]) for i in range(6)]
@@ -47,7 +47,7 @@ def test_two_classes_give_two_opposite_rows():
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2
     states = rng.normal(size=(40, 3)) + labels[:, None]
-    weight, bias = fit_regression(states, labels.tolist(), [str(i % 5) for i in range(40)])
+    weight, bias, _ = fit_regression(states, labels.tolist(), [str(i % 5) for i in range(40)])
     assert weight.shape == (2, 3)
     assert weight[0] == pytest.approx(-weight[1])
     assert ((states @ weight.T + bias).argmax(1) == labels).mean() > 0.7
@@ -75,7 +75,7 @@ def test_more_dimensions_than_utterances_give_the_regression_of_all_dimensions()
     rng = np.random.default_rng(0)
     labels, speakers = [0, 1, 2] * 8, [str(i % 4) for i in range(24)]
     states = rng.normal(size=(24, 100)) + 2 * np.eye(100)[labels]
-    weight, bias = fit_regression(states, labels, speakers, strengths=(0.01,))
+    weight, bias, _ = fit_regression(states, labels, speakers, strengths=(0.01,))
     scaler = StandardScaler().fit(states)
     direct = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(scaler.transform(states), labels)
     np.testing.assert_allclose(states @ weight.T + bias, direct.decision_function(scaler.transform(states)), atol=2e-3)

@@ -1,0 +1,60 @@
+"""all_results.json is read back as it was written, whatever version wrote it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ser_hf.evaluation import Scores
+from ser_hf.runs.results import AudioRecord, Results, parse_results, read_results, write_results
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+SCORES = Scores(
+    utterances=4,
+    speakers=2,
+    wa=0.5,
+    ua=0.25,
+    macro_f1=0.75,
+    intervals={"ua": [0.0, 0.5]},
+    interval_unit="speaker",
+    warning=None,
+    per_emotion={"sad": {"recall": 0.5}},
+    confusion={"emotions": ["happy", "sad"], "counts": [[1, 1], [1, 1]]},
+    per_speaker={"a": {"ua": 0.25}},
+)
+
+
+def test_results_are_read_back_as_written(tmp_path):
+    results = Results(["happy", "sad"], SCORES, audio=AudioRecord(hours=1.5, skipped=3))
+    write_results(tmp_path, results)
+    assert read_results(tmp_path) == results
+    content = json.loads((tmp_path / "all_results.json").read_text())
+    assert sorted(content) == ["audio", "emotions", "schema", "test"]  # parts that this run lacks are absent
+    assert content["schema"] == 2 and content["test"]["ua"] == 0.25 and content["audio"]["skipped"] == 3
+
+
+def test_a_folder_without_results_is_not_finished(tmp_path):
+    assert read_results(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in GOLDEN.glob("*/all_results.json")), ids=lambda p: p.name
+)
+def test_results_of_older_versions_are_read(folder):
+    results, stored = read_results(folder), json.loads((folder / "all_results.json").read_text())
+    assert results.schema == stored.get("schema", 1)
+    assert results.test.ua == stored["test"]["ua"] and results.training.seconds == stored["training"]["seconds"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "all_results.json': expected the results of a run"),
+        ('{"emotions": ["sad"]}', "required field missing.*test"),
+        ('{"schema": 3}', "its schema is 3; install a newer ser_hf"),
+        ("[]", "expected the results of a run"),
+    ],
+)
+def test_damaged_and_newer_results_are_refused_with_the_reason(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_results(text)
