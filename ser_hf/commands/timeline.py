@@ -6,13 +6,16 @@ import queue
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
-from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import WRITERS, clock, write_segments
 from ser_hf.serving.segments import Segment
+
+if TYPE_CHECKING:
+    from ser_hf.serving import EmotionClassifier
 
 FIGURE = ".png"
 CHUNK = 0.05  # seconds of audio that a microphone hands over at once
@@ -60,7 +63,7 @@ def listen_command(argv: list[str]) -> int:
 
 
 def follow(
-    classifier: EmotionClassifier, arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
+    classifier: "EmotionClassifier", arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
 ) -> None:
     """Print each result of a stream as it comes; "…" marks those that audio to come may change.
 
@@ -155,7 +158,7 @@ def _write(audio: str, segments: list[Segment], path: str) -> None:
     plot_timeline(audio, segments, path)
 
 
-def _width(classifier: EmotionClassifier) -> int:
+def _width(classifier: "EmotionClassifier") -> int:
     return max(map(len, [*classifier.emotions, "emotion"]))
 
 

@@ -27,9 +27,8 @@ from ser_hf.heads.files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
+from ser_hf.serving.choices import BACKENDS, DTYPES
 
-BACKENDS = ("auto", "torch", "onnx")
-DTYPES = ("float32", "bfloat16", "int8", "auto")
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}

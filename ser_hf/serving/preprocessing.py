@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ser_hf.data.hearing import RAW, TRIMS, Hearing
 from ser_hf.serving.backends import find_file
+from ser_hf.serving.choices import PREPROCESSINGS
 
-PREPROCESSINGS = ("pipeline", "windows", "recommended")
 KEY = "recommended_preprocessing"  # of config.json
 LONGEST_WINDOW = 86_400  # seconds
 MOST_OVERLAP = 0.9

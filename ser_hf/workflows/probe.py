@@ -11,8 +11,9 @@ from ser_hf.cache import write_text
 from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates
 from ser_hf.evaluation.scores import METRICS
-from ser_hf.heads.comparison import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
+from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
 from ser_hf.heads.files import save_head
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
