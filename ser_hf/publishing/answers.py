@@ -97,7 +97,7 @@ def check_answers(folder: Path) -> Check:
     if [set(utterance) for utterance in scores] != [set(utterance) for utterance in stored["scores"]]:
         return Check(name, False, f"outputs {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
     difference = _largest_difference(scores, stored["scores"])
-    found = f"{len(scores)} waveforms, scores differ by at most {difference:.1e} (allowed: {TOLERANCE:g})"
+    found = f"{len(scores)} waveforms, largest difference of a score {difference:.1e} (allowed: {TOLERANCE:g})"
     remedy = f"The weights or the preprocessor have changed since the scores were stored: restore them. {rewrite}"
     return Check(name, difference <= TOLERANCE, found, remedy)
 
@@ -111,7 +111,7 @@ def check_padding(folder: Path) -> Check:
     model, _ = load_stock(folder)
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     difference = padding_difference(model, extractor)
-    found = f"scores differ by at most {difference:.1e}"
+    found = f"largest difference of a score {difference:.1e}"
     if model.config.model_type in EQUAL_LENGTHS_ONLY or make_padding_aware(model):
         sentence = "padding changes the scores of this architecture: score utterances one by one, or with ser_hf"
         return Check("batch against single", True, f"{found}; {sentence}")

@@ -153,7 +153,7 @@ def _diagnose_head(folder: Path) -> tuple[HeadLayout | None, Check]:
         remedy = f"The head is linear, so ser-hf doctor --fix converts it to the stock head, {layout.reason or EXACT}."
         return layout, Check("head", False, f"{layout.description}; pipeline would use a random head", remedy)
     remedy = "Use its author's code, or fine-tune its encoder again with a stock head."
-    found = f"{layout.description}; pipeline would use a random or a wrong head: {layout.reason}"
+    found = f"{layout.description}; pipeline would use a random head or a wrong one: {layout.reason}"
     return layout, Check("head", False, found, remedy)
 
 

@@ -311,5 +311,5 @@ def load_state(config: PreTrainedConfig, state: dict[str, torch.Tensor]) -> PreT
         None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
     )
     if absent := absent_weights(loading):
-        raise ValueError(f"Expected all weights of {type(model).__name__}, found none with the shapes of {absent}.")
+        raise ValueError(f"Expected all weights of {type(model).__name__}, found none that fit {absent}.")
     return model
