@@ -6,7 +6,6 @@ import yaml
 from huggingface_hub import metadata_load
 
 from ser_hf.publishing.checks import Check, hash_weights, read_json
-from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.results import Results, read_results
@@ -22,9 +21,10 @@ def check_results(folder: Path) -> Check:
         return Check("results", False, str(error), remedy)
     if results is None:
         return Check("results", False, "no test scores", remedy)
-    lowest = {name: metric.lowest for name, metric in load_task(results.task).METRICS.items()}
-    wrong = [f"{name} {score}" for name, score in _scores_of(results).items() if not lowest[name] <= score <= 1]
-    found = describe_test(results)
+    metrics, scores = load_task(results.task).METRICS, _scores_of(results)
+    wrong = [f"{name} {score}" for name, score in scores.items() if not metrics[name].lowest <= score <= 1]
+    first = next(iter(metrics))
+    found = f"{metrics[first].short} {scores[first]:.3f} on {results.test.utterances} utterances"
     return Check("results", not wrong, f"impossible: {', '.join(wrong)}" if wrong else found, remedy)
 
 
