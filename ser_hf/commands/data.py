@@ -49,7 +49,7 @@ def audit_command(argv: list[str]) -> int:
         if not recipe:
             raise ValueError("recipe: expected a YAML file after --recipe.")
         argv = recipe + argv
-    data, options = _parse(audit_command, argv, AuditArguments)
+    data, options = _parse_data_options(audit_command, argv, AuditArguments)
     from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
     from ser_hf.runs.speech_data import (
         audio_folders,
@@ -76,7 +76,7 @@ def audit_command(argv: list[str]) -> int:
 
 def table_command(argv: list[str]) -> int:
     """Write every utterance with its labels as a CSV or Parquet table."""
-    data, options = _parse(table_command, argv, TableArguments)
+    data, options = _parse_data_options(table_command, argv, TableArguments)
     from ser_hf.data import write_utterances
     from ser_hf.runs.speech_data import load_utterances
 
@@ -89,7 +89,7 @@ def table_command(argv: list[str]) -> int:
 
 def summary_command(argv: list[str]) -> int:
     """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
-    data, options = _parse(summary_command, argv, SummaryArguments)
+    data, options = _parse_data_options(summary_command, argv, SummaryArguments)
     from ser_hf.data.summary import describe_corpus, read_headers, summarize_corpus
     from ser_hf.runs.speech_data import load_utterances
 
@@ -105,7 +105,7 @@ def summary_command(argv: list[str]) -> int:
 
 def gallery_command(argv: list[str]) -> int:
     """Draw the waveform and spectrogram of an utterance of each emotion."""
-    data, options = _parse(gallery_command, argv, GalleryArguments)
+    data, options = _parse_data_options(gallery_command, argv, GalleryArguments)
     from ser_hf.data import load_audio
     from ser_hf.data.summary import choose_examples
     from ser_hf.evaluation.figures import plot_gallery
@@ -120,7 +120,7 @@ def gallery_command(argv: list[str]) -> int:
     return 0
 
 
-def _parse(command: Callable, argv: list[str], kind: type) -> tuple:
+def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple:
     """Return the data arguments and the command's own; a recipe that stands first may hold those of training too."""
     options = {"prog": f"ser-hf data {command.__name__.removesuffix('_command')}", "description": command.__doc__}
     data, own = parse_arguments(argv, (DataArguments, kind), partial=True, **options)

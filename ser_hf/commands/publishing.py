@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def doctor_command(argv: list[str]) -> int:
     """Say what is wrong with anyone's checkpoint, or write a repaired copy."""
-    parser = _parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser = _build_publishing_parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
     parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="A folder, or a model's Hub id.")
     parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
     parser.add_argument(
@@ -39,7 +39,7 @@ def doctor_command(argv: list[str]) -> int:
 
 def publish_command(argv: list[str]) -> int:
     """Send a finished run to the Hugging Face Hub, if every check passes."""
-    parser = _parser(
+    parser = _build_publishing_parser(
         publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
     )
     parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
@@ -77,7 +77,7 @@ def publish_command(argv: list[str]) -> int:
 
 def export_command(argv: list[str]) -> int:
     """Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."""
-    parser = _parser(export_command, "FOLDER [options]")
+    parser = _build_publishing_parser(export_command, "FOLDER [options]")
     parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
     parser.add_argument(
         "--output_dir",
@@ -105,7 +105,7 @@ def export_command(argv: list[str]) -> int:
     return 0
 
 
-def _parser(command: Callable, usage: str) -> ArgumentParser:
+def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
     prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
