@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def doctor_command(argv: list[str]) -> int:
     """Check any checkpoint for faults, or write a repaired copy."""
-    parser = _make_parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser = _build_publishing_parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
     parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="Folder, or id on the Hub.")
     parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
     parser.add_argument(
@@ -39,7 +39,7 @@ def doctor_command(argv: list[str]) -> int:
 
 def publish_command(argv: list[str]) -> int:
     """Publish a finished run on the Hugging Face Hub if all checks pass."""
-    parser = _make_parser(
+    parser = _build_publishing_parser(
         publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
     )
     parser.epilog = "The access token is from `hf auth login` or the environment variable HF_TOKEN."
@@ -79,7 +79,7 @@ def publish_command(argv: list[str]) -> int:
 
 def export_command(argv: list[str]) -> int:
     """Export a checkpoint to ONNX files in float32 and int8, and compare them with torch."""
-    parser = _make_parser(export_command, "FOLDER [options]")
+    parser = _build_publishing_parser(export_command, "FOLDER [options]")
     parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
     parser.add_argument(
         "--output_dir",
@@ -107,7 +107,7 @@ def export_command(argv: list[str]) -> int:
     return 0
 
 
-def _make_parser(command: Callable, usage: str) -> ArgumentParser:
+def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
     prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 

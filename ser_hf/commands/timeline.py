@@ -24,7 +24,7 @@ LONGEST = 3600  # longest window, in seconds
 
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
-    parser = _make_stream_parser("timeline", timeline_command.__doc__)
+    parser = _build_timeline_parser("timeline", timeline_command.__doc__)
     parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, opus, aiff …")
     extensions = ", ".join([*WRITERS, FIGURE])
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
@@ -37,7 +37,7 @@ def timeline_command(argv: list[str]) -> int:
             if not segments:
                 print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
             segments.append(segment)
-            print(_format_segment(segment, _width(classifier)), flush=True)
+            print(_describe_segment(segment, _width(classifier)), flush=True)
         finished = True
         if not segments:
             print(f"No speech found in '{options.file}'.")
@@ -50,7 +50,7 @@ def timeline_command(argv: list[str]) -> int:
 
 def listen_command(argv: list[str]) -> int:
     """Print the emotions of speech from the microphone, until Ctrl+C."""
-    parser = _make_stream_parser("listen", listen_command.__doc__)
+    parser = _build_timeline_parser("listen", listen_command.__doc__)
     options = parser.parse_args(argv)
     classifier = load_chosen_model(options)
     classifier.score(
@@ -92,7 +92,7 @@ def follow(
     for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
         now = time.monotonic()
         factor = (worked + now - taken) / duration
-        line = _format_segment(segment, width) + ("" if segment.final else " …")
+        line = _describe_segment(segment, width) + ("" if segment.final else " …")
         print(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 
 
@@ -128,7 +128,7 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
         raise RuntimeError(f"No microphone could be opened ({error}): connect one and allow access to it.") from error
 
 
-def _make_stream_parser(command: str, description: str) -> argparse.ArgumentParser:
+def _build_timeline_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser-hf {command}", description=description, allow_abbrev=False)
     add_model_options(parser)
     parser.add_argument(
@@ -167,7 +167,7 @@ def _width(classifier: "EmotionClassifier") -> int:
     return max(map(len, [*classifier.emotions, "emotion"]))
 
 
-def _format_segment(segment: Segment, width: int) -> str:
+def _describe_segment(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     return f"{times}  {segment.emotion:{width}}  {100 * segment.score:3.0f} %{note}"

@@ -40,7 +40,7 @@ def emov_db(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    texts = _read_arctic_texts(Path(root).expanduser() / "cmuarctic.data")
+    texts = _texts(Path(root).expanduser() / "cmuarctic.data")
     for path, match in match_names(root, FILE_NAME, corpus="EmoV-DB", example="bea_Amused/amused_1-15_0001.wav"):
         speaker, emotion, sentence = match.groups()
         yield Utterance(
@@ -54,7 +54,7 @@ def emov_db(root: str | os.PathLike) -> Iterator[Utterance]:
         )
 
 
-def _read_arctic_texts(transcript: Path) -> dict[str, str]:
+def _texts(transcript: Path) -> dict[str, str]:
     # A line is `( arctic_a0001 "Author of the danger trail, Philip Steels, etc." )`; EmoV-DB uses the "a" sentences.
     if not transcript.is_file():
         return {}

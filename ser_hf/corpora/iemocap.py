@@ -74,7 +74,7 @@ def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
     files = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example)
     audio = first_copies((file for file in files if file[1][3]), corpus="IEMOCAP")
     labels = _read_dialogue_labels(Path(root).expanduser())
-    texts = _read_dialogue_transcripts(Path(root).expanduser())
+    texts = _read_transcripts(Path(root).expanduser())
     for name in pair_names(labels, audio, root, corpus="IEMOCAP", example=example):
         path, match = audio[name]
         session, style, gender = match.groups()
@@ -119,7 +119,7 @@ def _read_dialogue_labels(root: Path) -> dict[str, dict]:
     return labels
 
 
-def _read_dialogue_transcripts(root: Path) -> dict[str, str]:
+def _read_transcripts(root: Path) -> dict[str, str]:
     texts = {}
     for path in _dialogue_files(root, "transcriptions"):
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():

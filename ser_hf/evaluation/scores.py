@@ -123,7 +123,7 @@ def count_confusion(targets: Sequence, predictions: Sequence, emotions: Sequence
     unknown = {*targets, *predictions} - labels.keys()
     if unknown:
         name = min(unknown, key=str)
-        raise ValueError(f"Unknown emotion {name!r}: expected one of {[*emotions]}.{_suggest_name(name, emotions)}")
+        raise ValueError(f"Unknown emotion {name!r}: expected one of {[*emotions]}.{_hint(name, emotions)}")
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
     np.add.at(confusion, ([labels[target] for target in targets], [labels[guess] for guess in predictions]), 1)
     return confusion
@@ -180,6 +180,6 @@ def _mean_present(values: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     return np.mean(values, axis=-1, where=confusion.sum(axis=-1) > 0)
 
 
-def _suggest_name(name: object, names: Sequence) -> str:
+def _hint(name: object, names: Sequence) -> str:
     nearest = difflib.get_close_matches(str(name), [str(other) for other in names], n=1)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
