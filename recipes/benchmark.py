@@ -3,146 +3,33 @@
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
 
-Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching
-with random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
-With `--model`, a checkpoint's answers per second come in a second table (see benchmark_inference.py).
+The first table is that of decoding, batches and memory (see benchmark_data.py). With `--model`, a checkpoint's answers
+per second come in a second one (see benchmark_inference.py).
 """
 
 import argparse
-import gc
-import importlib.util
-import shutil
-import subprocess
-import time
-from collections.abc import Callable, Sequence
+import sys
 from pathlib import Path
 
-import numpy as np
-import psutil
-import torch
-from benchmark_inference import compare_inference
-from torch.utils.data import DataLoader
-from transformers import Wav2Vec2FeatureExtractor
-from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
-
 from ser_hf.cache import cache_folder
-from ser_hf.corpora import load_corpus
-from ser_hf.data import Collator, LengthGroupedSampler, build_dataset, decode_audio, load_audio, prepare_audio
-from ser_hf.data.audio import SAMPLING_RATE
 
-BATCH_SIZE = 32
-FILES = 100
 FILES_OF_INFERENCE = 200
-REPEATS = 5
-EPOCHS = 5
 
 
-def main() -> None:
-    """Print one line per comparison."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(argv: list[str]) -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="synthetic", help="as in the recipes")
     parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="the corpus' folder")
     parser.add_argument("--model", type=Path, help="a checkpoint's folder: measure inference too")
-    arguments = parser.parse_args()
-    split, _ = prepare_audio({"train": list(load_corpus(arguments.corpus, arguments.data_root))})
-    paths = [utterance.path for utterance in split["train"]]
-    durations = [utterance.duration for utterance in split["train"]]
-    print("| what | ours | the stock way | ours / stock |\n|---|---|---|---|")
-    compare_decoding(choose(paths, FILES))
-    compare_padding(f"padding, {arguments.corpus} durations", durations)
-    # IEMOCAP: 10 039 utterances, median 3.7 s, long tail
-    compare_padding("padding, log-normal durations", np.random.default_rng(0).lognormal(1.3, 0.65, 10_000))
-    measure_memory(build_dataset(split, {arguments.corpus: arguments.data_root})["train"])
+    arguments = parser.parse_args(argv)
+    from benchmark_data import choose, compare_data_path  # after --help, which does not wait for torch
+    from benchmark_inference import compare_inference
+
+    paths = compare_data_path(arguments.corpus, arguments.data_root)
     if arguments.model:
         compare_inference(arguments.model, choose(paths, FILES_OF_INFERENCE), paths)
 
 
-def choose(paths: Sequence[str], count: int) -> list[str]:
-    """Return so many of the paths, evenly spread, or all where there are fewer."""
-    return [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths)), dtype=int)]
-
-
-def compare_decoding(paths: Sequence[str]) -> None:
-    """Print milliseconds per file, decoded and read again from the cache."""
-    ours = milliseconds(decode_audio, paths)
-    print(f"| decode and resample, then from cache | {ours:.2f} and {milliseconds(load_audio, paths):.2f} ms | | |")
-    if shutil.which("ffmpeg"):
-        stock = milliseconds(decode_by_ffmpeg, paths)
-        print(f"| decode against an ffmpeg process | {ours:.2f} ms | {stock:.2f} ms | {ours / stock:.3f} |")
-    if importlib.util.find_spec("torchcodec"):
-        stock = milliseconds(decode_by_torchcodec, paths)
-        print(f"| decode against torchcodec | {ours:.2f} ms | {stock:.2f} ms | {ours / stock:.3f} |")
-
-
-def milliseconds(decode: Callable, paths: Sequence[str]) -> float:
-    """Return the median over repeats of the mean time per file."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        for path in paths:
-            decode(path)
-        times.append((time.perf_counter() - start) / len(paths) * 1000)
-    return float(np.median(times))
-
-
-def decode_by_ffmpeg(path: str) -> np.ndarray:
-    """Decode as `pipeline(path)` does."""
-    command = [
-        "ffmpeg",
-        "-i",
-        path,
-        "-ac",
-        "1",
-        "-ar",
-        str(SAMPLING_RATE),
-        "-f",
-        "f32le",
-        "-loglevel",
-        "quiet",
-        "pipe:1",
-    ]
-    return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.float32)
-
-
-def decode_by_torchcodec(path: str) -> torch.Tensor:
-    """Decode as `datasets.Audio` does."""
-    from torchcodec.decoders import AudioDecoder
-
-    return AudioDecoder(path, sample_rate=SAMPLING_RATE, num_channels=1).get_all_samples().data
-
-
-def compare_padding(name: str, durations: Sequence[float]) -> None:
-    """Print padded over real seconds at batch size 32: ours, random order, and transformers' length grouping."""
-    generator = torch.Generator().manual_seed(0)
-    orders = {
-        "ours": LengthGroupedSampler(durations, BATCH_SIZE, seed=0, epoch=torch.tensor(0)),
-        "random": torch.randperm(len(durations), generator=generator).tolist(),
-        "grouped": StockSampler(BATCH_SIZE, lengths=[int(1000 * d) for d in durations], generator=generator),
-    }
-    cost = {kind: padding_multiplier(np.asarray(durations), list(order)) for kind, order in orders.items()}
-    stock = f"{cost['random']:.3f} random, {cost['grouped']:.3f} grouped"
-    print(f"| {name} | {cost['ours']:.3f} | {stock} | {cost['ours'] / cost['random']:.3f} |")
-
-
-def padding_multiplier(durations: np.ndarray, order: Sequence[int]) -> float:
-    """Return padded over real seconds of the batches that an order makes."""
-    batches = [durations[order[i : i + BATCH_SIZE]] for i in range(0, len(order), BATCH_SIZE)]
-    return sum(batch.max() * len(batch) for batch in batches) / sum(batch.sum() for batch in batches)
-
-
-def measure_memory(dataset) -> None:
-    """Print the resident memory after each epoch of loading, in MiB."""
-    collator = Collator(Wav2Vec2FeatureExtractor(return_attention_mask=True))
-    sampler = LengthGroupedSampler(dataset["duration"], BATCH_SIZE, seed=0, epoch=collator.epoch)
-    resident = []
-    for epoch in range(EPOCHS):
-        collator.epoch.fill_(epoch)
-        for _ in DataLoader(dataset, BATCH_SIZE, sampler=sampler, collate_fn=collator):
-            pass
-        gc.collect()
-        resident.append(psutil.Process().memory_info().rss / 2**20)
-    print(f"| memory after epochs 1 to {EPOCHS} | {' '.join(f'{value:.0f}' for value in resident)} MiB | | |")
-
-
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -7,9 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ser_hf.evaluation.figures import plot_runs
+from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.runs.file_names import RESULTS
-from ser_hf.runs.results import read_results
 
 
 def main(argv: list[str]) -> None:
@@ -26,11 +25,13 @@ def main(argv: list[str]) -> None:
     for run in runs:
         print(f"| {' | '.join(run['cells'])} |")
     if arguments.output:
-        plot_runs(runs, arguments.output)
+        figures.plot_runs(runs, arguments.output)
 
 
 def describe_run(folder: Path) -> dict:
     """Return what the table and the figure say of a run."""
+    from ser_hf.runs.results import read_results  # after --help, which does not wait for pandas
+
     results = read_results(folder)
     if results is None:
         raise FileNotFoundError(f"'{folder / RESULTS}'")

@@ -11,17 +11,16 @@ again after an interruption, finished folds are kept and the interrupted one res
 import logging
 import sys
 
-from ser_hf.heads.comparison import ProbeArguments
+import ser_hf
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
-from ser_hf.workflows.cross_validate import cross_validate, describe_folds
-from ser_hf.workflows.finetune import finetune
-from ser_hf.workflows.probe import probe
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_options import TrainingOptions
 
-RUNS = {
-    "finetune": (finetune, (DataArguments, ModelArguments, SerTrainingArguments)),
-    "probe": (probe, (DataArguments, ProbeArguments)),
+KINDS = {
+    "finetune": (DataArguments, ModelArguments, TrainingOptions),
+    "probe": (DataArguments, ProbeArguments),
 }
 
 
@@ -34,9 +33,10 @@ def main(argv: list[str]) -> None:
     try:
         if argv[:1] not in (["finetune"], ["probe"]):
             raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
-        run, kinds = RUNS[argv[0]]
-        data, *arguments = parse_arguments(argv[1:], kinds)
-        results = cross_validate(run, data, *arguments)
+        data, *arguments = parse_arguments(argv[1:], KINDS[argv[0]], prog=f"cross_validate.py {argv[0]}")
+        from ser_hf.workflows.cross_validate import cross_validate, describe_folds
+
+        results = cross_validate(getattr(ser_hf, argv[0]), data, *arguments)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
     return results and print(describe_folds(results, arguments[-1].output_dir))

@@ -12,14 +12,15 @@ import logging
 import sys
 
 from ser_hf.runs.command_line import parse_recipe
-from ser_hf.workflows.finetune import describe_run, finetune
 
 
 def main(argv: list[str]) -> None:
     """Run a recipe from its YAML to the scored, documented checkpoint."""
     logging.basicConfig(format="%(message)s")
     try:
-        data, model_args, training = parse_recipe(argv)
+        data, model_args, training = parse_recipe(argv, description=__doc__)
+        from ser_hf.workflows.finetune import describe_run, finetune  # after --help, which does not wait for torch
+
         results = finetune(data, model_args, training)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -12,10 +12,9 @@ folds of a protocol.
 import logging
 import sys
 
-from ser_hf.heads.comparison import ProbeArguments
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.workflows.probe import describe_probe, probe
 
 
 def main(argv: list[str]) -> None:
@@ -23,7 +22,9 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     try:
-        data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments))
+        data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
+        from ser_hf.workflows.probe import describe_probe, probe  # after --help, which does not wait for torch
+
         results = probe(data, arguments)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")

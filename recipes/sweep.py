@@ -14,8 +14,11 @@ import sys
 
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
-from ser_hf.workflows.sweep import SweepArguments, describe_sweep, sweep
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_options import TrainingOptions
+from ser_hf.workflows.sweep_arguments import SweepArguments
+
+KINDS = (DataArguments, ModelArguments, TrainingOptions, SweepArguments)
 
 
 def main(argv: list[str]) -> None:
@@ -23,7 +26,9 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     try:
-        arguments = parse_arguments(argv, (DataArguments, ModelArguments, SerTrainingArguments, SweepArguments))
+        arguments = parse_arguments(argv, KINDS, description=__doc__)
+        from ser_hf.workflows.sweep import describe_sweep, sweep  # after --help, which does not wait for torch
+
         print(describe_sweep(sweep(*arguments), arguments[2].output_dir))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

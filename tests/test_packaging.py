@@ -89,8 +89,9 @@ def test_make_help_lists_every_target_in_a_line():
     assert [line.split()[1] for line in output.splitlines()] == targets.split()
 
 
-def test_the_typed_marker_is_packaged():
+def test_the_typed_marker_and_the_stubs_of_lazy_packages_are_packaged():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     assert (ROOT / "ser_hf" / "py.typed").exists()
     assert config["options.package_data"]["ser_hf"] == "py.typed"
+    assert config["options.package_data"]["*"] == "*.pyi"

@@ -26,6 +26,7 @@ def user(tmp_path_factory, toy_ravdess, write_audio):
         write_audio(folder / f"calls/{i}.wav", frequency=200 + 50 * i)
     for emotion in ("Angry", "Happy", "Neutral", "Sad"):
         write_audio(folder / f"URDU/{emotion}/SM1_F1_{emotion[0]}01.wav")
+    (folder / "RAVDESS").symlink_to(toy_ravdess)
     emotions = {"03": "happy", "04": "sad"}
     rows = [f"{path},{emotions[path.name[6:8]]}" for path in toy_ravdess.rglob("*.wav") if path.name[6:8] in emotions]
     (folder / "labels.csv").write_text("\n".join(["path,emotion", *rows]))

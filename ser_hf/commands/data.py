@@ -7,21 +7,8 @@ from pathlib import Path
 from ser_hf.cache import write_text
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files
-from ser_hf.data.audio import load_audio
-from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
-from ser_hf.data.summary import choose_examples, describe_corpus, read_headers, summarize_corpus
-from ser_hf.data.table import write_utterances
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.speech_data import (
-    audio_folders,
-    common_folder,
-    label_utterances,
-    load_utterances,
-    name_split,
-    select_split,
-)
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
 
 
 @dataclass
@@ -57,14 +44,22 @@ class GalleryArguments:
 def audit_command(argv: list[str]) -> int:
     """Look for leaks between train, validation and test, and for contradictory or broken files."""
     argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
-    kinds = [DataArguments, AuditArguments]
     if "--recipe" in argv:  # read as a recipe is: its YAML first, what stands beside it on the command line after it
         recipe = argv[argv.index("--recipe") + 1 :][:1]
         if not recipe:
             raise ValueError("recipe: expected a YAML file after --recipe.")
         argv = recipe + argv
-        kinds += [ModelArguments, SerTrainingArguments]
-    data, options, *_ = _parse(audit_command, argv, *kinds)
+    data, options = _parse_data_options(audit_command, argv, AuditArguments)
+    from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
+    from ser_hf.runs.speech_data import (
+        audio_folders,
+        common_folder,
+        label_utterances,
+        load_utterances,
+        name_split,
+        select_split,
+    )
+
     asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
     utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
     split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
@@ -81,7 +76,10 @@ def audit_command(argv: list[str]) -> int:
 
 def table_command(argv: list[str]) -> int:
     """Write every utterance with its labels as a CSV or Parquet table."""
-    data, options = _parse(table_command, argv, DataArguments, TableArguments)
+    data, options = _parse_data_options(table_command, argv, TableArguments)
+    from ser_hf.data import write_utterances
+    from ser_hf.runs.speech_data import load_utterances
+
     if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
         raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
     rows = write_utterances(load_utterances(data), options.output)
@@ -91,7 +89,10 @@ def table_command(argv: list[str]) -> int:
 
 def summary_command(argv: list[str]) -> int:
     """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
-    data, options = _parse(summary_command, argv, DataArguments, SummaryArguments)
+    data, options = _parse_data_options(summary_command, argv, SummaryArguments)
+    from ser_hf.data.summary import describe_corpus, read_headers, summarize_corpus
+    from ser_hf.runs.speech_data import load_utterances
+
     headers = read_headers(load_utterances(data))
     print(describe_corpus(summarize_corpus(headers)))
     if options.output:
@@ -104,9 +105,12 @@ def summary_command(argv: list[str]) -> int:
 
 def gallery_command(argv: list[str]) -> int:
     """Draw the waveform and spectrogram of an utterance of each emotion."""
+    data, options = _parse_data_options(gallery_command, argv, GalleryArguments)
+    from ser_hf.data import load_audio
+    from ser_hf.data.summary import choose_examples
     from ser_hf.evaluation.figures import plot_gallery
+    from ser_hf.runs.speech_data import load_utterances
 
-    data, options = _parse(gallery_command, argv, DataArguments, GalleryArguments)
     chosen = choose_examples(load_utterances(data), options.per_emotion)
     examples = [
         (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
@@ -116,16 +120,19 @@ def gallery_command(argv: list[str]) -> int:
     return 0
 
 
-def _parse(command: Callable, argv: list[str], *kinds: type) -> tuple:
+def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple:
+    """Return the data arguments and the command's own; a recipe that stands first may hold those of training too."""
     options = {"prog": f"ser-hf data {command.__name__.removesuffix('_command')}", "description": command.__doc__}
-    data, own, *others = parse_arguments(argv, kinds, **options)
+    data, own = parse_arguments(argv, (DataArguments, kind), partial=True, **options)
     if own.output and not Path(own.output).absolute().parent.is_dir():
         raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")
-    return data, own, *others
+    return data, own
 
 
 def _unnamed(data: DataArguments, utterances: list[Utterance]) -> list[str]:
     """Return the audio files that a corpus' own names pass over; tables and datasets name what they like."""
+    from ser_hf.runs.speech_data import audio_folders
+
     named = {utterance.path for utterance in utterances}
     folders = [folder for name, folder in audio_folders(data).items() if not name.startswith(("table", "hub"))]
     return [path for folder in folders for path in audio_files(folder) if path not in named]

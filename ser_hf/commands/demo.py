@@ -3,7 +3,6 @@
 import argparse
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
-from ser_hf.data.audio import audio_duration
 
 
 def demo_command(argv: list[str]) -> int:
@@ -14,6 +13,8 @@ def demo_command(argv: list[str]) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 lets other machines in.")
     parser.add_argument("--port", type=_port, help="Port to listen at; the first free one from 7860 on if left out.")
     options = parser.parse_args(argv)
+    from ser_hf.data import audio_duration
+
     for path in options.examples:
         audio_duration(path)  # refuses what visitors could not hear
     from ser_hf.serving.page import build_page, serve_page

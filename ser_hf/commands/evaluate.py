@@ -2,7 +2,7 @@
 
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.scoring.evaluate import EvaluationArguments, describe_scores, evaluate
+from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
 # Data keys that --preprocessing stands for, or that change training only.
 NOT_ASKED = (
@@ -20,6 +20,8 @@ def evaluate_command(argv: list[str]) -> int:
         raise ValueError(
             f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows."
         )
+    from ser_hf.scoring.evaluate import describe_scores, evaluate
+
     results = evaluate(data, options, test_part="split" in asked)
     print(describe_scores(results, options.output_dir))
     return 0

@@ -1,10 +1,12 @@
 """The options of a command that say which model answers, and how it runs."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from ser_hf.serving.backends import BACKENDS, DTYPES
-from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.preprocessing import PREPROCESSINGS
+from ser_hf.serving.choices import BACKENDS, DTYPES, PREPROCESSINGS
+
+if TYPE_CHECKING:
+    from ser_hf.serving import EmotionClassifier
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +23,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def load_chosen_model(options: argparse.Namespace) -> EmotionClassifier:
+def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
     """Load the model that the options name."""
+    from ser_hf.serving import EmotionClassifier
+
     return EmotionClassifier.from_pretrained(
         options.model,
         device=options.device,

@@ -4,13 +4,13 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
-from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.predict import describe_rows, predict
 from ser_hf.serving.prediction_table import FORMATS
+
+if TYPE_CHECKING:
+    from ser_hf.serving import EmotionClassifier
 
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths, which
@@ -28,6 +28,8 @@ So do several machines that write to one disk.
 def predict_command(argv: list[str]) -> int:
     """Write the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
+    from ser_hf.serving.predict import describe_rows, predict
+
     try:
         rows, missing = predict(
             _load_shared(options),
@@ -68,8 +70,10 @@ def _read_options(argv: list[str]) -> Namespace:
     return options
 
 
-def _load_shared(options: Namespace) -> EmotionClassifier:
+def _load_shared(options: Namespace) -> "EmotionClassifier":
     """Load the model on this process' share of the machine."""
+    import torch
+
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if options.device is None and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())

@@ -3,26 +3,18 @@
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ser_hf.data.audio import decode_audio
-from ser_hf.evaluation import read_predictions
-from ser_hf.publishing import hub
-from ser_hf.publishing.checks import read_json
-from ser_hf.publishing.doctor import examine, repair
-from ser_hf.publishing.export import FP32, INT8, export_onnx
-from ser_hf.publishing.export_comparison import compare_exports
-from ser_hf.publishing.gate import describe_checks, run_gate
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import PREDICTIONS, RECIPE
-from ser_hf.runs.recipe import corpora_of, read_recipe
-from ser_hf.runs.speech_data import audio_folders
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def doctor_command(argv: list[str]) -> int:
     """Say what is wrong with anyone's checkpoint, or write a repaired copy."""
-    parser = _parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser = _build_publishing_parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
     parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="A folder, or a model's Hub id.")
     parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
     parser.add_argument(
@@ -31,6 +23,9 @@ def doctor_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.emotions and not options.fix:
         parser.error("--emotions names those of the copy: say --fix OUTPUT_DIR too.")
+    from ser_hf.publishing.doctor import examine, repair
+    from ser_hf.publishing.gate import describe_checks
+
     checks = examine(options.checkpoint)
     print(describe_checks(checks))
     if not options.fix:
@@ -44,7 +39,7 @@ def doctor_command(argv: list[str]) -> int:
 
 def publish_command(argv: list[str]) -> int:
     """Send a finished run to the Hugging Face Hub, if every check passes."""
-    parser = _parser(
+    parser = _build_publishing_parser(
         publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
     )
     parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
@@ -67,18 +62,22 @@ def publish_command(argv: list[str]) -> int:
     if data_root and not options["check"]:
         parser.error("--data_root: expected with --check.")
     if options.pop("check"):
+        from ser_hf.publishing.gate import describe_checks, run_gate
+
         checks = run_gate(folder, folders=data_root and _corpus_folders(Path(folder), data_root))
         print(describe_checks(checks))
         return int(not all(check.passed for check in checks))
     if repo_id is None:
         parser.error("expected the repository too, USER/NAME, or --check.")
+    from ser_hf.publishing import hub
+
     print(hub.publish(folder, repo_id, **options))
     return 0
 
 
 def export_command(argv: list[str]) -> int:
     """Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."""
-    parser = _parser(export_command, "FOLDER [options]")
+    parser = _build_publishing_parser(export_command, "FOLDER [options]")
     parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
     parser.add_argument(
         "--output_dir",
@@ -95,20 +94,27 @@ def export_command(argv: list[str]) -> int:
     if options.data_root and options.output_dir:
         parser.error("--data_root compares what lies in FOLDER: leave out --output_dir.")
     test = _read_test(Path(options.folder), options.data_root) if options.data_root else None
+    from ser_hf.publishing.export import export_onnx
+
     report = export_onnx(options.folder, output_dir=options.output_dir, int8=not options.no_int8)
     print(_describe_export(report, Path(options.output_dir or options.folder) / "onnx"))
     if test:
+        from ser_hf.publishing.export_comparison import compare_exports
+
         print("", _describe_comparison(compare_exports(options.folder, *test), len(test[0])), sep="\n")
     return 0
 
 
-def _parser(command: Callable, usage: str) -> ArgumentParser:
+def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
     prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
 
 def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
     """Return the folder of each corpus of a run, by the name that its predictions.csv uses."""
+    from ser_hf.runs.recipe import corpora_of, read_recipe
+    from ser_hf.runs.speech_data import audio_folders
+
     for name in (PREDICTIONS, RECIPE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
@@ -116,8 +122,12 @@ def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
     return audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
 
 
-def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
+def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray], list[int]]":
     """Return the raw waveform ``(T,)`` at 16 kHz of each of a run's test utterances, and its label."""
+    from ser_hf.data import decode_audio
+    from ser_hf.evaluation import read_predictions
+    from ser_hf.publishing.checks import read_json
+
     folders = _corpus_folders(folder, data_root)
     rows = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
@@ -129,6 +139,8 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> tuple[list[np.ndarray]
 
 
 def _describe_export(report: dict, folder: Path) -> str:
+    from ser_hf.publishing.export import FP32, INT8
+
     found = {FP32: f"{report['megabytes']:.1f} MB, logits within {report['largest_logit_difference']:.1e} of torch's"}
     if "int8_megabytes" in report:
         difference = report["int8_largest_score_difference"]

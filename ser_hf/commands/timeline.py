@@ -6,13 +6,16 @@ import queue
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
-from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import WRITERS, clock, write_segments
 from ser_hf.serving.segments import Segment
+
+if TYPE_CHECKING:
+    from ser_hf.serving import EmotionClassifier
 
 FIGURE = ".png"
 CHUNK = 0.05  # seconds of audio that a microphone hands over at once
@@ -21,7 +24,7 @@ LONGEST = 3600  # seconds of a window
 
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
-    parser = _parser("timeline", timeline_command.__doc__)
+    parser = _build_timeline_parser("timeline", timeline_command.__doc__)
     parser.add_argument("file", help="Recording of any length: wav, flac, mp3, ogg, opus, aiff …")
     endings = ", ".join([*WRITERS, FIGURE])
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write too, by their endings: {endings}.")
@@ -34,7 +37,7 @@ def timeline_command(argv: list[str]) -> int:
             if not segments:
                 print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
             segments.append(segment)
-            print(_describe(segment, _width(classifier)), flush=True)
+            print(_describe_segment(segment, _width(classifier)), flush=True)
         heard = True
         if not segments:
             print(f"No speech found in '{options.file}'.")
@@ -47,7 +50,7 @@ def timeline_command(argv: list[str]) -> int:
 
 def listen_command(argv: list[str]) -> int:
     """Print the emotion of what is said into the microphone, until Ctrl+C."""
-    parser = _parser("listen", listen_command.__doc__)
+    parser = _build_timeline_parser("listen", listen_command.__doc__)
     options = parser.parse_args(argv)
     classifier = load_chosen_model(options)
     classifier.score(
@@ -60,7 +63,7 @@ def listen_command(argv: list[str]) -> int:
 
 
 def follow(
-    classifier: EmotionClassifier, arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
+    classifier: "EmotionClassifier", arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
 ) -> None:
     """Print each result of a stream as it comes; "…" marks those that audio to come may change.
 
@@ -87,7 +90,7 @@ def follow(
     for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
         now = time.monotonic()
         factor = (worked + now - taken) / heard
-        line = _describe(segment, width) + ("" if segment.final else " …")
+        line = _describe_segment(segment, width) + ("" if segment.final else " …")
         print(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 
 
@@ -120,7 +123,7 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
         raise RuntimeError(f"No microphone could be opened ({error}): connect one and allow its use.") from error
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
+def _build_timeline_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser-hf {command}", description=description, allow_abbrev=False)
     add_model_options(parser)
     parser.add_argument(
@@ -155,11 +158,11 @@ def _write(audio: str, segments: list[Segment], path: str) -> None:
     plot_timeline(audio, segments, path)
 
 
-def _width(classifier: EmotionClassifier) -> int:
+def _width(classifier: "EmotionClassifier") -> int:
     return max(map(len, [*classifier.emotions, "emotion"]))
 
 
-def _describe(segment: Segment, width: int) -> str:
+def _describe_segment(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     return f"{times}  {segment.emotion:{width}}  {100 * segment.score:3.0f} %{note}"

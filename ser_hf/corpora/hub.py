@@ -66,7 +66,7 @@ def hub(
     genders: Counter[str] = Counter()
     for split, dataset in splits.items():
         given = {} if list(splits) == ["train"] else {"split": canonical_split(split)}
-        for number, audio, cells in _read_rows(dataset, columns, str(root)):
+        for number, audio, cells in _read_dataset_rows(dataset, columns, str(root)):
             try:
                 fields = read_cells(cells, genders) | given
                 if expression:
@@ -111,7 +111,7 @@ def _load_splits(root: str | os.PathLike, subset: str | None) -> "Mapping[str, D
         ) from error
 
 
-def _read_rows(
+def _read_dataset_rows(
     dataset: "Dataset", columns: Mapping[str, str] | None, name: str
 ) -> Iterator[tuple[int, dict, dict[str, object]]]:
     """Yield the number of each row, its audio as ``{"bytes": …, "path": …}`` and its other cells by field."""

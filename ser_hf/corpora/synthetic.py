@@ -26,9 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
-from scipy.ndimage import convolve1d
-from scipy.signal import istft, lfilter, stft
+import scipy  # its parts are imported when they are used
 
 from ser_hf.corpora.utterance import Utterance
 
@@ -180,6 +178,8 @@ def write_synthetic(root: str | os.PathLike, *, seed: int = 0) -> None:
     Raises:
         FileExistsError: If `root` exists and is not empty.
     """
+    import soundfile
+
     root = Path(root).expanduser()
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"'{root}' contains files: expected an empty folder, or one that does not exist.")
@@ -274,7 +274,7 @@ def _phonate(pitch: np.ndarray, voice: Voice, delivery: Delivery, rng: np.random
     pulses = np.diff(flow, prepend=0) * (1 + 4 * shimmer)  # radiation at the lips: derivative of the flow
     breath = (delivery.breath + voice.breath) * rng.standard_normal(len(flow)) * flow
     tilt = min(delivery.tilt, 0.95)  # a pole at 1 is not stable
-    source = lfilter([1 - tilt], [1, -tilt], pulses / pulses.std() + breath)
+    source = scipy.signal.lfilter([1 - tilt], [1, -tilt], pulses / pulses.std() + breath)
     return source / source.std()
 
 
@@ -284,9 +284,9 @@ def _resonate(source: np.ndarray, targets: np.ndarray, tract: float, rng: np.ran
     formants = tract * _smooth(np.hstack([targets[:, :3], upper]), 0.025)  # (F, 6): coarticulation
     noise = np.diff(rng.standard_normal(len(source) + 1)) * _to_samples(_smooth(targets[:, 4], 0.01))
     frames = {"nperseg": WINDOW, "noverlap": WINDOW - FRAME}
-    spectrum = stft(source, **frames)[2] * _response(formants, 50 + 0.04 * formants)
-    spectrum += 0.02 * stft(noise, **frames)[2] * _response(targets[:, 5:6], 1500)
-    return istft(spectrum, **frames)[1]
+    spectrum = scipy.signal.stft(source, **frames)[2] * _response(formants, 50 + 0.04 * formants)
+    spectrum += 0.02 * scipy.signal.stft(noise, **frames)[2] * _response(targets[:, 5:6], 1500)
+    return scipy.signal.istft(spectrum, **frames)[1]
 
 
 def _response(centres: np.ndarray, bandwidths: np.ndarray | float) -> np.ndarray:
@@ -312,7 +312,7 @@ def _record(speech: np.ndarray, level: float, rng: np.random.Generator) -> np.nd
 def _smooth(track: np.ndarray, seconds: float) -> np.ndarray:
     """Smooth a track ``(F, ...)`` with a Hann window of `seconds` width at half maximum."""
     window = np.hanning(2 * round(seconds * SAMPLING_RATE / FRAME) + 1)
-    return convolve1d(track, window / window.sum(), axis=0, mode="nearest")
+    return scipy.ndimage.convolve1d(track, window / window.sum(), axis=0, mode="nearest")
 
 
 def _to_samples(track: np.ndarray) -> np.ndarray:

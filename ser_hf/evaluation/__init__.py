@@ -4,18 +4,6 @@ To keep this package light, the figures (matplotlib) are in `ser_hf.evaluation.f
 `ser_hf.evaluation.metric`; neither is imported here.
 """
 
-from ser_hf.evaluation.predictions import Scores, read_predictions, summarize, write_predictions
-from ser_hf.evaluation.scores import ccc, compute_scores, count_confusion, macro_f1, ua, wa
+import lazy_loader
 
-__all__ = [
-    "Scores",
-    "ccc",
-    "compute_scores",
-    "count_confusion",
-    "macro_f1",
-    "read_predictions",
-    "summarize",
-    "ua",
-    "wa",
-    "write_predictions",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
 from transformers.utils import logging
 
+from ser_hf.models import modeling_mel  # noqa: F401  registers the architecture "mel" with transformers
 from ser_hf.models.padding import make_padding_aware
 
 logger = logging.get_logger(__name__)

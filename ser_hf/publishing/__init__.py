@@ -1,8 +1,5 @@
-"""A checkpoint and its evidence -> a repository that others can use."""
+"""Publish a checkpoint with its evidence as a repository on the Hub."""
 
-from ser_hf.publishing.answers import write_answers
-from ser_hf.publishing.card import render_card
-from ser_hf.publishing.examples import write_examples
-from ser_hf.publishing.hub import publish, publishable_files
+import lazy_loader
 
-__all__ = ["publish", "publishable_files", "render_card", "write_answers", "write_examples"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,8 @@
-"""What a checkpoint answers to synthetic waveforms: stored after training, asked again before it is published.
+"""Store the scores of synthetic waveforms after training, and compare them before publishing.
 
-The waveforms are made by a formula, so the comparison needs neither a corpus nor its licence.
+The waveforms are computed from a formula, so the comparison needs neither a corpus nor its licence.
+
+Shapes: B waveforms, T samples, C emotions.
 """
 
 import hashlib
@@ -28,10 +30,14 @@ WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables":
 def reference_waveforms(sampling_rate: int) -> list[np.ndarray]:
     """Return three synthetic waveforms, ``(T,)`` float32 in [-1, 1], of 0.6, 1.3 and 2.9 s.
 
-    They are the same on every machine: samples are rounded to 16 bits, and the noise is PCG64's raw stream.
+    They are the same on every machine: samples are rounded to 16 bits, and the noise is the raw stream of PCG64.
 
     Args:
-        sampling_rate: Hz.
+        sampling_rate: Sampling rate in Hz.
+
+    Examples:
+        >>> [len(waveform) for waveform in reference_waveforms(16_000)]
+        [9600, 20800, 46400]
     """
     glide, pulses, syllables = (
         np.arange(round(seconds * sampling_rate)) / sampling_rate for seconds in WAVEFORMS.values()
@@ -46,13 +52,13 @@ def reference_waveforms(sampling_rate: int) -> list[np.ndarray]:
 
 
 def write_answers(folder: str | Path) -> dict:
-    """Write answers.json: the scores that the bare pipeline gives to each probe waveform, on CPU in float32.
+    """Write answers.json: the scores of the reference waveforms by the stock pipeline, on the CPU in float32.
 
     Args:
         folder: A saved checkpoint.
 
     Returns:
-        What the file holds.
+        The content of the file.
     """
     folder = Path(folder)
     classifier = pipeline("audio-classification", model=str(folder), device="cpu", dtype="float32")
@@ -60,7 +66,7 @@ def write_answers(folder: str | Path) -> dict:
     waveforms = reference_waveforms(sampling_rate)
     answers = {
         "sampling_rate": sampling_rate,
-        "waveforms": _describe(waveforms),
+        "waveforms": _describe_waveforms(waveforms),
         "scores": [
             {answer["label"]: answer["score"] for answer in classifier(waveform, top_k=None)} for waveform in waveforms
         ],
@@ -71,49 +77,55 @@ def write_answers(folder: str | Path) -> dict:
 
 
 def check_answers(folder: Path) -> Check:
-    """Check that the bare pipeline, in a fresh process without ser_hf, still gives the stored answers."""
+    """Check that the stock pipeline, in a new process without ser_hf, reproduces the stored scores."""
     stored = read_json(folder / ANSWERS)
     name = "answers"
-    rewrite = "If the checkpoint is as it should be, write them again: ser_hf.publishing.write_answers(folder)."
+    rewrite = "If the checkpoint is correct, write the scores again: ser_hf.publishing.write_answers(folder)."
     if not stored:
-        return Check(name, False, "answers.json is missing or no JSON", rewrite)
+        return Check(name, False, "answers.json is missing or not valid JSON", rewrite)
     waveforms = reference_waveforms(stored["sampling_rate"])
-    if _describe(waveforms) != stored["waveforms"]:
-        return Check(name, False, "answers.json is about other waveforms than this version makes", rewrite)
+    if _describe_waveforms(waveforms) != stored["waveforms"]:
+        return Check(name, False, "answers.json was written for other waveforms than those of this version", rewrite)
     if not (code := check_code(folder)).passed:
-        return Check(name, False, f"not asked, since it brings code: {code.found}", code.remedy)
-    scores, error = _ask_afresh(folder, waveforms, stored["sampling_rate"])
+        return Check(name, False, f"not run, because the checkpoint contains code: {code.found}", code.remedy)
+    scores, error = _score_in_new_process(folder, waveforms, stored["sampling_rate"])
     if error:
-        return Check(name, False, f"the bare pipeline fails: {error}", "Mend the fault that it names.")
+        return Check(name, False, f"the stock pipeline fails: {error}", "Fix the error above.")
     if len(stored["scores"]) != len(scores):
-        return Check(name, False, f"{len(stored['scores'])} stored answers, expected {len(scores)}", rewrite)
+        return Check(name, False, f"scores of {len(stored['scores'])} waveforms, expected {len(scores)}", rewrite)
     if [set(utterance) for utterance in scores] != [set(utterance) for utterance in stored["scores"]]:
         return Check(name, False, f"emotions {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
     difference = _largest_difference(scores, stored["scores"])
     found = f"{len(scores)} waveforms, largest difference of a score {difference:.1e} (allowed: {TOLERANCE:g})"
-    remedy = f"The weights or the preprocessor are not those that were scored: restore them. {rewrite}"
+    remedy = f"The weights or the preprocessor have changed since the scores were stored: restore them. {rewrite}"
     return Check(name, difference <= TOLERANCE, found, remedy)
 
 
 def check_padding(folder: Path) -> Check:
-    """Check that a padded batch answers like single utterances, where the stock architecture can.
+    """Check that padding does not change the scores, for architectures that can exclude it.
 
-    Stock group-norm encoders, stacked convolutions and SEW cannot: for them the difference is only named.
+    Stock group-norm encoders, stacked convolutions and SEW cannot: for them the difference is reported, but the check
+    passes.
     """
     model, _ = load_stock(folder)
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     difference = padding_difference(model, extractor)
     found = f"largest difference of a score {difference:.1e}"
     if model.config.model_type in EQUAL_LENGTHS_ONLY or make_padding_aware(model):
-        sentence = "the stock code lets padding into the answers: classify one by one, or through ser_hf"
+        sentence = "padding changes the scores of this architecture: score utterances one by one, or with ser_hf"
         return Check("batch against single", True, f"{found}; {sentence}")
-    remedy = "This architecture's mask is exact, but was not used: set return_attention_mask to true."
+    remedy = "The attention mask of this architecture is exact but not used: set return_attention_mask to true."
     return Check("batch against single", difference <= TOLERANCE, f"{found} (allowed: {TOLERANCE:g})", remedy)
 
 
 @torch.inference_mode()
 def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtractor) -> float:
-    """Return the largest difference of a score between the padded batch of the probe waveforms and each alone."""
+    """Return the largest difference of scores between the reference waveforms in one padded batch and one by one.
+
+    Args:
+        model: A stock audio classifier.
+        extractor: Its feature extractor.
+    """
     waveforms = reference_waveforms(extractor.sampling_rate)
     padding = {} if isinstance(extractor, FIXED_LENGTH) else {"padding": True}
 
@@ -126,21 +138,21 @@ def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtract
 
 
 def _voice(cycles: np.ndarray) -> np.ndarray:
-    """Return harmonics that fall by 6 dB an octave, from the cycles run through at each sample ``(T,)``."""
+    """Return harmonics that fall by 6 dB per octave, from the phase at each sample ``(T,)`` in cycles."""
     return sum(np.sin(2 * np.pi * harmonic * cycles) / harmonic for harmonic in range(1, 9)) / 3
 
 
-def _describe(waveforms: list[np.ndarray]) -> list[dict]:
+def _describe_waveforms(waveforms: list[np.ndarray]) -> list[dict]:
     return [
         {"description": name, "seconds": seconds, "sha256": hashlib.sha256(waveform.tobytes()).hexdigest()}
         for (name, seconds), waveform in zip(WAVEFORMS.items(), waveforms, strict=True)
     ]
 
 
-def _ask_afresh(
+def _score_in_new_process(
     folder: Path, waveforms: list[np.ndarray], sampling_rate: int
 ) -> tuple[list[dict[str, float]], str | None]:
-    """Return the scores that a new interpreter's pipeline gives, and the reason why it failed or None."""
+    """Return the scores of the stock pipeline in a new interpreter, and its error message or None."""
     with TemporaryDirectory() as temporary:
         files = [Path(temporary, f"{number}.wav") for number in range(len(waveforms))]
         for file, waveform in zip(files, waveforms, strict=True):
@@ -149,6 +161,6 @@ def _ask_afresh(
 
 
 def _largest_difference(scores: list[dict[str, float]], stored: list[dict[str, float]]) -> float:
-    """Return the largest difference of a score; NaN where there is one."""
+    """Return the largest absolute difference of scores; NaN if any score is NaN."""
     pairs = [(new[emotion], old[emotion]) for new, old in zip(scores, stored, strict=True) for emotion in old]
     return float(np.abs(np.subtract(*np.transpose(pairs))).max())

@@ -1,9 +1,10 @@
-"""Score files by the stock pipeline alone. `ask_pipeline` runs this file as a script in a fresh process.
+"""Score files with the stock pipeline alone. `ask_pipeline` runs this file as a script in a new process.
 
-It imports nothing of ser_hf: what it prints is what any user of transformers gets.
+It imports nothing from ser_hf, so it prints the scores that any user of transformers gets.
 
-Standard input, JSON: "folder" (a saved checkpoint), "code" (whether its own code may run) and "utterances", a list of
-[path, start, end] in seconds or null. Standard output: a line of JSON per utterance, its score by label.
+Standard input, JSON: "folder" (a saved checkpoint), "code" (whether code of the checkpoint may run) and "utterances", a
+list of [path, start, end], with start and end in seconds or null. Standard output: one line of JSON per utterance, the
+score of each label.
 """
 
 import json
@@ -18,7 +19,7 @@ SAMPLING_RATE = 16_000  # Hz
 
 
 def decode(path: str, start: float | None, end: float | None) -> np.ndarray:
-    """Return a file, or the stretch between two times, as a waveform ``(T,)`` float32: mono, 16 kHz."""
+    """Decode a file, or its part from start to end in seconds, into a waveform ``(T,)`` float32: mono, 16 kHz."""
     with soundfile.SoundFile(path) as file:
         first = round((start or 0.0) * file.samplerate)
         frames = -1 if end is None else round(end * file.samplerate) - first
@@ -28,7 +29,7 @@ def decode(path: str, start: float | None, end: float | None) -> np.ndarray:
 
 
 def answer_request() -> None:
-    """Answer the request on standard input."""
+    """Read the request from standard input, and print the scores."""
     request = json.load(sys.stdin)
     classifier = pipeline(
         "audio-classification",
@@ -41,7 +42,7 @@ def answer_request() -> None:
         answers = classifier(decode(path, start, end), top_k=None)
         print(json.dumps({answer["label"]: answer["score"] for answer in answers}))
     if any(name.partition(".")[0] == "ser_hf" for name in sys.modules):
-        sys.exit("ser_hf was imported: these answers are not those of the stock pipeline alone.")
+        sys.exit("ser_hf was imported: these are not the scores of the stock pipeline alone.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What can be wrong with a checkpoint: one function per fault, shared by the gate and the doctor.
+"""Check a checkpoint: one function per kind of fault, shared by the gate and the doctor.
 
-Nothing here runs code of the checkpoint or opens a pickle.
+No check runs code of the checkpoint or loads a pickle.
 """
 
 import hashlib
@@ -27,21 +27,25 @@ MEL_AUTO_MAP = {
     "AutoConfig": "configuration_mel.MelConfig",
     "AutoModelForAudioClassification": "modeling_mel.MelForAudioClassification",
 }
-CALLS = ("auto_map", "custom_pipelines")  # keys by which a JSON file has transformers run code
+CALLS = ("auto_map", "custom_pipelines")  # keys of JSON files that make transformers run code
 PICKLES = (".bin", ".ckpt", ".joblib", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".skops")
-STAYS_HOME = "training_args.bin"  # the Trainer's; no push takes it
+STAYS_HOME = "training_args.bin"  # written by the Trainer; never published
 FLOATS = {"F32", "F16", "BF16"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found.
+    """Hold the result of one check.
 
     Attributes:
-        name: What was checked.
-        passed: Whether all is well.
-        found: In plain words, with its figure.
-        remedy: What to do about it, where it failed.
+        name: Name of the check.
+        passed: Whether no fault was found.
+        found: Finding in plain words, with its figure.
+        remedy: How to fix the fault, if there is one.
+
+    Examples:
+        >>> Check("weights type", False, "F64", "Save the model in float32.").passed
+        False
     """
 
     name: str
@@ -55,75 +59,76 @@ def check_architecture(folder: Path) -> Check:
     config = read_json(folder / "config.json")
     kind, named = config.get("model_type"), config.get("architectures") or [None]
     if not config:
-        found, remedy = "config.json is missing or no JSON", "Save the model with save_pretrained."
+        found, remedy = "config.json is missing or not valid JSON", "Save the model with save_pretrained."
     elif kind not in CLASSES:
         found, remedy = f"model_type {kind!r}", f"Expected one of {sorted(CLASSES)}."
     else:
         found = f"{named[0]}, model_type '{kind}'"
-        remedy = f"Expected {CLASSES[kind]}, which pipeline loads: move the weights into it and save that."
+        remedy = f"Expected {CLASSES[kind]}, which pipeline loads: load the weights into that class and save it."
     return Check("architecture", bool(config) and named == [CLASSES.get(kind)], found, remedy)
 
 
 def check_code(folder: Path) -> Check:
-    """Check that the checkpoint brings no code, but for the mel model's own files, byte by byte."""
+    """Check that the checkpoint contains no code, except for unchanged copies of the files of the mel model."""
     brought = {path.name for path in folder.glob("*.py")}
-    called = [(path.name, call) for path in sorted(folder.glob("*.json")) for call in _calls(read_json(path))]
+    called = [(path.name, call) for path in sorted(folder.glob("*.json")) for call in _find_calls(read_json(path))]
     if not brought and not called:
         return Check("code", True, "none: a stock model")
     same = all(name in MEL_CODE and (folder / name).read_bytes() == MEL_CODE[name].read_bytes() for name in brought)
     if same and brought == set(MEL_CODE) and called == [("config.json", MEL_AUTO_MAP)]:
-        return Check("code", True, "the mel model's two files, as in this version of ser_hf")
+        return Check("code", True, "the two files of the mel model, as in this version of ser_hf")
     found = f"files {sorted(brought)}, called by {called}"
-    return Check("code", False, found, "It is not run. Save the model again with this version of ser_hf, or without.")
+    remedy = "The code is not run. Save the model again with this version of ser_hf, or without code."
+    return Check("code", False, found, remedy)
 
 
 def check_labels(folder: Path) -> Check:
-    """Check that labels have names, once each, under the ids 0, 1, …"""
+    """Check that all labels have different names, with the ids 0, 1 and so on."""
     config = read_json(folder / "config.json")
     names, ids = config.get("id2label") or {}, config.get("label2id") or {}
-    remedy = "Write the emotions into config.json in the order of the classifier's rows, in id2label and label2id."
+    remedy = "Write the emotions into id2label and label2id of config.json, in the order of the model's outputs."
     if not (isinstance(names, dict) and isinstance(ids, dict)):
         return Check("label names", False, f"id2label {names} and label2id {ids} instead of two objects", remedy)
     faults = []
     if len(names) < 2:
         faults.append(f"{len(names)} names in id2label")
     if unnamed := [name for name in names.values() if re.fullmatch(r"(?i)(label_)?\d+|\s*", str(name))]:
-        faults.append(f"{', '.join(map(str, unnamed))}: these name no emotion")
+        faults.append(f"{', '.join(map(str, unnamed))}: not names of emotions")
     if set(names) != set(map(str, range(len(names)))):
         faults.append(f"ids {', '.join(names)} instead of 0 to {len(names) - 1}")
     if len({str(name).casefold() for name in names.values()}) < len(names):
-        faults.append(f"a name twice in {', '.join(map(str, names.values()))}")
+        faults.append(f"a repeated name in {', '.join(map(str, names.values()))}")
     if ids != {name: int(number) for number, name in names.items() if number.isdigit()}:
-        faults.append("label2id is not id2label turned round")
+        faults.append("label2id is not the inverse of id2label")
     return Check("label names", not faults, "; ".join(faults) or f"{len(names)}: {', '.join(names.values())}", remedy)
 
 
 def check_preprocessor(folder: Path) -> Check:
-    """Check that the feature extractor loads, knows its sampling rate and emits the mask where the model takes one."""
-    remedy = "Save the feature extractor of training into the folder: feature_extractor.save_pretrained(folder)."
+    """Check that the feature extractor loads, has a sampling rate and returns the attention mask if one is needed."""
+    remedy = "Save the feature extractor of the training into the folder: feature_extractor.save_pretrained(folder)."
     stored = read_json(folder / "preprocessor_config.json")
     if not stored:
-        return Check("preprocessor", False, "preprocessor_config.json is missing or no JSON", remedy)
+        return Check("preprocessor", False, "preprocessor_config.json is missing or not valid JSON", remedy)
     try:
         extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, TypeError) as error:
-        return Check("preprocessor", False, f"it does not load: {str(error).splitlines()[0]}", remedy)
+        return Check("preprocessor", False, f"cannot be loaded: {str(error).splitlines()[0]}", remedy)
     taken = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type"), ""), extractor)
     if taken is not extractor and taken.main_input_name not in extractor.model_input_names:
-        found = f"{type(extractor).__name__} makes {extractor.model_input_names[0]}, not {taken.main_input_name}"
+        found = f"{type(extractor).__name__} returns {extractor.model_input_names[0]}, not {taken.main_input_name}"
         return Check("preprocessor", False, found, remedy)
     if not stored.get("sampling_rate"):
-        return Check("preprocessor", False, "no sampling_rate", "Add sampling_rate (Hz) of the training audio.")
+        return Check("preprocessor", False, "no sampling_rate", "Add the sampling_rate of the training audio in Hz.")
     if not isinstance(extractor, FIXED_LENGTH) and not extractor.return_attention_mask:
-        remedy = "Set return_attention_mask to true: without a mask the padding changes the answers."
+        remedy = "Set return_attention_mask to true: without a mask, padding changes the scores."
         return Check("preprocessor", False, "return_attention_mask is false", remedy)
     return Check("preprocessor", True, f"{type(extractor).__name__}, {stored['sampling_rate']} Hz")
 
 
 def check_format(folder: Path) -> Check:
-    """Check that the weights are safetensors, without a pickle beside them."""
+    """Check that the weights are in safetensors files, and that there is no pickle."""
     if pickles := [path.name for path in pickles_of(folder)]:
-        remedy = "A pickle can run code when it is loaded. Save the weights as safetensors and delete it."
+        remedy = "A pickle can run code when it is loaded. Save the weights as safetensors and delete the pickle."
         return Check("weights format", False, ", ".join(pickles), remedy)
     files = weights_of(folder)
     megabytes = sum(path.stat().st_size for path in files) / 1e6
@@ -132,11 +137,12 @@ def check_format(folder: Path) -> Check:
 
 
 def check_shards(folder: Path) -> Check:
-    """Check that the weights files are whole, and hold what their index says."""
+    """Check that the weight files are complete and agree with their index."""
     try:
         held = {path.name: set(_header(path)) for path in weights_of(folder)}
     except SafetensorError as error:
-        return Check("weights files", False, f"unreadable: {error}", "Copy or save them again: one is cut or damaged.")
+        remedy = "Copy or save them again: a file is truncated or damaged."
+        return Check("weights files", False, f"unreadable: {error}", remedy)
     index = read_json(folder / "model.safetensors.index.json").get("weight_map")
     if index is None:
         index = dict.fromkeys(held.get("model.safetensors", ()), "model.safetensors")
@@ -150,7 +156,7 @@ def check_shards(folder: Path) -> Check:
 def check_dtype(folder: Path) -> Check:
     """Check that the weights are float32, float16 or bfloat16."""
     kinds = {dtype for path in weights_of(folder) for dtype in _header(path).values() if "F" in dtype}
-    found = ", ".join(sorted(kinds)) or "no weight of floating point"
+    found = ", ".join(sorted(kinds)) or "no floating-point weights"
     return Check("weights type", bool(kinds) and kinds <= FLOATS, found, "Save the model in float32.")
 
 
@@ -162,32 +168,32 @@ def check_finite(folder: Path) -> Check:
         if not torch.isfinite(tensor).all():
             faulty.append(f"{key} ({(~torch.isfinite(tensor)).sum()} of {tensor.numel()})")
     found = f"not finite: {', '.join(faulty[:3])}" if faulty else f"all {count} numbers"
-    return Check("weights finite", not faulty, found, "Training diverged: take an earlier checkpoint.")
+    return Check("weights finite", not faulty, found, "The training diverged: use an earlier checkpoint.")
 
 
 def check_keys(folder: Path) -> Check:
-    """Check that every weight of the stock class is in the file, and nothing else."""
+    """Check that the file has all weights of the stock class and no others."""
     _, loading = load_stock(folder)
     missing = absent_weights(loading)
     unexpected = sorted(key for key in loading["unexpected_keys"] if not key.endswith(UNUSED))
     faults = []
     if heads := [key for key in missing if is_head(key)]:
-        faults.append(f"a random head, for want of {', '.join(heads)}")
+        faults.append(f"a random head, because {', '.join(heads)} are missing")
     if others := [key for key in missing if not is_head(key)]:
         faults.append(f"{len(others)} random weights in the encoder (first: {others[0]})")
     if unexpected:
-        faults.append(f"{len(unexpected)} weights that the class does not take (first: {unexpected[0]})")
-    remedy = "Save the trained model itself with save_pretrained; ser-hf doctor --fix knows heads under other names."
-    return Check("weights complete", not faults, "; ".join(faults) or "none missing, none left over", remedy)
+        faults.append(f"{len(unexpected)} weights that the class does not have (first: {unexpected[0]})")
+    remedy = "Save the trained model with save_pretrained; ser-hf doctor --fix converts heads with other weight names."
+    return Check("weights complete", not faults, "; ".join(faults) or "none missing, none unexpected", remedy)
 
 
 def run_checks(checks: Sequence[Callable[[Path], Check]], folder: Path) -> list[Check]:
-    """Return what each check found; one that a damaged file trips up has failed, and the others go on."""
-    return [_run(check, folder) for check in checks]
+    """Run all checks; a check that raises an error, for example because of a damaged file, counts as failed."""
+    return [_run_check(check, folder) for check in checks]
 
 
 def read_json(path: Path) -> dict:
-    """Return what a JSON file holds; nothing where it is missing or no JSON object."""
+    """Return the content of a JSON file; an empty dict if it is missing or not a JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -196,12 +202,12 @@ def read_json(path: Path) -> dict:
 
 
 def weights_of(folder: Path) -> list[Path]:
-    """Return the safetensors files that a model is loaded from."""
+    """Return the safetensors files from which a model is loaded, sorted."""
     return sorted(folder.glob("model*.safetensors"))
 
 
 def hash_weights(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each of these files, by its name."""
+    """Return the SHA-256 of each file of `weights_of`, by its name."""
     return hash_paths(weights_of(folder))
 
 
@@ -215,33 +221,37 @@ def hash_paths(paths: Sequence[Path]) -> dict[str, str]:
 
 
 def pickles_of(folder: Path) -> list[Path]:
-    """Return the files beside the config that may hold a pickle; the Trainer's own stays at home and is left out."""
+    """Return the files of a checkpoint that may be pickles, except for training_args.bin, which is never published."""
     return sorted(path for path in folder.iterdir() if path.suffix in PICKLES and path.name != STAYS_HOME)
 
 
-def _run(check: Callable[[Path], Check], folder: Path) -> Check:
+def _run_check(check: Callable[[Path], Check], folder: Path) -> Check:
     try:
         return check(folder)
-    except Exception as error:  # files are damaged in every way, and libraries raise of every kind
+    except Exception as error:  # damaged files raise errors of many types in the libraries
         function = check.func if isinstance(check, partial) else check
         name = function.__name__.removeprefix("check_").replace("_", " ")
         reason = next(iter(str(error).splitlines()), "no reason given")
-        remedy = "A file holds something that transformers does not write there: save the model again."
-        return Check(name, False, f"it cannot be told: {type(error).__name__}: {reason}", remedy)
+        remedy = "A file is damaged or was not written by transformers: save the model again."
+        return Check(name, False, f"the check failed with {type(error).__name__}: {reason}", remedy)
 
 
 def load_stock(folder: Path) -> tuple[PreTrainedModel, dict]:
-    """Return the stock classifier in float32, without patches or code of its own, and how its loading went."""
+    """Load the stock classifier in float32 without patches or code of the checkpoint.
+
+    Returns:
+        The model, and the loading info of transformers.
+    """
     model, loading = load_classifier(folder, use_safetensors=True)
     return model.eval(), loading
 
 
-def _calls(content: object) -> list[object]:
-    """Return what a JSON value would have transformers run, however deep it is nested in it."""
+def _find_calls(content: object) -> list[object]:
+    """Return the values of `CALLS` at any depth of a JSON value."""
     if not isinstance(content, dict):
         return []
     return [content[key] for key in CALLS if content.get(key)] + [
-        call for value in content.values() for call in _calls(value)
+        call for value in content.values() for call in _find_calls(value)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Utterances that the Hub's widget offers to try: synthetic ones, which are nobody's voice and free to share."""
+"""Write example utterances for the widget on the Hub; they are synthetic, so no speaker has to agree."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SENTENCE = 6
 
 
 def write_examples(folder: str | Path) -> None:
-    """Write an utterance of each of three emotions into examples/, mono at 16 kHz; files already there stay."""
+    """Write one utterance of each of three emotions into examples/, mono at 16 kHz; existing files are kept."""
     for emotion, speaker in SPOKEN.items():
         path = Path(folder, FOLDER, f"synthetic_{emotion}.wav")
         path.parent.mkdir(exist_ok=True)

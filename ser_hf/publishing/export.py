@@ -1,9 +1,9 @@
-"""A checkpoint -> ONNX files, in float32 and in int8, that were asked the same questions as the torch model.
+"""Export a checkpoint to ONNX files in float32 and int8, and compare their outputs with those of the torch model.
 
-They lie where transformers.js and `EmotionClassifier` look for them: ``onnx/model.onnx`` and
-``onnx/model_quantized.onnx`` beside config.json and preprocessor_config.json. What they take is what the checkpoint's
-feature extractor gives (the mask as int64), what they give is ``logits``. The padding-aware layers of
-`ser_hf.models.padding` are part of the graph, so a padded batch equals the single utterance there too.
+The files are stored as transformers.js and `EmotionClassifier` expect: ``onnx/model.onnx`` and
+``onnx/model_quantized.onnx`` in the folder of config.json and preprocessor_config.json. Their inputs are the outputs of
+the checkpoint's feature extractor (the attention mask as int64), and their output is ``logits``. The padding-aware
+layers of `ser_hf.models.padding` are part of the graph, so that padding does not change the scores.
 
 Shapes: B batch, T samples, C emotions.
 """
@@ -34,15 +34,15 @@ from ser_hf.publishing.tracing import OPSET, write_fp32
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Run = Callable[[dict[str, torch.Tensor]], np.ndarray]  # a model's inputs by name -> logits (B, C)
+Run = Callable[[dict[str, torch.Tensor]], np.ndarray]  # inputs of a model by name -> logits (B, C)
 
 FP32, INT8, REPORT = "model.onnx", "model_quantized.onnx", "export.json"
 BATCH_SIZES = (1, 3, 8)
-TOLERANCE = 1e-4  # of a logit
+TOLERANCE = 1e-4  # largest allowed difference of logits
 UNSUPPORTED = {
-    "mel": "its Fourier transform passes through complex numbers, which the exporter lacks",
-    "sew": "it pools frames in twos, and a graph of an even number of frames is wrong for odd ones",
-    "sew-d": "it pools frames in twos, and a graph of an even number of frames is wrong for odd ones",
+    "mel": "its Fourier transform uses complex numbers, which the exporter does not support",
+    "sew": "it pools pairs of frames, and a graph traced with an even number of frames is wrong for odd numbers",
+    "sew-d": "it pools pairs of frames, and a graph traced with an even number of frames is wrong for odd numbers",
 }
 # Source: MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES of transformers.js 4.3 (and wav2vec2-BERT among its sequences).
 TRANSFORMERS_JS = (
@@ -51,30 +51,31 @@ TRANSFORMERS_JS = (
 
 
 def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int8: bool = True) -> dict:
-    """Write the ONNX files of a checkpoint, unless their logits differ from torch's.
+    """Write the ONNX files of a checkpoint, unless their logits differ from those of the torch model.
 
-    Torch and ONNX are compared on synthetic waveforms in batches of 1, 3 and 8, at three lengths and padded.
+    The models are compared on synthetic waveforms in batches of 1, 3 and 8: at three equal lengths, and zero-padded
+    from mixed lengths.
 
     Args:
         folder: A saved stock checkpoint with its feature extractor.
-        output_dir: Where ``onnx/`` is made, with copies of the two JSON files beside; None: in `folder`.
+        output_dir: Folder for ``onnx/`` and copies of the two JSON files; None for `folder`.
         int8: Write ``model_quantized.onnx`` too.
 
     Returns:
-        What ``onnx/export.json`` holds: `architecture`, `inputs`, `dynamic` (axes whose size is free), `opset`,
-        `batch_equals_single`, `transformers_js` (whether it has a class for this architecture), `weights` (SHA-256 of
-        the files exported), `largest_logit_difference`, `megabytes`, and with int8 `int8_largest_score_difference`
-        and `int8_megabytes`.
+        The content of ``onnx/export.json``: `architecture`, `inputs`, `dynamic` (axes of variable size), `opset`,
+        `batch_equals_single`, `transformers_js` (whether it supports this architecture), `weights` (SHA-256 of the
+        exported files), `largest_logit_difference`, `megabytes`, and with int8 `int8_largest_score_difference` and
+        `int8_megabytes`.
 
     Raises:
-        ImportError: If onnx or onnxruntime is missing.
-        FileNotFoundError: If the folder holds no config.json.
+        ImportError: If onnx or onnxruntime is not installed.
+        FileNotFoundError: If the folder has no config.json.
         ValueError: If the architecture cannot be exported, weights are missing, or the logits differ.
     """
     require_extra()
     folder, target = Path(folder), Path(output_dir or folder)
     model, extractor = load_exportable(folder)
-    for name in (FP32, INT8, REPORT):  # they may be of earlier weights
+    for name in (FP32, INT8, REPORT):  # existing files may have been exported from earlier weights
         (target / "onnx" / name).unlink(missing_ok=True)
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target) as work:
@@ -91,7 +92,7 @@ def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int
 
 
 def open_session(path: str | Path) -> "InferenceSession":
-    """Open an ONNX file on all cores of the CPU."""
+    """Open an ONNX file to run on all CPU cores."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -100,7 +101,11 @@ def open_session(path: str | Path) -> "InferenceSession":
 
 
 def require_extra() -> None:
-    """Raise ImportError where a package of the extra is missing."""
+    """Check that the packages of the extra `export` are installed.
+
+    Raises:
+        ImportError: If onnx or onnxruntime is not installed.
+    """
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -109,33 +114,38 @@ def require_extra() -> None:
 
 
 def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Return the padding-aware model in float32, all of whose weights are trained, and its feature extractor."""
+    """Load the padding-aware model in float32 and its feature extractor.
+
+    Raises:
+        FileNotFoundError: If the folder has no config.json.
+        ValueError: If the architecture cannot be exported, or weights are missing.
+    """
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"'{folder}' holds no config.json: expected a saved checkpoint of transformers.")
+        raise FileNotFoundError(f"'{folder}' has no config.json: expected a saved checkpoint of transformers.")
     architecture = read_json(folder / "config.json").get("model_type")
     if reason := UNSUPPORTED.get(architecture):
-        raise ValueError(f"'{architecture}' cannot be exported to ONNX: {reason}. Use it through torch.")
+        raise ValueError(f"'{architecture}' cannot be exported to ONNX: {reason}. Use it with torch.")
     model = load_trained(folder, use_safetensors=True).eval()
     make_padding_aware(model)
     return model, load_feature_extractor(str(folder), model.config)
 
 
 def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: Path, int8: bool) -> dict:
-    """Write the files into `work`, and return what was found out about them."""
+    """Write the ONNX files into `work`, and return the report."""
     dynamic = ["batch"] if isinstance(extractor, FIXED_LENGTH) else ["batch", "length"]
     waveforms = _reference_batches(lengths="length" in dynamic)
     batches = [features_of(extractor, batch) for batch in waveforms]
-    inputs = _taken(model, batches[-1])
+    inputs = _select_inputs(model, batches[-1])
     write_fp32(model, inputs, dynamic, work / FP32)
     run = onnx_run(work / FP32)
-    expected, found = _answer(torch_run(model), batches), _answer(run, batches)
+    expected, found = _compute_logits(torch_run(model), batches), _compute_logits(run, batches)
     difference = largest_difference(found, expected)
     if not difference <= TOLERANCE:  # NaN too
         raise ValueError(
-            f"The ONNX graph of '{model.config.model_type}' answers otherwise than torch: logits differ by "
-            f"{difference:.1e}, allowed are {TOLERANCE:g}. Nothing was written; use the checkpoint through torch."
+            f"The logits of the ONNX graph of '{model.config.model_type}' differ from torch by {difference:.1e}: "
+            f"expected at most {TOLERANCE:g}. Nothing was written; use the checkpoint with torch."
         )
-    single = _answer(run, [features_of(extractor, [waveform]) for waveform in waveforms[-1]])
+    single = _compute_logits(run, [features_of(extractor, [waveform]) for waveform in waveforms[-1]])
     report = {
         "architecture": model.config.model_type,
         "inputs": list(inputs),
@@ -148,17 +158,21 @@ def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: P
     }
     if int8:
         write_int8(work / FP32, work / INT8)
-        scores = softmax(_answer(onnx_run(work / INT8), batches), -1)
+        scores = softmax(_compute_logits(onnx_run(work / INT8), batches), -1)
         report["int8_largest_score_difference"] = largest_difference(scores, softmax(expected, -1))
         report["int8_megabytes"] = megabytes(work / INT8)
     return report
 
 
 def write_int8(source: Path, path: Path) -> None:
-    """Quantise the weights of matrix products, by channel; activations are quantised on the way.
+    """Quantise the weights of matrix products per channel; activations are quantised dynamically.
 
-    Convolutions stay in float32: their int8 kernels are slow and wrong. One scale serves the activations of a whole
-    batch, so the scores of an utterance depend a little on its neighbours.
+    Convolutions stay in float32, because their int8 kernels are slow and wrong. The activations of a batch share one
+    scale, so the scores of an utterance depend slightly on the other utterances of its batch.
+
+    Args:
+        source: ONNX file in float32.
+        path: File to write.
 
     Source:
         https://github.com/microsoft/onnxruntime/issues/12854
@@ -167,15 +181,16 @@ def write_int8(source: Path, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     graph = onnx.load(source)
-    del graph.graph.value_info[:]  # stale sizes of the example, which stop the inference of sizes
-    graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # recommended; no gain here
+    del graph.graph.value_info[:]  # shapes of the traced example, which break shape inference
+    # This marks the graph as preprocessed and avoids a warning; preprocessing has no benefit here.
+    graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     quantize_dynamic(graph, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
 
 
 def _reference_batches(*, lengths: bool) -> list[list[np.ndarray]]:
-    """Return batches of 1, 3 and 8 waveforms of mixed lengths, and before them of each of three `lengths`.
+    """Return batches of 1, 3 and 8 waveforms of mixed lengths, after batches of equal lengths if `lengths` is set.
 
-    Batches are cut unlike each other, so that counts of frames are even and odd.
+    Each batch is cut differently, so that numbers of frames are even and odd.
     """
     probes = reference_waveforms(SAMPLING_RATE)
     equal = [[np.roll(probe[500 * size :], 997 * i) for i in range(size)] for size in BATCH_SIZES for probe in probes]
@@ -184,7 +199,12 @@ def _reference_batches(*, lengths: bool) -> list[list[np.ndarray]]:
 
 
 def features_of(extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
-    """Return the model's inputs; the mask as int64, which is what transformers.js gives."""
+    """Return the inputs of the model; the attention mask is int64, as in transformers.js.
+
+    Args:
+        extractor: Feature extractor of the model.
+        waveforms: B waveforms ``(T,)`` float32 at 16 kHz.
+    """
     features = dict(extract_features(extractor, waveforms))
     if "attention_mask" in features:
         features["attention_mask"] = features["attention_mask"].long()
@@ -192,35 +212,40 @@ def features_of(extractor: SequenceFeatureExtractor, waveforms: Sequence[np.ndar
 
 
 def torch_run(model: PreTrainedModel) -> Run:
-    """Return what runs the torch model."""
+    """Return a function that runs the torch model."""
 
     @torch.inference_mode()
     def run(features: dict[str, torch.Tensor]) -> np.ndarray:
-        return model(**_taken(model, features)).logits.numpy()
+        return model(**_select_inputs(model, features)).logits.numpy()
 
     return run
 
 
 def onnx_run(path: Path) -> Run:
-    """Return what runs an ONNX file."""
+    """Return a function that runs an ONNX file."""
     session = open_session(path)
     names = [item.name for item in session.get_inputs()]
     return lambda features: session.run(["logits"], {name: features[name].numpy() for name in names})[0]
 
 
-def _taken(model: PreTrainedModel, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Leave out what the model does not take, such as a mask that Whisper's extractor was set to return."""
+def _select_inputs(model: PreTrainedModel, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Drop features that the model does not take, such as an attention mask for Whisper."""
     names = inspect.signature(model.forward).parameters
     return {name: value for name, value in features.items() if name in names}
 
 
-def _answer(run: Run, batches: Sequence[dict[str, torch.Tensor]]) -> np.ndarray:
+def _compute_logits(run: Run, batches: Sequence[dict[str, torch.Tensor]]) -> np.ndarray:
     """Return the logits ``(N, C)`` of all batches."""
     return np.concatenate([run(features) for features in batches])
 
 
 def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest absolute difference; NaN where there is one."""
+    """Return the largest absolute difference of two arrays of one shape; NaN if any value is NaN.
+
+    Examples:
+        >>> largest_difference(np.array([0.5, 0.5]), np.array([0.75, 0.5]))
+        0.25
+    """
     return float(np.abs(found - expected).max())
 
 

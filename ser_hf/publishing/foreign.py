@@ -1,8 +1,8 @@
-"""Heads of other people's checkpoints: told by the names and shapes of their weights, converted where they are linear.
+"""Identify heads of other toolkits by the names and shapes of their weights, and convert them if they are linear.
 
 The stock classes compute ``classifier(mean over frames(projector(hidden)))``. A head without a nonlinearity between
-the frames and the logits is that very map under other names: a single layer becomes the classifier behind a projector
-that is the identity. Nothing is unpickled but tensors, and no code of a checkpoint runs.
+the frames and the logits computes the same function with other weight names: a single layer becomes the classifier,
+with an identity matrix as the projector. Only tensors are unpickled, and no code of a checkpoint is run.
 
 Shapes: D hidden, P projected, C classes.
 
@@ -37,34 +37,42 @@ LINEAR_HEADS = {  # description: (layer before the pooling or None, last layer, 
     "a stock head that config.json does not describe": ("projector", "classifier", "layer_weights"),
     "the layer 'classifier' alone": (None, "classifier", None),
 }
-LEFTOVERS = (  # of pretraining, transcription and the optimizer: no part of the answer
+LEFTOVERS = (  # weights of pretraining, transcription and the optimizer, which the scores do not depend on
     "best_score", "decoder.", "lm_head.", "model.decoder.", "Optimizer.", "project_hid.", "project_q.", "proj_out.",
     "quantizer.",
 )  # fmt: skip
 RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
-AUTHORS_CODE = "what it computes with these weights is written in its author's code only."
+AUTHORS_CODE = "only its author's code defines what it computes with these weights."
 TANH = (
-    "the classes that save these names put a tanh between the two layers, and a stock class has nothing between them; "
-    "renamed weights would load and answer wrongly."
+    "classes with these weight names have a tanh between the two layers, but stock classes have none; renamed weights "
+    "would load but give wrong scores."
 )
 OUTPUT_NORM = (
-    "SpeechBrain may normalise the encoder's output, each utterance by its own deviation, which no stock class does; "
-    "only `output_norm: False` in hyperparams.yaml rules it out."
+    "SpeechBrain may normalise the encoder's output by the deviation of each utterance, which no stock class does; "
+    "`output_norm: False` in hyperparams.yaml would exclude that."
 )
-NORMALISED = "it normalises each layer first (Args.upstream_feature_normalize); stock classes sum layers as they are."
-ONE_LAYER = "it reads layer {} alone (Args.upstream_layer_selection); stock classes read the last one or a sum of all."
-LAST_LAYER = "reading the last layer, for want of s3prl's Args that name another; the logits may differ"
+NORMALISED = "it normalises each layer first (Args.upstream_feature_normalize); stock classes do not."
+ONE_LAYER = "it uses layer {} only (Args.upstream_layer_selection); stock classes use the last layer or a sum of all."
+LAST_LAYER = "using the last layer, because no Args of s3prl name another; the logits may differ"
 
 
 @dataclass(frozen=True)
 class HeadLayout:
-    """What a checkpoint's head is: the stock class' own, linear under other names, or none that a stock class computes.
-
-    The last three name the weights of a linear head as the checkpoint does.
+    """Hold the layout of a head.
 
     Attributes:
-        reason: Why no stock class computes a foreign head; of a linear one, why its logits may become others.
+        kind: "stock", a head of transformers; "linear", a linear head with other weight names; or "foreign", a head
+            that no stock class computes.
+        description: The head in words.
+        reason: Why no stock class computes a foreign head, or why the logits of a linear head may change.
+        projector: Name of a linear head's layer before the pooling; None if it has none.
+        classifier: Name of its last layer.
+        layer_weights: Name of its weights of a sum of layers; None if it has none.
+
+    Examples:
+        >>> HeadLayout("linear", "the layer 'classifier' alone", classifier="classifier").projector is None
+        True
     """
 
     kind: Literal["stock", "linear", "foreign"]
@@ -76,64 +84,68 @@ class HeadLayout:
 
 
 def read_weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint under their own names, mapped from the files, not copied into memory.
+    """Return the tensors of a checkpoint by name, memory-mapped from the files.
 
-    Read are `model*.safetensors`, or else `pytorch_model*.bin`; `*.ckpt` too where these hold no head.
+    The files are `model*.safetensors`, or `pytorch_model*.bin` if there are none of these; `*.ckpt` is added if they
+    have no head.
+
+    Args:
+        folder: The checkpoint.
 
     Raises:
-        FileNotFoundError: If the folder holds none of these.
-        ValueError: If a file is broken, or a pickle that asks for more than tensors.
+        FileNotFoundError: If the folder has none of these files.
+        ValueError: If a file is damaged, or is a pickle of more than tensors.
     """
     folder = Path(folder)
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    weights = {key: tensor for path in files for key, tensor in _flatten(_load(path))}
+    weights = {key: tensor for path in files for key, tensor in _flatten_tensors(_load_file(path))}
     if not any(map(is_head, weights)):
         files = files + (separate := sorted(folder.glob("*.ckpt")))
-        weights |= {key: tensor for path in separate for key, tensor in _flatten(_load(path))}
+        weights |= {key: tensor for path in separate for key, tensor in _flatten_tensors(_load_file(path))}
     if not files:
-        raise FileNotFoundError(f"'{folder}' holds no weights: expected model.safetensors or pytorch_model.bin.")
+        raise FileNotFoundError(f"'{folder}' has no weights: expected model.safetensors or pytorch_model.bin.")
     return weights
 
 
-def _load(path: Path) -> dict:
+def _load_file(path: Path) -> dict:
     with path.open("rb") as file:
         if file.read(24).startswith(b"version https://git-lfs"):
             raise ValueError(f"'{path}' is a pointer of Git LFS, not the weights: run `git lfs pull`.")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        # s3prl keeps its command line beside the weights; a Namespace is attributes and nothing else.
+        # s3prl stores its command line with the weights, in a Namespace, which can only hold attributes.
         with torch.serialization.safe_globals([argparse.Namespace]):
             stored = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         raise ValueError(
-            f"'{path}' is a pickle that asks for more than tensors ({asked[1] if asked else 'not a state dict'}); "
+            f"'{path}' is a pickle of more than tensors ({asked[1] if asked else 'not a state dict'}); "
             "loading it could run foreign code, so it was not loaded. Ask its author for safetensors."
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ValueError(f"'{path}' cannot be read, it may be cut off ({error}). Download it again.") from error
+        raise ValueError(f"'{path}' cannot be read and may be truncated ({error}). Download it again.") from error
     if not isinstance(stored, dict):
-        raise ValueError(f"'{path}' holds a {type(stored).__name__}: expected a state dict, names to tensors.")
+        raise ValueError(f"'{path}' contains a {type(stored).__name__}: expected a state dict of tensors by name.")
     return stored
 
 
-def _flatten(stored: dict, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+def _flatten_tensors(stored: dict, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     for key, value in stored.items():
         if isinstance(value, torch.Tensor):
             yield f"{prefix}{key}", value
         elif isinstance(value, dict):  # s3prl: {"Downstream": …, "Featurizer": …}
-            yield from _flatten(value, prefix if key == "Downstream" else f"{prefix}{key}.")
+            yield from _flatten_tensors(value, prefix if key == "Downstream" else f"{prefix}{key}.")
 
 
 def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[str, torch.Tensor]) -> HeadLayout:
-    """Tell what the head of a checkpoint is, by the names and shapes of its weights.
+    """Identify the head of a checkpoint by the names and shapes of its weights.
 
     Args:
-        folder: The checkpoint; SpeechBrain's `hyperparams.yaml` in it is searched for what follows the encoder, and
-            s3prl's `Args` for the layer that it reads.
+        folder: The checkpoint. For SpeechBrain, `hyperparams.yaml` in it defines whether the encoder's output is
+            normalised; for s3prl, `Args` in the weights files define the layer that is used.
         config: Its configuration.
-        weights: As `read_weights` returns them.
+        weights: Tensors from `read_weights`.
 
     Raises:
         KeyError: If transformers has no audio classifier of this architecture.
@@ -155,9 +167,9 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
         if not name.startswith(LEFTOVERS)
     ]
     if others:
-        return HeadLayout("foreign", f"a head of unknown make ({', '.join(sorted(others)[:4])} …)", AUTHORS_CODE)
+        return HeadLayout("foreign", f"an unknown head ({', '.join(sorted(others)[:4])} …)", AUTHORS_CODE)
     if layout is None:
-        return HeadLayout("foreign", "no head at all: a pretrained encoder", "there is nothing to answer with.")
+        return HeadLayout("foreign", "no head: a pretrained encoder", "an encoder alone gives no scores.")
     if reason := _find_misfit(config, weights, layout, stock.keys() - set(encoder.values())):
         return HeadLayout("foreign", layout.description, reason)
     return _follow_arguments(folder, config, layout) if layout.classifier == "model.post_net.linear" else layout
@@ -165,7 +177,7 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
 
 def _follow_arguments(folder: str | Path, config: PreTrainedConfig, layout: HeadLayout) -> HeadLayout:
     files = [path for pattern in ("pytorch_model*.bin", "*.ckpt") for path in sorted(Path(folder).glob(pattern))]
-    commands = [stored for path in files if isinstance(stored := _load(path).get("Args"), argparse.Namespace)]
+    commands = [stored for path in files if isinstance(stored := _load_file(path).get("Args"), argparse.Namespace)]
     arguments = {name: value for command in commands for name, value in vars(command).items()}
     layer = arguments.get("upstream_layer_selection")
     if arguments.get("upstream_feature_normalize"):
@@ -181,11 +193,11 @@ def _find_nonlinearity(folder: str | Path, config: PreTrainedConfig, weights: di
             task = "regression" if config.problem_type == "regression" else "classification"
             return f"a {task} head of two layers, 'classifier.dense' and '{last}'", TANH
     if any(name.startswith("model.post_net.hiddens.") for name in weights):
-        return "s3prl's head with hidden layers", "an activation follows each of them; stock classes have none."
+        return "s3prl's head with hidden layers", "each has an activation function; stock classes have none."
     if any(name.startswith("model.pooling.") for name in weights):
-        return "s3prl's head with attentive pooling", "stock classes take the plain mean over the frames."
+        return "s3prl's head with attentive pooling", "stock classes pool by the mean over the frames."
     if (pooling := getattr(config, "pooling_mode", "mean")) != "mean":
-        return f"a head after '{pooling}' pooling", "stock classes take the mean over the frames."
+        return f"a head after '{pooling}' pooling", "stock classes pool by the mean over the frames."
     if "0.w.weight" in weights or "output_mlp.w.weight" in weights:
         hyperparams = Path(folder, "hyperparams.yaml")
         text = read_text(hyperparams) if hyperparams.is_file() else ""
@@ -195,7 +207,7 @@ def _find_nonlinearity(folder: str | Path, config: PreTrainedConfig, weights: di
 
 
 def read_text(path: Path) -> str:
-    """Return what a text file holds.
+    """Return the content of a text file.
 
     Raises:
         ValueError: If it is not in UTF-8.
@@ -220,15 +232,15 @@ def _find_misfit(config: PreTrainedConfig, weights: dict, layout: HeadLayout, un
     if absent:
         return f"{len(absent)} weights of the encoder are not in the folder (first: {min(absent)})."
     if not hasattr(config, "classifier_proj_size"):
-        return f"the stock head of '{config.model_type}' has no projector that could take it."
+        return f"the stock head of '{config.model_type}' has no projector."
     classifier, hidden = weights[f"{layout.classifier}.weight"], config.hidden_size
     first = weights[f"{layout.projector}.weight"] if layout.projector else classifier
     if first.shape[1] != hidden:
-        return f"it reads {first.shape[1]} features where the mean over frames has {hidden}: another pooling."
+        return f"it has {first.shape[1]} inputs, but the mean over frames has {hidden} features: another pooling."
     if layout.projector and classifier.shape[1] != len(first):
-        return f"its last layer reads {classifier.shape[1]} features where its first gives {len(first)}."
+        return f"its last layer has {classifier.shape[1]} inputs, but its first layer has {len(first)} outputs."
     if layout.layer_weights and len(weights[layout.layer_weights]) != config.num_hidden_layers + 1:
-        return "its sum of layers takes others than the stock sum."
+        return "its sum of layers has another number of layers than the stock sum."
     return ""
 
 
@@ -239,7 +251,7 @@ def _stock_shapes(config: PreTrainedConfig) -> dict[str, torch.Size]:
 
 
 def _map_encoder(config: PreTrainedConfig, weights: dict) -> dict[str, str]:
-    """Return the names of the encoder's weights in the checkpoint with their names in the stock class."""
+    """Map the names of the encoder's weights in the checkpoint to their names in the stock class."""
     names = {name for name in _stock_shapes(config) if not is_head(name)}
     prefix = min(names).partition(".")[0]
     encoder = {}
@@ -247,7 +259,7 @@ def _map_encoder(config: PreTrainedConfig, weights: dict) -> dict[str, str]:
         name = key
         for old, new in RENAMED.items():
             name = name.replace(old, new) if name.endswith(old) else name
-        bare = name.removeprefix("model.")  # SpeechBrain and Whisper wrap the encoder in `model`
+        bare = name.removeprefix("model.")  # prefix of the encoder in SpeechBrain and Whisper
         for candidate in (name, bare, f"{prefix}.{bare}"):
             if candidate in names:
                 encoder[key] = candidate
@@ -255,10 +267,15 @@ def _map_encoder(config: PreTrainedConfig, weights: dict) -> dict[str, str]:
 
 
 def convert_head(config: PreTrainedConfig, weights: dict[str, torch.Tensor], layout: HeadLayout) -> PreTrainedModel:
-    """Return the stock model that computes what a checkpoint with a linear head does; `config` stays as it is.
+    """Return the stock model that computes the same function as a checkpoint with a linear head.
+
+    Args:
+        config: Configuration of the checkpoint; it is not changed.
+        weights: Tensors from `read_weights`.
+        layout: Layout from `describe_head`.
 
     Raises:
-        ValueError: If the head is not linear, or the shapes do not fit the encoder.
+        ValueError: If the head is not linear, or the shapes do not match the encoder.
     """
     if layout.kind != "linear":
         raise ValueError(f"Expected a linear head, found {layout.description}: {layout.reason}")
@@ -281,14 +298,18 @@ def convert_head(config: PreTrainedConfig, weights: dict[str, torch.Tensor], lay
 
 
 def load_state(config: PreTrainedConfig, state: dict[str, torch.Tensor]) -> PreTrainedModel:
-    """Return the stock audio classifier with these weights, none of them left at random.
+    """Return the stock audio classifier with these weights.
+
+    Args:
+        config: Configuration of the model.
+        state: All weights by their names in the stock class.
 
     Raises:
-        ValueError: If a weight is missing or has another shape than the class expects.
+        ValueError: If a weight is missing, and would be random, or has another shape.
     """
     model, loading = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)].from_pretrained(
         None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
     )
     if absent := absent_weights(loading):
-        raise ValueError(f"Expected weights for all of {type(model).__name__}, found none that fit {absent}.")
+        raise ValueError(f"Expected all weights of {type(model).__name__}, found none that fit {absent}.")
     return model

@@ -1,4 +1,4 @@
-"""The gate: what a finished run must show before it leaves the machine."""
+"""Run the gate: the checks that a finished run must pass before it is published."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,16 +29,17 @@ LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
 
 
 def run_gate(folder: str | Path, *, folders: Mapping[str, Path] | None = None) -> list[Check]:
-    """Return what every check found in the output folder of a finished run.
+    """Run all checks of the output folder of a finished run, and return their results.
 
-    The model is loaded only where all that loading needs is sound.
+    The model is loaded only if the checks of the files it is loaded from pass.
 
     Args:
-        folder: With a fine-tuned model, or with the head of a probe.
-        folders: Folder of each corpus of the run: score its test files by the stock pipeline anew.
+        folder: Output folder with a fine-tuned model or the head of a probe.
+        folders: Folder of each corpus of the run, to score its test files again with the stock pipeline; None for a
+            comparison with stored results only.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        FileNotFoundError: If the folder does not exist.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -49,11 +50,11 @@ def run_gate(folder: str | Path, *, folders: Mapping[str, Path] | None = None) -
     checks = needed + run_checks(READABLE, folder)
     if all(check.passed for check in needed):
         return checks + run_checks((*LOADED, partial(check_agreement, folders=folders)), folder)
-    return [*checks, Check("loading", False, "not tried", "Mend the faults above and run the gate again.")]
+    return [*checks, Check("loading", False, "not tried", "Fix the faults above and run the gate again.")]
 
 
 def check_head(folder: Path) -> Check:
-    """Check that a probe's head holds no more than ser_hf writes, and answers to its emotions."""
+    """Check that the head of a probe contains only what ser_hf writes, and matches its emotions."""
     try:
         head, description = load_head(folder)
     except (FileNotFoundError, ValueError) as error:
@@ -66,10 +67,10 @@ PROBE = (check_head, check_code, check_results, check_card, check_recipe, check_
 
 
 def require(checks: list[Check]) -> None:
-    """Refuse a folder of which any check failed.
+    """Raise an error if any check failed.
 
     Raises:
-        ValueError: Naming each failed check, what it found and the remedy.
+        ValueError: If any check failed; the message has the finding and the remedy of each failed check.
     """
     if faults := [check for check in checks if not check.passed]:
         lines = [f"- {check.name}: {check.found}. {check.remedy}" for check in faults]
@@ -77,7 +78,7 @@ def require(checks: list[Check]) -> None:
 
 
 def describe_checks(checks: list[Check]) -> str:
-    """Return a line for each check, and its remedy below where it failed."""
+    """Return a line for each check, followed by its remedy if it failed."""
     width = max(len(check.name) for check in checks)
     lines = []
     for check in checks:

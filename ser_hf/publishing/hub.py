@@ -1,4 +1,4 @@
-"""The push: the publishable files of an output folder, in one commit."""
+"""Publish an output folder: check it, and upload its publishable files in one commit."""
 
 import fnmatch
 import logging
@@ -19,7 +19,7 @@ from ser_hf.runs.results import parse_results, print_results
 
 logger = logging.getLogger(__name__)
 
-# What makes the repository. predictions.csv names speakers and, like optimizer states, stays at home.
+# The files that are uploaded. predictions.csv contains names of speakers, so it is not, nor are optimizer states.
 ALLOWLIST = (
     "README.md",
     RESULTS,
@@ -44,7 +44,8 @@ ALLOWLIST = (
 RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
 MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
-# Unknown; terms of the owners' own, or several at once; no derivatives: someone has to read them, or ask, first.
+# Unknown licences, licences of the owners' own or several ones, and licences without derivatives: a person has to check
+# the terms first.
 CLOSED_LICENCES = ("", "unknown", "proprietary", "other", "cc-by-nd-4.0", "cc-by-nc-nd-4.0")
 
 
@@ -58,27 +59,28 @@ def publish(
     dry_run: bool = False,
     examples: Sequence[str | Path] = (),
 ) -> str:
-    """Send the output folder of a finished run through the gate, and on to the Hub.
+    """Run the gate on the output folder of a finished run, and upload it to the Hub.
 
-    What the gate found is logged. The card that goes names the repository; the folder's own stays as it is.
+    The results of the checks are logged. The uploaded model card names the repository; the card in the folder is not
+    changed.
 
     Args:
         folder: Output folder of `recipes/finetune.py` or `recipes/probe.py`.
-        repo_id: "user/name"; created where it is missing.
-        public: Whether a new repository is open to all.
-        token: None takes the one of `hf auth login`.
-        overwrite: Replace another recipe's model.
-        dry_run: Send nothing and ask the Hub nothing.
-        examples: WAV or FLAC files that the Hub's page offers to try; nobody's voice without their leave.
+        repo_id: "user/name"; created if it does not exist.
+        public: Make a new repository public.
+        token: Access token; None for the one of `hf auth login`.
+        overwrite: Replace the model of another recipe.
+        dry_run: Do not connect to the Hub.
+        examples: WAV or FLAC files for the widget on the Hub; upload a voice only with the speaker's consent.
 
     Returns:
-        The commit's address; of a dry run, what would go, with its size in bytes.
+        The address of the commit; for a dry run, the files that would be uploaded, with their sizes in bytes.
 
     Raises:
-        FileNotFoundError: As `publishable_files`.
-        ValueError: If `repo_id` has no user, a check of the gate fails, an example is no WAV or FLAC file, a public
-            push has no open licence, or as `push`.
-        OSError: As `connection.insist`.
+        FileNotFoundError: If the folder is not a finished run, or an example does not exist.
+        ValueError: If `repo_id` has no user, a check of the gate fails, an example is not a WAV or FLAC file, or a
+            public push has no open licence; or for the reasons of `push`.
+        OSError: For the reasons of `retry.insist`.
     """
     if repo_id.count("/") != 1:
         raise ValueError(f"Expected a repository 'user/name', found '{repo_id}'.")
@@ -96,50 +98,55 @@ def publish(
 
 
 def publishable_files(folder: str | Path) -> list[Path]:
-    """Return the files of an output folder that a push uploads, sorted.
+    """Return the files of an output folder that are uploaded, sorted.
 
     Raises:
-        FileNotFoundError: If the folder holds no finished run.
-        ValueError: If one of these files is a link to elsewhere.
+        FileNotFoundError: If the folder is not a finished run.
+        ValueError: If one of these files is a link to a file outside the folder.
     """
     folder = Path(folder)
     files = sorted(path for pattern in ALLOWLIST for path in folder.glob(pattern))
     if links := [str(path) for path in files if not path.resolve().is_relative_to(folder.resolve())]:
-        raise ValueError(f"{', '.join(links)}: links to elsewhere, expected files of the folder's own. Copy them in.")
+        raise ValueError(f"Expected files in '{folder}', found links to other folders: {', '.join(links)}. Copy them.")
     names = {path.name for path in files}
     missing = (RUN | (PROBE if names & PROBE else MODEL)) - names
     if not names & PROBE and not any(path.suffix == ".safetensors" for path in files):
         missing.add("model.safetensors")
     if missing:
-        raise FileNotFoundError(f"'{folder}' is no finished run: expected {sorted(missing)} too.")
+        raise FileNotFoundError(f"'{folder}' is not a finished run: {sorted(missing)} are missing.")
     return files
 
 
 def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Path] = ()) -> dict[str, Path | bytes]:
-    """Return what a push uploads, by its path in the repository; the card names that and the examples.
+    """Return the files to upload, by their paths in the repository.
 
-    The results go without the names of their speakers.
+    The repository and the examples are written into the model card, and names of speakers are removed from the results.
+
+    Args:
+        folder: Output folder of a finished run.
+        repo_id: "user/name".
+        examples: WAV or FLAC files.
 
     Raises:
-        FileNotFoundError: As `publishable_files`, or if an example is missing.
-        ValueError: If an example is no WAV or FLAC file.
+        FileNotFoundError: If the folder is not a finished run, or an example does not exist.
+        ValueError: If an example is not a WAV or FLAC file, or two have the same name.
     """
     files = {path.relative_to(folder).as_posix(): path for path in publishable_files(folder)}
     for path in map(Path, examples):
         if not path.is_file():
-            raise FileNotFoundError(f"No example '{path}'.")
+            raise FileNotFoundError(f"The example '{path}' does not exist: expected a .wav or .flac file.")
         name = f"examples/{path.stem}{path.suffix.lower()}"
         if not _matches(name, ALLOWLIST) or read_header(path).encoding.split()[0] not in ("WAV", "WAVEX", "FLAC"):
             raise ValueError(f"Expected examples as .wav or .flac files, found '{path}'.")
         if name in files:
-            raise ValueError(f"Two examples are named '{name}': expected names that differ.")
+            raise ValueError(f"Expected examples with different names, found '{name}' twice. Rename one.")
         files[name] = path
     card = ModelCard.load(files["README.md"])
     _name_repository(card, repo_id)
-    if heard := sorted(name for name in files if name.startswith("examples/")):
-        own = [example for example in card.data.get("widget") or [] if example.get("src") not in heard]
-        ours = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in heard]
-        card.data.widget = own + ours
+    if names := sorted(name for name in files if name.startswith("examples/")):
+        others = [example for example in card.data.get("widget") or [] if example.get("src") not in names]
+        added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
+        card.data.widget = others + added
     files["README.md"] = str(card).encode()
     results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
     files[RESULTS] = print_results(hide_speakers(results)).encode()
@@ -147,7 +154,7 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
 
 
 def _name_repository(card: ModelCard, repo_id: str) -> None:
-    """Put the repository into a card's title, metadata and example; what people wrote into it stays."""
+    """Write the repository into the title, metadata and example of a card; the rest of the text is kept."""
     name = repo_id.split("/")[-1]
     former = card.data.model_name
     text = card.text.replace(f"# {former}\n", f"# {name}\n", 1)
@@ -156,17 +163,17 @@ def _name_repository(card: ModelCard, repo_id: str) -> None:
 
 
 def check_licence(folder: str | Path) -> None:
-    """Refuse a card whose licence does not open the model to all.
+    """Check that the licence in the model card allows a public repository.
 
     Raises:
-        ValueError: If it names none, or one that has to be read or asked about first.
+        ValueError: If the card has no licence, or one whose terms a person has to check first.
     """
     licence = ModelCard.load(Path(folder, "README.md")).data.get("license")
     if not isinstance(licence, str) or licence.strip().casefold() in CLOSED_LICENCES:
         raise ValueError(
-            f"A public push needs an open licence, the card says {licence!r}. Read those of the corpus and of the base "
-            "model, or ask their owners; where they allow it, write `license: …` into the head of README.md. A private "
-            "push needs none."
+            f"Expected an open licence for a public repository, found {licence!r} in the model card. Read the licences "
+            "of the corpus and of the base model, or ask their owners; if they allow it, write `license: …` into the "
+            "metadata of README.md. A private repository needs no licence."
         )
 
 
@@ -178,30 +185,32 @@ def push(
     token: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Create the repository if needed and make it hold `files`, in one commit.
+    """Upload files in one commit; the repository is created if it does not exist.
 
-    Files there that no push would write are left alone; those of an earlier push that are not in `files` go.
+    Publishable files of an earlier push that are not in `files` are deleted; all other files in the repository are
+    kept.
 
     Args:
-        files: By their path in the repository; recipe.yaml among them.
+        files: Files by their paths in the repository, including recipe.yaml.
         repo_id: "user/name".
-        public: Whether a new repository is open to all; one that is there stays as it is.
-        token: None takes the one of `hf auth login`.
-        overwrite: Replace another recipe's model.
+        public: Make a new repository public; the visibility of an existing one is not changed.
+        token: Access token; None for the one of `hf auth login`.
+        overwrite: Replace the model of another recipe.
 
     Returns:
-        The commit's address.
+        The address of the commit.
 
     Raises:
-        ValueError: If the repository holds another recipe's model, or is public where that was not asked for.
-        OSError: As `connection.insist`.
+        ValueError: If the repository has a model of another recipe, or is public although `public` is false.
+        OSError: For the reasons of `retry.insist`.
     """
     api = HfApi(token=token)
 
     def attempt() -> str:
-        # Looks at everything anew: of a commit whose answer was lost, nothing is left to send.
+        # Each attempt reads the state of the repository again, so it is idempotent: if the response to a successful
+        # commit was lost, the next attempt has no changes to upload.
         address = api.create_repo(repo_id, private=not public, exist_ok=True)
-        info = api.model_info(address.repo_id, timeout=connection.TIMEOUT)  # None there would wait for ever
+        info = api.model_info(address.repo_id, timeout=connection.TIMEOUT)  # the default None has no limit
         held = {sibling.rfilename for sibling in info.siblings}
         _check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
@@ -220,19 +229,19 @@ def push(
 def _check_visibility(repo_id: str, *, private: bool, public: bool) -> None:
     if not private and not public:
         raise ValueError(
-            f"'{repo_id}' is open to all: expected a private repository. Name another, make it private in its "
-            "settings, or publish with --public."
+            f"'{repo_id}' is public: expected a private repository. Pass another one, make it private in its settings, "
+            "or publish with --public."
         )
     if private and public:
-        logger.warning(f"'{repo_id}' was private and stays so: open it in its settings.")
+        logger.warning(f"'{repo_id}' already exists and stays private: make it public in its settings.")
 
 
 def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token: str | None) -> None:
-    """Refuse a repository that holds another recipe's model; more epochs make no other recipe."""
-    way_out = "Name another repository, or publish with --overwrite to replace that model."
+    """Raise an error if the repository has a model of another recipe; the number of epochs may differ."""
+    way_out = "Pass another repository, or publish with --overwrite to replace that model."
     if RECIPE not in held:
         if models := [name for name in sorted(held) if _matches(name, MODELS)]:
-            raise ValueError(f"'{repo_id}' holds a model that is not from ser_hf ({', '.join(models)}). {way_out}")
+            raise ValueError(f"'{repo_id}' has a model that was not made with ser_hf ({', '.join(models)}). {way_out}")
         return
     response = http_backoff("GET", address, headers=build_hf_headers(token=token))
     hf_raise_for_status(response)
@@ -242,14 +251,14 @@ def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token
     except yaml.YAMLError:
         there = None
     if not isinstance(there, dict):
-        raise ValueError(f"'{repo_id}' holds a recipe.yaml that is not from ser_hf. {way_out}")
+        raise ValueError(f"'{repo_id}' has a recipe.yaml that was not made with ser_hf. {way_out}")
     differences = [
         f"{key}: {there.get(key)} there, {here.get(key)} here"
         for key in sorted(there.keys() | here.keys())
         if key != "num_train_epochs" and there.get(key) != here.get(key)
     ]
     if differences:
-        raise ValueError(f"'{repo_id}' holds another recipe's model ({'; '.join(differences)}). {way_out}")
+        raise ValueError(f"'{repo_id}' has a model of another recipe ({'; '.join(differences)}). {way_out}")
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint's texts tell of the machine that it was made on, or hold a key to an account."""
+"""Check that the text files of a checkpoint contain no paths of the local machine and no access tokens."""
 
 import json
 import re
@@ -16,25 +16,25 @@ PATH = re.compile(
     rf"(?:(?<![\w./~-])|(?<=\\n))/(?:{ROOTS})\b[\w./-]*"
     r"|file://[^\s\"']*|\b[A-Za-z]:[\\/]+[\w.]{2,}[\w.\\/-]*"
 )
-# what a setting holds and nothing else
+# A value of a JSON or YAML file that is a path as a whole.
 WHOLE_PATH = re.compile(r"(?:~[\w-]*|/[\w.-]+)/[^\s].*|[A-Za-z]:[\\/].*|\\\\\w.*")
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}|hf_oauth_[\w.-]{20,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}")
 PARSERS = {".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
-HEADER_LIMIT = 100_000_000  # bytes. Source: safetensors' format
+HEADER_LIMIT = 100_000_000  # bytes. Source: the format of safetensors
 
 
 def check_paths(folder: Path) -> Check:
-    """Check that no text to be published, nor the weights' metadata, holds a path of this machine."""
-    hits = [f"{name}: {match.group()}" for name, text in _texts(folder) if (match := PATH.search(text))]
-    hits += [f"{name}: {value}" for name, value in _settings(folder) if WHOLE_PATH.fullmatch(value)]
+    """Check that text files and the metadata of weights contain no path of this machine."""
+    hits = [f"{name}: {match.group()}" for name, text in _read_published_texts(folder) if (match := PATH.search(text))]
+    hits += [f"{name}: {value}" for name, value in _read_values(folder) if WHOLE_PATH.fullmatch(value)]
     hits = list(dict.fromkeys(hits))
-    remedy = "Replace it by a Hub id or a relative path; it tells strangers about your machine and helps nobody."
+    remedy = "Replace it by a Hub id or a relative path: it exposes your machine and is useless on others."
     return Check("absolute paths", not hits, "; ".join(hits) or "none", remedy)
 
 
 def check_tokens(folder: Path) -> Check:
-    """Check that no text to be published, nor the weights' metadata, holds an access token; none is quoted."""
-    hits = [name for name, text in _texts(folder) if TOKEN.search(text)]
+    """Check that text files and the metadata of weights contain no access token; a token is not quoted."""
+    hits = [name for name, text in _read_published_texts(folder) if TOKEN.search(text)]
     found = f"in {', '.join(hits)}" if hits else "none"
     return Check("tokens", not hits, found, "Delete it, and revoke it at huggingface.co/settings/tokens.")
 
@@ -43,8 +43,8 @@ def _text_files(folder: Path) -> list[Path]:
     return sorted(path for path in [*folder.iterdir(), *folder.glob("onnx/*")] if path.suffix in TEXTS)
 
 
-def _settings(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the texts that JSON and YAML files hold as values, however deep, with the name of the file."""
+def _read_values(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the string values of JSON and YAML files at any depth, each with the name of its file."""
     for path in _text_files(folder):
         if parse := PARSERS.get(path.suffix):
             with suppress(ValueError, yaml.YAMLError):
@@ -59,10 +59,10 @@ def _strings(content: object) -> Iterator[str]:
             yield from _strings(value)
 
 
-def _texts(folder: Path) -> Iterator[tuple[str, str]]:
+def _read_published_texts(folder: Path) -> Iterator[tuple[str, str]]:
     for path in _text_files(folder):
         yield path.name, path.read_text(encoding="utf-8", errors="replace")
     for path in weights_of(folder):
-        with path.open("rb") as file:  # the header, where the metadata are, of a damaged file too
+        with path.open("rb") as file:  # read the header with the metadata, even if the file is damaged
             size = int.from_bytes(file.read(8), "little")
             yield path.name, file.read(min(size, HEADER_LIMIT)).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Calls to the Hub: made again while it is busy or silent, refused in plain words otherwise."""
+"""Call the Hub: retry while it is busy or does not respond, and explain other errors in plain words."""
 
 import json
 import logging
@@ -11,61 +11,66 @@ from huggingface_hub.utils import get_session, parse_ratelimit_headers
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 60.0  # seconds without a byte; the client's own default waits for ever
-WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between tries
-LONGEST_WAIT = 600.0  # seconds; the Hub's rates are counted over 300
-BUSY = (408, 409, 412, 429, 500, 502, 503, 504)  # 409 and 412: somebody else commits at the same time
+TIMEOUT = 60.0  # seconds without a response; the default of the client has no limit
+WAITS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts
+LONGEST_WAIT = 600.0  # seconds; the rate limits of the Hub hold for windows of 300 s
+BUSY = (408, 409, 412, 429, 500, 502, 503, 504)  # 409 and 412: a concurrent commit
 REFUSALS = {
-    401: (PermissionError, "the Hub does not know this token. Say `hf auth login`, or pass another one."),
-    403: (PermissionError, "this token may not write there. Expected one with the role 'write', of that user or of a "
-          "member of that organisation: https://huggingface.co/settings/tokens"),
-    404: (FileNotFoundError, "there is no such repository, or this token may not see it. Check the spelling."),
-    409: (FileExistsError, "others commit to it all the time. Run again when they are done."),
-    412: (FileExistsError, "others commit to it all the time. Run again when they are done."),
-    429: (ConnectionError, "the Hub asks for fewer requests. Run again in some minutes."),
+    401: (PermissionError, "the access token is invalid. Run `hf auth login`, or pass another token."),
+    403: (PermissionError, "this token has no write permission there. Expected a token with the role 'write', of that "
+          "user or of a member of that organisation: https://huggingface.co/settings/tokens"),
+    404: (FileNotFoundError, "the repository does not exist, or this token has no access. Check the spelling."),
+    409: (FileExistsError, "there are other commits at the same time. Run again when they are finished."),
+    412: (FileExistsError, "there are other commits at the same time. Run again when they are finished."),
+    429: (ConnectionError, "too many requests to the Hub. Run again in a few minutes."),
 }  # fmt: skip
 
 T = TypeVar("T")
 
 
 def insist(call: Callable[[], T], repo_id: str) -> T:
-    """Return what `call` returns; call again after 1, 2, 4 and 8 seconds, or after as many as the Hub asks for.
+    """Return the result of `call`; retry after 1, 2, 4 and 8 seconds, or after the time that the Hub requests.
+
+    `huggingface_hub` itself retries uploads, but not the creation of repositories and commits.
 
     Args:
-        call: Talks to the Hub, and does no harm when done twice. `huggingface_hub` tries uploads again, but neither
-            creations nor commits.
-        repo_id: For messages.
+        call: Idempotent function that calls the Hub.
+        repo_id: Repository, for messages.
 
     Raises:
-        PermissionError: If the Hub does not know the token, or it may not write.
-        FileNotFoundError: If the Hub finds no such repository.
-        FileExistsError: If others commit at the same time, whenever it is tried.
-        ConnectionError: If the Hub stays busy, silent or out of reach, or refuses for another reason.
+        PermissionError: If the token is invalid or has no write permission.
+        FileNotFoundError: If the repository does not exist.
+        FileExistsError: If there is a concurrent commit at every attempt.
+        ConnectionError: If the Hub stays busy or unreachable, or there is another error.
+
+    Examples:
+        >>> insist(lambda: "done", "user/name")
+        'done'
     """
     waits = iter(WAITS)
     while True:
         try:
             get_session().timeout = TIMEOUT
             return call()
-        # A gateway's page where JSON was expected; an upload that the client has tried often enough.
+        # JSONDecodeError: an HTML page of a gateway. RuntimeError: an upload that failed after the client's retries.
         except (httpx2.HTTPError, json.JSONDecodeError, RuntimeError) as error:
             status, wait = _status(error), next(waits, None)
             if wait is None or isinstance(error, RuntimeError) or status not in (None, *BUSY):
                 raise _refuse(error, repo_id) from error
-            seconds = _asked_wait(error) or wait
+            seconds = _requested_wait(error) or wait
             if seconds > LONGEST_WAIT:
                 raise _refuse(error, repo_id) from error
-            logger.warning(f"The Hub did not take '{repo_id}' ({_name(error)}); next try in {seconds:g} s.")
+            logger.warning(f"Uploading '{repo_id}' failed ({_name(error)}); next attempt in {seconds:g} s.")
             time.sleep(seconds)
 
 
 def _refuse(error: Exception, repo_id: str) -> OSError:
     kind, remedy = REFUSALS.get(
-        _status(error), (ConnectionError, "run again later; what has arrived is not sent twice.")
+        _status(error), (ConnectionError, "run again later; files that were uploaded are not uploaded again.")
     )
-    said = getattr(error, "server_message", None)
-    told = f" The Hub says: {said}" if said else ""
-    return kind(f"Could not publish to '{repo_id}' ({_name(error)}): {remedy}{told}")
+    message = getattr(error, "server_message", None)
+    details = f" Message of the Hub: {message}" if message else ""
+    return kind(f"Could not publish to '{repo_id}' ({_name(error)}): {remedy}{details}")
 
 
 def _name(error: Exception) -> str:
@@ -79,8 +84,8 @@ def _status(error: Exception) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
-def _asked_wait(error: Exception) -> float | None:
-    """Return the seconds that the Hub asks for; its rates are counted in windows of minutes."""
+def _requested_wait(error: Exception) -> float | None:
+    """Return the wait that the Hub requests, in seconds; None if it requests none."""
     headers = getattr(getattr(error, "response", None), "headers", {})
     if (rate := parse_ratelimit_headers(headers)) is not None and rate.remaining == 0:
         return rate.reset_in_seconds + 1.0

@@ -1,4 +1,4 @@
-"""A padding-aware torch model -> an ONNX file, traced.
+"""Trace a padding-aware torch model into an ONNX file.
 
 Shapes: B batch, D channels, F frames.
 """
@@ -23,25 +23,26 @@ BLOCK = 128  # frames
 def write_fp32(model: PreTrainedModel, inputs: dict[str, torch.Tensor], dynamic: Sequence[str], path: Path) -> None:
     """Trace the model into an ONNX file.
 
-    The tracer, since torch's newer exporter (as of 2.13) fails for the conformer and for wav2vec2-BERT, and takes
-    thirty times as long for a graph of the same speed. What a tracer cannot see, other sizes show afterwards.
+    The tracer is used because torch's newer exporter (as of 2.13) fails for the conformer and for wav2vec2-BERT, and
+    takes thirty times as long for a graph of the same speed. Tracing ignores branches that depend on sizes, so
+    `export_onnx` compares the graph with the model for other sizes.
 
     Args:
-        model: Padding-aware.
-        inputs: An example by name; the first axis is the batch, the second the length.
-        dynamic: The names of the axes, from the first, whose size is free.
-        path: The file to write.
+        model: Padding-aware model.
+        inputs: Example inputs by name; the first axis is the batch, the second the length.
+        dynamic: Names of the axes of variable size, from the first axis.
+        path: File to write.
 
     Raises:
-        ValueError: If the model computes what the exporter lacks.
+        ValueError: If the model uses an operation that the exporter does not support.
     """
     axes = {name: dict(enumerate(dynamic)) for name in inputs} | {"logits": {0: "batch"}}
     norms = [module for module in model.modules() if isinstance(module, PaddingAwareGroupNorm)]
     for norm in norms:
         norm.__class__ = _GroupNormInBlocks
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():  # it prints what fails
-            warnings.simplefilter("ignore")  # that it is the older exporter, and of sizes that it does not follow
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), torch.no_grad():  # the tracer prints errors
+            warnings.simplefilter("ignore")  # the exporter is deprecated; branches that depend on sizes are ignored
             torch.onnx.export(
                 _Logits(model, list(inputs)).eval(),
                 tuple(inputs.values()),
@@ -60,7 +61,7 @@ def write_fp32(model: PreTrainedModel, inputs: dict[str, torch.Tensor], dynamic:
 
 
 class _Logits(nn.Module):
-    """Take inputs by position, as the tracer wants them, and return logits alone."""
+    """Take inputs by position, as the tracer requires, and return the logits only."""
 
     def __init__(self, model: PreTrainedModel, names: Sequence[str]):
         super().__init__()
@@ -72,7 +73,7 @@ class _Logits(nn.Module):
 
 
 class _GroupNormInBlocks(PaddingAwareGroupNorm):
-    """Sum ten thousand frames in blocks: ONNX Runtime adds them up one by one, which loses two digits over silence."""
+    """Sum over frames in blocks, because ONNX Runtime adds them one by one, which loses two digits in silence."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         real = real_frames(self.frames, hidden_states.shape[-1])[:, None]  # (B, 1, F)

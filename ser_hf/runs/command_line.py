@@ -1,20 +1,36 @@
-"""Arguments read from YAML first and from the command line after it."""
+"""Dataclasses of arguments, filled from a YAML file first and from the command line after it.
 
+Neither torch nor transformers is imported for ``--help``, nor for arguments that have nothing to do with training.
+"""
+
+import argparse
 import difflib
 import json
 import re
+import sys
 from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
+from enum import Enum
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 import yaml
-from transformers import HfArgumentParser
 
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_options import TrainingOptions
+
+if TYPE_CHECKING:  # imports torch
+    from ser_hf.runs.training_arguments import SerTrainingArguments
+
+HELP_ALL = "--help_all"
+TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+NEAR = 0.9  # of `difflib`: a YAML key as near as this to a known one is a misspelling of it; seed and speed: 0.89
 
 
-class _Parser(HfArgumentParser):
-    def error(self, message: str) -> None:
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
         hint = (
             " A value that begins with - is spelled --key=VALUE."
             if re.search("expected .*one argument", message)
@@ -23,49 +39,133 @@ class _Parser(HfArgumentParser):
         raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
 
-def parse_recipe(argv: list[str]) -> tuple[DataArguments, ModelArguments, SerTrainingArguments]:
-    """Read a recipe: an optional YAML file first, then the command line, which wins.
+def parse_recipe(argv: list[str], **parser_options) -> "tuple[DataArguments, ModelArguments, SerTrainingArguments]":
+    """Read the arguments of `finetune`; otherwise as `parse_arguments`."""
+    return parse_arguments(argv, (DataArguments, ModelArguments, TrainingOptions), **parser_options)
+
+
+def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = False, **parser_options) -> tuple:
+    """Read an instance of each dataclass: an optional YAML file first, then the command line, which wins.
+
+    ``--help`` prints the keys and ends the process.
 
     Args:
         argv: As `sys.argv[1:]`; its first item may be the YAML file.
+        kinds: Argument dataclasses; `TrainingOptions` stand for `SerTrainingArguments`, whose other keys only
+            ``--help_all`` prints.
+        partial: Leave out keys of the YAML file that none of the dataclasses has, as a recipe is read of which only a
+            part is needed.
+        **parser_options: Such as `prog` and `description`, for the help.
 
     Raises:
         FileNotFoundError: If there is no such YAML file.
         ValueError: If a key is unknown, the nearest being named, or a value is not of its kind.
     """
-    return parse_arguments(argv, (DataArguments, ModelArguments, SerTrainingArguments))
-
-
-def parse_arguments(argv: list[str], kinds: Sequence[type], **parser_options) -> tuple:
-    """Read an instance of each dataclass in `kinds`; otherwise as `parse_recipe`.
-
-    Args:
-        argv: As `sys.argv[1:]`; its first item may be a YAML file.
-        kinds: Argument dataclasses.
-        **parser_options: Such as `prog` and `description`, for `--help`.
-
-    Raises:
-        FileNotFoundError: If there is no such YAML file.
-        ValueError: If a key is unknown, the nearest being named, or a value is not of its kind.
-    """
-    parser = _Parser(kinds, allow_abbrev=False, **parser_options)
+    if {"-h", "--help"}.intersection(argv):
+        _build_parser(kinds, **parser_options).print_help()
+        sys.exit()
+    kinds = [_complete(kind) for kind in kinds]
+    parser = _build_parser(kinds, **parser_options)
+    known = {option.removeprefix("--") for option in parser._option_string_actions}
     if argv and argv[0].endswith((".yaml", ".yml")):
-        argv = _spell_yaml(Path(argv[0])) + argv[1:]
-    known = sorted({option.lstrip("-") for option in parser._option_string_actions})
-    for item in argv:
-        key = item.removeprefix("--").split("=")[0]
-        if item.startswith("--") and key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise ValueError(f"Unknown key '{key}'.{hint} --help lists all arguments.")
-    *arguments, rest = parser.parse_args_into_dataclasses(argv, return_remaining_strings=True, look_for_args_file=False)
+        recipe = _read_yaml(Path(argv[0]))
+        if partial:
+            recipe = {key: value for key, value in recipe.items() if difflib.get_close_matches(key, known, 1, NEAR)}
+        argv = _spell_recipe(recipe) + argv[1:]
+    values, rest = parser.parse_known_args([_check_key(item, known) for item in argv])
     if rest:
         raise ValueError(f"Expected --key value after the recipe's YAML file, found {rest}.")
-    return tuple(arguments)
+    return tuple(
+        kind(**{item.name: getattr(values, item.name) for item in fields(kind) if item.init}) for kind in kinds
+    )
 
 
-def _spell_yaml(path: Path) -> list[str]:
-    """Spell a flat YAML file as command line arguments."""
+def _complete(kind: type) -> type:
+    """Return the class that is filled: for `TrainingOptions` the one that imports torch."""
+    if kind is not TrainingOptions:
+        return kind
+    from ser_hf.runs.training_arguments import SerTrainingArguments
+
+    return SerTrainingArguments
+
+
+def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentParser:
+    """Return a parser with a group of options for each dataclass."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(usage="%(prog)s [RECIPE.yaml] --key value …", allow_abbrev=False, formatter_class=form,
+                     **parser_options)  # fmt: skip
+    for kind in kinds:
+        group = parser.add_argument_group((kind.__doc__ or kind.__name__).partition("\n")[0].rstrip("."))
+        hints = get_type_hints(kind)
+        for item in fields(kind):
+            if item.init:
+                group.add_argument(f"--{item.name}", **_describe_field(item), **_spell_type(hints[item.name]))
+    if any(issubclass(kind, TrainingOptions) for kind in kinds):
+        parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
+    if TrainingOptions in kinds:
+        parser.epilog = (
+            "All keys of transformers.TrainingArguments are accepted too, such as seed, bf16, weight_decay and "
+            f"push_to_hub; {HELP_ALL} lists them."
+        )
+    return parser
+
+
+def _describe_field(item: Field) -> dict[str, Any]:
+    """Return a field's default and help as argparse takes them."""
+    text = item.metadata.get("help", "see transformers.TrainingArguments")
+    if item.default is MISSING and item.default_factory is MISSING:
+        return {"required": True, "help": f"{text} (required)"}
+    default = item.default if item.default_factory is MISSING else item.default_factory()
+    if default is None or default in ("", []):
+        return {"default": default, "help": text}
+    shown = " ".join(map(str, default)) if isinstance(default, list) else _spell_value(default)
+    return {"default": default, "help": f"{text} (default: {shown})"}
+
+
+def _spell_type(hint: Any) -> dict[str, Any]:
+    """Return a type as argparse takes it: of a union, the member that the command line can spell best."""
+    kinds = set(get_args(hint)) - {NoneType} if get_origin(hint) in (Union, UnionType) else {hint}
+    if enums := [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum)]:
+        return {"choices": [member.value for member in enums[0]]}
+    if str in kinds:
+        return {"type": str, "metavar": "TEXT"}
+    (kind,) = kinds
+    origin = get_origin(kind)
+    if origin is Literal:
+        return {"choices": get_args(kind)}
+    if origin is list:
+        return _spell_type(get_args(kind)[0]) | {"nargs": "+"}
+    if origin is dict:
+        return {"type": json.loads, "metavar": "JSON"}
+    if kind is bool:
+        return {"type": _read_truth, "nargs": "?", "const": True, "metavar": "true|false"}
+    return {"type": kind, "metavar": kind.__name__.upper()}
+
+
+def _read_truth(text: str) -> bool:
+    if text.lower() not in TRUTHS:
+        raise argparse.ArgumentTypeError(f"expected true or false, found '{text}'")
+    return TRUTHS[text.lower()]
+
+
+def _check_key(item: str, known: set[str]) -> str:
+    """Return an item of the command line, with underscores in the key if it has one.
+
+    Raises:
+        ValueError: If there is no such key.
+    """
+    if not item.startswith("--"):
+        return item
+    key, equals, value = item.removeprefix("--").partition("=")
+    key = key.replace("-", "_")
+    if key not in known:
+        near = difflib.get_close_matches(key, sorted(known), n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"Unknown key '{key}'.{hint} --help lists all arguments.")
+    return f"--{key}{equals}{value}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"No recipe '{path}': expected a YAML file such as recipes/configs/quickstart.yaml.")
     try:
@@ -74,12 +174,20 @@ def _spell_yaml(path: Path) -> list[str]:
         raise ValueError(f"'{path}' is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"'{path}' is not a recipe: expected lines of `key: value`.")
+    return content
+
+
+def _spell_recipe(recipe: dict[str, Any]) -> list[str]:
+    """Spell the keys of a recipe as command line arguments."""
     argv = []
-    for key, value in content.items():
+    for key, value in recipe.items():
         if isinstance(value, list):
             argv += [f"--{key}", *map(str, value)] if value else []
-        elif isinstance(value, dict):
-            argv.append(f"--{key}={json.dumps(value)}")
         elif value is not None:
-            argv.append(f"--{key}={str(value).lower() if isinstance(value, bool) else value}")
+            argv.append(f"--{key}={_spell_value(value)}")
     return argv
+
+
+def _spell_value(value: object) -> str:
+    """Spell a value as the command line takes it."""
+    return json.dumps(value) if isinstance(value, bool | dict) else str(value)

@@ -1,10 +1,12 @@
 """What a recipe can say about the speech it is made from."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
-from ser_hf.data.hearing import Hearing
+
+if TYPE_CHECKING:  # imports scipy, for which --help would wait
+    from ser_hf.data.hearing import Hearing
 
 
 @dataclass
@@ -152,8 +154,10 @@ class DataArguments:
             raise ValueError(f"protocol and split: a protocol holds out speakers; leave out --split {self.split}.")
 
     @property
-    def hearing(self) -> Hearing:
+    def hearing(self) -> "Hearing":
         """How training utterances are trimmed and cut into windows."""
+        from ser_hf.data.hearing import Hearing
+
         return Hearing(self.trim, self.max_duration, self.window_overlap)
 
     def _require_generic(self, name: str, *corpora: str) -> None:

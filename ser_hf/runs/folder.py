@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from ser_hf import __version__
 from ser_hf.cache import write_text
-from ser_hf.runs.file_names import DATA_DIGEST, LOCK, RECIPE
+from ser_hf.runs.file_names import DATA_DIGEST, LOCK
 from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
 
 PATIENCE = 15  # seconds: after a kill, loader processes outlive their run for a few
@@ -22,15 +22,18 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
         FileExistsError: If it does.
     """
     folder = Path(folder)
-    if (folder / RECIPE).exists():
-        if differences := list_differences(read_recipe(folder), recipe):
+    try:
+        differences = list_differences(read_recipe(folder), recipe)
+    except (FileNotFoundError, ValueError):  # no recipe.yaml, or not that of a run
+        if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
             raise FileExistsError(
-                f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Take another --output_dir, or "
-                "delete that folder if you no longer need it."
-            )
-    elif folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
+                f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
+            ) from None
+        return
+    if differences:
         raise FileExistsError(
-            f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
+            f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Take another --output_dir, or "
+            "delete that folder if you no longer need it."
         )
 
 

@@ -10,6 +10,7 @@ from ser_hf.cache import write_text
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.runs.training_options import TrainingOptions
 
 # Where the data lie and where results go: on this machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
@@ -49,7 +50,7 @@ def _recorded_keys(arguments: object) -> dict:
 def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
     """Return the keys that this class sets a default for, and all others that differ from their default."""
     reference = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
-    own = set(SerTrainingArguments.__annotations__)
+    own = {item.name for item in dataclasses.fields(TrainingOptions)}
     return {
         key: value.value if isinstance(value, Enum) else value
         for key, value in keys.items()

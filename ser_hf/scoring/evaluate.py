@@ -8,9 +8,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas
@@ -37,39 +36,13 @@ from ser_hf.runs.speech_data import (
     select_split,
     write_problems,
 )
+from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
 from ser_hf.serving.decoding import check_samples
 from ser_hf.tasks.categories import draw_scores
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class EvaluationArguments:
-    """What is evaluated, and where the evidence goes."""
-
-    model: str = field(metadata={"help": "Checkpoint: a folder or an id on the Hub; a probe, too."})
-    output_dir: str = field(metadata={"help": "New folder for predictions.csv, all_results.json and figures."})
-    batch_size: int = field(default=8, metadata={"help": "Utterances in a batch."})
-    device: str | None = field(default=None, metadata={"help": "Where the model runs; a GPU, if there is one."})
-    dtype: Literal["float32", "bfloat16", "int8", "auto"] = field(
-        default="float32", metadata={"help": "Other than float32 changes scores a bit."}
-    )
-    backend: Literal["auto", "torch", "onnx"] = field(
-        default="auto", metadata={"help": "auto takes an ONNX export on the CPU."}
-    )
-    preprocessing: Literal["pipeline", "windows", "recommended"] = field(
-        default="pipeline",
-        metadata={
-            "help": "pipeline: raw and whole, as the stock pipeline; windows: the same, but longer audio than the "
-            "model's context, or 30 s, in overlapping windows; recommended: as the checkpoint's config.json says."
-        },
-    )
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size: expected 1 or more, found {self.batch_size}.")
 
 
 class Emotions(NamedTuple):

@@ -1,5 +1,5 @@
-"""Checkpoints -> answers about anybody's audio."""
+"""Predict emotions of audio files, arrays and streams with a checkpoint."""
 
-from ser_hf.serving.classifier import EmotionClassifier, Prediction
+import lazy_loader
 
-__all__ = ["EmotionClassifier", "Prediction"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

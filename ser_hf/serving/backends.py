@@ -1,4 +1,4 @@
-"""What turns waveforms into scores: a stock torch model, its ONNX export, or a scikit-learn head on frozen features.
+"""Compute scores from waveforms: with a stock torch model, its ONNX export, or a scikit-learn head on frozen features.
 
 Shapes: B waveforms, T samples, C emotions.
 """
@@ -27,28 +27,32 @@ from ser_hf.heads.files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
+from ser_hf.serving.choices import BACKENDS, DTYPES
 
-BACKENDS = ("auto", "torch", "onnx")
-DTYPES = ("float32", "bfloat16", "int8", "auto")
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
 NUMPY_TYPES = {"tensor(float)": np.float32, "tensor(int32)": np.int32, "tensor(int64)": np.int64, "tensor(bool)": bool}
-OUTDATED = "The weights of '{}' have changed since its ONNX files were exported from them."
+OUTDATED = "The weights of '{}' have changed since its ONNX files were exported."
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """Hold what scores waveforms.
+    """Hold a loaded model as a function from waveforms to scores.
 
     Attributes:
         name: "torch", "onnx" or "probe".
-        emotions: In the order of the scores.
-        run: Turns B waveforms ``(T,)`` float32 at 16 kHz into scores ``(B, C)``.
-        context: Seconds that the model takes at most; what is longer is cut.
-        pads: Whether waveforms of different lengths may share a batch.
-        uncertainty_threshold: Best scores below it are uncertain; None where nobody has calibrated it.
+        emotions: C names, in the order of the scores.
+        run: Computes scores ``(B, C)`` of B waveforms ``(T,)`` float32 at 16 kHz.
+        context: Longest input of the model in seconds; longer audio is truncated.
+        pads: Whether waveforms of different lengths can share a batch.
+        uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
+
+    Examples:
+        >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.full((len(waveforms), 2), 0.5))
+        >>> backend.run([np.zeros(16_000, dtype=np.float32)])
+        array([[0.5, 0.5]])
     """
 
     name: str
@@ -62,13 +66,13 @@ class Backend:
 def load_backend(
     name: str, *, device: str | torch.device | None, dtype: str, backend: str, trust_remote_code: bool
 ) -> Backend:
-    """Load a checkpoint the way that `EmotionClassifier.from_pretrained` describes.
+    """Load a checkpoint; the arguments are those of `EmotionClassifier.from_pretrained`.
 
     Raises:
-        ValueError: If an argument is none of its legal values, or does not go with the checkpoint; if the device is not
-            there; or if ONNX is asked for and was exported from other weights.
-        OSError: If there is no such checkpoint, or it lacks a file.
-        ImportError: If onnxruntime or opensmile is needed and missing.
+        ValueError: If an argument has an invalid value or does not suit the checkpoint; if the device is not available;
+            or if ONNX is requested and was exported from other weights.
+        OSError: If the checkpoint does not exist or lacks a file.
+        ImportError: If onnxruntime or opensmile is needed and not installed.
     """
     if Path(name).is_file():
         raise ValueError(f"Expected a checkpoint's folder or Hub id, found the file '{name}'. Name its folder.")
@@ -76,17 +80,17 @@ def load_backend(
         if found not in legal:
             raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
     if dtype == "int8" and backend == "torch":
-        raise ValueError("dtype: int8 runs as ONNX only: leave out backend='torch'.")
+        raise ValueError("dtype: int8 runs with ONNX only: leave out backend='torch'.")
     if dtype == "int8" and backend == "auto":
         backend = "onnx"
     if backend == "onnx" and (dtype not in ONNX_FILES or torch.device(device or "cpu").type != "cpu"):
         raise ValueError(
             f"backend: onnx runs on the CPU in {' or '.join(ONNX_FILES)}, found device {device!r} and dtype {dtype!r}. "
-            "Leave both out, or say backend='torch'."
+            "Leave out both, or pass backend='torch'."
         )
     if backend == "onnx":
         if is_outdated(name):
-            raise ValueError(f"{OUTDATED.format(name)} Run `ser-hf export {name}` again, or leave ONNX out.")
+            raise ValueError(f"{OUTDATED.format(name)} Run `ser-hf export {name}` again, or use torch in float32.")
         return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
     target = choose_device(device)
     options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
@@ -96,16 +100,22 @@ def load_backend(
     if backend == "auto" and suits and find_file(name, ONNX_FILES[dtype]):
         if not is_outdated(name):
             return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
-        logger.warning(f"{OUTDATED.format(name)} Torch runs instead; `ser-hf export {name}` writes ONNX anew.")
+        logger.warning(f"{OUTDATED.format(name)} Using torch instead. Run `ser-hf export {name}` to export again.")
     return load_torch(name, **options)
 
 
 def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
     """Load any audio classifier of transformers.
 
+    Args:
+        name: Folder, or id on the Hub.
+        device: Device to run on.
+        dtype: Type of matrix products and convolutions.
+        trust_remote_code: Allow code that comes with the checkpoint.
+
     Raises:
-        ValueError: If weights are missing, which would start at random.
-        OSError: If there is no such checkpoint, or no feature extractor in it.
+        ValueError: If weights are missing, so that they would be random.
+        OSError: If the checkpoint does not exist or has no feature extractor.
     """
     config = load_config(name, trust_remote_code)
     feature_extractor = load_own_feature_extractor(name, trust_remote_code)
@@ -120,16 +130,21 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
             logits = model(**inputs).logits
         return to_scores(logits.float().cpu().numpy(), config)
 
-    return _describe("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
+    return _build_backend("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
 
 
 def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
-    """Load an ONNX export of an audio classifier; its torch weights are left alone.
+    """Load an ONNX export of an audio classifier; its torch weights are not read.
+
+    Args:
+        name: Folder, or id on the Hub.
+        file: Path of the ONNX file in the checkpoint.
+        trust_remote_code: Allow code that comes with the checkpoint.
 
     Raises:
-        ImportError: If onnxruntime is missing.
-        OSError: If there is no such checkpoint, or no feature extractor or ONNX file in it.
-        ValueError: If the file is damaged, or takes other inputs than a feature extractor's.
+        ImportError: If onnxruntime is not installed.
+        OSError: If the checkpoint does not exist, or has no feature extractor or no such ONNX file.
+        ValueError: If the file is damaged, or has inputs that no feature extractor returns.
     """
     try:
         import onnxruntime
@@ -139,50 +154,59 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     feature_extractor = load_own_feature_extractor(name, trust_remote_code)
     path = find_file(name, file)
     if path is None:
-        raise FileNotFoundError(f"'{name}' holds no {file}: write it by `ser-hf export`, or say backend='torch'.")
-    find_file(name, f"{file}.data")  # weights of large models, which have to lie beside
+        raise FileNotFoundError(f"'{name}' has no {file}: write it with `ser-hf export`, or pass backend='torch'.")
+    find_file(name, f"{file}.data")  # downloads the weights of large models, stored in an adjacent .data file
     options = onnxruntime.SessionOptions()
-    options.enable_cpu_mem_arena = False  # it keeps the memory of the largest batch, and saves no time
+    options.enable_cpu_mem_arena = False  # the arena keeps the memory of the largest batch and saves no time
     options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no other base
+    except Exception as error:  # onnxruntime's errors have no narrower base class
         raise ValueError(
-            f"'{path}' is damaged or incomplete: {error} Run `ser-hf export {name}` again, or say backend='torch'."
+            f"'{path}' is damaged or incomplete: {error} Run `ser-hf export {name}` again, or pass backend='torch'."
         ) from error
     types = {item.name: NUMPY_TYPES[item.type] for item in session.get_inputs()}
     if others := sorted(set(types) - set(INPUTS)):
-        raise ValueError(f"'{path}' takes {others}: expected some of {list(INPUTS)}. Export it by `ser-hf export`.")
+        raise ValueError(
+            f"'{path}': expected inputs among {list(INPUTS)}, found also {others}. Export it with `ser-hf export`."
+        )
 
-    def answer(waveform: np.ndarray) -> np.ndarray:
+    def compute_logits(waveform: np.ndarray) -> np.ndarray:
         features = extract_features(feature_extractor, [waveform])
         inputs = {key: features[key].numpy().astype(kind, copy=False) for key, kind in types.items()}
         return session.run(["logits"], inputs)[0]
 
-    # A thread for each waveform is faster than all threads on a batch, and int8 then rounds each by its own range.
-    pool = ThreadPoolExecutor(torch.get_num_threads())  # which processes that share a machine have divided
+    # One thread per waveform is faster than all threads on one batch. It also lets int8 scale each waveform by its own
+    # range. The number of torch threads takes into account that several processes may share the machine.
+    pool = ThreadPoolExecutor(torch.get_num_threads())
 
     def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        return to_scores(np.concatenate(list(pool.map(answer, waveforms))), config)
+        return to_scores(np.concatenate(list(pool.map(compute_logits, waveforms))), config)
 
-    return _describe("onnx", config, run, pads=True)
+    return _build_backend("onnx", config, run, pads=True)
 
 
 def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, trust_remote_code: bool) -> Backend:
-    """Load a scikit-learn head and what computes its features.
+    """Load a scikit-learn head and the extractor of its features.
+
+    Args:
+        name: Folder, or id on the Hub.
+        device: Device of the encoder, if the features are embeddings.
+        dtype: Type of the encoder's matrix products and convolutions.
+        trust_remote_code: Allow code that comes with the encoder.
 
     Raises:
-        ValueError: If the head needs other audio of the speaker than the one utterance.
-        OSError: If the head or the encoder is missing.
-        ImportError: If opensmile is needed and missing.
+        ValueError: If the head needs features normalised by speaker.
+        OSError: If the head or the encoder does not exist.
+        ImportError: If opensmile is needed and not installed.
     """
-    find_file(name, "head.skops")  # beside head.json, for a Hub id too
+    find_file(name, "head.skops")  # downloads it into the folder of head.json
     head, description = load_head(Path(find_file(name, "head.json")).parent)
     features = description["features"]
     if features["speaker_normalization"]:
         raise ValueError(
-            f"'{name}' standardises each speaker by all of that speaker's audio, so it cannot judge an utterance "
-            "alone: expected a probe trained without --speaker_normalization."
+            f"'{name}' normalises features by speaker, so it cannot score single utterances: expected a probe trained "
+            "without --speaker_normalization."
         )
     context = float("inf")
     if features["kind"] == "embedding":
@@ -200,41 +224,51 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
 
 
 def load_own_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
-    """Load a checkpoint's own feature extractor; a wav2vec2-like one always returns masks, which a batch needs.
+    """Load the feature extractor of a checkpoint; those of wav2vec2-like models always return the attention mask.
+
+    Args:
+        name: Folder, or id on the Hub.
+        trust_remote_code: Allow code that comes with the checkpoint.
 
     Raises:
-        OSError: If the checkpoint has none.
-        ValueError: If it takes another rate than 16 kHz.
+        OSError: If the checkpoint has no feature extractor.
+        ValueError: If its sampling rate is not 16 kHz.
     """
     try:
         feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError as error:
         raise OSError(
-            f"'{name}' has no preprocessor_config.json, which says how audio becomes the model's input. "
-            f"`ser-hf doctor {name} --fix` writes the usual one of its architecture."
+            f"'{name}' has no preprocessor_config.json, which defines the model's input features. "
+            f"`ser-hf doctor {name} --fix` writes the default one of its architecture."
         ) from error
     if feature_extractor.sampling_rate != SAMPLING_RATE:
-        raise ValueError(f"'{name}' hears {feature_extractor.sampling_rate} Hz: expected {SAMPLING_RATE}.")
+        found = feature_extractor.sampling_rate
+        raise ValueError(f"'{name}': expected a sampling rate of {SAMPLING_RATE} Hz, found {found} Hz.")
     if isinstance(feature_extractor, Wav2Vec2FeatureExtractor):
         feature_extractor.return_attention_mask = True
     return feature_extractor
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """Return the device, or for None the GPU if there is one.
+    """Return the device; for None the GPU if there is one, else the CPU.
 
     Raises:
-        ValueError: If it is not there.
+        ValueError: If the device is not available.
     """
-    there = "cuda" if torch.cuda.is_available() else "cpu"
+    available = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.empty(1, device=device or there).device
-    except (AssertionError, RuntimeError) as error:  # how torch says that it was built without
-        raise ValueError(f"device: expected one that is there, such as '{there}', found '{device}'.") from error
+        return torch.empty(1, device=device or available).device
+    except (AssertionError, RuntimeError) as error:  # raised by torch builds without support for the device
+        raise ValueError(f"device: expected an available one, such as '{available}', found '{device}'.") from error
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """Return the type to compute in; "auto" is bfloat16 where the hardware multiplies it, float32 elsewhere."""
+    """Return the type to compute in; "auto" is bfloat16 on hardware that multiplies it natively, else float32.
+
+    Examples:
+        >>> choose_dtype("float32", torch.device("cpu"))
+        torch.float32
+    """
     if dtype != "auto":
         return getattr(torch, dtype)
     if device.type == "cuda":
@@ -245,7 +279,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
-    """Return the scores ``(B, C)`` that `pipeline` gives to logits ``(B, C)``."""
+    """Return the scores ``(B, C)`` of logits ``(B, C)``, as `pipeline` computes them."""
     logits = logits.astype(np.float64)
     if config.problem_type == "regression":
         return logits
@@ -253,7 +287,7 @@ def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
 
 
 def is_outdated(name: str) -> bool:
-    """Tell whether the weights in a folder are others than its ONNX files were exported from, by its export.json."""
+    """Tell whether the weights in a folder have changed since the ONNX export, by the hashes in its export.json."""
     report = Path(name, "onnx", "export.json")
     exported = json.loads(report.read_text(encoding="utf-8")).get("weights") if report.is_file() else None
     weights = sorted(Path(name).glob("model*.safetensors")) if exported else []
@@ -262,11 +296,13 @@ def is_outdated(name: str) -> bool:
 
 
 def find_file(name: str, file: str) -> str | None:
-    """Return the path of a file of a folder or of a Hub repository, or None where it has no such file.
+    """Return the path of a file in a folder or a Hub repository, or None if it has no such file.
+
+    A file on the Hub is downloaded into the cache.
 
     Args:
         name: Folder, or id on the Hub.
-        file: Path within.
+        file: Path in the folder or repository.
     """
     if Path(name).is_dir():
         return str(Path(name, file)) if Path(name, file).is_file() else None
@@ -276,11 +312,11 @@ def find_file(name: str, file: str) -> str | None:
         return None
 
 
-def _describe(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:
+def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:
     emotions = [config.id2label[i] for i in range(config.num_labels)]
     if all(re.fullmatch(r"LABEL_\d+", emotion) for emotion in emotions):
         logger.warning(
-            f"The checkpoint calls its emotions {', '.join(emotions)}: its author has not said what they mean. "
+            f"The checkpoint does not name its emotions: they are called {', '.join(emotions)}. "
             "Write their names into id2label of its config.json."
         )
     return Backend(name, emotions, run, context_of(config), pads, getattr(config, "uncertainty_threshold", None))

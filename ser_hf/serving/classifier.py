@@ -1,4 +1,4 @@
-"""Any audio classification checkpoint, asked about paths, arrays, lists, folders and generators.
+"""Predict the emotions of paths, arrays, lists, folders and generators with any audio classification checkpoint.
 
 Shapes: B utterances, T samples, C emotions.
 """
@@ -30,20 +30,24 @@ from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
 
-SECONDS_AHEAD = 30.0  # for each utterance of a batch: so much audio is decoded in advance
+SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Hold what a file says, or why it says nothing.
+    """Hold the scores of a file or of a part of it, or the error if it is unreadable.
 
     Attributes:
-        path: As it was given.
-        start: First second within the file, as it was given.
-        end: Last second within the file, as it was given.
-        duration: Seconds of audio, before silence is trimmed; None where the file is unreadable.
-        scores: Every emotion, the best first; None where there is an error.
-        error: What is wrong with the file; None where all is well.
+        path: Path as given.
+        start: Start in the file in seconds, as given; None for the start of the file.
+        end: End in the file in seconds, as given; None for the end of the file.
+        duration: Seconds of audio before trimming; None if the file is unreadable.
+        scores: Score of every emotion, best first; None if there is an error.
+        error: Message of the error; None if there is none.
+
+    Examples:
+        >>> Prediction("a.wav", None, None, 2.5, {"sad": 0.7, "happy": 0.3}, None).emotion
+        'sad'
     """
 
     path: str
@@ -55,20 +59,26 @@ class Prediction:
 
     @property
     def emotion(self) -> str | None:
-        """The emotion of the best score."""
+        """The emotion with the best score; None if there is an error."""
         return next(iter(self.scores)) if self.scores else None
 
 
 class EmotionClassifier:
-    """Score the emotions of utterances; load one by `from_pretrained`.
+    """Score the emotions of utterances; load a classifier with `from_pretrained`.
 
     Attributes:
         emotions: C names, in the order of `score`.
-        sampling_rate: Of the waveforms that `score` takes, 16000 Hz.
-        uncertainty_threshold: A best score below it is uncertain; None where nobody has calibrated it.
-        backend: What runs: "torch", "onnx" or "probe".
-        preprocessing: What is done to silence and to long audio.
-        context: Seconds that the model takes at most; infinite where it takes any duration.
+        sampling_rate: Sampling rate of the waveforms for `score`, 16000 Hz.
+        uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
+        backend: "torch", "onnx" or "probe".
+        hearing: How silence and long audio are handled.
+        context: Longest input of the model in seconds; infinite if there is no limit.
+
+    Examples:
+        >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.array([[0.25, 0.75]] * len(waveforms)))
+        >>> classifier = EmotionClassifier(backend, Hearing())
+        >>> classifier(np.zeros(8_000, dtype=np.float32), sampling_rate=8_000)
+        {'sad': 0.75, 'happy': 0.25}
     """
 
     sampling_rate = SAMPLING_RATE
@@ -92,32 +102,33 @@ class EmotionClassifier:
         preprocessing: str = "windows",
         trust_remote_code: bool = False,
     ) -> "EmotionClassifier":
-        """Load any checkpoint of `AutoModelForAudioClassification`, or a probe's (head.skops and head.json).
+        """Load any checkpoint of `AutoModelForAudioClassification`, or a probe (head.skops and head.json).
 
         Args:
             folder_or_id: Folder, or id on the Hub.
-            device: Where it runs; None for the GPU if there is one.
-            dtype: "float32"; "bfloat16", of matrix products and convolutions; "int8", which runs
-                ``onnx/model_quantized.onnx`` on the CPU; or "auto", which is bfloat16 on hardware that multiplies it
-                and float32 elsewhere. In bfloat16 a score may differ by 0.05, in int8 by as much as the export said.
-            backend: "torch"; "onnx", which runs ``onnx/model.onnx`` of the checkpoint on the CPU; or "auto", which
-                takes that file on the CPU in float32 where there is one, of the same weights as far as its export.json
-                tells, and onnxruntime is installed.
-            preprocessing: "pipeline", the answer of `pipeline("audio-classification")`: the audio is raw and whole, and
-                a model of fixed context cuts what is longer; "windows", the same for audio up to the model's context,
-                or 30 s where it has none, while longer audio is scored in windows that overlap by half, whose scores
-                are averaged; or "recommended", what `recommended_preprocessing` in config.json says: `trim` ("none",
-                "ends" or "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe keeps the
-                preprocessing of its head.json.
-            trust_remote_code: Allow the checkpoint to bring code of its own.
+            device: Device to run on; None for the GPU if there is one, else the CPU.
+            dtype: "float32"; "bfloat16" for matrix products and convolutions; "int8" for
+                ``onnx/model_quantized.onnx`` on the CPU; or "auto" for bfloat16 on hardware that multiplies it
+                natively, else float32. Scores differ from float32 by up to 0.05 in bfloat16, and in int8 by up to the
+                difference that the export reported.
+            backend: "torch"; "onnx" for ``onnx/model.onnx`` of the checkpoint on the CPU; or "auto", which uses that
+                file on the CPU in float32 if it exists, onnxruntime is installed, and the weights have not changed
+                since the export according to its export.json.
+            preprocessing: "pipeline" for the scores of `pipeline("audio-classification")`: raw, whole audio, truncated
+                to the model's context if it has one. "windows": the same up to the model's context, or up to 30 s if it
+                has none; longer audio is scored in windows that overlap by half, and the scores are averaged.
+                "recommended": the values of `recommended_preprocessing` in config.json: `trim` ("none", "ends" or
+                "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe always uses the
+                preprocessing in its head.json.
+            trust_remote_code: Allow code that comes with the checkpoint.
 
         Raises:
-            ValueError: If weights of the checkpoint are missing, so that its answers would be random; if it is a probe
-                that needs other audio of the speaker; if the ONNX file is damaged, or asked for and of other weights;
-                an argument is none of its legal values; or the
-                recommended preprocessing is missing in config.json or invalid.
-            OSError: If there is no such checkpoint, or it lacks preprocessor_config.json.
-            ImportError: If onnxruntime or opensmile is needed and missing.
+            ValueError: If weights of the checkpoint are missing, so that they would be random; if it is a probe on
+                features normalised by speaker; if the ONNX file is damaged, or is requested and was exported from other
+                weights; if an argument has an invalid value; or if the recommended preprocessing is missing in
+                config.json or invalid.
+            OSError: If the checkpoint does not exist, or lacks preprocessor_config.json.
+            ImportError: If onnxruntime or opensmile is needed and not installed.
         """
         check_choice(preprocessing)
         name = os.fspath(folder_or_id)
@@ -132,20 +143,23 @@ class EmotionClassifier:
         sampling_rate: int | None = None,
         batch_size: int = 8,
     ) -> dict[str, float] | list[dict[str, float]] | Iterator[dict[str, float]] | Iterator[Prediction]:
-        """Return every emotion with its score, the best first; the same audio always gets the same answer.
+        """Return the score of every emotion, best first; the same audio always gets the same scores.
 
         Args:
-            audio: A path or an array gives a dict; a list of them gives a list; another iterable gives an iterator, in
-                its order; a folder gives the iterator of `predict_files` over all its audio files. An array is ``(T,)``
-                or ``(T, channels)``, which are averaged: floats within -1 to 1, int16, int32 or uint8.
-            sampling_rate: Of the arrays, in Hz, a whole number; files say theirs.
-            batch_size: Utterances that the model hears at once; it changes no score.
+            audio: A path, an array, a list or other iterable of them, or a folder. An array is ``(T,)`` or
+                ``(T, channels)`` (averaged) of floats within -1 to 1, int16, int32 or uint8.
+            sampling_rate: Sampling rate of arrays in Hz, a whole number; the rate of files is in their headers.
+            batch_size: Utterances per batch; it does not change the scores.
+
+        Returns:
+            A dict for a path or an array, a list of dicts for a list, an iterator of dicts for another iterable, and
+            for a folder the iterator of `predict_files` over all its audio files.
 
         Raises:
-            ValueError: If audio is empty, not finite or not decodable, an array comes without its rate or is far louder
-                than 1, or the batch size is below 1.
-            OSError: If there is no such file.
-            TypeError: If an item is neither path nor array.
+            ValueError: If audio is empty, not finite or not decodable, an array is passed without its sampling rate or
+                exceeds the range -1 to 1 by far, or the batch size is below 1.
+            OSError: If a file does not exist.
+            TypeError: If an item is neither a path nor an array.
         """
         _check_batch_size(batch_size)
         if isinstance(audio, str | os.PathLike) and Path(audio).is_dir():
@@ -161,57 +175,58 @@ class EmotionClassifier:
         *,
         batch_size: int = 8,
     ) -> Iterator[Prediction]:
-        """Yield the prediction of each file in order; a bad file yields its error, and the others follow.
+        """Yield the prediction of each file in order; an unreadable file yields its error.
 
-        Files are decoded in threads while the model works, in blocks of at most `batch_size` times 30 s of audio;
-        within a block, batches are of like durations. At most three blocks are in memory (46 MB at batch size 8),
-        whatever the number and length of the files. Where silence is trimmed or the preprocessing is "pipeline", each
-        file is held whole, in mono at 16 kHz, and may last ten minutes at most: it then takes up to 0.3 GB, and two may
-        be held at once.
+        Files are decoded in threads while the model runs, in blocks of at most `batch_size` times 30 s of audio. Within
+        a block, utterances of similar durations share a batch. At most three blocks are in memory (46 MB at batch
+        size 8), independently of the number and length of the files. If silence is trimmed or the preprocessing is
+        "pipeline", each file is decoded as a whole into mono at 16 kHz and is limited to ten minutes: it then takes up
+        to 0.3 GB, and two files may be in memory at the same time.
 
         Args:
-            paths: Files, or stretches of files (path, first second, last second), read one block ahead.
-            batch_size: Utterances that the model hears at once.
+            paths: Files, or parts of files (path, start in seconds, end in seconds), read one block ahead.
+            batch_size: Utterances per batch.
 
         Raises:
             ValueError: If the batch size is below 1.
         """
         _check_batch_size(batch_size)
         pieces = (piece for item in paths for piece in self._plan_file(item))
-        for source, outcome in self._hear(pieces, batch_size):
+        for source, outcome in self._score_pieces(pieces, batch_size):
             failed = isinstance(outcome, Exception)
             scores, error = (None, str(outcome)) if failed else (self._name(outcome), None)
             yield Prediction(*source, scores, error)
 
     def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
-        """Yield the segments of a long recording, in constant memory; see `ser_hf.serving.timeline.timeline`."""
+        """Yield the segments of a long recording in constant memory; see `ser_hf.serving.timeline.timeline`."""
         return timeline(self, path, window=window, hop=hop)
 
     def stream(
         self, chunks: Iterable[np.ndarray], sampling_rate: int, *, window: float = 4.0, hop: float = 1.0
     ) -> Iterator[Segment]:
-        """Yield segments while audio comes in; see `ser_hf.serving.stream.stream`."""
+        """Yield segments while audio arrives; see `ser_hf.serving.stream.stream`."""
         return stream(self, chunks, sampling_rate, window=window, hop=hop)
 
     def score(self, waveforms: Sequence[np.ndarray], *, batch_size: int = 8) -> np.ndarray:
-        """Return the scores ``(B, C)`` of waveforms as they are: no silence is trimmed off (see `trim`).
+        """Return the scores ``(B, C)`` of waveforms; silence is not trimmed (see `trim`).
 
-        Those longer than `hearing.max_duration` are scored in overlapping windows, and the scores are averaged.
-        Those under 50 ms are zero-padded. The scores are those of `pipeline`, and the same in any batch.
+        Waveforms longer than `hearing.max_duration` are scored in overlapping windows, and the scores are averaged.
+        Waveforms shorter than 50 ms are zero-padded. The scores equal those of `pipeline` and do not depend on the
+        batch.
 
         Args:
             waveforms: B mono arrays ``(T,)`` float32 at `sampling_rate`.
-            batch_size: Windows that the model hears at once, of like lengths.
+            batch_size: Windows per batch; windows of similar lengths share a batch.
 
         Raises:
-            ValueError: If a waveform is empty, of another shape or type, not finite or far louder than 1, or the batch
-                size is below 1.
+            ValueError: If a waveform is empty, not finite, of another shape or type, or exceeds the range -1 to 1 by
+                far, or the batch size is below 1.
         """
         _check_batch_size(batch_size)
         windows, utterances = [], []
         for i, waveform in enumerate(map(np.asarray, waveforms)):
             if waveform.ndim != 1 or not len(waveform):
-                raise ValueError(f"Expected mono waveforms (T,) of samples, found shape {waveform.shape}.")
+                raise ValueError(f"Expected mono waveforms (T,) with samples, found shape {waveform.shape}.")
             check_samples(waveform)
             found = self.hearing.cut_windows(waveform)
             windows += found
@@ -225,12 +240,12 @@ class EmotionClassifier:
         return average_windows(scores[np.argsort(order)], utterances)
 
     def trim(self, waveform: np.ndarray) -> np.ndarray:
-        """Return a waveform ``(T,)`` trimmed as `hearing` says; calls and `predict_files` do it too."""
+        """Return a waveform ``(T,)`` trimmed according to `hearing`, as calls and `predict_files` do."""
         return self.hearing.trim_silence(waveform)
 
     def _answer(self, audio: Iterable, sampling_rate: int | None, batch_size: int) -> Iterator[dict[str, float]]:
         pieces = (piece for item in audio for piece in self._plan(item, sampling_rate))
-        for _, outcome in self._hear(pieces, batch_size):
+        for _, outcome in self._score_pieces(pieces, batch_size):
             if isinstance(outcome, Exception):
                 raise outcome
             yield self._name(outcome)
@@ -246,9 +261,11 @@ class EmotionClassifier:
         path, start, end = item if isinstance(item, tuple) else (item, None, None)
         return plan_file(path, start, end, self.hearing)
 
-    def _hear(self, pieces: Iterable[Piece], batch_size: int) -> Iterator[tuple[Source, np.ndarray | Exception]]:
-        """Yield each source with its scores ``(C,)``, the mean of its pieces, or with the first thing that failed."""
-        heard, failure = [], None
+    def _score_pieces(
+        self, pieces: Iterable[Piece], batch_size: int
+    ) -> Iterator[tuple[Source, np.ndarray | Exception]]:
+        """Yield each source with the mean scores ``(C,)`` of its pieces, or with its first error."""
+        scored, failure = [], None
         for block in decode_ahead(pieces, seconds=SECONDS_AHEAD * batch_size):
             waveforms = [decoded for _, decoded in block if not isinstance(decoded, Exception)]
             scores = iter(self.score(waveforms, batch_size=batch_size))
@@ -256,10 +273,10 @@ class EmotionClassifier:
                 if isinstance(decoded, Exception):
                     failure = failure or decoded
                 else:
-                    heard.append(next(scores))
+                    scored.append(next(scores))
                 if piece.final:
-                    yield piece.source, failure or np.mean(heard, axis=0)
-                    heard, failure = [], None
+                    yield piece.source, failure or np.mean(scored, axis=0)
+                    scored, failure = [], None
 
     def _name(self, scores: np.ndarray) -> dict[str, float]:
         best_first = np.argsort(-scores, kind="stable")
@@ -268,4 +285,4 @@ class EmotionClassifier:
 
 def _check_batch_size(batch_size: int) -> None:
     if not isinstance(batch_size, Integral) or batch_size < 1:
-        raise ValueError(f"batch_size: expected a whole number of at least 1, found {batch_size!r}.")
+        raise ValueError(f"batch_size: expected an integer of at least 1, found {batch_size!r}.")

@@ -1,7 +1,7 @@
-"""Files and arrays -> waveforms, decoded in threads ahead of the model, with a bounded amount of audio in memory.
+"""Decode files and arrays into waveforms, in threads ahead of the model, with a bounded amount of audio in memory.
 
-A long file is decoded window by window. Where silence is trimmed or the audio has to stay whole, the file is held as a
-whole in mono at 16 kHz, and may last ten minutes at most.
+A long file is decoded window by window. If silence is trimmed or the audio must stay whole, the file is decoded as a
+whole into mono at 16 kHz and is limited to ten minutes.
 """
 
 import os
@@ -19,22 +19,26 @@ from ser_hf.data.hearing import Hearing
 from ser_hf.serving.resampling import read_chunks, resample
 
 THREADS = min(8, os.cpu_count() or 1)
-LEAST_SECONDS = 1.0  # that a piece counts for at least, so that a block of broken files ends as well
+LEAST_SECONDS = 1.0  # minimum that a piece counts for, so that a block of unreadable files is bounded too
 LONGEST = 86_400.0  # seconds; a damaged header can claim millions of years
-LONGEST_WHOLE = 600.0  # seconds; of files that are held as a whole
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; below are rates in kHz, above nothing that records
-LOUDEST = 8.0  # of floats: full scale is 1, and what lies far beyond are floats of whole numbers
-MOST_CHANNELS = 32  # that a chunk of fewer samples may have
+LONGEST_WHOLE = 600.0  # seconds; for files that are decoded as a whole
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; lower values are probably kHz, no recorder has higher ones
+LOUDEST = 8.0  # highest peak of floats: full scale is 1, far higher values are unscaled integers
+MOST_CHANNELS = 32  # maximum for a chunk that has fewer samples than channels
 
 
 class Source(NamedTuple):
-    """What was asked for.
+    """Hold one requested file, part of a file, or array.
 
     Attributes:
         path: The file; None for an array.
-        start: First second within the file; None for its beginning.
-        end: Last second within the file; None for its end.
-        duration: Seconds, before silence is trimmed; None where the audio is unreadable.
+        start: Start in the file in seconds; None for the start of the file.
+        end: End in the file in seconds; None for the end of the file.
+        duration: Seconds before trimming; None if the audio is unreadable.
+
+    Examples:
+        >>> Source("a.wav", start=1.0, end=2.5)
+        Source(path='a.wav', start=1.0, end=2.5, duration=None)
     """
 
     path: str | None = None
@@ -44,13 +48,18 @@ class Source(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A stretch of a source that is decoded in one go.
+    """Hold a part of a source that is decoded at once.
 
     Attributes:
-        source: Its pieces follow one another.
-        decode: Returns ``(T,)`` float32 at 16 kHz, or raises.
-        seconds: Its duration.
-        final: Whether it is the last of its source.
+        source: The source; its pieces are consecutive.
+        decode: Returns ``(T,)`` float32 at 16 kHz, or raises an error.
+        seconds: Duration of the piece.
+        final: Whether it is the last piece of its source.
+
+    Examples:
+        >>> piece = Piece(Source("a.wav"), lambda: np.zeros(16_000, dtype=np.float32), seconds=1.0, final=True)
+        >>> len(piece.decode())
+        16000
     """
 
     source: Source
@@ -60,12 +69,21 @@ class Piece(NamedTuple):
 
 
 def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
-    """Yield the pieces of a file, or of the stretch from `start` to `end` seconds; only its header is read."""
+    """Yield the pieces of a file, or of its part from `start` to `end`; only the header is read.
+
+    A file that is missing, unreadable or too long yields one piece that raises the error when it is decoded.
+
+    Args:
+        path: Audio file.
+        start: Start in seconds; None for the start of the file.
+        end: End in seconds; None for the end of the file.
+        hearing: Defines whether the file is split into windows.
+    """
     source = Source(os.fspath(path), start, end)
     try:
         first = start or 0.0
         if not first >= 0:
-            raise ValueError(f"start: expected 0 s or more, counted from the beginning of '{path}', found {start} s.")
+            raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
         available = audio_duration(path)
         duration = max(0.0, (available if end is None else min(end, available)) - first)
         check_duration(path, duration, hearing)
@@ -84,10 +102,15 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
 
 
 def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> Iterator[Piece]:
-    """Yield the one piece of an array.
+    """Yield the single piece of an array.
+
+    Args:
+        array: ``(T,)`` or ``(T, channels)``, see `to_waveform`.
+        sampling_rate: Sampling rate of the array in Hz.
+        hearing: Defines how silence is trimmed.
 
     Raises:
-        ValueError: If its rate makes no sense.
+        ValueError: If the sampling rate is missing or invalid.
     """
     check_rate(sampling_rate)
     seconds = len(array) / sampling_rate if array.ndim else 0.0
@@ -96,13 +119,13 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -
 
 
 def decode_ahead(pieces: Iterable[Piece], *, seconds: float) -> Iterator[list[tuple[Piece, np.ndarray | Exception]]]:
-    """Yield the pieces in order, in blocks, each with its waveform ``(T,)`` or with what went wrong.
+    """Yield the pieces in order, in blocks, each with its waveform ``(T,)`` or its error.
 
-    While the caller works on a block, the next one is decoded.
+    While the caller processes a block, the next one is decoded.
 
     Args:
-        pieces: Read as far ahead as a block.
-        seconds: A block holds as many pieces as make so many seconds; at least one.
+        pieces: Pieces, read one block ahead.
+        seconds: Longest total duration of a block; a longer piece is a block of its own.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         ahead = []
@@ -115,18 +138,24 @@ def decode_ahead(pieces: Iterable[Piece], *, seconds: float) -> Iterator[list[tu
 
 
 def to_waveform(array: np.ndarray, sampling_rate: int | None) -> np.ndarray:
-    """Return an array of samples as a waveform ``(T,)`` float32 at 16 kHz.
+    """Convert an array of samples to a mono waveform ``(T,)`` float32 at 16 kHz.
 
     Args:
-        array: ``(T,)`` or ``(T, channels)``: floats within -1 to 1, or int16, int32 or uint8 over their whole range.
-        sampling_rate: Of the array, in Hz.
+        array: ``(T,)`` or ``(T, channels)``: floats within -1 to 1, or int16, int32 or uint8 over their full range.
+        sampling_rate: Sampling rate of the array in Hz.
 
     Raises:
-        ValueError: If the array is empty, of another shape, type or range, or not finite, or its rate makes no sense.
+        ValueError: If the array is empty, not finite, or of another shape, type or range, or if the sampling rate is
+            missing or invalid.
+
+    Examples:
+        >>> waveform = to_waveform(np.full((8_000, 2), 16_384, dtype=np.int16), 8_000)
+        >>> waveform.shape, float(round(waveform[8_000], 3))
+        ((16000,), 0.5)
     """
     check_rate(sampling_rate)
     if not array.size:
-        raise ValueError(f"Expected samples (T,) or (T, channels), found none: shape {array.shape}.")
+        raise ValueError(f"Expected samples (T,) or (T, channels), found no samples: shape {array.shape}.")
     if array.dtype in (np.int16, np.int32, np.uint8):
         limits = np.iinfo(array.dtype)
         half = (limits.max - limits.min + 1) / 2
@@ -142,27 +171,27 @@ def to_waveform(array: np.ndarray, sampling_rate: int | None) -> np.ndarray:
 
 
 def check_rate(sampling_rate: int | None) -> None:
-    """Refuse what is no rate of recorded sound.
+    """Check a sampling rate in Hz.
 
     Raises:
-        ValueError: If it is no whole number from 1000 to 768000 Hz.
+        ValueError: If it is not a whole number from 1000 to 768000.
     """
     whole = isinstance(sampling_rate, Real) and float(sampling_rate).is_integer()
     if not (whole and LOWEST_RATE <= sampling_rate <= HIGHEST_RATE):
         raise ValueError(
-            f"sampling_rate: expected the array's rate in Hz, a whole number from {LOWEST_RATE} to {HIGHEST_RATE}, "
-            f"found {sampling_rate!r}. Say it: never guessed."
+            f"sampling_rate: expected the rate of the array in Hz, a whole number from {LOWEST_RATE} to "
+            f"{HIGHEST_RATE}, found {sampling_rate!r}. Pass it: it is never guessed."
         )
 
 
 def check_samples(samples: np.ndarray) -> None:
-    """Refuse what is no sound in floats; it may be empty.
+    """Check that samples are finite floats of a valid shape and range; no samples are valid too.
 
     Args:
         samples: ``(T,)`` or ``(T, channels)``.
 
     Raises:
-        ValueError: If the shape, the type or the range is another, or a sample is not finite.
+        ValueError: If the shape, type or range is invalid, or a sample is not finite.
     """
     if samples.ndim not in (1, 2):
         raise ValueError(f"Expected samples (T,) or (T, channels), found shape {samples.shape}.")
@@ -172,20 +201,25 @@ def check_samples(samples: np.ndarray) -> None:
         )
     if samples.dtype.kind != "f":
         raise ValueError(
-            f"Expected finite float samples within -1 to 1, found {samples.dtype}. Divide whole numbers by their "
+            f"Expected finite float samples within -1 to 1, found {samples.dtype}. Divide integers by their "
             f"range: int16 by {INT16_SCALE}."
         )
     if not np.isfinite(samples).all():
-        raise ValueError("Expected finite float samples, found some that are not finite (NaN or infinity).")
+        raise ValueError("Expected finite float samples, found NaN or infinity.")
     if (peak := np.max(np.abs(samples), initial=0)) > LOUDEST:
         raise ValueError(
-            f"Expected float samples within -1 to 1, found a peak of {peak:g}. Divide them by the range of the whole "
-            f"numbers that they were: by {INT16_SCALE} where these were int16, by {2**31} where int32."
+            f"Expected float samples within -1 to 1, found a peak of {peak:g}. Divide them by the range of the "
+            f"original integers: {INT16_SCALE} for int16, {2**31} for int32."
         )
 
 
 def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -> None:
-    """Refuse what would fill the memory.
+    """Check that a file is not too long for the memory.
+
+    Args:
+        path: The file, for the message.
+        duration: Seconds to decode.
+        hearing: Defines whether the file is decoded as a whole: then the limit is 10 minutes, else 24 hours.
 
     Raises:
         ValueError: If the file is too long.
@@ -194,7 +228,7 @@ def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -
     if duration > longest:
         reason = ", because this preprocessing needs the whole file in memory" if hearing.needs_whole else ""
         raise ValueError(
-            f"'{path}' lasts {duration:.0f} s: expected at most {longest:.0f} s{reason}. Cut it, or use "
+            f"'{path}' is {duration:.0f} s long: expected at most {longest:.0f} s{reason}. Split it, or use "
             "`ser-hf timeline`."
         )
 
@@ -204,7 +238,7 @@ def _decode_trimmed(path: str | os.PathLike, start: float, end: float, hearing: 
 
 
 def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
-    """Return the waveform of `decode_audio`, with no more than a second of the file's channels in memory."""
+    """Return the same as `decode_audio`, with at most one second of all channels in memory."""
     rate = read_header(path).sampling_rate
     return np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
 

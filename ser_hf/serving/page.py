@@ -1,6 +1,6 @@
-"""The live page: a recording goes in, its emotions come out; the only place that imports Gradio.
+"""Build and serve the live page, which recognises uploaded or recorded speech; the only module that imports Gradio.
 
-It works without internet: fonts are the system's, and nothing is reported to anybody.
+The page works offline: it uses system fonts and sends no usage data.
 """
 
 import html
@@ -10,19 +10,19 @@ from pathlib import Path
 try:
     import gradio
 except ImportError as error:
-    raise ImportError('The page needs Gradio: pip install "ser_hf[demo]"') from error
+    raise ImportError('The live page needs Gradio: pip install "ser_hf[demo]"') from error
 
 from ser_hf.data.audio import audio_duration
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import caption, clock, write_segments
 
-LONGEST = 600  # seconds; what a CPU recognises in about a minute
-LARGEST = "120mb"  # so much are `LONGEST` of 48 kHz, 16 bits and two channels
-WAITING = 16  # recordings in the queue, one being recognised: a quarter of an hour at worst
+LONGEST = 600  # seconds of a recording; a CPU processes them in about a minute
+LARGEST = "120mb"  # size of `LONGEST` seconds at 48 kHz, 16 bits and two channels
+WAITING = 16  # longest queue of recordings: a wait of at most a quarter of an hour
 KEPT = 3600  # seconds until a recording and its timeline are deleted
 PROMPT = "Upload or record speech, then press **Recognise**."
-# Indigo, as white on the default's orange is hard to read.
+# Indigo, because white text on the default orange is hard to read.
 THEME = gradio.themes.Default(primary_hue="indigo", font=["system-ui", "sans-serif"], font_mono=["monospace"])
 # On phones the figure keeps a legible width and scrolls sideways.
 CSS = """
@@ -32,11 +32,11 @@ CSS = """
 
 
 def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] = ()) -> gradio.Blocks:
-    """Build a page where people upload or record speech, and read its emotions.
+    """Build a page to upload or record speech and show its emotions.
 
     Args:
-        classifier: What recognises.
-        examples: Recordings to choose from.
+        classifier: The classifier.
+        examples: Recordings that the page offers as examples.
     """
     with gradio.Blocks(title="Speech emotions", analytics_enabled=False, delete_cache=(60, KEPT)) as page:
         gradio.Markdown(f"# Speech emotions\n{_introduce(classifier)}")
@@ -61,7 +61,7 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
         def forget() -> dict:
             return {answer: PROMPT, results: gradio.Column(visible=False)}
 
-        # so that results never stand beside a recording that they are not of
+        # Hide the results of the previous recording as soon as there is another one.
         audio.change(forget, None, [answer, results], queue=False, show_progress="hidden", api_visibility="private")
         button.click(show, audio, [answer, results, *shown], api_name="recognise")
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
@@ -69,7 +69,7 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
 
 def _lay_out_results() -> list[gradio.components.Component]:
     bars = gradio.Label(label="All emotions, over the whole recording", show_heading=False)
-    described = "Waveform, spectrogram and emotions over time; the table below says the same in words."
+    described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
         headers=["start", "end", "emotion"],
@@ -85,15 +85,15 @@ def _lay_out_results() -> list[gradio.components.Component]:
 
 
 def serve_page(page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None = None) -> str:
-    """Serve a page in a thread of its own, and return its address.
+    """Serve a page in a separate thread, and return its address.
 
     Args:
         page: From `build_page`.
-        host: Address to listen at; "0.0.0.0" lets other machines in.
-        port: None takes the first that is free from 7860 on.
+        host: Address to listen at; "0.0.0.0" accepts connections from other machines.
+        port: Port; None for the first free one from 7860.
 
     Raises:
-        OSError: If the port is taken.
+        OSError: If the port is in use.
     """
     _, address, _ = page.launch(
         server_name=host,
@@ -112,27 +112,27 @@ def serve_page(page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None
 
 
 def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
-    """Return what the page shows of a recording.
+    """Return what the page shows about a recording.
 
     Args:
-        classifier: What recognises.
-        audio: A file in a folder of its own, such as Gradio keeps uploads in: the timeline's files go there too.
+        classifier: The classifier.
+        audio: Audio file in a separate folder, as Gradio stores uploads; the timeline files are written there too.
 
     Returns:
-        The answer in words, the score of every emotion, the figure's path, rows of start, end and caption, and the
+        The result in words, the score of every emotion, the path of the figure, rows of start, end and caption, and the
         paths of the CSV and WebVTT files.
 
     Raises:
-        ValueError: If the recording is missing, unreadable or too long, or nobody speaks in it.
-        OSError: If the file is gone.
+        ValueError: If the recording is missing, unreadable or too long, or contains no speech.
+        OSError: If the file no longer exists.
     """
     if audio is None:
-        raise ValueError("Upload or record some speech first.")
+        raise ValueError("Upload or record speech first.")
     duration = audio_duration(audio)
     if duration > LONGEST:
         raise ValueError(
-            f"The recording lasts {clock(duration)} minutes: expected at most {clock(LONGEST)}. Cut it, or use "
-            "ser-hf timeline, which takes any length."
+            f"The recording is {clock(duration)} minutes long: expected at most {clock(LONGEST)}. Split it, or use "
+            "ser-hf timeline, which accepts any duration."
         )
     segments = list(classifier.timeline(audio))
     if not segments:
@@ -147,35 +147,40 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
 
 
 def describe(scores: dict[str, float], threshold: float | None) -> str:
-    """Say in words (Markdown) what is heard in a recording, and whether that is uncertain.
+    """Describe the emotion of a recording in Markdown, and whether it is uncertain.
 
     Args:
-        scores: Every emotion, the best first.
-        threshold: A best score below it is uncertain; None for never.
+        scores: Score of every emotion, best first.
+        threshold: Lower best scores are uncertain; None if no prediction is marked as uncertain.
+
+    Examples:
+        >>> print(describe({"sad": 0.7, "happy": 0.3}, threshold=None))
+        ## Sad
+        70.0 %, over the whole recording.
     """
     emotion, score = next(iter(scores.items()))
     name = html.escape(emotion)
     if threshold is not None and score < threshold:
         return (
             f"## Uncertain\nThe best guess is **{name}**, with {100 * score:.1f} %. Below {100 * threshold:.1f} % this "
-            "model is too often wrong: do not rely on this guess."
+            "model is wrong too often: do not rely on this guess."
         )
     return f"## {name[:1].upper() + name[1:]}\n{100 * score:.1f} %, over the whole recording."
 
 
 def _introduce(classifier: EmotionClassifier) -> str:
     if classifier.uncertainty_threshold is None:
-        honesty = "This model was never calibrated, so none of its answers is marked as uncertain: doubt them all."
+        honesty = "This model is not calibrated, so no prediction is marked as uncertain: do not rely on any of them."
     else:
-        honesty = f"Answers below {100 * classifier.uncertainty_threshold:.1f} % are called uncertain."
+        honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."
     emotions = html.escape(", ".join(classifier.emotions))
     return (
-        f"This model tells {len(classifier.emotions)} emotions by the voice: {emotions}. {honesty} Recordings may last "
-        f"{LONGEST // 60} minutes ({LARGEST[:-2]} MB); the computer that serves this page deletes them after "
-        f"{KEPT // 60} minutes."
+        f"This model recognises {len(classifier.emotions)} emotions by the voice: {emotions}. {honesty} Recordings can "
+        f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
+        f"after {KEPT // 60} minutes."
     )
 
 
 def _spell_error(error: Exception, path: str | None) -> str:
-    """Return an error's message without the folders of this computer."""
+    """Return the message of an error without the folders of this computer."""
     return html.escape(str(error).replace(str(path), Path(path or "").name))

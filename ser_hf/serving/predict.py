@@ -1,4 +1,4 @@
-"""The emotion of every file, in a table."""
+"""Predict the emotion of every file, and write a table."""
 
 import csv
 import glob
@@ -21,7 +21,7 @@ from ser_hf.serving.backends import ONNX_FILES, find_file
 from ser_hf.serving.classifier import EmotionClassifier, Prediction
 from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table, open_journal, read_rows
 
-# All that decides what a model answers, beside its weights.
+# The files that determine the predictions of a model, apart from its weights.
 MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
@@ -36,24 +36,27 @@ def predict(
     columns: Mapping[str, str] = MappingProxyType({}),
     batch_size: int = 8,
 ) -> tuple[dict[Key, Row], int]:
-    """Write a table with the emotion of every file; an interrupted table is completed, several processes share it.
+    """Write a table with the emotion of every file; run it again to complete an interrupted table.
+
+    Several processes can write one table together: each predicts its share of the files, according to the environment
+    variables RANK and WORLD_SIZE.
 
     Args:
         classifier: The model.
-        paths: Audio files, folders, globs and tables, as for `list_audio`.
+        paths: Audio files, folders, globs and tables, see `list_audio`.
         output: The table, .csv, .jsonl or .parquet.
-        model: Folder or Hub id of the classifier, to tell its rows from those of another.
+        model: Folder or Hub id of the classifier; it identifies the model of the rows.
         dtype: Type that the classifier computes in.
-        columns: Field -> column of the tables in `paths`, where the guess fails.
-        batch_size: Utterances in a batch.
+        columns: Field -> column of the tables in `paths`, if it is not detected automatically.
+        batch_size: Utterances per batch.
 
     Returns:
-        All rows by path, start and end, and how many are left to other processes.
+        All rows by path, start and end, and the number of rows that other processes have not finished.
 
     Raises:
-        OSError: If no path leads to audio, or the table holds the rows of another model.
+        OSError: If no path contains audio, or the table has rows of another model.
         ValueError: If a table in `paths` cannot be read.
-        RuntimeError: If another process of the same rank is writing the table.
+        RuntimeError: If another process with the same rank is writing the table.
     """
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
     keys = {spell_key(key): key for key in list_audio(paths, columns)}
@@ -71,33 +74,33 @@ def predict(
 
 
 def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
-    """Return path, first and last second of all that files, folders, globs and tables name, each once.
+    """Return path, start and end in seconds of all audio in files, folders, globs and tables, without duplicates.
 
     Args:
-        paths: As on the command line; a file need not be there.
-        columns: Field -> column of the tables, where the guess fails.
+        paths: Paths as on the command line; single files may be missing.
+        columns: Field -> column of the tables, if it is not detected automatically.
 
     Raises:
-        FileNotFoundError: If a folder or a glob holds no audio, or none of the files is there.
-        ValueError: If a table has no column of paths, or a cell makes no sense.
+        FileNotFoundError: If a folder or a glob contains no audio, or none of the files exists.
+        ValueError: If a table has no column of paths, or a cell is invalid.
     """
     found = {path: list(_expand(path, columns)) for path in paths}
     if empty := [path for path, inside in found.items() if not inside]:
         raise FileNotFoundError(f"No audio in {empty}: expected audio files, folders or globs of them, or tables.")
     keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
     if not any(os.path.exists(path) for path, *_ in keys):
-        raise FileNotFoundError(f"None of {len(keys)} files is there (first: '{keys[0][0]}').")
+        raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
     return keys
 
 
 def spell_key(key: Key) -> Key:
-    """Return a key as its row has it."""
+    """Return a key as it is written in its row, with `spell` applied to the path."""
     path, start, end = key
     return spell(path), start, end
 
 
 def spell(text: str) -> str:
-    r"""Return a text in which those bytes of a file name that are not UTF-8 are escaped, as no table can hold them.
+    r"""Escape the bytes of a file name that are not UTF-8, because tables cannot contain them.
 
     Examples:
         >>> spell(os.fsdecode(b"caf\xe9.wav"))
@@ -107,12 +110,18 @@ def spell(text: str) -> str:
 
 
 def owner(key: Key, processes: int) -> int:
-    """Return which of several processes predicts a file: the same whoever asks, and whatever the other files are."""
+    """Return the rank of the process that predicts a file; it depends only on the file and the number of processes."""
     return zlib.crc32(repr(key).encode()) % processes
 
 
 def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict[str, object]:
-    """Return what is kept beside a table of the model that has written it; the files that run make the fingerprint."""
+    """Describe the model of a table; the fingerprint is a hash of the files that determine its predictions.
+
+    Args:
+        classifier: The model.
+        name: Its folder or Hub id.
+        dtype: Type that it computes in.
+    """
     folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent
     weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
     fingerprint = hashlib.sha256()
@@ -132,7 +141,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
 
 
 def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
-    """Return the row of a prediction."""
+    """Return the table row of a prediction."""
     scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
     judged = scores and threshold is not None
     return {
@@ -160,7 +169,8 @@ def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
 
 def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
     def choose(header: list[str]) -> dict[str, str]:
-        chosen = choose_columns([*header, "emotion"], columns, table=str(table))  # which it asks for; we do not
+        # The emotion is required there but not here.
+        chosen = choose_columns([*header, "emotion"], columns, table=str(table))
         return {field: chosen[field] for field in ("path", "start", "end") if field in chosen}
 
     try:
@@ -170,7 +180,7 @@ def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
             except ValueError as error:
                 raise ValueError(f"Row {number} of '{table}': {error}") from error
             if "path" not in fields:
-                raise ValueError(f"Row {number} of '{table}' names no file.")
+                raise ValueError(f"Row {number} of '{table}': expected the path of an audio file, found none.")
             yield str(table.parent / fields["path"]), fields.get("start"), fields.get("end")
     except (csv.Error, UnicodeDecodeError) as error:
         raise ValueError(f"Cannot read '{table}': expected a table in UTF-8, found: {error}.") from error
@@ -181,10 +191,16 @@ def _score_columns(emotions: Sequence[str]) -> list[str]:
 
 
 def describe_rows(rows: Mapping[Key, Row], missing: int, table: Path) -> str:
-    """Return what to print at the end."""
+    """Summarise the rows in one line for the terminal.
+
+    Args:
+        rows: All rows by path, start and end.
+        missing: Number of rows that other processes have not finished.
+        table: The table.
+    """
     failed = [row for row in rows.values() if row["error"] is not None]
     first = f" (first: {failed[0]['error']})" if failed else ""
     count = f"{len(rows) - len(failed)} predicted, {len(failed)} with errors{first}"
     if missing:
-        return f"{count}. {missing} are left to other processes; the last one writes {table}."
+        return f"{count}. {missing} are not finished by other processes; the last process writes {table}."
     return f"{count}: {table}"

@@ -1,9 +1,8 @@
-"""The table of a long prediction: an interruption loses no row of it, and several processes write it together.
+"""Write a table of predictions that can be resumed after an interruption and shared by several processes.
 
-Each process appends its rows to a journal of its own, ``<table>.parts/<rank>.jsonl``, and reads those of all. Whoever
-finds that no row is missing writes the table, and takes the journals away if none is being written: nobody waits for
-anybody.
-``<table>.model.json`` says which model the rows are from, and stays.
+Each process appends its rows to its own journal, ``<table>.parts/<rank>.jsonl``, and reads the journals of all
+processes. A process that finds no row missing writes the table, and deletes the journals if no process is writing one.
+Processes do not wait for each other. ``<table>.model.json`` describes the model of the rows and is kept.
 """
 
 import csv
@@ -22,21 +21,21 @@ from ser_hf.cache import whole_file, write_text
 FORMATS = (".csv", ".jsonl", ".parquet")
 TEXTS = ("path", "prediction", "error")
 TRUTHS = ("uncertain",)  # all other columns are numbers
-IDENTITY = ("fingerprint", "dtype", "backend")  # what tells the rows of one model from those of another
+IDENTITY = ("fingerprint", "dtype", "backend")  # keys that identify the model of a row
 
-Key = tuple[str, float | None, float | None]  # path, first second, last second
+Key = tuple[str, float | None, float | None]  # path, start and end in seconds
 Row = dict[str, str | float | bool | None]
 
 
 def claim_table(table: Path, model: Mapping[str, object]) -> None:
-    """Say in ``<table>.model.json`` whose rows the table will hold.
+    """Write the description of the table's model into ``<table>.model.json``.
 
     Args:
-        table: File to write, of one of `FORMATS`; it may be there already, in part or as a whole.
-        model: What is known of the model; `IDENTITY` tells it from others.
+        table: File to write, with one of `FORMATS`; it may exist already, partially or completely.
+        model: Description of the model; the keys in `IDENTITY` identify it.
 
     Raises:
-        FileExistsError: If the table holds the rows of another model, or is nobody knows whose.
+        FileExistsError: If the table has rows of another model, or its model is unknown.
     """
     described = table.with_name(f"{table.name}.model.json")
     if not (table.exists() or _parts(table).exists()):
@@ -44,19 +43,22 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
         return
     held = json.loads(described.read_text(encoding="utf-8")) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
-        found = f"answers of '{held['model']}' of another {different[0]}" if held else "nobody knows what"
+        found = f"'{held['model']}' with another {different[0]}" if held else "an unknown model"
         raise FileExistsError(
-            f"'{table}' holds {found}: expected those of '{model['model']}'. Name another --output, or delete "
-            f"'{table.name}*' there."
+            f"'{table}' has rows of {found}: expected rows of '{model['model']}'. Pass another --output, or delete "
+            f"'{table.name}*' in that folder."
         )
 
 
 def read_rows(table: Path) -> dict[Key, Row]:
-    """Return the rows that any process has written so far, by path, start and end; one with an error gives way."""
+    """Return the rows that all processes have written so far, by path, start and end.
+
+    If there are several rows of one file, a row without an error is preferred.
+    """
     rows, kept = [], {}
-    for journal in sorted(_parts(table).glob("*.jsonl")):  # before the table: rows move from there to here
-        with suppress(FileNotFoundError):  # moved just now
-            rows += map(json.loads, journal.read_bytes().split(b"\n")[:-1])  # the last line may be half written
+    for journal in sorted(_parts(table).glob("*.jsonl")):  # before the table, because rows move from journals to it
+        with suppress(FileNotFoundError):  # another process has just deleted it
+            rows += map(json.loads, journal.read_bytes().split(b"\n")[:-1])  # the last line may be incomplete
     for row in [*_read_table(table), *rows]:
         key = row["path"], row["start"], row["end"]
         if row["error"] is None or kept.get(key, row)["error"] is not None:
@@ -66,27 +68,27 @@ def read_rows(table: Path) -> dict[Key, Row]:
 
 @contextmanager
 def open_journal(table: Path, rank: int) -> Iterator[Callable[[Row], None]]:
-    """Open the journal of a process, without the half line that a kill may have left; rows are kept as they come.
+    """Open the journal of a process; an incomplete last line of a killed process is removed.
 
     Args:
-        table: As for `claim_table`.
-        rank: Number of the process.
+        table: The table, see `claim_table`.
+        rank: Rank of the process.
 
     Yields:
-        The function that appends a row.
+        The function that appends a row to the file at once.
 
     Raises:
-        RuntimeError: If another process of that number is writing.
+        RuntimeError: If another process with this rank is writing the table.
     """
     path = _parts(table) / f"{rank}.jsonl"
     path.parent.mkdir(exist_ok=True)
-    lock = FileLock(path.with_suffix(".lock"))  # the system frees it when the process dies
+    lock = FileLock(path.with_suffix(".lock"))  # the operating system releases it when the process ends
     try:
-        lock.acquire(timeout=1)  # somebody may be trying whether it is held
+        lock.acquire(timeout=1)  # another process may hold it for a moment, see `_is_written`
     except Timeout as error:
         raise RuntimeError(
-            f"Another process (rank {rank}) is writing '{table}': expected one of each rank. Wait for it; "
-            "`ser-hf predict --help` shows how several share the files."
+            f"Another process with rank {rank} is writing '{table}': expected one process per rank. Wait for it; "
+            "`ser-hf predict --help` shows how several processes share the files."
         ) from error
     with lock, path.open("a+b") as file:
         file.seek(0)
@@ -100,17 +102,17 @@ def open_journal(table: Path, rank: int) -> Iterator[Callable[[Row], None]]:
 
 
 def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tuple[dict[Key, Row], int]:
-    """Write the table, if no row is missing; then take the journals away, if nobody is writing one.
+    """Write the table if no row is missing; then delete the journals if no process is writing one.
 
     Args:
-        table: As for `claim_table`.
-        keys: Whose rows it has to hold, in their order; those of earlier runs follow.
-        columns: Of the table.
+        table: The table, see `claim_table`.
+        keys: The required rows in their order; rows of earlier runs follow.
+        columns: Columns of the table.
 
     Returns:
-        All rows, and how many are missing.
+        All rows, and the number of missing ones.
     """
-    alone = not _is_written(table)  # asked first: what others append from now on is not among the rows
+    alone = not _is_written(table)  # checked before reading: rows that are appended later would be lost
     rows = read_rows(table)
     missing = sum(key not in rows for key in keys)
     if not missing and _parts(table).exists():
@@ -118,7 +120,7 @@ def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tu
         with whole_file(table) as partial:
             _write_table(list(ordered.values()), columns, partial, table.suffix)
         if alone and not _is_written(table):
-            shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have taken it away
+            shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have deleted it
     return rows, missing
 
 
@@ -127,7 +129,7 @@ def _parts(table: Path) -> Path:
 
 
 def _is_written(table: Path) -> bool:
-    """Tell whether a process has its journal open."""
+    """Tell whether any process has its journal open."""
     try:
         for path in _parts(table).glob("*.lock"):
             with FileLock(path, timeout=0):

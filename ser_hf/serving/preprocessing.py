@@ -1,4 +1,4 @@
-"""Which hearing a checkpoint is served with: the stock pipeline's, windows of long audio, or the recommended one."""
+"""Choose how audio is preprocessed for a checkpoint: as in the stock pipeline, in windows, or as recommended."""
 
 import json
 import math
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ser_hf.data.hearing import RAW, TRIMS, Hearing
 from ser_hf.serving.backends import find_file
+from ser_hf.serving.choices import PREPROCESSINGS
 
-PREPROCESSINGS = ("pipeline", "windows", "recommended")
 KEY = "recommended_preprocessing"  # of config.json
 LONGEST_WINDOW = 86_400  # seconds
 MOST_OVERLAP = 0.9
@@ -17,22 +17,22 @@ def check_choice(choice: str) -> None:
     """Check the name of a preprocessing.
 
     Raises:
-        ValueError: If it is none of the three.
+        ValueError: If it is not one of `PREPROCESSINGS`.
     """
     if choice not in PREPROCESSINGS:
         raise ValueError(f"preprocessing: expected one of {list(PREPROCESSINGS)}, found {choice!r}.")
 
 
 def read_preprocessing(name: str, choice: str, *, context: float = math.inf) -> Hearing:
-    """Return the preprocessing of a checkpoint; that of a probe is always the one in its head.json.
+    """Return the preprocessing of a checkpoint; for a probe always the one in its head.json.
 
     Args:
         name: Folder, or id on the Hub.
         choice: "pipeline", "windows" or "recommended", see `EmotionClassifier.from_pretrained`.
-        context: Seconds that the model takes at most; infinite where it takes any duration.
+        context: Longest input of the model in seconds; infinite if there is no limit.
 
     Raises:
-        ValueError: If the choice is unknown, or config.json recommends nothing or an invalid value.
+        ValueError: If the choice is unknown, or the recommendation in config.json is missing or invalid.
     """
     check_choice(choice)
     if head := find_file(name, "head.json"):
@@ -51,7 +51,7 @@ def _read_recommended(name: str) -> Hearing:
     values = json.loads(Path(path).read_text(encoding="utf-8")).get(KEY) if path else None
     if values is None:
         raise ValueError(
-            f"preprocessing: expected {KEY} in config.json of '{name}', found none. Take 'windows' or 'pipeline'."
+            f"preprocessing: expected {KEY} in config.json of '{name}', found none. Use 'windows' or 'pipeline'."
         )
     keys = set(Hearing._fields)
     if not isinstance(values, dict) or set(values) != keys:

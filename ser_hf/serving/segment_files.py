@@ -1,4 +1,4 @@
-"""Segments -> a file for people, a table for programs, or labels and subtitles for players."""
+"""Write segments as a table, as labels of an audio editor, or as subtitles."""
 
 import csv
 import json
@@ -12,31 +12,38 @@ from ser_hf.serving.segments import Segment
 
 
 def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None:
-    """Write segments in the format that the file's ending names.
+    """Write segments in the format of the file extension.
 
-    ========  =====================================================================================
-    ``.csv``  ``start, end, emotion, score, uncertain, score_<emotion>, …``; times in seconds
-    ``.json``  a list of objects with the same, the scores as an object of their own
-    ``.txt``  labels for Audacity (File, Import, Labels): start, end and text, separated by tabs
-    ``.vtt``  WebVTT subtitles, which players and browsers show with the recording
-    ========  =====================================================================================
+    =========  =====================================================================================
+    ``.csv``   ``start, end, emotion, score, uncertain, score_<emotion>, …``; times in seconds
+    ``.json``  a list of objects with the same keys, but all scores in one object ``scores``
+    ``.txt``   labels for Audacity (File, Import, Labels): start, end and text, separated by tabs
+    ``.vtt``   WebVTT subtitles, which players and browsers show with the recording
+    =========  =====================================================================================
 
     Args:
-        segments: From `timeline`; no segment at all is a valid file too.
-        path: The file to write, in a folder that exists.
+        segments: From `timeline`; an empty list gives a valid file too.
+        path: File to write, in an existing folder.
 
     Raises:
-        ValueError: If the ending is another one.
+        ValueError: If the extension is another one.
     """
     path = Path(path)
     if path.suffix not in WRITERS:
-        raise ValueError(f"Unknown ending '{path.suffix}' of '{path}': expected one of {', '.join(WRITERS)}.")
+        raise ValueError(f"Expected a file with the extension {' or '.join(WRITERS)}, found '{path}'.")
     with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         WRITERS[path.suffix](segments, file)
 
 
 def caption(segment: Segment) -> str:
-    """Return what to call a segment: ``angry 87.5 %``, or ``uncertain (angry 38.1 %)``."""
+    """Return the text that is shown for a segment.
+
+    Examples:
+        >>> caption(Segment(0.0, 1.5, "angry", 0.875, False, {"angry": 0.875, "sad": 0.125}))
+        'angry 87.5 %'
+        >>> caption(Segment(0.0, 1.5, "angry", 0.381, True, {"angry": 0.381, "sad": 0.319, "happy": 0.3}))
+        'uncertain (angry 38.1 %)'
+    """
     text = f"{segment.emotion} {100 * segment.score:.1f} %"
     return f"uncertain ({text})" if segment.uncertain else text
 
@@ -65,7 +72,10 @@ def _write_labels(segments: Iterable[Segment], file) -> None:
 
 
 def _write_subtitles(segments: Iterable[Segment], file) -> None:
-    """Source: https://www.w3.org/TR/webvtt1/#file-structure"""
+    """Write WebVTT.
+
+    Source: https://www.w3.org/TR/webvtt1/#file-structure
+    """
     file.write("WEBVTT\n")
     for segment in segments:
         text = caption(segment).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -73,7 +83,7 @@ def _write_subtitles(segments: Iterable[Segment], file) -> None:
 
 
 def clock(seconds: float, decimals: int = 1) -> str:
-    """Spell seconds as minutes and seconds.
+    """Format seconds as minutes and seconds.
 
     Examples:
         >>> clock(65.25)
@@ -87,7 +97,7 @@ def clock(seconds: float, decimals: int = 1) -> str:
 
 
 def _stamp(seconds: float) -> str:
-    """Spell seconds as hours, minutes and seconds.
+    """Format seconds as hours, minutes and seconds.
 
     Examples:
         >>> _stamp(3725.5)

@@ -1,10 +1,10 @@
-"""Scores of overlapping windows -> segments of one emotion, in constant memory.
+"""Merge the scores of overlapping windows into segments of one emotion, in constant memory.
 
-The windows of a stretch of speech begin and end on a common grid of hops. What is known of a hop is the mean score of
-the windows that cover it so far; a window that begins where the last one did has heard the same and more, and takes its
-place. A hop is settled once a later window begins after it. Neighbouring hops of one best emotion make a segment, whose
-scores are the mean over its time; the end of the stretch ends it. Only the hops of one window are kept, and
-the segment that goes on.
+A speech segment is speech without long pauses. Its windows start and end on a common grid of hops. The scores of a hop
+are the mean over the windows that contain it. A window that starts where the previous one started contains the same
+audio and more, and replaces it. The scores of a hop are final as soon as a later window starts after the hop. Adjacent
+hops with the same best emotion form a segment, whose scores are the mean over its time; it ends with the speech segment
+at the latest. Only the hops of one window and the current segment are kept in memory.
 
 Shapes: `C` emotions.
 """
@@ -18,12 +18,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a stretch of speech, to be scored.
+    """Hold a window of a speech segment, to be scored.
 
     Attributes:
-        waveform: ``(T,)`` samples, with some of the pause at the ends of the stretch.
-        edges: Seconds; the begin of its first hop, the ends of all its hops.
-        last: Whether the stretch of speech ends here.
+        waveform: ``(T,)`` samples, with a part of the pauses around the speech segment.
+        edges: Seconds: the start of the first hop, then the end of every hop.
+        last: Whether it is the last window of the speech segment.
+
+    Examples:
+        >>> window = Window(np.zeros(32_000, dtype=np.float32), edges=(0.0, 1.0, 2.0), last=False)
+        >>> len(window.edges) - 1  # hops
+        2
     """
 
     waveform: np.ndarray
@@ -33,16 +38,21 @@ class Window:
 
 @dataclass(frozen=True)
 class Segment:
-    """Some time of one emotion.
+    """Hold a part of a recording with one emotion.
 
     Attributes:
-        start: First second.
-        end: Last second.
-        emotion: The one with the best score.
+        start: Start in seconds.
+        end: End in seconds.
+        emotion: The emotion with the best score.
         score: The best score.
-        uncertain: Whether the score is below the recogniser's `uncertainty_threshold`.
-        scores: Every emotion with its score, in the recogniser's order.
-        final: False while audio to come may change it: the next segment yielded tells more of the same time.
+        uncertain: Whether the score is below the `uncertainty_threshold` of the classifier.
+        scores: Score of every emotion, in the order of the classifier.
+        final: False if later audio may change the segment; then the next segment yielded is an update of it.
+
+    Examples:
+        >>> segment = Segment(1.5, 4.0, "sad", 0.7, False, {"happy": 0.3, "sad": 0.7})
+        >>> segment.end - segment.start
+        2.5
     """
 
     start: float
@@ -56,7 +66,7 @@ class Segment:
 
 @dataclass
 class _Span:
-    """A hop, or joined hops, with the mean scores ``(C,)`` of so many windows."""
+    """Hold a hop, or joined hops, with the mean scores ``(C,)`` of a number of windows; times in seconds."""
 
     start: float
     end: float
@@ -67,35 +77,41 @@ class _Span:
 def merge(
     scored: Iterable[tuple[Window, np.ndarray]], emotions: Sequence[str], threshold: float | None
 ) -> Iterator[Segment]:
-    """Yield each segment once it is final, and after every window the newest one as far as it is known.
+    """Yield each segment once it is final, and after every window a preliminary version of the current segment.
 
     Args:
         scored: The windows of a recording in order, each with its scores ``(C,)``.
         emotions: Names of the C scores.
-        threshold: Scores below it are uncertain; None for never.
+        threshold: Lower scores are uncertain; None if no segment is marked as uncertain.
+
+    Examples:
+        >>> window = Window(np.zeros(48_000, dtype=np.float32), edges=(0.0, 1.0, 2.0, 3.0), last=True)
+        >>> (segment,) = merge([(window, np.array([0.25, 0.75]))], ["happy", "sad"], threshold=None)
+        >>> segment.start, segment.end, segment.emotion, segment.final
+        (0.0, 3.0, 'sad', True)
     """
-    settled: list[_Span] = []  # at most one, the run of one emotion that goes on
-    before: list[_Span] = []  # the hops as the windows before the newest have it
-    hops: list[_Span] = []  # and as all windows have it
+    settled: list[_Span] = []  # at most one: the final hops of the current segment
+    before: list[_Span] = []  # the hops without the scores of the newest window
+    hops: list[_Span] = []  # the hops with the scores of all windows
     for window, scores in scored:
         if hops and hops[0].start < window.edges[0]:
             before = hops
         while before and before[0].start < window.edges[0]:
             *closed, run = _join([*settled, before.pop(0)])
             settled = [run]
-            yield from (_describe(span, emotions, threshold, final=True) for span in closed)
+            yield from (_to_segment(span, emotions, threshold, final=True) for span in closed)
         hops = _cover(before, window, scores)
         runs = _join([*settled, *hops])
         if window.last:
-            yield from (_describe(span, emotions, threshold, final=True) for span in runs)
+            yield from (_to_segment(span, emotions, threshold, final=True) for span in runs)
             settled, before, hops = [], [], []
         else:
-            yield _describe(runs[-1], emotions, threshold, final=False)
+            yield _to_segment(runs[-1], emotions, threshold, final=False)
 
 
 def _cover(hops: list[_Span], window: Window, scores: np.ndarray) -> list[_Span]:
-    """Return the hops with the scores of a window added to each, and those that it is the first to cover."""
-    end = window.edges[-1]  # of the last window: where the speech ended, which those before it could not know
+    """Average the scores of a window into the hops that it contains, and append its new hops."""
+    end = window.edges[-1]  # only the last window ends with the speech: earlier ones may end after it
     covered = [
         _Span(hop.start, min(hop.end, end), hop.scores + (scores - hop.scores) / (hop.windows + 1), hop.windows + 1)
         for hop in hops
@@ -106,7 +122,7 @@ def _cover(hops: list[_Span], window: Window, scores: np.ndarray) -> list[_Span]
 
 
 def _join(spans: list[_Span]) -> list[_Span]:
-    """Join neighbours of one best emotion, their scores weighted by their time."""
+    """Join adjacent spans with the same best emotion; their scores are weighted by duration."""
     joined = spans[:1]
     for span in spans[1:]:
         last = joined[-1]
@@ -118,7 +134,7 @@ def _join(spans: list[_Span]) -> list[_Span]:
     return joined
 
 
-def _describe(span: _Span, emotions: Sequence[str], threshold: float | None, *, final: bool) -> Segment:
+def _to_segment(span: _Span, emotions: Sequence[str], threshold: float | None, *, final: bool) -> Segment:
     scores = dict(zip(emotions, span.scores.tolist(), strict=True))
     emotion = max(scores, key=scores.get)
     uncertain = threshold is not None and scores[emotion] < threshold

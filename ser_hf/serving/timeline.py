@@ -1,4 +1,4 @@
-"""The emotions of a long recording, in constant memory: the algorithm of `ser_hf.serving.stream`, in batches."""
+"""Predict the emotions of a long recording in constant memory: the algorithm of `ser_hf.serving.stream` in batches."""
 
 import os
 from collections.abc import Iterator
@@ -20,35 +20,38 @@ def timeline(
     hop: float = 1.0,
     batch_size: int = 8,
 ) -> Iterator[Segment]:
-    """Yield the segments of a recording in order; none where there is no speech.
+    """Yield the segments of a recording in order; parts without speech have no segment.
 
-    Between two segments lies a pause or a change of emotion. They are the final ones of `stream` on the same audio.
+    Segments are separated by a pause or a change of emotion. They equal the final segments of `stream` on the same
+    audio.
 
     Args:
         classifier: An `EmotionClassifier`.
-        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, of any length; channels are averaged.
-        window: Seconds of speech that a score is based on, at most.
-        hop: Seconds from window to window in speech without pauses.
-        batch_size: Windows scored at once.
+        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, of any duration; channels are averaged.
+        window: Longest speech that a score is based on, in seconds.
+        hop: Seconds between the starts of two windows in speech without pauses.
+        batch_size: Windows per batch.
 
     Raises:
-        ValueError: If the file cannot be read or holds no sample, a sample is not finite, the window is not a multiple
-            of the hop or the hop not one of 0.05 s.
+        ValueError: If the file is unreadable, has no samples, or has samples that are not finite; the window is not a
+            multiple of the hop; or the hop is not a multiple of 0.05 s.
     """
     rate = read_header(path).sampling_rate
     windows = cut_speech_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
-    scored = _score(classifier, _drop_outdone(windows), batch_size)
+    scored = _score_in_batches(classifier, _drop_replaced(windows), batch_size)
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold)
     yield from (segment for segment in segments if segment.final)
 
 
-def _drop_outdone(windows: Iterator[Window]) -> Iterator[Window]:
-    """Leave out the windows that `merge` would replace by the next one, which begins where they do."""
+def _drop_replaced(windows: Iterator[Window]) -> Iterator[Window]:
+    """Drop windows that start where the next one starts, because `merge` would replace them by the next one."""
     for window, following in pairwise(chain(windows, [None])):
         if window.last or following.edges[0] != window.edges[0]:
             yield window
 
 
-def _score(classifier: Recogniser, windows: Iterator[Window], size: int) -> Iterator[tuple[Window, np.ndarray]]:
+def _score_in_batches(
+    classifier: Recogniser, windows: Iterator[Window], size: int
+) -> Iterator[tuple[Window, np.ndarray]]:
     while batch := list(islice(windows, size)):
         yield from zip(batch, classifier.score([classifier.trim(window.waveform) for window in batch]), strict=True)

@@ -15,7 +15,8 @@ from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
 from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training.head_start import start_from_readout, start_from_regression
 
 

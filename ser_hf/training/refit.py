@@ -14,7 +14,7 @@ from transformers.trainer_utils import IntervalStrategy
 
 from ser_hf.models.temperature import fold_temperature
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.training_arguments import ModelArguments
+from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.training.components import make_collator, make_model, start_head
 from ser_hf.training.record import best_epoch
 from ser_hf.training.trainer import SerTrainer, last_checkpoint

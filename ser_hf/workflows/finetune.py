@@ -17,10 +17,11 @@ from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_a
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
+from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.results import Results, TrainingRecord, read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks.categories import draw_scores, tabulate_predictions
 from ser_hf.training.calibration import calibrate, describe_calibration

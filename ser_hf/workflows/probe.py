@@ -11,8 +11,9 @@ from ser_hf.cache import write_text
 from ser_hf.evaluation import summarize, write_predictions
 from ser_hf.evaluation.figures import plot_candidates
 from ser_hf.evaluation.scores import METRICS
-from ser_hf.heads.comparison import Candidate, FeatureSet, ProbeArguments, compare_heads, gather_features
+from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
 from ser_hf.heads.files import save_head
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
@@ -53,7 +54,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     check_folder(arguments.output_dir, recipe)
     if finished := read_results(arguments.output_dir):
         logger.info("This recipe is finished.")
-        _push(arguments)
+        _push_probe(arguments)
         return finished
     speech = load_speech(data)
     dataset = speech.dataset
@@ -72,7 +73,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     results = write_evidence(arguments, candidates, train, test, speech)
     write_results(arguments.output_dir, results)
     lock.release()
-    _push(arguments)
+    _push_probe(arguments)
     return results
 
 
@@ -138,7 +139,7 @@ def predict_test(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
     return tabulate_predictions(test, np.log(scores.clip(1e-12)))
 
 
-def _push(arguments: ProbeArguments) -> None:
+def _push_probe(arguments: ProbeArguments) -> None:
     """Publish the finished folder, if asked."""
     if arguments.push_to_hub:
         logger.info(publish(arguments.output_dir, arguments.hub_model_id))

@@ -16,9 +16,10 @@ from transformers.trainer_utils import SaveStrategy
 from ser_hf.cache import whole_file
 from ser_hf.evaluation.figures.sweep import plot_sweep
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.recipe import resolve_recipe, write_recipe
 from ser_hf.runs.speech_data import load_speech
-from ser_hf.runs.training_arguments import ModelArguments, SerTrainingArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training import components
 from ser_hf.training.search import (
     COMPLETE,
@@ -34,28 +35,11 @@ from ser_hf.training.search import (
     tabulate_trials,
 )
 from ser_hf.training.trainer import SerTrainer
+from ser_hf.workflows.sweep_arguments import SweepArguments
 
 SHOWN = 5  # best trials in the printed table
 logger = logging.getLogger(__name__)
 PAUSE = 2  # seconds between looks whether the trials of other processes are finished
-
-
-@dataclasses.dataclass
-class SweepArguments:
-    """How long to search, and what."""
-
-    trials: int = dataclasses.field(default=20, metadata={"help": "Finished trials, over all processes and launches."})
-    search: list[str] = dataclasses.field(
-        default_factory=list,
-        metadata={
-            "help": "Settings to search: learning_rate, head_learning_rate, optim, lr_scheduler_type, "
-            "per_device_train_batch_size, num_train_epochs, noise_snr, pitch, tempo, speed, head_init. None: all."
-        },
-    )
-
-    def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise ValueError(f"trials: expected at least 1, found {self.trials}.")
 
 
 def sweep(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas
 import pytest
@@ -14,6 +15,7 @@ from ser_hf.cli import main
 from ser_hf.data import decode_audio
 from ser_hf.evaluation import write_predictions
 from ser_hf.publishing import gate, hub
+from ser_hf.runs.results import read_results
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 
@@ -97,7 +99,7 @@ def test_with_the_data_at_hand_the_gate_compares_anew(
 
     def measure(folder, folders):
         asked.append((folder, folders))
-        return json.loads((folder / "all_results.json").read_text())["agreement"] | {"agree": agree}
+        return replace(read_results(folder).agreement, agree=agree)
 
     monkeypatch.setattr(gate, "LOADED", ())
     monkeypatch.setattr("ser_hf.publishing.agreement.measure_agreement", measure)

@@ -17,6 +17,7 @@ from ser_hf.heads import classifiers as heads
 from ser_hf.heads.classifiers import HEADS, cross_validate_head, fit_head, inner_folds, rotate
 from ser_hf.heads.files import load_head, save_head
 from ser_hf.heads.normalization import normalize_by_speaker
+from ser_hf.heads.probe_arguments import HEAD_NAMES
 
 EMOTIONS = ["calm", "happy", "sad"]
 FEATURES = {"kind": "blobs"}
@@ -48,6 +49,10 @@ def small_forests():
 @pytest.fixture(scope="module")
 def fitted(small_forests):
     return {name: fit_head(name, TRAIN, LABELS, SPEAKERS) for name in HEADS}
+
+
+def test_the_arguments_of_a_probe_name_every_head():
+    assert list(HEAD_NAMES) == list(HEADS)
 
 
 @pytest.mark.parametrize("name", HEADS)

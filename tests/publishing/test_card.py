@@ -128,22 +128,22 @@ def test_the_card_says_what_happened_to_the_audio(finished):
     for statement in (
         "On 4 speakers it never heard",
         "95 % interval from 4 speakers only",
-        "The model takes the first 6 seconds of an utterance; the pipeline cuts off what is longer.",
+        "The model uses the first 6 seconds of an utterance; the pipeline truncates longer utterances.",
         "left out as unreadable: 3, as too short: 4; split into overlapping windows in "
         "training: 2; padded to 0.25 s in training: 1",
-        "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping stretches.",
-        "Left out by the labels: calm (7)",
+        "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping passages.",
+        "Dropped emotions (utterances): calm (7)",
         "| neutral | 64 | 16 | 16 |",
         "The encoder was not trained: a logistic regression on the activations of its layers",
     ):
         assert statement in text
     assert "Speaker-dependent" not in text
-    assert "mean nothing about people" not in text
+    assert "say nothing about people" not in text
 
 
 def test_what_the_audit_did_not_look_for_is_not_called_absent(finished, results):
     assert "overlapping_audio" not in results["audit"]
-    assert "Overlapping stretches were not looked for." in text_of(render_card(*finished()))
+    assert "Overlapping passages were not checked." in text_of(render_card(*finished()))
 
 
 def test_speakers_are_ranked_and_never_named(finished, results):
@@ -194,14 +194,14 @@ def test_calibration_is_shown_before_and_after_with_the_threshold(finished):
 def test_an_uncalibrated_run_says_so_twice(finished):
     text = text_of(render_card(*finished()))
     assert "Not calibrated: this run fitted no temperature." in text
-    assert "- Calibration and uncertain answers: the results hold no figures on them." in text
+    assert "- Calibration and uncertain predictions: the results contain no figures on them." in text
 
 
 def test_a_leaking_split_shouts_before_the_claim(finished, results):
     card = str(render_card(*finished(changed={"split": results["split"] | {"speaker_independent": False}})))
     assert card.index("> **Speaker-dependent scores.**") < card.index(f"**{percent(results['test']['ua'])} %**")
-    assert "it never heard" not in card and "No speaker is in two parts" not in card
-    assert "- New speakers: the split does not keep speakers apart." in card
+    assert "it never heard" not in card and "No speaker is in two of its parts" not in card
+    assert "- New speakers: the split is not speaker-independent." in card
     assert ModelCard(card).data.eval_results[0].dataset_args["speaker_independent"] is False
 
 
@@ -265,13 +265,13 @@ def test_the_limits_are_those_of_the_corpus(finished, corpus, said, unsaid):
 
 def test_a_synthetic_corpus_means_nothing_about_people(finished):
     card = str(render_card(*finished({"corpus": "synthetic"})))
-    assert "mean nothing about people" in card and "it has never heard a person" in card
+    assert "say nothing about people" in card and "not trained on human speech" in card
 
 
 @pytest.mark.parametrize(
     ("agreement", "said"),
     [
-        (None, "**Not the stock pipeline's scores.** These results are of an older version of ser_hf"),
+        (None, "**Not the scores of the stock pipeline.** These results are from an older version of ser_hf"),
         (AGREEMENT | {"error": "OSError: no such file"}, "**Not confirmed.** The stock pipeline failed on the test "
          "files: OSError: no such file"),
         (AGREEMENT, "gave the stored scores to 199 of 200 test utterances (drawn from 240); the largest difference of "
@@ -282,7 +282,7 @@ def test_a_synthetic_corpus_means_nothing_about_people(finished):
 )  # fmt: skip
 def test_the_card_says_whether_the_scores_are_those_of_the_stock_pipeline(finished, agreement, said):
     text = text_of(render_card(*finished(changed={"agreement": agreement})))
-    claims = ("Not the stock pipeline's scores", "Not confirmed", "These are the scores of the stock `pipeline`")
+    claims = ("Not the scores of the stock pipeline", "Not confirmed", "These are the scores of the stock `pipeline`")
     assert said in text
     assert [claim in text for claim in claims].count(True) == 1
 
@@ -290,9 +290,9 @@ def test_the_card_says_whether_the_scores_are_those_of_the_stock_pipeline(finish
 def test_the_card_tells_how_many_test_utterances_the_pipeline_cuts(finished):
     context = {"seconds": 6.0, "longer": {"validation": 3, "test": 12}}
     text = text_of(render_card(*finished(changed={"context": context})))
-    assert "Cut so in the test: 12 of 240 utterances (5.0 %)." in text
+    assert "Truncated in the test: 12 of 240 utterances (5.0 %)." in text
     none = {"seconds": 6.0, "longer": {"validation": 3, "test": 0}}
-    assert "Cut so in the test" not in str(render_card(*finished(changed={"context": none})))
+    assert "Truncated in the test" not in str(render_card(*finished(changed={"context": none})))
 
 
 def test_the_scores_with_recommended_preprocessing_stand_beside_the_pipelines_with_their_difference(finished, results):
@@ -326,7 +326,7 @@ def test_a_probe_says_that_it_runs_with_ser_hf_which_trims_as_in_training(finish
     ("config", "said"), [({"model_type": "wav2vec2", "feat_extract_norm": "group"}, True), ({}, False)]
 )
 def test_architectures_that_hear_padding_say_so(finished, config, said):
-    assert ("Give utterances one at a time" in str(render_card(*finished(config=config)))) is said
+    assert ("Score utterances one at a time" in str(render_card(*finished(config=config)))) is said
 
 
 def test_a_local_encoder_is_no_hub_model(finished):

@@ -91,14 +91,14 @@ def test_a_folder_without_a_config_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("names", "label2id", "words"),
     [
-        ({"0": "LABEL_0", "1": "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}, "LABEL_0, LABEL_1: these name no emotion"),
-        ({"0": "0", "1": "1"}, {"0": 0, "1": 1}, "0, 1: these name no emotion"),
+        ({"0": "LABEL_0", "1": "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}, "LABEL_0, LABEL_1: not names of emotions"),
+        ({"0": "0", "1": "1"}, {"0": 0, "1": 1}, "0, 1: not names of emotions"),
         ({"0": "happy", "2": "sad"}, {"happy": 0, "sad": 2}, "ids 0, 2 instead of 0 to 1"),
-        ({"0": "happy", "1": "Happy"}, {"happy": 0, "Happy": 1}, "a name twice"),
-        ({"0": "happy", "1": "sad"}, {"happy": 1, "sad": 0}, "label2id is not id2label"),
-        ({"0": "happy", "1": "sad"}, {"happy": "0", "sad": "1"}, "label2id is not id2label"),
+        ({"0": "happy", "1": "Happy"}, {"happy": 0, "Happy": 1}, "a repeated name"),
+        ({"0": "happy", "1": "sad"}, {"happy": 1, "sad": 0}, "label2id is not the inverse"),
+        ({"0": "happy", "1": "sad"}, {"happy": "0", "sad": "1"}, "label2id is not the inverse"),
         ({"0": "happy"}, {"happy": 0}, "1 names"),
-        ({"0": "happy", "1": " "}, {"happy": 0, " ": 1}, "these name no emotion"),
+        ({"0": "happy", "1": " "}, {"happy": 0, " ": 1}, "not names of emotions"),
         (["happy", "sad"], {"happy": 0, "sad": 1}, "instead of two objects"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_missing_preprocessor_is_refused(folder):
     [
         ({"return_attention_mask": False}, "return_attention_mask is false"),
         ({"sampling_rate": None}, "no sampling_rate"),
-        ({"feature_extractor_type": "FancyExtractor", "auto_map": {"AutoFeatureExtractor": "x.Y"}}, "does not load"),
+        ({"feature_extractor_type": "FancyExtractor", "auto_map": {"AutoFeatureExtractor": "x.Y"}}, "cannot be loaded"),
     ],
 )
 def test_a_preprocessor_unlike_training_is_refused(folder, change, words):
@@ -129,7 +129,7 @@ def test_whisper_needs_no_mask(folder):
     extractor = feature_extractor("whisper")
     extractor.save_pretrained(folder)
     assert not extractor.return_attention_mask
-    refused(checks.check_preprocessor(folder), "WhisperFeatureExtractor makes input_features, not input_values")
+    refused(checks.check_preprocessor(folder), "WhisperFeatureExtractor returns input_features, not input_values")
     edit(folder / "config.json", model_type="whisper")
     assert checks.check_preprocessor(folder).passed
 
@@ -182,13 +182,13 @@ def test_a_random_head_is_refused(folder):
         folder, lambda weights: weights.update({"classifier.out_proj.weight": weights.pop("classifier.weight")})
     )
     check = checks.check_keys(folder)
-    refused(check, "a random head, for want of classifier.weight")
-    assert "1 weights that the class does not take (first: classifier.out_proj.weight)" in check.found
+    refused(check, "a random head, because classifier.weight")
+    assert "1 weights that the class does not have (first: classifier.out_proj.weight)" in check.found
 
 
 def test_a_head_of_another_size_is_a_random_head(folder):
     edit_weights(folder, lambda weights: weights.update({"classifier.bias": torch.zeros(3)}))
-    refused(checks.check_keys(folder), "a random head, for want of classifier.bias")
+    refused(checks.check_keys(folder), "a random head, because classifier.bias")
 
 
 def test_a_random_encoder_is_refused_and_a_missing_mask_vector_is_not(folder):

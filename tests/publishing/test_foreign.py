@@ -158,7 +158,7 @@ def test_a_linear_head_is_named_and_its_converted_copy_gives_the_same_logits(des
     layout = describe(tmp_path / "foreign")
     assert layout.kind == "linear" and layout.description.startswith(description)
     notes = repair(tmp_path / "foreign", tmp_path / "copy", emotions=["angry", "happy", "neutral", "sad"])
-    assert notes[0].startswith(f"Mended: {description}") and not [note for note in notes if note.startswith("Not")]
+    assert notes[0].startswith(f"Repaired: {description}") and not [note for note in notes if note.startswith("Not")]
     model, loading = AutoModelForAudioClassification.from_pretrained(tmp_path / "copy", output_loading_info=True)
     assert not any(loading.values())
     with torch.no_grad():
@@ -180,14 +180,14 @@ NAMED = {
     "soxan": (SOXAN, {"pooling_mode": "mean"}, "a classification head of two layers", "tanh"),
     "ehcalabres": (EHCALABRES, {}, "'classifier.dense' and 'classifier.output'", "tanh"),
     "audeering": (SOXAN, {"problem_type": "regression"}, "a regression head of two layers", "tanh"),
-    "s3prl with attention": (S3PRL | ATTENTION, {}, "attentive pooling", "plain mean"),
+    "s3prl with attention": (S3PRL | ATTENTION, {}, "attentive pooling", "by the mean"),
     "s3prl with hidden layers": (S3PRL | layer("model.post_net.hiddens.0", 8, 8), {}, "hidden layers", "activation"),
     "maximum": (layer("classifier.out_proj", CLASSES, HIDDEN), {"pooling_mode": "max"}, "'max' pooling", "mean"),
     "unknown": (layer("classifier.out_proj", CLASSES, HIDDEN) | layer("norm", 1, 16), {}, "norm.weight", "author"),
     "mean and deviation": (layer("classifier", CLASSES, 2 * HIDDEN), {}, "'classifier' alone", "another pooling"),
     "another sum": (S3PRL | tensors(Featurizer__weights=(2,)), {}, "s3prl's head", "sum of layers"),
     "convolution": ({"classifier.weight": torch.zeros(CLASSES, HIDDEN, 1)}, {}, "classifier.weight", "author"),
-    "none": (layer("lm_head", 32, HIDDEN), {}, "no head at all", "nothing to answer"),
+    "none": (layer("lm_head", 32, HIDDEN), {}, "no head", "gives no scores"),
 }
 
 
@@ -199,7 +199,7 @@ def test_a_head_that_no_stock_class_computes_is_named_with_the_reason_and_not_wr
     layout = describe(tmp_path / "foreign")
     assert layout.kind == "foreign" and description in layout.description and reason in layout.reason
     (note,) = repair(tmp_path / "foreign", tmp_path / "copy")
-    assert note.startswith("Not mended, and nothing written") and reason in note
+    assert note.startswith("Not repaired, nothing written") and reason in note
     assert not (tmp_path / "copy").exists()
     with pytest.raises(ValueError, match="Expected a linear head"):
         convert_head(encoder.config, read_weights(tmp_path / "foreign"), layout)
@@ -208,7 +208,7 @@ def test_a_head_that_no_stock_class_computes_is_named_with_the_reason_and_not_wr
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"upstream_layer_selection": 1, "featurizer": False}, "reads layer 1 alone (Args.upstream_layer_selection)"),
+        ({"upstream_layer_selection": 1, "featurizer": False}, "uses layer 1 only (Args.upstream_layer_selection)"),
         ({"upstream_feature_normalize": True}, "normalises each layer first (Args.upstream_feature_normalize)"),
     ],
 )
@@ -216,10 +216,10 @@ def test_what_s3prls_command_line_changes_is_no_stock_head(arguments, reason, en
     write_s3prl(tmp_path / "foreign", encoder, **arguments)
     assert describe(tmp_path / "foreign").kind == "foreign" and reason in describe(tmp_path / "foreign").reason
     (note,) = repair(tmp_path / "foreign", tmp_path / "copy")
-    assert note.startswith("Not mended, and nothing written") and not (tmp_path / "copy").exists()
+    assert note.startswith("Not repaired, nothing written") and not (tmp_path / "copy").exists()
 
 
-@pytest.mark.parametrize(("layer", "promise"), [(None, "for want of s3prl's Args"), (LAYERS - 1, "the same logits")])
+@pytest.mark.parametrize(("layer", "promise"), [(None, "no Args of s3prl"), (LAYERS - 1, "the same logits")])
 def test_the_same_logits_are_promised_only_where_s3prl_says_which_layer_it_reads(layer, promise, encoder, tmp_path):
     write_s3prl(tmp_path / "foreign", encoder, featurizer=False, upstream_layer_selection=layer)
     remedy = {check.name: check.remedy for check in examine(tmp_path / "foreign")}["head"]
@@ -230,7 +230,7 @@ def test_the_same_logits_are_promised_only_where_s3prl_says_which_layer_it_reads
 
 def test_speechbrains_normalised_output_is_no_linear_head(encoder, tmp_path):
     write_speechbrain(tmp_path / "normalised", encoder, output_norm=True)
-    assert "by its own deviation" in describe(tmp_path / "normalised").reason
+    assert "by the deviation of each utterance" in describe(tmp_path / "normalised").reason
     (tmp_path / "normalised" / "hyperparams.yaml").unlink()
     assert describe(tmp_path / "normalised").kind == "foreign"
 
@@ -244,7 +244,7 @@ def test_an_unreadable_file_is_named_itself(encoder, tmp_path):
 
 def test_a_known_head_is_foreign_too_where_config_calls_code(encoder, tmp_path):
     write_single_layer(tmp_path / "foreign", encoder, name="classifier.out_proj", auto_map={"AutoModel": "custom.M"})
-    assert "its author's code only" in repair(tmp_path / "foreign", tmp_path / "copy")[0]
+    assert "only its author's code" in repair(tmp_path / "foreign", tmp_path / "copy")[0]
 
 
 def test_a_head_without_its_encoder_is_named(encoder, tmp_path):
@@ -274,13 +274,13 @@ class Bomb:
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.ckpt"])
 def test_a_pickle_that_would_run_code_is_refused_unread(name, tmp_path):
     torch.save({"classifier.weight": torch.zeros(2), "more": Bomb(tmp_path / "exploded")}, tmp_path / name)
-    with pytest.raises(ValueError, match="asks for more than tensors .*open.* not loaded"):
+    with pytest.raises(ValueError, match="is a pickle of more than tensors .*open.* not loaded"):
         read_weights(tmp_path)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_files_that_are_no_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no weights"):
+    with pytest.raises(FileNotFoundError, match="has no weights"):
         read_weights(tmp_path)
     path = tmp_path / "pytorch_model.bin"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
@@ -291,5 +291,5 @@ def test_files_that_are_no_weights_are_named(tmp_path):
     with pytest.raises(ValueError, match="Download it again|more than tensors"):
         read_weights(tmp_path)
     torch.save(torch.zeros(3), path)
-    with pytest.raises(ValueError, match="holds a Tensor"):
+    with pytest.raises(ValueError, match="contains a Tensor"):
         read_weights(tmp_path)

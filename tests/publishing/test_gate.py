@@ -42,7 +42,7 @@ def test_the_gate_names_every_fault_and_its_remedy(folder):
     with pytest.raises(ValueError, match=r"Not publishable, 7 of 18 checks failed:") as caught:
         require(checks)
     for fault in (
-        "- weights complete: a random head, for want of classifier.weight",
+        "- weights complete: a random head, because classifier.weight",
         "- answers: 3 waveforms, largest difference of a score",
         "- agreement with the stock pipeline: model.safetensors: not as compared at the end of training. Restore",
         "- card: a card without results. Render the card",
@@ -119,7 +119,7 @@ def test_foreign_code_is_not_run(folder):
     (folder / "modeling.py").write_text("raise SystemExit")
     check = check_answers(folder)
     assert not check.passed
-    assert check.found.startswith("not asked, since it brings code: files ['modeling.py']")
+    assert check.found.startswith("not run, because the checkpoint contains code: files ['modeling.py']")
 
 
 def test_answers_to_other_waveforms_are_refused(folder):
@@ -150,7 +150,7 @@ def test_a_stock_group_norm_model_passes_with_its_figure_and_the_sentence_for_th
     feature_extractor("wav2vec2-group").save_pretrained(tmp_path)
     check = check_padding(tmp_path)
     assert check.passed
-    assert re.search(r"difference of a score \d.\de-0[12]; the stock code lets padding into the answers", check.found)
+    assert re.search(r"difference of a score \d.\de-0[12]; padding changes the scores of this arch", check.found)
 
 
 def test_an_exact_mask_that_is_not_used_is_refused(folder):

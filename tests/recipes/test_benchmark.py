@@ -2,6 +2,7 @@
 
 import runpy
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,12 @@ def paths(toy_ravdess):
 
 
 @pytest.fixture
-def recipe(monkeypatch):
-    """The global names of the recipe; those of its other half are under "compare_inference"."""
+def inference(monkeypatch):
+    """The half of the recipe that measures inference, each way once."""
     monkeypatch.syspath_prepend(str(RECIPES))
-    names = runpy.run_path(str(RECIPES / "benchmark.py"))["main"].__globals__
-    names |= {"REPEATS": 1, "EPOCHS": 1, "FILES": 2}
-    monkeypatch.setitem(names["compare_inference"].__globals__, "REPEATS", 1)
-    return names
+    module = import_module("benchmark_inference")
+    monkeypatch.setattr(module, "REPEATS", 1)
+    return module
 
 
 def read_rows(text):
@@ -45,8 +45,8 @@ def read_rows(text):
     return {name: cells for name, *cells in rows[2:]}
 
 
-def test_every_way_is_timed_and_its_scores_and_memory_are_compared(recipe, checkpoint, paths, capsys):
-    recipe["compare_inference"](checkpoint, paths, paths)
+def test_every_way_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, capsys):
+    inference.compare_inference(checkpoint, paths, paths)
     rows = read_rows(capsys.readouterr().out)
     ours = [f"EmotionClassifier, {kind}" for kind in ("torch float32", "torch bfloat16", "ONNX float32", "ONNX int8")]
     loop = ["loop over pipeline(path)"] if shutil.which("ffmpeg") else []
@@ -61,34 +61,34 @@ def test_every_way_is_timed_and_its_scores_and_memory_are_compared(recipe, check
         assert 0 < float(rows[name][5]) < 300
 
 
-def test_what_is_left_out_is_said_under_the_table(recipe, checkpoint, paths, tmp_path, monkeypatch, capsys):
+def test_what_is_left_out_is_said_under_the_table(inference, checkpoint, paths, tmp_path, monkeypatch, capsys):
     folder = shutil.copytree(checkpoint, tmp_path / "copy", ignore=shutil.ignore_patterns("onnx"))
     monkeypatch.setattr("shutil.which", lambda program: None)
-    compare_inference = recipe["compare_inference"]
-    monkeypatch.setitem(compare_inference.__globals__, "measure_peaks", lambda options, corpus: {})
-    compare_inference(folder, paths, paths)
+    monkeypatch.setattr(inference, "measure_peaks", lambda options, corpus: {})
+    inference.compare_inference(folder, paths, paths)
     text = capsys.readouterr().out
     assert not any("loop" in name or "ONNX" in name for name in read_rows(text))
     assert "ffmpeg" in text
     assert f"run `ser-hf export {folder}` first" in text
 
 
-def test_answers_that_differ_are_counted(recipe, capsys):
+def test_answers_that_differ_are_counted(inference, capsys):
     sure, unsure = {"angry": 0.9, "sad": 0.1}, {"angry": 0.45, "sad": 0.55}
     way = "pipeline(arrays, batch_size=8)"
-    print_table = recipe["compare_inference"].__globals__["print_table"]
-    print_table({way: 2.0}, {way: [sure, unsure, sure]}, [sure, sure, sure], {})
+    inference.print_table({way: 2.0}, {way: [sure, unsure, sure]}, [sure, sure, sure], {})
     assert read_rows(capsys.readouterr().out)[way] == ["2.0", "", "1.00", "4.5e-01", "1 of 3", ""]
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_inference_is_measured_where_a_model_is_named(recipe, toy_ravdess, tmp_path, monkeypatch, capsys, asked):
+def test_inference_is_measured_where_a_model_is_named(inference, toy_ravdess, tmp_path, monkeypatch, capsys, asked):
     calls = []
-    monkeypatch.setitem(recipe, "compare_inference", lambda *arguments: calls.append(arguments))
-    monkeypatch.setitem(recipe, "FILES_OF_INFERENCE", 5)
-    argv = ["benchmark.py", "--corpus", "ravdess", "--data_root", str(toy_ravdess)]
-    monkeypatch.setattr("sys.argv", argv + ["--model", str(tmp_path)] * asked)
-    recipe["main"]()
+    monkeypatch.setattr(inference, "compare_inference", lambda *arguments: calls.append(arguments))
+    data = import_module("benchmark_data")
+    for name, value in {"REPEATS": 1, "EPOCHS": 1, "FILES": 2}.items():
+        monkeypatch.setattr(data, name, value)
+    main = runpy.run_path(str(RECIPES / "benchmark.py"))["main"]
+    monkeypatch.setitem(main.__globals__, "FILES_OF_INFERENCE", 5)
+    main(["--corpus", "ravdess", "--data_root", str(toy_ravdess), *["--model", str(tmp_path)] * asked])
     assert "memory after epochs" in capsys.readouterr().out
     if not asked:
         assert calls == []

@@ -138,8 +138,8 @@ def test_a_folder_with_something_else_in_it_is_left_as_it_is(argv, tmp_path, hel
 
 
 def test_a_fold_that_never_began_leaves_the_folder_free(argv, tmp_path):
-    with pytest.raises(SystemExit, match="error: .*head_init: readout"):
-        options = ("--model_type", "mel", "--head_init", "readout", "--output_dir", str(tmp_path))
+    with pytest.raises(SystemExit, match="error: .*nowhere"):
+        options = ("--model_name_or_path", str(tmp_path.parent / "nowhere"), "--output_dir", str(tmp_path))
         runpy.run_path(str(RECIPE))["main"]([*argv[:5], *argv[7:], *options])
     assert not list(tmp_path.iterdir())
 

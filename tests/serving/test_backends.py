@@ -94,7 +94,7 @@ def test_scores_are_of_the_kind_that_the_pipeline_gives(copy, problem_type):
         ({"backend": "onnx", "dtype": "auto"}, "onnx runs on the CPU in float32"),
         ({"backend": "onnx", "device": "cuda"}, "onnx runs on the CPU in float32"),
         ({"dtype": "int8", "device": "cuda"}, "onnx runs on the CPU in float32 or int8"),
-        ({"dtype": "int8", "backend": "torch"}, "int8 runs as ONNX only"),
+        ({"dtype": "int8", "backend": "torch"}, "int8 runs with ONNX only"),
     ],
 )
 def test_options_that_do_not_go_are_refused(checkpoints, options, message):
@@ -151,7 +151,7 @@ def test_the_exported_file_is_run_on_the_cpu_where_there_is_one(exported, checkp
 
 def test_onnx_without_a_file_names_the_export(checkpoints):
     pytest.importorskip("onnxruntime")
-    with pytest.raises(FileNotFoundError, match="holds no onnx/model.onnx: write it by `ser-hf export`"):
+    with pytest.raises(FileNotFoundError, match="has no onnx/model.onnx: write it with `ser-hf export`"):
         EmotionClassifier.from_pretrained(checkpoints / "whisper", backend="onnx")
 
 
@@ -235,7 +235,7 @@ def test_a_device_that_is_not_there_is_refused(checkpoints, device):
     if device == "cuda" and torch.cuda.is_available():
         pytest.skip("it is there")
     there = "cuda" if torch.cuda.is_available() else "cpu"
-    with pytest.raises(ValueError, match=f"device: expected one that is there, such as '{there}', found '{device}'"):
+    with pytest.raises(ValueError, match=f"device: expected an available one, such as '{there}', found '{device}'"):
         EmotionClassifier.from_pretrained(checkpoints / "whisper", device=device)
 
 

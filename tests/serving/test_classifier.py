@@ -176,15 +176,15 @@ def test_a_batch_size_below_one_is_refused(classifier, tmp_path, size):
         lambda: classifier(tmp_path, batch_size=size),
         lambda: list(classifier.predict_files(["a.wav"], batch_size=size)),
     ):
-        with pytest.raises(ValueError, match=f"batch_size: expected a whole number of at least 1, found {size!r}"):
+        with pytest.raises(ValueError, match=f"batch_size: expected an integer of at least 1, found {size!r}"):
             call()
 
 
 @pytest.mark.parametrize(
     ("waveform", "message"),
     [
-        (np.zeros(8_000, np.int16), "found int16. Divide whole numbers"),
-        (np.array([0.1, np.nan] * 4_000), "not finite"),
+        (np.zeros(8_000, np.int16), "found int16. Divide integers"),
+        (np.array([0.1, np.nan] * 4_000), "found NaN or infinity"),
         (np.full(8_000, 3_000.0), "found a peak of 3000"),
         (np.zeros(0, np.float32), r"mono waveforms \(T,\).*found shape \(0,\)"),
         (np.zeros((8_000, 2), np.float32), r"found shape \(8000, 2\)"),
@@ -233,7 +233,7 @@ def test_a_probe_on_embeddings_loads_its_encoder(checkpoints, tmp_path):
 
 def test_a_probe_that_needs_the_whole_speaker_is_refused(tmp_path):
     write_probe(tmp_path, speaker_normalization=True)
-    with pytest.raises(ValueError, match="cannot judge an utterance alone"):
+    with pytest.raises(ValueError, match="cannot score single utterances"):
         EmotionClassifier.from_pretrained(tmp_path)
 
 

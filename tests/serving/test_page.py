@@ -66,7 +66,7 @@ def test_uncertain_answers_are_called_so():
         == ("## Sad\n38.0 %, over the whole recording.")
     )
     calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988)
-    assert "Answers below 69.9 % are called uncertain" in page._introduce(calibrated)
+    assert "Predictions below 69.9 % are marked as uncertain" in page._introduce(calibrated)
 
 
 def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, tmp_path):
@@ -78,7 +78,7 @@ def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, t
     with pytest.raises(ValueError, match="No speech found"):
         page.recognise(classifier, str(path))
     soundfile.write(path, np.zeros(601 * 100), 100)
-    with pytest.raises(ValueError, match=r"lasts 10:01.0 minutes: expected at most 10:00.0"):
+    with pytest.raises(ValueError, match=r"is 10:01.0 minutes long: expected at most 10:00.0"):
         page.recognise(classifier, str(path))
     with pytest.raises(ValueError, match="Upload or record"):
         page.recognise(classifier, None)

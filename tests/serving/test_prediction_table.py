@@ -77,7 +77,7 @@ def test_rows_of_another_model_are_not_mixed_in(tmp_path, finished):
     if finished:
         finish_table(table, KEYS[:1], COLUMNS)
     claim_table(table, MODEL | {"model": "the same under another name"})
-    with pytest.raises(FileExistsError, match="answers of 'one' of another fingerprint: expected those of 'two'"):
+    with pytest.raises(FileExistsError, match="has rows of 'one' with another fingerprint: expected rows of 'two'"):
         claim_table(table, MODEL | {"model": "two", "fingerprint": "2"})
     for other in ({"dtype": "bfloat16"}, {"backend": "onnx"}):
         with pytest.raises(FileExistsError, match=f"another {next(iter(other))}"):
@@ -87,7 +87,7 @@ def test_rows_of_another_model_are_not_mixed_in(tmp_path, finished):
 def test_a_strange_file_is_not_overwritten_and_a_deleted_table_is_forgotten(tmp_path):
     table = tmp_path / "out.csv"
     table.write_text("mine")
-    with pytest.raises(FileExistsError, match="nobody knows what"):
+    with pytest.raises(FileExistsError, match="has rows of an unknown model"):
         claim_table(table, MODEL)
     table.unlink()
     claim_table(table, MODEL)
@@ -98,7 +98,7 @@ def test_a_strange_file_is_not_overwritten_and_a_deleted_table_is_forgotten(tmp_
 def test_two_processes_of_one_rank_do_not_write_at_once(tmp_path):
     table = tmp_path / "out.csv"
     with open_journal(table, 0):
-        with pytest.raises(RuntimeError, match=r"rank 0\) is writing"), open_journal(table, 0):
+        with pytest.raises(RuntimeError, match=r"rank 0 is writing"), open_journal(table, 0):
             pass
         write(table, 1, ROWS[0])
     write(table, 0, ROWS[1])

@@ -108,7 +108,7 @@ def test_recommended_is_what_the_config_says_within_the_context(write_config):
 
 
 def test_recommended_without_a_recommendation_is_refused(write_config):
-    with pytest.raises(ValueError, match="expected recommended_preprocessing in config.json .* found none. Take 'wind"):
+    with pytest.raises(ValueError, match="expected recommended_preprocessing in config.json .* found none. Use 'wind"):
         read_preprocessing(write_config(), "recommended")
 
 

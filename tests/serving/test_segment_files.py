@@ -54,6 +54,6 @@ def test_a_recording_without_speech_is_a_valid_file(tmp_path, name, content):
 
 
 def test_other_endings_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"Unknown ending '.srt'.*expected one of .csv, .json, .txt, .vtt"):
+    with pytest.raises(ValueError, match=r"extension .csv or .json or .txt or .vtt, found '.*\.srt'"):
         write_segments(SEGMENTS, tmp_path / "timeline.srt")
     assert not (tmp_path / "timeline.srt").exists()

@@ -91,7 +91,7 @@ def test_channels_are_averaged(recogniser, speak, record):
 
 
 def test_files_without_finite_samples_are_refused(recogniser, record, tmp_path):
-    with pytest.raises(ValueError, match="holds no sample"):
+    with pytest.raises(ValueError, match="has no samples"):
         list(timeline(recogniser, record(np.zeros(0))))
     with pytest.raises(ValueError, match="not finite"):
         list(timeline(recogniser, record(np.full(100, np.nan))))

@@ -58,7 +58,7 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
     for name, curve, colour in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
         stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: the threshold
         style: dict[str, Any] = {"linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
-        label = f"{name}: {_describe(curve, stay)}"
+        label = f"{name}: {_describe_curve(curve, stay)}"
         axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, color=colour, **style)
     axes.set_xlim(0, 102)
     axes.set_xlabel("accepted utterances (%)")
@@ -70,7 +70,7 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
     save_figure(figure, path)
 
 
-def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:
+def _describe_curve(curve: pandas.DataFrame, stay: pandas.Index) -> str:
     """Describe the accuracy of all and of the accepted utterances, in percent."""
     parts = [f"{row.accuracy:.1f} % on the accepted {row.coverage:.0f} %" for row in curve.loc[stay].itertuples()]
     return f"accuracy {curve['accuracy'].iloc[0]:.1f} % on all utterances, {(parts or ['none accepted'])[0]}"

@@ -43,7 +43,7 @@ def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float 
     _plot_ua(ua_axes, evaluations, best)
     for axes in (loss_axes, ua_axes):
         axes.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
-        _clean_axes(axes)
+        _strip_axes(axes)
     save_figure(figure, path)
 
 
@@ -68,7 +68,7 @@ def _plot_ua(axes: Axes, evaluations: list[dict], best: dict) -> None:
     axes.set_title(note, loc="right", color=VALIDATION, fontsize=10)
 
 
-def _clean_axes(axes: Axes) -> None:
+def _strip_axes(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)

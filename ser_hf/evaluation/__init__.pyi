@@ -1,0 +1,10 @@
+from .predictions import Scores as Scores
+from .predictions import read_predictions as read_predictions
+from .predictions import summarize as summarize
+from .predictions import write_predictions as write_predictions
+from .scores import ccc as ccc
+from .scores import compute_scores as compute_scores
+from .scores import count_confusion as count_confusion
+from .scores import macro_f1 as macro_f1
+from .scores import ua as ua
+from .scores import wa as wa

@@ -1,0 +1,2 @@
+from .classifier import EmotionClassifier as EmotionClassifier
+from .classifier import Prediction as Prediction

@@ -1,0 +1,101 @@
+"""The parser of argument dataclasses, beside that of transformers."""
+
+import dataclasses
+
+import pytest
+from transformers import HfArgumentParser
+
+from ser_hf.heads.probe_arguments import ProbeArguments
+from ser_hf.runs.command_line import parse_arguments, parse_recipe
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.runs.training_options import TrainingOptions
+
+MINIMAL = ["--corpus", "synthetic", "--model_type", "mel", "--output_dir", "x", "--use_cpu", "true"]
+VARIED = [
+    "--bf16", "--optim", "adafactor", "--report_to", "none", "--debug", "underflow_overflow",
+    "--lr_scheduler_kwargs", '{"a": 1}', "--label_names", "a", "b", "--neftune_noise_alpha", "0.5", "--save_steps", "3",
+    "--hub_private_repo", "false", "--layer_sum", "yes", "--label_map", "calm=neutral", "surprised=", "--speed=0.1",
+    "--mask_time_length", "7", "--head_init", "probe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", [MINIMAL, MINIMAL + VARIED], ids=["defaults", "varied"])
+def test_values_are_those_that_transformers_own_parser_reads(argv):
+    kinds = (DataArguments, ModelArguments, SerTrainingArguments)
+    expected = HfArgumentParser(kinds).parse_args_into_dataclasses(argv, look_for_args_file=False)
+    for ours, theirs in zip(parse_recipe(argv), expected, strict=True):
+        for item in dataclasses.fields(ours):
+            assert getattr(ours, item.name) == getattr(theirs, item.name), item.name
+
+
+def test_hyphens_in_a_key_are_underscores():
+    data, _, training = parse_recipe([*MINIMAL, "--split-seed", "4", "--learning-rate=0.5"])
+    assert (data.split_seed, training.learning_rate) == (4, 0.5)
+
+
+def test_each_default_of_the_options_is_that_of_the_arguments():
+    *_, training = parse_recipe(MINIMAL)
+    options = TrainingOptions(output_dir="x")
+    enums = {"lr_scheduler_type", "eval_strategy", "save_strategy", "logging_strategy"}
+    for item in dataclasses.fields(TrainingOptions):
+        value = getattr(training, item.name)
+        assert (value.value if item.name in enums else value) == getattr(options, item.name), item.name
+    assert (training.learning_rate, training.num_train_epochs, training.metric_for_best_model) == (3e-5, 15, "ua")
+
+
+def read_help(capsys, *argv):
+    with pytest.raises(SystemExit) as ended:
+        parse_recipe([*argv], prog="finetune.py")
+    assert not ended.value.code
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_lists_our_keys_in_groups_with_their_defaults(capsys):
+    text = read_help(capsys, "--help")
+    assert "Which speech, which labels, and who is held out: --corpus TEXT [TEXT ...]" in text
+    assert "turev_db, urdu. (required)" in text
+    assert "--learning_rate FLOAT Peak learning rate of the encoder. (default: 3e-05)" in text
+    assert "--layer_sum [true|false]" in text
+    assert "--head_init {random,probe,readout}" in text
+    assert "--help_all lists them." in text
+    assert "--weight_decay" not in text
+
+
+def test_help_all_lists_the_keys_of_transformers_too(capsys):
+    text = read_help(capsys, "--help_all")
+    assert "--weight_decay FLOAT" in text and "--corpus TEXT" in text and "--optim {" in text
+    assert "lists them" not in text
+
+
+def test_help_answers_whatever_stands_beside_it(capsys):
+    assert "--corpus" in read_help(capsys, "nowhere.yaml", "--bf16", "--nonsense", "-h")
+
+
+def test_a_part_of_a_recipe_can_be_read(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("corpus: synthetic\nmodel_type: mel\nseed: 1\nweight_decay: 0.1\nsplit_seed: 3\n")
+    (data,) = parse_arguments([str(path)], [DataArguments], partial=True)
+    assert data.split_seed == 3
+    with pytest.raises(ValueError, match="Unknown key '(model_type|seed|weight_decay)'"):
+        parse_arguments([str(path)], [DataArguments])
+    with pytest.raises(ValueError, match="Unknown key 'seed'"):
+        parse_arguments([str(path), "--seed", "1"], [DataArguments], partial=True)
+    path.write_text("corpus: synthetic\nsplt_seed: 3\n")
+    with pytest.raises(ValueError, match="Did you mean 'split_seed'"):
+        parse_arguments([str(path)], [DataArguments], partial=True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--bf16", "maybe"], "expected true or false, found 'maybe'"),
+        (["--layers", "some"], "invalid choice: 'some'"),
+        (["--processes", "2.5"], "invalid int value: '2.5'"),
+        (["--heads"], "expected at least one argument"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(argv, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(["--corpus", "synthetic", "--output_dir", "x", *argv], [DataArguments, ProbeArguments])
