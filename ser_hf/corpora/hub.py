@@ -62,7 +62,8 @@ def hub(
     """
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
     splits = _load_splits(root, subset)
-    rows, silent, first, genders = 0, 0, None, Counter()
+    rows, silent, first = 0, 0, None
+    genders: Counter[str] = Counter()
     for split, dataset in splits.items():
         given = {} if list(splits) == ["train"] else {"split": canonical_split(split)}
         for number, audio, cells in _read_dataset_rows(dataset, columns, str(root)):

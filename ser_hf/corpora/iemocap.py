@@ -101,7 +101,7 @@ def _read_dialogue_labels(root: Path) -> dict[str, dict]:
             f"{sorted(path.name for path in root.iterdir())[:5]}. Is data_root the folder IEMOCAP_full_release?"
         )
     for path in paths:
-        votes = {}
+        votes: dict[str, float] = {}
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             if line.startswith("["):
                 votes = {}  # also before a turn that TURN does not match

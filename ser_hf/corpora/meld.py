@@ -85,7 +85,8 @@ def meld(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
-    audio, videos = [], []
+    audio: list[tuple[str, re.Match]] = []
+    videos: list[tuple[str, re.Match]] = []
     for path, match in match_names(root, FILE_NAME, corpus="MELD", example=EXAMPLE):
         (videos if path.lower().endswith(VIDEOS) else audio).append((path, match))
     if silent := sorted({SPLITS[match[1]] for _, match in videos} - {SPLITS[match[1]] for _, match in audio}):

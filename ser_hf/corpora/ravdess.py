@@ -69,10 +69,10 @@ def _parse_channel(root: str | os.PathLike, *, channel: str, corpus: str) -> Ite
     example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
     files = match_names(root, FILE_NAME, corpus="RAVDESS", example=example)
     # a widely used copy of the corpus contains all files again in a sub-folder
-    files = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
-    if not files:
+    audio = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
+    if not audio:
         raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))
-    for path, match in files.values():
+    for path, match in audio.values():
         _, emotion, intensity, statement, repetition, actor = match.groups()
         yield Utterance(
             path=path,

@@ -113,10 +113,10 @@ def _plot_recording_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, t
     """Draw levels in dB up to `top` Hz, relative to the 99 % quantile, so that loud sounds do not hide the rest."""
     peak = max(np.quantile(bands, 0.99), np.finfo(np.float32).tiny)
     levels = 10 * np.log10(np.maximum(bands.T / peak, 10 ** (-DEPTH / 10)))
-    extent = (0, seconds, 0, to_mel(top))
+    extent = (0, seconds, 0, float(to_mel(top)))
     axes.imshow(levels, cmap="magma", vmin=-DEPTH, vmax=0, origin="lower", aspect="auto", extent=extent)
     hertz = [each for each in HERTZ if each <= top]
-    axes.set_yticks(to_mel(hertz), hertz, fontsize=7)
+    axes.set_yticks(to_mel(hertz), [str(each) for each in hertz], fontsize=7)
     axes.set_ylabel("Hz", fontsize=8)
 
 
