@@ -4,10 +4,10 @@ from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
-# Data options that --preprocessing replaces, or that change the training only.
+# Data options that --preprocessing replaces, that change the training only, or that the checkpoint has.
 UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
-    "pitch", "tempo", "speed",
+    "pitch", "tempo", "speed", "task",
 )  # fmt: skip
 
 
@@ -17,7 +17,10 @@ def evaluate_command(argv: list[str]) -> int:
     data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate_command.__doc__)
     given = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if unused := sorted(given.intersection(UNUSED_OPTIONS)):
-        raise ValueError(f"{unused}: not options of an evaluation. Use --preprocessing to choose trimming and windows.")
+        raise ValueError(
+            f"{unused}: not options of an evaluation. Use --preprocessing to choose trimming and windows; the "
+            "checkpoint names the task."
+        )
     from ser_hf.scoring.evaluate import describe_scores, evaluate
 
     results = evaluate(data, options, test_part="split" in given)

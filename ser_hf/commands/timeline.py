@@ -170,4 +170,5 @@ def _width(classifier: "EmotionClassifier") -> int:
 def _describe_segment(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
-    return f"{times}  {segment.emotion:{width}}  {100 * segment.score:3.0f} %{note}"
+    score = f"{100 * segment.score:3.0f} %" if segment.emotion in segment.scores else ""
+    return f"{times}  {segment.emotion:{width}}  {score}{note}"

@@ -66,7 +66,7 @@ class Collator:
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __call__(self, rows: list[dict]) -> BatchFeature:
-        """Return the model inputs and `labels`: class indices ``(B,)``, or class weights ``(B, C)`` after mixup."""
+        """Return the model inputs and `labels`: the column `label`, or class weights ``(B, C)`` after mixup."""
         waveforms = [self._waveform(row) for row in rows]
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import repeat
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
@@ -40,6 +41,18 @@ FEATURES = Features(
         ),
     }
 )  # fmt: skip
+
+
+class Label(NamedTuple):
+    """Define the column `label` of a dataset.
+
+    Attributes:
+        feature: Type of the column.
+        of: Computes the value of an utterance.
+    """
+
+    feature: Any
+    of: Callable[[Utterance], Any]
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,7 @@ def build_dataset(
     hearing: Hearing = UNTRIMMED,
     *,
     raw: Collection[str] = (),
+    label: Label | None = None,
 ) -> DatasetDict:
     """Return the utterances of a split as a `DatasetDict` with one dataset per part and one row per window.
 
@@ -164,15 +178,16 @@ def build_dataset(
         roots: Folder of each corpus by name; the column `path` is relative to it.
         hearing: As for `prepare_audio`.
         raw: Parts that are neither trimmed nor split into windows.
+        label: The column `label`; None for the index of the emotion in the sorted emotions of the training part.
 
     Returns:
         Datasets whose rows are windows of utterances; most utterances are one window. The columns are the fields of
-        `Utterance` and: `audio` (at 16 kHz, not decoded), `label` (ClassLabel over the sorted emotions of the training
-        part), `split` (name of the part), `index` (number of the row), `utterance` (number of the utterance within the
-        part), `window_start` and `window_end` (seconds from `start`), `duration` (of the window in seconds), `pauses`
-        (whether long pauses are kept) and `raw` (whether the part is in `raw`).
+        `Utterance` and: `audio` (at 16 kHz, not decoded), `label`, `split` (name of the part), `index` (number of the
+        row), `utterance` (number of the utterance within the part), `window_start` and `window_end` (seconds from
+        `start`), `duration` (of the window in seconds), `pauses` (whether long pauses are kept) and `raw` (whether the
+        part is in `raw`).
     """
-    emotions = sorted({utterance.emotion for utterance in split["train"]})
+    label = label or _label_emotions(split["train"])
     roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
     parts = {}
     for part, utterances in split.items():
@@ -196,11 +211,16 @@ def build_dataset(
             "pauses": [hearing.trim != "pauses" or part in raw] * len(rows),
             "raw": [part in raw] * len(rows),
         }
-        columns["label"] = [emotions.index(emotion) for emotion in columns["emotion"]]
-        features = Features(FEATURES | {"label": ClassLabel(names=emotions)})
+        columns["label"] = [label.of(utterance) for utterance in speech]
+        features = Features(FEATURES | {"label": label.feature})
         dataset = Dataset.from_dict(columns, features=features)
         parts[part] = dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False))
     return DatasetDict(parts)
+
+
+def _label_emotions(utterances: list[Utterance]) -> Label:
+    emotions = sorted({utterance.emotion for utterance in utterances})
+    return Label(ClassLabel(names=emotions), lambda utterance: emotions.index(utterance.emotion))
 
 
 def load_row(row: dict) -> np.ndarray:

@@ -8,6 +8,8 @@ Shapes: `C` emotions, `N` utterances. Logits and scores are ``(N, C)``, labels `
 scores sums to 1.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas
 from scipy.optimize import minimize_scalar
@@ -18,6 +20,25 @@ BOUNDS = (0.05, 20.0)
 THRESHOLD_RULE = (
     "the lowest score such that validation utterances at or above it have at most half the error rate of all of them"
 )
+
+
+@dataclass
+class CalibrationRecord:
+    """Describe the calibration of a model.
+
+    Attributes:
+        temperature: What the logits were divided by.
+        fitted_on: The part that it was fitted on.
+        before: Calibration errors of each part before, by part and error (ece, brier, nll).
+        after: The same after.
+        threshold: "score", "rule", and coverage and accuracy by part.
+    """
+
+    temperature: float
+    fitted_on: str
+    before: dict[str, dict]
+    after: dict[str, dict]
+    threshold: dict
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

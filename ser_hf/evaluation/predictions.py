@@ -1,12 +1,14 @@
-"""Write, read and summarise the table `predictions.csv`.
+"""Write and read the table `predictions.csv`, and summarise that of the task "categories".
 
 A model is run once; scores, intervals, figures and cards are computed from the saved table, so an evaluation
 can be repeated without the model. The table has one row per utterance, in the order of the dataset:
 
-    path, start, end, corpus, speaker, gender, split, target, prediction, score_<emotion>, score_<emotion>, …
+    path, start, end, corpus, speaker, gender, split, <columns of the task>, score_<output>, score_<output>, …
 
-`start` and `end` are in seconds. `target` and `prediction` are emotions, each `score_<emotion>` is the model's
-probability in full float precision. `start`, `end`, `speaker` and `gender` are empty if unknown.
+`start` and `end` are in seconds. `start`, `end`, `speaker` and `gender` are empty if unknown. Each `score_<output>` is
+what `pipeline` gives to the output of that name, in full float precision. The columns of the task are the targets,
+numbers as `target_<output>` or text as `target`, and text such as `prediction`. In the task "categories" they are
+`target` and `prediction`, which are emotions, and the scores are probabilities.
 
 Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
@@ -21,7 +23,7 @@ import pandas
 from ser_hf.cache import whole_file
 from ser_hf.evaluation.scores import METRICS, compute_scores, count_confusion, ua, wa
 
-COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split", "target", "prediction"]
+COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split"]  # of every task
 DEPENDABLE_SPEAKERS = 10
 
 
@@ -78,7 +80,8 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
     Examples:
         >>> import tempfile
         >>> row = ["a.wav", None, None, "ravdess", "01", "male", "test", "sad", "sad", 0.25, 0.75]
-        >>> predictions = pandas.DataFrame([row], columns=[*COLUMNS, "score_happy", "score_sad"])
+        >>> names = [*COLUMNS, "target", "prediction", "score_happy", "score_sad"]
+        >>> predictions = pandas.DataFrame([row], columns=names)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_predictions(predictions, f"{folder}/predictions.csv")
         ...     read_predictions(f"{folder}/predictions.csv")["speaker"].tolist()
@@ -177,16 +180,17 @@ def summarize(
 
 
 def _check_columns(columns: list[str], where: str) -> None:
-    """Raise ValueError unless the columns are `COLUMNS`, then one score per emotion."""
-    scores = columns[len(COLUMNS) :]
-    all_scores = bool(scores) and all(name.startswith("score_") for name in scores)
-    if columns[: len(COLUMNS)] != COLUMNS or not all_scores:
-        expected = ", ".join([*COLUMNS, "then one score_<emotion> per emotion"])
+    """Raise ValueError unless the columns are `COLUMNS`, then those of a task, and last the scores."""
+    own = columns[len(COLUMNS) :]
+    scores = [name.startswith("score_") for name in own]
+    targets = any(name == "target" or name.startswith("target_") for name in own)
+    if columns[: len(COLUMNS)] != COLUMNS or not targets or not any(scores) or scores != sorted(scores):
+        expected = ", ".join([*COLUMNS, "target or target_<output>, then one score_<output> per output"])
         raise ValueError(f"Expected the columns {expected}: found {', '.join(columns)} in {where}.")
 
 
 def _float_columns(columns: list[str]) -> dict[str, str]:
-    return {name: "float64" for name in columns if name in ("start", "end") or name.startswith("score_")}
+    return {name: "float64" for name in columns if name in ("start", "end") or name.startswith(("score_", "target_"))}
 
 
 def _count_speakers(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:

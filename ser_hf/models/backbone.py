@@ -1,4 +1,4 @@
-"""Loading of audio classifiers of transformers, pretrained or with random weights, for a set of emotion labels."""
+"""Loading of audio classifiers of transformers, pretrained or with random weights, with named outputs."""
 
 import math
 import os
@@ -41,7 +41,8 @@ CALIBRATED = {"calibration_temperature", "uncertainty_threshold", "recommended_p
 def build_model(
     model_name_or_path: str | None = None,
     *,
-    emotions: Sequence[str],
+    outputs: Sequence[str],
+    problem_type: str = "single_label_classification",
     model_type: str | None = None,
     config_overrides: dict[str, str] | None = None,
     freeze: str = "none",
@@ -55,7 +56,8 @@ def build_model(
 
     Args:
         model_name_or_path: Hub id or folder of a pretrained encoder; None for random weights.
-        emotions: Names of the emotions in the order of their labels.
+        outputs: Names of the outputs, such as emotions in the order of their labels.
+        problem_type: What the outputs are; `pipeline` chooses the function that it applies to the logits by it.
         model_type: Architecture for random weights, such as "mel" or "whisper"; None with a pretrained encoder.
         config_overrides: Values of the model configuration by name, as text.
         freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (everything except the head).
@@ -76,7 +78,7 @@ def build_model(
         OSError: If there is no such checkpoint.
 
     Examples:
-        >>> model, _ = build_model(model_type="mel", emotions=["angry", "happy"])
+        >>> model, _ = build_model(model_type="mel", outputs=["angry", "happy"])
         >>> model.config.id2label
         {0: 'angry', 1: 'happy'}
     """
@@ -85,9 +87,8 @@ def build_model(
             "Expected either model_name_or_path (a pretrained encoder) or model_type (an architecture to train from "
             f"random weights), found {model_name_or_path!r} and {model_type!r}."
         )
-    label2id = {emotion: i for i, emotion in enumerate(emotions)}
-    labels = {"label2id": label2id, "id2label": {i: emotion for emotion, i in label2id.items()}}
-    labels["problem_type"] = "single_label_classification"  # the pipeline uses it; overrides that of a regression model
+    label2id = {name: i for i, name in enumerate(outputs)}
+    labels = {"label2id": label2id, "id2label": dict(enumerate(outputs)), "problem_type": problem_type}
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     elif model_name_or_path is not None:

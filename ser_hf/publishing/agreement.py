@@ -1,6 +1,6 @@
 """Whether the stored predictions are those of the stock pipeline, asked in a fresh process without ser_hf.
 
-Shapes: N utterances, C emotions.
+Shapes: N utterances, C outputs.
 """
 
 import json

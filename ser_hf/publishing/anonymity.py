@@ -2,24 +2,25 @@
 
 from dataclasses import replace
 
-from ser_hf.evaluation import Scores
-from ser_hf.runs.results import Part, Results
+from ser_hf.runs.results import Part, Results, Scores
+from ser_hf.tasks import load_task
 
 
 def hide_speakers(results: Results) -> Results:
-    """Return the results of a run with numbers in place of speakers: 1 for the best UA of a part, as in its card."""
+    """Return the results of a run with numbers in place of speakers: 1 for the best of a part, as in its card."""
     split, recommended = results.split, results.recommended
+    metric = next(iter(load_task(results.task).METRICS))
     return replace(
         results,
-        test=_rank(results.test),
-        validation=results.validation and _rank(results.validation),
+        test=_rank(results.test, metric),
+        validation=results.validation and _rank(results.validation, metric),
         split=replace(
             split,
             test=_number_speakers(split.test),
             train=split.train and _number_speakers(split.train),
             validation=split.validation and _number_speakers(split.validation),
         ),
-        recommended=recommended and replace(recommended, test=_rank(recommended.test)),
+        recommended=recommended and replace(recommended, test=_rank(recommended.test, metric)),
     )
 
 
@@ -27,6 +28,6 @@ def _number_speakers(part: Part) -> Part:
     return replace(part, speakers=[f"speaker {number}" for number in range(1, len(part.speakers) + 1)])
 
 
-def _rank(scores: Scores) -> Scores:
-    ranked = sorted(scores.per_speaker.values(), key=lambda speaker: -speaker["ua"])
+def _rank(scores: Scores, metric: str) -> Scores:
+    ranked = sorted(scores.per_speaker.values(), key=lambda speaker: -speaker[metric])
     return replace(scores, per_speaker={f"speaker {rank}": speaker for rank, speaker in enumerate(ranked, 1)})

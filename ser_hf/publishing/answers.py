@@ -20,6 +20,7 @@ from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureE
 from ser_hf.cache import write_text
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
+from ser_hf.models.scores import to_scores
 from ser_hf.publishing.agreement import TOLERANCE, ask_pipeline
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
 
@@ -94,7 +95,7 @@ def check_answers(folder: Path) -> Check:
     if len(stored["scores"]) != len(scores):
         return Check(name, False, f"scores of {len(stored['scores'])} waveforms, expected {len(scores)}", rewrite)
     if [set(utterance) for utterance in scores] != [set(utterance) for utterance in stored["scores"]]:
-        return Check(name, False, f"emotions {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
+        return Check(name, False, f"outputs {sorted(scores[0])}, stored {sorted(stored['scores'][0])}", rewrite)
     difference = _largest_difference(scores, stored["scores"])
     found = f"{len(scores)} waveforms, largest difference of a score {difference:.1e} (allowed: {TOLERANCE:g})"
     remedy = f"The weights or the preprocessor have changed since the scores were stored: restore them. {rewrite}"
@@ -129,12 +130,12 @@ def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtract
     waveforms = reference_waveforms(extractor.sampling_rate)
     padding = {} if isinstance(extractor, FIXED_LENGTH) else {"padding": True}
 
-    def score(batch: list[np.ndarray]) -> torch.Tensor:
+    def score(batch: list[np.ndarray]) -> np.ndarray:
         inputs = extractor(batch, sampling_rate=extractor.sampling_rate, return_tensors="pt", **padding)
-        return model(**inputs).logits.softmax(-1)  # (B, C)
+        return to_scores(model(**inputs).logits.numpy(), model.config.problem_type)  # (B, C)
 
-    single = torch.cat([score([waveform]) for waveform in waveforms])
-    return (score(waveforms) - single).abs().max().item()
+    single = np.concatenate([score([waveform]) for waveform in waveforms])
+    return float(np.abs(score(waveforms) - single).max())
 
 
 def _voice(cycles: np.ndarray) -> np.ndarray:
@@ -162,5 +163,5 @@ def _score_in_new_process(
 
 def _largest_difference(scores: list[dict[str, float]], stored: list[dict[str, float]]) -> float:
     """Return the largest absolute difference of scores; NaN if any score is NaN."""
-    pairs = [(new[emotion], old[emotion]) for new, old in zip(scores, stored, strict=True) for emotion in old]
+    pairs = [(new[name], old[name]) for new, old in zip(scores, stored, strict=True) for name in old]
     return float(np.abs(np.subtract(*np.transpose(pairs))).max())

@@ -3,6 +3,8 @@
 import json
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,14 +14,16 @@ from ser_hf.data.dataset import MIN_DURATION
 from ser_hf.models.backbone import POSITIONS_PER_SECOND
 from ser_hf.runs.recipe import corpora_of, read_recipe
 from ser_hf.runs.results import Results
+from ser_hf.tasks import load_task
 
+# What a task can say in its own words, with the variables of the card; a section that it lacks is left out.
+SECTIONS = ("introduction", "metrics", "details", "calibration", "folds", "limits", "not_evaluated")
 RECOGNISED = {
     "emotion": "emotions",
     "gender": "genders",
     "emotion_gender": "pairs of emotion and gender",
     "intensity": "intensities of emotion",
 }
-METRICS = {"ua": "Unweighted average recall", "wa": "Weighted accuracy", "macro_f1": "Macro F1"}
 CAPTIONS = {
     "confusion": "Confusion matrix of the test split",
     "speakers": "Unweighted average recall by test speaker",
@@ -98,8 +102,7 @@ def render_folds_card(results: Results, fold: str | Path) -> str:
         recipe=read_recipe(Path(fold)),
         test=results.test,
         independent=all(fold.speaker_independent for fold in results.folds),
-        metrics=METRICS,
-        percent=_percent,
+        **_task_variables(load_task(results.task)),
     )
 
 
@@ -126,8 +129,24 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def _task_variables(task: ModuleType) -> dict[str, Any]:
+    """Return what templates know of a task: its metrics, how they are printed, and its sections."""
+    scale, decimals = (100, 1) if task.PERCENT else (1, 3)
+    return {
+        "metrics": task.METRICS,
+        "first": next(iter(task.METRICS)),
+        "unit": " %" if task.PERCENT else "",
+        "shown": lambda score: f"{scale * score:.{decimals}f}",
+        "signed": lambda score: f"{scale * score:+.{decimals}f}",
+        "percent": _percent,
+        "card": {section: ENVIRONMENT.from_string(task.CARD.get(section, "")) for section in SECTIONS},
+    }
+
+
 def _render(template: str, folder: Path, results: Results, recipe: dict, **more) -> str:
-    speakers = sorted(results.test.per_speaker.values(), key=lambda speaker: -speaker["ua"])
+    task = load_task(results.task)
+    first = next(iter(task.METRICS))
+    speakers = sorted(results.test.per_speaker.values(), key=lambda speaker: -speaker[first])
     body = ENVIRONMENT.get_template(template).render(
         results=results,
         recipe=recipe,
@@ -139,8 +158,7 @@ def _render(template: str, folder: Path, results: Results, recipe: dict, **more)
         recognised=RECOGNISED[recipe["target"]],
         ranked=_choose_speakers(speakers),
         figures={path.stem: CAPTIONS[path.stem] for path in folder.glob("figures/*.png") if path.stem in CAPTIONS},
-        metrics=METRICS,
-        percent=_percent,
+        **_task_variables(task),
         **more,
     )
     return re.sub(r"\n{3,}", "\n\n", body)
@@ -154,7 +172,7 @@ def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
 
 
 def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
-    corpora, facts = corpora_of(recipe), _facts(recipe)
+    corpora, facts, metrics = corpora_of(recipe), _facts(recipe), load_task(results.task).METRICS
     scores = [
         EvalResult(
             task_type="audio-classification",
@@ -167,11 +185,11 @@ def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
                 "speaker_independent": results.split.speaker_independent,
             },
             metric_type=metric,
-            metric_name=title,
+            metric_name=shown.title,
             metric_value=getattr(results.test, metric),
             metric_args={"interval_95": results.test.intervals[metric]},
         )
-        for metric, title in METRICS.items()
+        for metric, shown in metrics.items()
     ]
     metadata = ModelCardData(
         model_name=name.split("/")[-1],
@@ -181,7 +199,7 @@ def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
         base_model=_public_name(recipe.get("model_name_or_path")),
         datasets=[corpus for corpus, fact in zip(corpora, facts, strict=True) if fact.url] or None,
         tags=["speech-emotion-recognition", "ser_hf", *corpora],
-        metrics=list(METRICS),
+        metrics=list(metrics),
         eval_results=scores,
         **_licence_metadata(recipe),
     )

@@ -90,7 +90,7 @@ def check_labels(folder: Path) -> Check:
     if not (isinstance(names, dict) and isinstance(ids, dict)):
         return Check("label names", False, f"id2label {names} and label2id {ids} instead of two objects", remedy)
     faults = []
-    if len(names) < 2:
+    if len(names) < (1 if config.get("problem_type") == "regression" else 2):
         faults.append(f"{len(names)} names in id2label")
     if unnamed := [name for name in names.values() if re.fullmatch(r"(?i)(label_)?\d+|\s*", str(name))]:
         faults.append(f"{', '.join(map(str, unnamed))}: not names of emotions")

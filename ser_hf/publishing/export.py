@@ -5,7 +5,7 @@ The files are stored as transformers.js and `EmotionClassifier` expect: ``onnx/m
 the checkpoint's feature extractor (the attention mask as int64), and their output is ``logits``. The padding-aware
 layers of `ser_hf.models.padding` are part of the graph, so that padding does not change the scores.
 
-Shapes: B batch, T samples, C emotions.
+Shapes: B batch, T samples, C outputs.
 """
 
 import inspect
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.cache import write_text
@@ -27,6 +26,7 @@ from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import load_feature_extractor, load_trained
+from ser_hf.models.scores import to_scores
 from ser_hf.publishing.answers import reference_waveforms
 from ser_hf.publishing.checks import hash_weights, read_json
 from ser_hf.publishing.tracing import OPSET, write_fp32
@@ -158,8 +158,9 @@ def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: P
     }
     if int8:
         write_int8(work / FP32, work / INT8)
-        scores = softmax(_compute_logits(onnx_run(work / INT8), batches), -1)
-        report["int8_largest_score_difference"] = largest_difference(scores, softmax(expected, -1))
+        logits = (_compute_logits(onnx_run(work / INT8), batches), expected)
+        scores = [to_scores(each, model.config.problem_type) for each in logits]
+        report["int8_largest_score_difference"] = largest_difference(*scores)
         report["int8_megabytes"] = megabytes(work / INT8)
     return report
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import yaml
 from huggingface_hub import metadata_load
 
-from ser_hf.evaluation.scores import METRICS
 from ser_hf.publishing.checks import Check, hash_weights, read_json
+from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
-from ser_hf.runs.results import read_results
+from ser_hf.runs.results import Results, read_results
+from ser_hf.tasks import load_task
 
 
 def check_results(folder: Path) -> Check:
@@ -21,9 +22,9 @@ def check_results(folder: Path) -> Check:
         return Check("results", False, str(error), remedy)
     if results is None:
         return Check("results", False, "no test scores", remedy)
-    scores = {name: getattr(results.test, name) for name in METRICS}
-    wrong = [f"{name} {score}" for name, score in scores.items() if not 0 <= score <= 1]
-    found = f"UA {results.test.ua:.3f} on {results.test.utterances} utterances"
+    lowest = {name: metric.lowest for name, metric in load_task(results.task).METRICS.items()}
+    wrong = [f"{name} {score}" for name, score in _scores_of(results).items() if not lowest[name] <= score <= 1]
+    found = describe_test(results)
     return Check("results", not wrong, f"impossible: {', '.join(wrong)}" if wrong else found, remedy)
 
 
@@ -41,9 +42,10 @@ def check_card(folder: Path) -> Check:
     if not told:
         return Check("card", False, "a card without results", remedy)
     results = read_results(folder)
-    test = {name: getattr(results.test, name) for name in METRICS} if results else {}
+    if results is None:
+        return Check("card", False, "no all_results.json to compare it with", remedy)
     said = {(score.get("type"), score.get("value")) for score in told}
-    if untold := [f"{name} {test.get(name)}" for name in METRICS if (name, test.get(name)) not in said]:
+    if untold := [f"{name} {score}" for name, score in _scores_of(results).items() if (name, score) not in said]:
         return Check("card", False, f"it does not tell {', '.join(untold)} of all_results.json", remedy)
     return Check("card", True, f"{len(told)} scores: {', '.join(str(score.get('type')) for score in told)}")
 
@@ -68,3 +70,8 @@ def check_exports(folder: Path) -> Check:
     same = made_from == hash_weights(folder)
     found = f"{', '.join(files)}, of {'these' if same else 'other'} weights"
     return Check("exports", same, found, "Write them again with `ser-hf export`, or delete the folder onnx.")
+
+
+def _scores_of(results: Results) -> dict[str, float]:
+    """Return the test score in each metric of the task."""
+    return {name: getattr(results.test, name) for name in load_task(results.task).METRICS}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
+from ser_hf.tasks import TASKS, check_task
 
 if TYPE_CHECKING:  # imports scipy, which would slow down --help
     from ser_hf.data.hearing import Hearing
@@ -45,8 +46,11 @@ class DataArguments:
         default=False, metadata={"help": "table: allow files outside that folder, by absolute paths, .. or links."}
     )
     subset: str | None = field(default=None, metadata={"help": "hub: configuration, if the dataset has several."})
+    task: str = field(
+        default="categories", metadata={"help": "What the model answers about an utterance: " + ", ".join(TASKS) + "."}
+    )
     target: Literal["emotion", "gender", "emotion_gender", "intensity"] = field(
-        default="emotion", metadata={"help": "Label to recognise."}
+        default="emotion", metadata={"help": "Label that is used as the category."}
     )
     label_set: Literal["all", "four", "big6"] = field(
         default="all", metadata={"help": "Emotions to keep; 'four' merges excited into happy, as usual for IEMOCAP."}
@@ -146,6 +150,7 @@ class DataArguments:
     )
 
     def __post_init__(self) -> None:
+        check_task(self.task)
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name}: expected above 0 and at most 0.5, found {getattr(self, name)}.")

@@ -15,7 +15,8 @@ from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.protocols import speakers_of
 from ser_hf.data.splits import Split, is_speaker_independent
-from ser_hf.runs.results import AudioRecord, LeakRecord, Part, SplitRecord
+from ser_hf.runs.results import AudioRecord, LeakRecord, Part, Results, SplitRecord
+from ser_hf.tasks import load_task
 
 ACTIONS = ("skipped", "too_short", "windowed", "padded")
 LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # recipes look for these
@@ -72,6 +73,15 @@ def describe_audit(findings: list[Finding]) -> LeakRecord:
     """Return how many leaks there are between the parts, by their kind."""
     leaks = Counter(finding.kind.replace(" ", "_") for finding in findings if finding.severity == "leak")
     return LeakRecord(**{kind: leaks[kind] for kind in LEAKS})
+
+
+def describe_test(results: Results) -> str:
+    """Return the test score in the first metric of the task, its interval, and on how many utterances and speakers."""
+    name, metric = next(iter(load_task(results.task).METRICS.items()))
+    test = results.test
+    low, high = test.intervals[name]
+    tested = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
+    return f"{metric.short} {getattr(test, name):.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested})"
 
 
 def describe_machine() -> dict:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from datasets import DatasetDict
+from datasets import ClassLabel, DatasetDict
 from filelock import FileLock, Timeout
 
 from ser_hf import __version__
@@ -59,7 +59,8 @@ def claim_folder(
         ) from None
     fingerprint = hashlib.sha256()
     for part in dataset.values():
-        columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker"])
+        label = [] if isinstance(part.features["label"], ClassLabel) else ["label"]  # classes follow from emotions
+        columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker", *label])
         fingerprint.update(json.dumps(columns.to_dict()).encode())
     held = folder / DATA_DIGEST
     if held.exists() and held.read_text() != fingerprint.hexdigest():

@@ -49,7 +49,8 @@ def _recorded_keys(arguments: object) -> dict:
 
 def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
     """Return the keys that this class sets a default for, and all others that differ from their default."""
-    reference = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
+    settled = {name: getattr(training, name) for name in ("output_dir", "use_cpu", "metric_for_best_model")}
+    reference = type(training)(**settled)  # greater_is_better follows from the metric
     own = {item.name for item in dataclasses.fields(TrainingOptions)}
     return {
         key: value.value if isinstance(value, Enum) else value
@@ -98,6 +99,7 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 def list_differences(held: dict, wanted: dict) -> list[str]:
     """Return the settings in which two recipes differ, but for the number of epochs, each in words."""
+    held = {"task": "categories"} | held  # versions that knew no other task did not record it
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())

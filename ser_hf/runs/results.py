@@ -3,14 +3,41 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
 
 import cattrs
 
 from ser_hf.cache import write_text
-from ser_hf.evaluation import Scores
+from ser_hf.evaluation.calibration import CalibrationRecord
 from ser_hf.runs.file_names import RESULTS
+from ser_hf.tasks import load_task
 
-SCHEMA = 2  # 1: versions that stored no schema; they are read, what they lack is None
+# 1: versions that stored no schema; what they lack is None. 2: categories only. Both are read.
+SCHEMA = 3
+
+
+class TaskScores(Protocol):
+    """Describe what the scores of every task have, beside its metrics.
+
+    Attributes:
+        utterances: Number of utterances.
+        speakers: Number of known speakers.
+        intervals: {metric: [low, high]}, 95 % intervals.
+        interval_unit: What the bootstrap resamples, "speaker" or "utterance".
+        warning: What a reader of the intervals has to know, a sentence; None if nothing.
+        per_speaker: {speaker: scores}; names of speakers are nowhere else.
+    """
+
+    utterances: int
+    speakers: int
+    intervals: dict[str, list[float]]
+    interval_unit: str
+    warning: str | None
+    per_speaker: dict[str, dict]
+
+    def __getattr__(self, metric: str) -> Any:
+        """Return the value of a metric."""
 
 
 @dataclass
@@ -108,10 +135,10 @@ class EvaluationRecord(MachineRecord):
 
     Attributes:
         model: Hub id, or name of the folder.
-        shared_emotions: Emotions of both model and corpus, the only ones scored.
+        shared_outputs: Outputs that the corpus can score, the only ones scored.
         left_out_as_the_model_lacks_them: Emotion of the corpus -> number of its utterances, which are not scored.
-        no_answers_as_the_corpus_lacks_them: Emotions of the model whose scores are left out.
-        best_answer_not_shared: Number of utterances whose best score is that of such an emotion.
+        no_answers_as_the_corpus_lacks_them: Outputs of the model whose scores are left out.
+        best_answer_not_shared: Number of utterances whose answer is such an output.
         preprocessing: Name of the preprocessing and the fields of `Hearing`.
         backend: "torch", "onnx" or "probe".
         dtype: As asked for.
@@ -120,7 +147,7 @@ class EvaluationRecord(MachineRecord):
     """
 
     model: str = ""
-    shared_emotions: list[str] = field(default_factory=list)
+    shared_outputs: list[str] = field(default_factory=list)
     left_out_as_the_model_lacks_them: dict[str, int] = field(default_factory=dict)
     no_answers_as_the_corpus_lacks_them: list[str] = field(default_factory=list)
     best_answer_not_shared: int = 0
@@ -129,25 +156,6 @@ class EvaluationRecord(MachineRecord):
     dtype: str = ""
     seconds: float = 0.0
     cut_utterances: int = 0
-
-
-@dataclass
-class CalibrationRecord:
-    """Describe the calibration.
-
-    Attributes:
-        temperature: What the logits were divided by.
-        fitted_on: The part that it was fitted on.
-        before: Calibration errors of each part before, by part and error (ece, brier, nll).
-        after: The same after.
-        threshold: "score", "rule", and coverage and accuracy by part.
-    """
-
-    temperature: float
-    fitted_on: str
-    before: dict[str, dict]
-    after: dict[str, dict]
-    threshold: dict
 
 
 @dataclass
@@ -186,7 +194,7 @@ class RecommendedRecord:
     """Hold the test scores by ser_hf with the recommended preprocessing, paired with those of the stock pipeline."""
 
     preprocessing: dict
-    test: Scores
+    test: TaskScores
     difference: dict[str, dict]
 
 
@@ -208,11 +216,9 @@ class CandidateRecord:
 
 @dataclass
 class FoldRecord:
-    """Describe one fold of a cross-validation: the test scores, the test speakers, and the training time in seconds."""
+    """Describe one fold of a cross-validation: test scores by metric, test speakers, training time in seconds."""
 
-    ua: float
-    wa: float
-    macro_f1: float
+    scores: dict[str, float]
     speakers: list[str]
     utterances: int
     speaker_independent: bool | None
@@ -225,16 +231,17 @@ class Results:
     """Hold what all_results.json of a finished run holds; a part that a kind of run lacks is None.
 
     Attributes:
-        emotions: In the order of their labels.
-        test: Scores of the test utterances; of all folds pooled, in a cross-validation.
+        outputs: Names of the model's outputs, in their order.
+        test: TaskScores of the test utterances; of all folds pooled, in a cross-validation.
+        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `TaskScores`.
         schema: Version of this layout.
-        validation: Scores of the validation utterances.
+        validation: TaskScores of the validation utterances.
         split: Who is in which part.
         audio: Unusual audio.
         audit: Leaks between the parts.
         training: How it was trained.
         calibration: Temperature and threshold.
-        recommended: Scores with the recommended preprocessing.
+        recommended: TaskScores with the recommended preprocessing.
         context: Audio that the model takes.
         agreement: Comparison with the stock pipeline.
         candidates: Heads of a comparison.
@@ -246,10 +253,11 @@ class Results:
         folds: Each fold.
     """
 
-    emotions: list[str]
-    test: Scores
+    outputs: list[str]
+    test: TaskScores
+    task: str = "categories"
     schema: int = SCHEMA
-    validation: Scores | None = None
+    validation: TaskScores | None = None
     split: SplitRecord | None = None
     audio: AudioRecord | None = None
     audit: LeakRecord | None = None
@@ -299,14 +307,33 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         ValueError: If it is damaged, or of a newer version than this one.
     """
     try:
-        content = {"schema": 1} | json.loads(text)
+        content = {"schema": 1, "task": "categories"} | json.loads(text)
         if content["schema"] > SCHEMA:
             raise ValueError(f"its schema is {content['schema']}; install a newer ser_hf")
-        if not content.get("calibration"):  # schema 1 wrote {} for a model that is not calibrated
-            content.pop("calibration", None)
-        return cattrs.structure(content, Results)
+        task = load_task(content["task"])
+        converter = cattrs.Converter()
+        converter.register_structure_hook_func(
+            lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.TaskScores)
+        )
+        return converter.structure(_upgrade(content, task), Results)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
         raise ValueError(
             f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}."
         ) from error
+
+
+def _upgrade(content: dict, task: ModuleType) -> dict:
+    """Return the content of an older schema in the newest one."""
+    if content["schema"] == SCHEMA:
+        return content
+    content["schema"] = SCHEMA
+    evaluation = content.get("evaluation")
+    for part, old, new in ((content, "emotions", "outputs"), (evaluation, "shared_emotions", "shared_outputs")):
+        if part and old in part:
+            part[new] = part.pop(old)
+    if not content.get("calibration"):  # schema 1 wrote {} for a model that is not calibrated
+        content.pop("calibration", None)
+    for fold in content.get("folds") or []:
+        fold["scores"] = {name: fold.pop(name, None) for name in task.METRICS}
+    return content

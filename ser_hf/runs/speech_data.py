@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +25,13 @@ from ser_hf.data.audit import (
     find_shared_speakers,
     findings_as_json,
 )
-from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.dataset import AudioProblem, Label
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_audit, describe_split
 from ser_hf.runs.file_names import AUDIT, PROBLEMS
 from ser_hf.runs.results import AudioRecord, LeakRecord, SplitRecord
+from ser_hf.tasks import load_task
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ def load_utterances(data: DataArguments) -> Iterator[Utterance]:
 def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tuple[list[Utterance], Counter]:
     """Return the utterances under the labels of a recipe, and what was left out, by emotion and reason, with counts.
 
+    Utterances without a target of the recipe's task are left out too.
+
     Raises:
         ValueError: As `map_labels`.
     """
@@ -79,6 +84,11 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
         rare_emotion=data.rare_emotion,
         target=data.target,
     )
+    task = load_task(data.task)
+    outputs = task.list_outputs(utterances)
+    known = [task.target_of(utterance, outputs) is not None for utterance in utterances]
+    dropped.update(f"{row.emotion} (no target)" for row in compress(utterances, map(not_, known)))
+    utterances = list(compress(utterances, known))
     if dropped:
         logger.info(f"Left out by the labels: {dict(sorted(dropped.items()))}.")
     if data.target == "emotion":
@@ -130,6 +140,7 @@ class Speech(NamedTuple):
     """Hold what a recipe learns and is judged from."""
 
     dataset: DatasetDict  # "train", "validation", "test"; "refit" where asked: all but the test as training rows
+    outputs: list[str]  # names of the outputs of a model
     split: SplitRecord
     audio: AudioRecord
     audit: LeakRecord
@@ -161,12 +172,16 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
     folders = audio_folders(data)
     if leaks := [finding for finding in findings if finding.severity == "leak"]:
         logger.warning(f"Leaks between the parts of the split:\n{describe_findings(leaks, common_folder(folders))}")
-    dataset = build_dataset(split, folders, data.hearing, raw=raw)
+    task = load_task(data.task)
+    outputs = task.list_outputs(split["train"])
+    label = Label(task.target_feature(outputs), lambda utterance: task.target_of(utterance, outputs))
+    dataset = build_dataset(split, folders, data.hearing, raw=raw, label=label)
     if refit:
         together, _ = prepare_audio(together, data.hearing, min_duration=data.min_duration)
-        dataset["refit"] = build_dataset(together, folders, data.hearing)["train"]
+        dataset["refit"] = build_dataset(together, folders, data.hearing, label=label)["train"]
     return Speech(
         dataset,
+        outputs,
         describe_split(split, name_split(data), folders),
         describe_audio(split, problems, dropped),
         describe_audit(findings),

@@ -29,13 +29,11 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
             raise ValueError(f"num_train_epochs: expected 0 or more, found {self.num_train_epochs}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
-        self.use_cpu = (
-            self.use_cpu or not torch.accelerator.is_available()
-        )  # otherwise transformers rejects bf16 on the CPU
+        # without a GPU, transformers accepts bf16 only if use_cpu is set
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
+        chosen = self.metric_for_best_model, self.greater_is_better
         super().__post_init__()
-        metrics = ("ua", "wa", "macro_f1", "loss")
+        if chosen[0] is None:  # transformers says loss; `complete_arguments` asks the task
+            self.metric_for_best_model, self.greater_is_better = chosen
         if self.push_to_hub and "/" not in (self.hub_model_id or ""):
             raise ValueError("push_to_hub: expected a repository. Pass --hub_model_id USER/NAME.")
-        # A misspelt name would silently disable early stopping.
-        if self.metric_for_best_model.removeprefix("eval_") not in metrics:
-            raise ValueError(f"metric_for_best_model: expected one of {metrics}, found '{self.metric_for_best_model}'.")

@@ -27,8 +27,12 @@ class TrainingOptions:
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the head; usually 10 times the encoder's. None: the same."}
     )
-    class_weights: Literal["balanced", "none"] = field(
-        default="balanced", metadata={"help": "balanced: weigh emotions inversely to their numbers of utterances."}
+    class_weights: Literal["balanced", "none"] | None = field(
+        default=None,
+        metadata={
+            "help": "balanced: weigh emotions inversely to their numbers of utterances. None: balanced, if the "
+            "task has classes."
+        },
     )
     ema_decay: float | None = field(
         default=None,
@@ -38,7 +42,8 @@ class TrainingOptions:
         },
     )
     early_stopping_patience: int | None = field(
-        default=None, metadata={"help": "Stop after this number of epochs without a better validation UA. None: never."}
+        default=None,
+        metadata={"help": "Stop after this number of epochs without a better metric_for_best_model. None: never."},
     )
     refit: bool = field(
         default=False,
@@ -60,7 +65,11 @@ class TrainingOptions:
     )
     lr_scheduler_type: str = field(default="cosine", metadata={"help": "Learning rate schedule."})
     metric_for_best_model: str | None = field(
-        default="ua", metadata={"help": "Validation metric that chooses the best epoch: ua, wa, macro_f1 or loss."}
+        default=None,
+        metadata={
+            "help": "Validation metric that chooses the best epoch: a metric of the task (categories: ua, "
+            "wa, macro_f1), or loss. None: the first metric."
+        },
     )
     eval_strategy: str = field(default="epoch", metadata={"help": "When to validate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint to resume from."})

@@ -1,31 +1,31 @@
 """The score of any checkpoint on any corpus, by default that of the stock pipeline.
 
-Shapes: N utterances, C emotions of the model, S emotions that model and corpus share.
+Shapes: N utterances, C outputs of the model, S outputs that the corpus can score.
 """
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-import pandas
 from tqdm import tqdm
 
-from ser_hf.corpora import Utterance, canonical_emotion
+from ser_hf.corpora import Utterance
 from ser_hf.data import decode_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.hearing import RAW
 from ser_hf.data.sampler import evaluation_order
-from ser_hf.evaluation import read_predictions, summarize, write_predictions
-from ser_hf.evaluation.predictions import COLUMNS
+from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_audio, describe_machine, describe_split
+from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS, RECIPE, RESULTS
+from ser_hf.runs.predictions import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
 from ser_hf.runs.results import EvaluationRecord, Results, parse_results, write_results
 from ser_hf.runs.speech_data import (
@@ -40,25 +40,25 @@ from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import find_file
 from ser_hf.serving.decoding import check_samples
-from ser_hf.tasks.categories import draw_scores
+from ser_hf.tasks import load_task
 
 logger = logging.getLogger(__name__)
 
 
-class Emotions(NamedTuple):
-    """Which emotions a model and a corpus have in common.
+class Overlap(NamedTuple):
+    """Hold what a model and a corpus have in common.
 
     Attributes:
-        names: The C of the model, under the names of the corpus.
-        shared: S names, sorted.
-        model_lacks: Emotion of the corpus -> its utterances, which are left out.
-        corpus_lacks: Emotions of the model, which are no answers here.
+        names: The C outputs of the model, by the names of the corpus.
+        shared: The S outputs that the corpus can score.
+        left_out: Emotion -> number of its utterances, which have no target among these.
+        unscored: Outputs of the model that the corpus cannot score.
     """
 
     names: list[str]
     shared: list[str]
-    model_lacks: dict[str, int]
-    corpus_lacks: list[str]
+    left_out: dict[str, int]
+    unscored: list[str]
 
 
 def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bool = False) -> Results:
@@ -73,20 +73,21 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         The results.
 
     Raises:
-        ValueError: If model and corpus share fewer than two emotions, or an argument is not as expected.
+        ValueError: If model and corpus share too few outputs, or an argument is not as expected.
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Take a new --output_dir: nothing is overwritten.")
+    names = ("device", "dtype", "backend", "preprocessing")
+    classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
+    data, task = replace(data, task=classifier.task), load_task(classifier.task)
     utterances, dropped = label_utterances(data, load_utterances(data))
     tested = "all utterances"
     if data.protocol or test_part:
         utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
-    names = ("device", "dtype", "backend", "preprocessing")
-    classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
-    emotions = match_emotions(classifier.emotions, utterances)
-    utterances = [utterance for utterance in utterances if utterance.emotion in emotions.shared]
+    overlap = find_overlap(task, classifier.emotions, utterances)
+    utterances = [row for row in utterances if task.target_of(row, overlap.shared) is not None]
     parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
@@ -95,44 +96,39 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data))
     split.speaker_independent = is_new_to_model(options.model, parts["test"])
-    table = tabulate(parts["test"], restrict_scores(scores, emotions), emotions.shared, audio_folders(data))
+    restricted = task.restrict_scores(scores, overlap.names, overlap.shared)
+    table = tabulate_utterances(parts["test"], restricted, task, overlap.shared, audio_folders(data))
     folder.mkdir(parents=True, exist_ok=True)
     write_problems(problems, folder)
     write_predictions(table, folder / PREDICTIONS)
     results = Results(
-        emotions.shared,
-        summarize(read_predictions(folder / PREDICTIONS), emotions.shared),
+        overlap.shared,
+        task.summarize(read_predictions(folder / PREDICTIONS), overlap.shared),
+        task=classifier.task,
         split=split,
         audio=describe_audio(parts, problems, dropped),
-        evaluation=describe_evaluation(options, classifier, emotions, scores, problems, seconds),
+        evaluation=describe_evaluation(options, classifier, overlap, scores, problems, seconds),
     )
-    draw_scores(results.test, folder / FIGURES)
+    task.draw_scores(results.test, folder / FIGURES)
     write_results(folder, results)
     return results
 
 
-def match_emotions(names: Sequence[str], utterances: Sequence[Utterance]) -> Emotions:
-    """Find the emotions of a model, by any usual spelling, among those of utterances.
+def find_overlap(task: ModuleType, outputs: Sequence[str], utterances: Sequence[Utterance]) -> Overlap:
+    """Find the outputs of a model that a corpus can score.
 
     Raises:
-        ValueError: If fewer than two are shared.
+        ValueError: If there are too few.
     """
-    found = Counter(utterance.emotion for utterance in utterances)
-    spelled = [name if name in found else canonical_emotion(name) for name in names]
-    shared = sorted(found.keys() & set(spelled))
-    if len(shared) < 2:
-        raise ValueError(
-            f"Expected two emotions at least that model and corpus share, found {shared}: the model has "
-            f"{list(names)}, the corpus {sorted(found)}. --label_map old=new renames those of the corpus."
-        )
-    model_lacks = {emotion: count for emotion, count in sorted(found.items()) if emotion not in shared}
-    corpus_lacks = [name for name in spelled if name not in shared]
-    if model_lacks or corpus_lacks:
+    names, shared = task.match_outputs(outputs, utterances)
+    left_out = Counter(row.emotion for row in utterances if task.target_of(row, shared) is None)
+    overlap = Overlap(names, shared, dict(sorted(left_out.items())), [name for name in names if name not in shared])
+    if overlap.left_out or overlap.unscored:
         logger.info(
-            f"Scored on {shared}. Left out, as the model lacks them: {model_lacks}. No answers, as the corpus lacks "
-            f"them: {corpus_lacks}; the scores of the others are made to sum to 1."
+            f"Scored on {shared}. Left out, as the model lacks them: {overlap.left_out}. No answers, as the corpus "
+            f"lacks them: {overlap.unscored}."
         )
-    return Emotions(spelled, shared, model_lacks, corpus_lacks)
+    return overlap
 
 
 def score_utterances(
@@ -171,38 +167,6 @@ def list_long(
     return problems
 
 
-def restrict_scores(scores: np.ndarray, emotions: Emotions) -> np.ndarray:
-    """Return the scores ``(N, S)`` of the shared emotions, which sum to 1 again, from all ``(N, C)``.
-
-    Examples:
-        >>> emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
-        >>> restrict_scores(np.array([[0.5, 0.25, 0.25]]), emotions).tolist()
-        [[0.5, 0.5]]
-    """
-    columns = np.array([[name == emotion for emotion in emotions.shared] for name in emotions.names], dtype=float)
-    kept = scores @ columns
-    return kept / kept.sum(axis=1, keepdims=True) if emotions.corpus_lacks else kept
-
-
-def tabulate(
-    utterances: Sequence[Utterance], scores: np.ndarray, emotions: Sequence[str], folders: dict[str, Path]
-) -> pandas.DataFrame:
-    """Return the table of predictions.
-
-    Args:
-        utterances: N of them.
-        scores: ``(N, S)``.
-        emotions: S names, in the order of the scores.
-        folders: What the paths of each corpus are relative to.
-    """
-    table = pandas.DataFrame([{name: getattr(row, name, None) for name in COLUMNS} for row in utterances])
-    table["path"] = [Path(os.path.relpath(row.path, folders[row.corpus])).as_posix() for row in utterances]
-    table["split"] = "test"
-    table["target"] = [row.emotion for row in utterances]
-    table["prediction"] = [emotions[label] for label in scores.argmax(-1)]
-    return table.join(pandas.DataFrame(scores, columns=[f"score_{emotion}" for emotion in emotions]))
-
-
 def is_new_to_model(model: str, utterances: Sequence[Utterance]) -> bool | None:
     """Tell whether a model was trained without these speakers, and warn if not; None where nobody knows."""
     trained, speakers = find_trained_speakers(model), [(row.corpus, row.speaker) for row in utterances]
@@ -231,19 +195,20 @@ def find_trained_speakers(model: str) -> set[tuple[str, str]]:
 def describe_evaluation(
     options: EvaluationArguments,
     classifier: EmotionClassifier,
-    emotions: Emotions,
+    overlap: Overlap,
     scores: np.ndarray,
     problems: Sequence[AudioProblem],
     seconds: float,
 ) -> EvaluationRecord:
-    """Return the model, its preprocessing, the shared emotions, and what computed the scores ``(N, C)``."""
-    best = np.array(emotions.names)[scores.argmax(-1)]
+    """Return the model, its preprocessing, the shared outputs, and what computed the scores ``(N, C)``."""
+    answer = load_task(classifier.task).answer
+    answers = [answer(dict(zip(overlap.names, row, strict=True))) for row in scores] if overlap.unscored else []
     return EvaluationRecord(
         model=Path(options.model).absolute().name if Path(options.model).is_dir() else options.model,
-        shared_emotions=emotions.shared,
-        left_out_as_the_model_lacks_them=emotions.model_lacks,
-        no_answers_as_the_corpus_lacks_them=emotions.corpus_lacks,
-        best_answer_not_shared=int((~np.isin(best, emotions.shared)).sum()),
+        shared_outputs=overlap.shared,
+        left_out_as_the_model_lacks_them=overlap.left_out,
+        no_answers_as_the_corpus_lacks_them=overlap.unscored,
+        best_answer_not_shared=sum(name in overlap.unscored for name in answers),
         preprocessing={"name": options.preprocessing, **classifier.hearing.describe()},
         backend=classifier.backend,
         dtype=options.dtype,
@@ -255,10 +220,8 @@ def describe_evaluation(
 
 def describe_scores(results: Results, folder: str) -> str:
     """Return what to print at the end."""
-    test, evaluation = results.test, results.evaluation
-    low, high = test.intervals["ua"]
-    tested = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
-    lines = [f"UA {test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested}), {', '.join(results.emotions)}."]
+    evaluation = results.evaluation
+    lines = [f"{describe_test(results)}, {', '.join(results.outputs)}."]
     if lacking := evaluation.left_out_as_the_model_lacks_them:
         lines.append(f"Left out, as the model lacks them: {lacking}.")
     if others := evaluation.no_answers_as_the_corpus_lacks_them:

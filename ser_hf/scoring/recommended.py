@@ -2,9 +2,9 @@
 
 import logging
 from pathlib import Path
+from types import ModuleType
 
-from ser_hf.evaluation import read_predictions, summarize
-from ser_hf.evaluation.paired import paired_difference
+from ser_hf.evaluation import read_predictions
 from ser_hf.runs.file_names import PREDICTIONS
 from ser_hf.runs.results import RecommendedRecord
 from ser_hf.serving import EmotionClassifier
@@ -12,7 +12,9 @@ from ser_hf.serving import EmotionClassifier
 logger = logging.getLogger(__name__)
 
 
-def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dict) -> RecommendedRecord | None:
+def score_recommended(
+    folder: Path, folders: dict[str, Path], preprocessing: dict, task: ModuleType
+) -> RecommendedRecord | None:
     """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
 
     Returns:
@@ -29,6 +31,8 @@ def score_recommended(folder: Path, folders: dict[str, Path], preprocessing: dic
     except ValueError as error:
         logger.error(f"The recommended preprocessing was not scored: {error}")
         return None
-    table = stock.assign(prediction=[answer.emotion for answer in answers])
-    scores = summarize(table, classifier.emotions)
-    return RecommendedRecord(preprocessing, scores, paired_difference(stock, table, classifier.emotions))
+    outputs = classifier.emotions
+    columns = {f"score_{name}": [answer.scores[name] for answer in answers] for name in outputs}
+    table = stock.assign(prediction=[answer.emotion for answer in answers], **columns)
+    scores = task.summarize(table, outputs)
+    return RecommendedRecord(preprocessing, scores, task.compare(stock, table, outputs))

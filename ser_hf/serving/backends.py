@@ -1,6 +1,6 @@
 """Compute scores from waveforms: with a stock torch model, its ONNX export, or a scikit-learn head on frozen features.
 
-Shapes: B waveforms, T samples, C emotions.
+Shapes: B waveforms, T samples, C outputs.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from huggingface_hub import errors, hf_hub_download
-from scipy.special import expit, softmax
 from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from ser_hf.data.audio import SAMPLING_RATE
@@ -27,7 +26,9 @@ from ser_hf.heads.files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
+from ser_hf.models.scores import to_scores
 from ser_hf.serving.choices import BACKENDS, DTYPES
+from ser_hf.tasks import name_task
 
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
@@ -43,11 +44,12 @@ class Backend:
 
     Attributes:
         name: "torch", "onnx" or "probe".
-        emotions: C names, in the order of the scores.
+        emotions: Names of the C outputs, in the order of the scores.
         run: Computes scores ``(B, C)`` of B waveforms ``(T,)`` float32 at 16 kHz.
         context: Longest input of the model in seconds; longer audio is truncated.
         pads: Whether waveforms of different lengths can share a batch.
         uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
+        task: What is recognised, a key of `ser_hf.tasks.TASKS`.
 
     Examples:
         >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.full((len(waveforms), 2), 0.5))
@@ -61,6 +63,7 @@ class Backend:
     context: float = float("inf")
     pads: bool = True
     uncertainty_threshold: float | None = None
+    task: str = "categories"
 
 
 def load_backend(
@@ -128,7 +131,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
         inputs = extract_features(feature_extractor, waveforms).to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(**inputs).logits
-        return to_scores(logits.float().cpu().numpy(), config)
+        return to_scores(logits.float().cpu().numpy(), config.problem_type)
 
     return _build_backend("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
 
@@ -181,7 +184,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     pool = ThreadPoolExecutor(torch.get_num_threads())
 
     def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        return to_scores(np.concatenate(list(pool.map(compute_logits, waveforms))), config)
+        return to_scores(np.concatenate(list(pool.map(compute_logits, waveforms))), config.problem_type)
 
     return _build_backend("onnx", config, run, pads=True)
 
@@ -278,14 +281,6 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def to_scores(logits: np.ndarray, config: PreTrainedConfig) -> np.ndarray:
-    """Return the scores ``(B, C)`` of logits ``(B, C)``, as `pipeline` computes them."""
-    logits = logits.astype(np.float64)
-    if config.problem_type == "regression":
-        return logits
-    return expit(logits) if config.problem_type == "multi_label_classification" else softmax(logits, -1)
-
-
 def is_outdated(name: str) -> bool:
     """Tell whether the weights in a folder have changed since the ONNX export, by the hashes in its export.json."""
     report = Path(name, "onnx", "export.json")
@@ -319,4 +314,5 @@ def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: 
             f"The checkpoint does not name its emotions: they are called {', '.join(emotions)}. "
             "Write their names into id2label of its config.json."
         )
-    return Backend(name, emotions, run, context_of(config), pads, getattr(config, "uncertainty_threshold", None))
+    threshold = getattr(config, "uncertainty_threshold", None)
+    return Backend(name, emotions, run, context_of(config), pads, threshold, name_task(config))

@@ -29,6 +29,7 @@ from ser_hf.serving.preprocessing import check_choice, read_preprocessing
 from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
 from ser_hf.serving.timeline import timeline
+from ser_hf.tasks import load_task
 
 SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
 
@@ -42,32 +43,30 @@ class Prediction:
         start: Start in the file in seconds, as given; None for the start of the file.
         end: End in the file in seconds, as given; None for the end of the file.
         duration: Seconds of audio before trimming; None if the file is unreadable.
+        emotion: The emotion with the best score, or what another task answers; None if there is an error.
         scores: Score of every emotion, best first; None if there is an error.
         error: Message of the error; None if there is none.
 
     Examples:
-        >>> Prediction("a.wav", None, None, 2.5, {"sad": 0.7, "happy": 0.3}, None).emotion
-        'sad'
+        >>> Prediction("a.wav", None, None, 2.5, "sad", {"sad": 0.7, "happy": 0.3}, None).scores["sad"]
+        0.7
     """
 
     path: str
     start: float | None
     end: float | None
     duration: float | None
+    emotion: str | None
     scores: dict[str, float] | None
     error: str | None
-
-    @property
-    def emotion(self) -> str | None:
-        """The emotion with the best score; None if there is an error."""
-        return next(iter(self.scores)) if self.scores else None
 
 
 class EmotionClassifier:
     """Score the emotions of utterances; load a classifier with `from_pretrained`.
 
     Attributes:
-        emotions: C names, in the order of `score`.
+        task: What is recognised, a key of `ser_hf.tasks.TASKS`.
+        emotions: Names of the C outputs, in the order of `score`.
         sampling_rate: Sampling rate of the waveforms for `score`, 16000 Hz.
         uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
         backend: "torch", "onnx" or "probe".
@@ -84,6 +83,7 @@ class EmotionClassifier:
     sampling_rate = SAMPLING_RATE
 
     def __init__(self, backend: Backend, hearing: Hearing):
+        self.task = backend.task
         self.emotions = backend.emotions
         self.uncertainty_threshold = backend.uncertainty_threshold
         self.backend = backend.name
@@ -191,11 +191,14 @@ class EmotionClassifier:
             ValueError: If the batch size is below 1.
         """
         _check_batch_size(batch_size)
+        answer = load_task(self.task).answer
         pieces = (piece for item in paths for piece in self._plan_file(item))
         for source, outcome in self._score_pieces(pieces, batch_size):
-            failed = isinstance(outcome, Exception)
-            scores, error = (None, str(outcome)) if failed else (self._name(outcome), None)
-            yield Prediction(*source, scores, error)
+            if isinstance(outcome, Exception):
+                yield Prediction(*source, None, None, str(outcome))
+            else:
+                scores = self._name(outcome)
+                yield Prediction(*source, answer(scores), scores, None)
 
     def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
         """Yield the segments of a long recording in constant memory; see `ser_hf.serving.timeline.timeline`."""

@@ -16,6 +16,7 @@ from ser_hf.data.audio import audio_duration
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import caption, clock, write_segments
+from ser_hf.tasks import load_task
 
 LONGEST = 600  # seconds of a recording; a CPU processes them in about a minute
 LARGEST = "120mb"  # size of `LONGEST` seconds at 48 kHz, 16 bits and two channels
@@ -143,23 +144,27 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
     for file in files:
         write_segments(segments, file)
     rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
-    return describe(scores, classifier.uncertainty_threshold), scores, figure, rows, *files
+    emotion = load_task(classifier.task).answer(scores)
+    words = describe(emotion, scores.get(emotion), classifier.uncertainty_threshold)
+    return words, scores, figure, rows, *files
 
 
-def describe(scores: dict[str, float], threshold: float | None) -> str:
+def describe(emotion: str, score: float | None, threshold: float | None) -> str:
     """Describe the emotion of a recording in Markdown, and whether it is uncertain.
 
     Args:
-        scores: Score of every emotion, best first.
-        threshold: Lower best scores are uncertain; None if no prediction is marked as uncertain.
+        emotion: The emotion, or what another task answers.
+        score: Score of the emotion; None if the answer is not the name of an output.
+        threshold: Lower scores are uncertain; None if no prediction is marked as uncertain.
 
     Examples:
-        >>> print(describe({"sad": 0.7, "happy": 0.3}, threshold=None))
+        >>> print(describe("sad", 0.7, threshold=None))
         ## Sad
         70.0 %, over the whole recording.
     """
-    emotion, score = next(iter(scores.items()))
     name = html.escape(emotion)
+    if score is None:
+        return f"## {name}\nOver the whole recording."
     if threshold is not None and score < threshold:
         return (
             f"## Uncertain\nThe best guess is **{name}**, with {100 * score:.1f} %. Below {100 * threshold:.1f} % this "
@@ -175,7 +180,7 @@ def _introduce(classifier: EmotionClassifier) -> str:
         honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."
     emotions = html.escape(", ".join(classifier.emotions))
     return (
-        f"This model recognises {len(classifier.emotions)} emotions by the voice: {emotions}. {honesty} Recordings can "
+        f"This model recognises by the voice: {emotions}. {honesty} Recordings can "
         f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
         f"after {KEPT // 60} minutes."
     )

@@ -134,6 +134,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
         "dtype": dtype,
         "backend": classifier.backend,
         "preprocessing": classifier.hearing.describe(),
+        "task": classifier.task,
         "emotions": classifier.emotions,
         "uncertainty_threshold": classifier.uncertainty_threshold,
         "ser_hf": __version__,
@@ -148,7 +149,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
         "path": spell(prediction.path),
         "prediction": prediction.emotion,
-        "uncertain": scores[prediction.emotion] < threshold if judged else None,
+        "uncertain": max(scores.values()) < threshold if judged else None,
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
         "error": prediction.error and spell(prediction.error),
     }

@@ -44,7 +44,8 @@ def caption(segment: Segment) -> str:
         >>> caption(Segment(0.0, 1.5, "angry", 0.381, True, {"angry": 0.381, "sad": 0.319, "happy": 0.3}))
         'uncertain (angry 38.1 %)'
     """
-    text = f"{segment.emotion} {100 * segment.score:.1f} %"
+    named = segment.emotion in segment.scores  # the answers of other tasks say it all
+    text = f"{segment.emotion} {100 * segment.score:.1f} %" if named else segment.emotion
     return f"uncertain ({text})" if segment.uncertain else text
 
 

@@ -9,7 +9,7 @@ at the latest. Only the hops of one window and the current segment are kept in m
 Shapes: `C` emotions.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ class Segment:
     Attributes:
         start: Start in seconds.
         end: End in seconds.
-        emotion: The emotion with the best score.
+        emotion: The emotion with the best score, or what another task answers.
         score: The best score.
         uncertain: Whether the score is below the `uncertainty_threshold` of the classifier.
         scores: Score of every emotion, in the order of the classifier.
@@ -75,7 +75,10 @@ class _Span:
 
 
 def merge(
-    scored: Iterable[tuple[Window, np.ndarray]], emotions: Sequence[str], threshold: float | None
+    scored: Iterable[tuple[Window, np.ndarray]],
+    emotions: Sequence[str],
+    threshold: float | None,
+    answer: Callable[[dict[str, float]], str],
 ) -> Iterator[Segment]:
     """Yield each segment once it is final, and after every window a preliminary version of the current segment.
 
@@ -83,13 +86,24 @@ def merge(
         scored: The windows of a recording in order, each with its scores ``(C,)``.
         emotions: Names of the C scores.
         threshold: Lower scores are uncertain; None if no segment is marked as uncertain.
+        answer: `answer` of the task, such as the emotion with the best score; adjacent hops of one answer are joined.
 
     Examples:
         >>> window = Window(np.zeros(48_000, dtype=np.float32), edges=(0.0, 1.0, 2.0, 3.0), last=True)
-        >>> (segment,) = merge([(window, np.array([0.25, 0.75]))], ["happy", "sad"], threshold=None)
+        >>> (segment,) = merge([(window, np.array([0.25, 0.75]))], ["happy", "sad"], None, lambda scores: "sad")
         >>> segment.start, segment.end, segment.emotion, segment.final
         (0.0, 3.0, 'sad', True)
     """
+
+    def read(scores: np.ndarray) -> str:
+        return answer(dict(zip(emotions, scores.tolist(), strict=True)))
+
+    def describe(span: _Span, *, final: bool) -> Segment:
+        scores = dict(zip(emotions, span.scores.tolist(), strict=True))
+        best = max(scores.values())
+        uncertain = threshold is not None and best < threshold
+        return Segment(span.start, span.end, answer(scores), best, uncertain, scores, final)
+
     settled: list[_Span] = []  # at most one: the final hops of the current segment
     before: list[_Span] = []  # the hops without the scores of the newest window
     hops: list[_Span] = []  # the hops with the scores of all windows
@@ -97,16 +111,16 @@ def merge(
         if hops and hops[0].start < window.edges[0]:
             before = hops
         while before and before[0].start < window.edges[0]:
-            *closed, run = _join([*settled, before.pop(0)])
+            *closed, run = _join([*settled, before.pop(0)], read)
             settled = [run]
-            yield from (_to_segment(span, emotions, threshold, final=True) for span in closed)
+            yield from (describe(span, final=True) for span in closed)
         hops = _cover(before, window, scores)
-        runs = _join([*settled, *hops])
+        runs = _join([*settled, *hops], read)
         if window.last:
-            yield from (_to_segment(span, emotions, threshold, final=True) for span in runs)
+            yield from (describe(span, final=True) for span in runs)
             settled, before, hops = [], [], []
         else:
-            yield _to_segment(runs[-1], emotions, threshold, final=False)
+            yield describe(runs[-1], final=False)
 
 
 def _cover(hops: list[_Span], window: Window, scores: np.ndarray) -> list[_Span]:
@@ -121,21 +135,14 @@ def _cover(hops: list[_Span], window: Window, scores: np.ndarray) -> list[_Span]
     return covered + [_Span(start, stop, scores) for start, stop in pairwise(window.edges) if start >= reached]
 
 
-def _join(spans: list[_Span]) -> list[_Span]:
-    """Join adjacent spans with the same best emotion; their scores are weighted by duration."""
+def _join(spans: list[_Span], read: Callable[[np.ndarray], str]) -> list[_Span]:
+    """Join adjacent spans with the same answer to their scores ``(C,)``; the scores are weighted by duration."""
     joined = spans[:1]
     for span in spans[1:]:
         last = joined[-1]
-        if last.scores.argmax() == span.scores.argmax():
+        if read(last.scores) == read(span.scores):
             share = (span.end - span.start) / (span.end - last.start)
             joined[-1] = _Span(last.start, span.end, last.scores + share * (span.scores - last.scores))
         else:
             joined.append(span)
     return joined
-
-
-def _to_segment(span: _Span, emotions: Sequence[str], threshold: float | None, *, final: bool) -> Segment:
-    scores = dict(zip(emotions, span.scores.tolist(), strict=True))
-    emotion = max(scores, key=scores.get)
-    uncertain = threshold is not None and scores[emotion] < threshold
-    return Segment(span.start, span.end, emotion, scores[emotion], uncertain, scores, final)

@@ -31,6 +31,7 @@ from ser_hf.serving.decoding import check_rate, check_samples
 from ser_hf.serving.resampling import resample
 from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.speech_detector import BLOCK, SpeechDetector
+from ser_hf.tasks import load_task
 
 PAUSE = 0.6  # seconds; longer than most pauses within a sentence, shorter than most between turns
 CONTEXT = 1.0  # longest part of the pauses around a speech segment that its windows contain, in seconds
@@ -40,6 +41,7 @@ LEAST = 0.2  # shortest speech that is scored, in seconds
 class Recogniser(Protocol):
     """Describe what streams and timelines need of an `EmotionClassifier`."""
 
+    task: str
     emotions: list[str]
     sampling_rate: int  # Hz
     uncertainty_threshold: float | None
@@ -82,7 +84,7 @@ def stream(
         map(_to_checked_array, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop
     )
     scored = ((each, classifier.score([classifier.trim(each.waveform)])[0]) for each in windows)
-    yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold)
+    yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
 
 
 def cut_speech_windows(

@@ -10,6 +10,7 @@ from ser_hf.data.audio import read_header
 from ser_hf.serving.resampling import read_chunks
 from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.stream import Recogniser, cut_speech_windows
+from ser_hf.tasks import load_task
 
 
 def timeline(
@@ -39,7 +40,7 @@ def timeline(
     rate = read_header(path).sampling_rate
     windows = cut_speech_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
     scored = _score_in_batches(classifier, _drop_replaced(windows), batch_size)
-    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold)
+    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
     yield from (segment for segment in segments if segment.final)
 
 

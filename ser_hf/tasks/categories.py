@@ -1,39 +1,95 @@
 """One of C emotions per utterance.
 
-Shapes: N rows, C emotions.
+Shapes: N utterances, C emotions, S emotions that model and corpus share.
 """
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
-from datasets import Dataset
-from scipy.special import softmax
+from datasets import ClassLabel, Dataset
 
-from ser_hf.evaluation import Scores
-from ser_hf.evaluation.figures import plot_confusion, plot_speakers
-from ser_hf.evaluation.predictions import COLUMNS, average_windows
+from ser_hf.corpora import Utterance, canonical_emotion
+from ser_hf.evaluation import figures  # imports matplotlib when it draws
+from ser_hf.evaluation.paired import paired_difference as compare
+from ser_hf.evaluation.predictions import Scores, summarize
+from ser_hf.evaluation.scores import METRICS as FORMULAS
+from ser_hf.evaluation.scores import count_confusion
+from ser_hf.tasks import Metric
+from ser_hf.tasks.calibration import calibrate, describe_calibration
+
+if TYPE_CHECKING:  # imports torch
+    from transformers import EvalPrediction, TrainingArguments
+
+__all__ = ["Scores", "calibrate", "compare", "describe_calibration", "summarize"]
+
+PROBLEM_TYPE = "single_label_classification"
+METRICS = {
+    "ua": Metric("Unweighted average recall", "UA"),
+    "wa": Metric("Weighted accuracy", "WA"),
+    "macro_f1": Metric("Macro F1", "macro-F1"),
+}
+PERCENT = True
+OPTIONS = ("class_weights", "head_init", "label_smoothing_factor", "mixup", "recommended_trim", "target")
+CARD = {
+    section: f'{{% include "categories/{section}.md" %}}'
+    for section in ("introduction", "metrics", "details", "calibration", "folds", "limits", "not_evaluated")
+}
 
 
-def tabulate_predictions(dataset: Dataset, logits: np.ndarray) -> pandas.DataFrame:
-    """Return the table of predictions of one split: a row per utterance, its windows averaged.
+def list_outputs(utterances: Iterable[Utterance]) -> list[str]:
+    """Return the emotions of utterances, sorted."""
+    return sorted({utterance.emotion for utterance in utterances})
+
+
+def target_feature(outputs: Sequence[str]) -> ClassLabel:
+    """Return the type of a label: an index of the emotions."""
+    return ClassLabel(names=list(outputs))
+
+
+def target_of(utterance: Utterance, outputs: Sequence[str]) -> int | None:
+    """Return the index of an utterance's emotion, None if it is not one of the outputs."""
+    return outputs.index(utterance.emotion) if utterance.emotion in outputs else None
+
+
+def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
+    """Return the cross-entropy, with class weights and label smoothing as the arguments say."""
+    from ser_hf.tasks.losses import CrossEntropy, balanced_weights
+
+    balanced = training.class_weights == "balanced"
+    weights = balanced_weights(train["label"], train.features["label"].num_classes) if balanced else None
+    return CrossEntropy(weights, label_smoothing=training.label_smoothing_factor)
+
+
+def compute_metrics(prediction: "EvalPrediction") -> dict[str, float]:
+    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
+    logits = prediction.predictions
+    confusion = count_confusion(prediction.label_ids, logits.argmax(-1), range(logits.shape[1]))
+    return {name: float(metric(confusion)) for name, metric in FORMULAS.items()}
+
+
+def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str]) -> pandas.DataFrame:
+    """Return the columns target, prediction and score_<emotion> of N utterances.
 
     Args:
-        dataset: A part of `build_dataset`'s result, N rows.
-        logits: ``(N, C)`` in the order of the dataset.
+        targets: ``(N,)`` labels.
+        scores: ``(N, C)``.
+        outputs: C emotions.
+
+    Examples:
+        >>> tabulate([1], np.array([[0.75, 0.25]]), ["happy", "sad"]).to_dict("records")
+        [{'target': 'sad', 'prediction': 'happy', 'score_happy': 0.75, 'score_sad': 0.25}]
     """
-    emotions = dataset.features["label"].names
-    scores = average_windows(softmax(logits.astype(np.float64), -1), dataset["utterance"])
-    names = [name for name in COLUMNS if name in dataset.column_names]
-    table = dataset.select_columns([*names, "utterance", "emotion"]).to_pandas()
-    table = table.drop_duplicates("utterance", ignore_index=True).rename(columns={"emotion": "target"})
-    table["prediction"] = [emotions[label] for label in scores.argmax(-1)]
-    scores = pandas.DataFrame(scores, columns=[f"score_{name}" for name in emotions])
-    return pandas.concat([table[COLUMNS], scores], axis=1)
+    names = {"target": targets, "prediction": scores.argmax(-1)}
+    table = pandas.DataFrame({name: [outputs[label] for label in labels] for name, labels in names.items()})
+    return table.join(pandas.DataFrame(scores, columns=[f"score_{emotion}" for emotion in outputs]))
 
 
 def draw_scores(scores: Scores, folder: str | Path) -> None:
-    """Draw the confusion matrix and, where speakers are known, the scores of each into a folder, which is made.
+    """Draw the confusion matrix and, if speakers are known, the scores of each into a folder, which is made.
 
     Args:
         scores: Of the test utterances.
@@ -41,6 +97,45 @@ def draw_scores(scores: Scores, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    plot_confusion(scores, folder / "confusion.png")
+    figures.plot_confusion(scores, folder / "confusion.png")
     if scores.speakers:
-        plot_speakers(scores, folder / "speakers.png")
+        figures.plot_speakers(scores, folder / "speakers.png")
+
+
+def answer(scores: Mapping[str, float]) -> str:
+    """Return the emotion with the best score, the first of several.
+
+    Examples:
+        >>> answer({"angry": 0.25, "happy": 0.75})
+        'happy'
+    """
+    return max(scores, key=scores.__getitem__)
+
+
+def match_outputs(outputs: Sequence[str], utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
+    """Return the emotions of a model by the names of a corpus, in any usual spelling, and those that both have, sorted.
+
+    Raises:
+        ValueError: If fewer than two are shared.
+    """
+    found = Counter(utterance.emotion for utterance in utterances)
+    names = [name if name in found else canonical_emotion(name) for name in outputs]
+    shared = sorted(found.keys() & set(names))
+    if len(shared) < 2:
+        raise ValueError(
+            f"Expected two emotions at least that model and corpus share, found {shared}: the model has "
+            f"{list(outputs)}, the corpus {sorted(found)}. --label_map old=new renames those of the corpus."
+        )
+    return names, shared
+
+
+def restrict_scores(scores: np.ndarray, names: Sequence[str], shared: Sequence[str]) -> np.ndarray:
+    """Return the scores ``(N, S)`` of the shared emotions, which sum to 1 again, from all ``(N, C)``.
+
+    Examples:
+        >>> restrict_scores(np.array([[0.5, 0.25, 0.25]]), ["calm", "happy", "sad"], ["happy", "sad"]).tolist()
+        [[0.5, 0.5]]
+    """
+    columns = np.array([[name == emotion for emotion in shared] for name in names], dtype=float)
+    kept = scores @ columns
+    return kept / kept.sum(axis=1, keepdims=True) if set(names) - set(shared) else kept

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 
 import joblib
 import torch
@@ -17,6 +18,7 @@ from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.tasks import CONFIG_KEY, load_task
 from ser_hf.training.head_start import start_from_readout, start_from_regression
 
 
@@ -37,9 +39,9 @@ def prepare_process(training: SerTrainingArguments) -> None:
 
 
 def make_model(
-    model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
+    task: str, outputs: Sequence[str], model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Build the model and its feature extractor for the emotions and the longest utterance of the dataset.
+    """Build the model of a task and its feature extractor, for the outputs and the longest utterance of the dataset.
 
     The test part does not influence the model: longer test utterances are truncated by the stock pipeline, and counted.
 
@@ -49,9 +51,10 @@ def make_model(
         dataset: DatasetDict with "train" and "validation".
     """
     dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
-    return build_model(
+    model, feature_extractor = build_model(
         model_args.model_name_or_path,
-        emotions=dataset["train"].features["label"].names,
+        outputs=outputs,
+        problem_type=load_task(task).PROBLEM_TYPE,
         model_type=model_args.model_type,
         config_overrides=dict(item.split("=", 1) for item in model_args.config_overrides),
         freeze=model_args.freeze,
@@ -61,6 +64,8 @@ def make_model(
         layerdrop=0.0 if dropping_breaks else None,
         trust_remote_code=model_args.trust_remote_code,
     )
+    setattr(model.config, CONFIG_KEY, task)
+    return model, feature_extractor
 
 
 def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> None:

@@ -40,7 +40,9 @@ def describe_training(
 
 def best_epoch(state: TrainerState) -> float:
     """Return the epoch whose weights were best on the validation speakers; without validation, the last."""
-    best = [log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_ua" in log]
+    best = [
+        log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_loss" in log
+    ]
     return best[0] if best else state.epoch or 0
 
 

@@ -39,7 +39,8 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
     training.eval_strategy, training.load_best_model_at_end = IntervalStrategy.NO, False
     training.early_stopping_patience = None
     set_seed(training.seed)
-    model, feature_extractor = make_model(model_args, training, dataset)
+    outputs = list(chosen.model.config.id2label.values())
+    model, feature_extractor = make_model(data.task, outputs, model_args, training, dataset)
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
         head = model_args.head_init, model.to(training.device)

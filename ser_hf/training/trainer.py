@@ -16,23 +16,22 @@ from transformers import (
     TrainerCallback,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalPrediction, PredictionOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
-from ser_hf.evaluation.scores import METRICS, count_confusion
 from ser_hf.models.backbone import is_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.tasks import load_task, name_task
 from ser_hf.training.averaging import WeightAverage
-from ser_hf.training.losses import CrossEntropy, balanced_weights
 
 
 class SerTrainer(Trainer):
     """Train a stock audio classifier on the parts of a dataset from `build_dataset`.
 
     Args:
-        model: Model from `build_model`.
+        model: Model from `make_model`; its configuration names the task, which has the loss and the metrics.
         args: Training arguments.
         data_collator: Collator; its `epoch` is updated during training.
         dataset: DatasetDict with "train" and "validation".
@@ -49,8 +48,7 @@ class SerTrainer(Trainer):
         feature_extractor: SequenceFeatureExtractor,
     ):
         args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
-        labels = dataset["train"]["label"]
-        weights = balanced_weights(labels, model.config.num_labels) if args.class_weights == "balanced" else None
+        task = load_task(name_task(model.config))
         callbacks = [EpochCallback(data_collator.epoch)]
         if args.early_stopping_patience is not None:
             callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
@@ -63,8 +61,8 @@ class SerTrainer(Trainer):
             train_dataset=dataset["train"],
             eval_dataset=dataset["validation"],
             processing_class=feature_extractor,
-            compute_loss_func=CrossEntropy(weights, label_smoothing=args.label_smoothing_factor),
-            compute_metrics=compute_metrics,
+            compute_loss_func=task.make_loss(dataset["train"], args),
+            compute_metrics=task.compute_metrics,
             callbacks=callbacks,
         )
 
@@ -141,19 +139,6 @@ class EpochCallback(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Write the epoch; when resuming in the middle of an epoch, the fraction is truncated."""
         self.epoch.fill_(int(state.epoch))
-
-
-def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
-    """Return wa, ua and macro_f1 of logits ``(N, C)`` and labels ``(N,)``, 0 to 1.
-
-    Examples:
-        >>> logits, labels = np.array([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]]), np.array([0, 1, 1])
-        >>> compute_metrics(EvalPrediction(logits, labels))["ua"]
-        0.75
-    """
-    logits = prediction.predictions
-    confusion = count_confusion(prediction.label_ids, logits.argmax(-1), range(logits.shape[1]))
-    return {name: float(metric(confusion)) for name, metric in METRICS.items()}
 
 
 def last_checkpoint(folder: str | Path) -> str | None:

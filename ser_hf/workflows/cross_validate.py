@@ -11,11 +11,14 @@ from ser_hf.cache import write_text
 from ser_hf.data.protocols import list_folds
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, RECIPE
 from ser_hf.runs.folder import check_folder
 from ser_hf.runs.recipe import resolve_recipe, write_recipe
 from ser_hf.runs.results import Results
 from ser_hf.runs.speech_data import label_utterances, load_utterances
+from ser_hf.runs.task_options import complete_arguments
+from ser_hf.tasks import load_task
 from ser_hf.workflows.folds import pool_folds
 
 logger = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
         raise ValueError(
             "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
         )
+    arguments = complete_arguments(data, arguments)
     output_dir, first = Path(arguments[-1].output_dir), PartialState().is_main_process
     utterances, _ = label_utterances(data, load_utterances(data))
     count = len(list_folds(utterances, data.protocol, folds=data.folds, seed=data.split_seed))
@@ -77,11 +81,9 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
 
 def describe_folds(results: Results, output_dir: str | Path) -> str:
     """Return what to print at the end."""
-    test, mean, sd = results.test, results.mean["ua"], results.sd["ua"]
-    heard = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
-    low, high = test.intervals["ua"]
+    name = next(iter(load_task(results.task).METRICS))
     return (
-        f"Test UA {test.ua:.3f} over {len(results.folds)} folds pooled, 95 % interval {low:.3f} to {high:.3f} "
-        f"({heard}); fold mean {mean:.3f} ± {sd:.3f}.\n"
+        f"Test {describe_test(results)}, {len(results.folds)} folds pooled; "
+        f"fold mean {results.mean[name]:.3f} ± {results.sd[name]:.3f}.\n"
         f"Evidence: {output_dir}/README.md"
     )

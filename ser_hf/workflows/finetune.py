@@ -10,21 +10,23 @@ import numpy as np
 import pandas
 from transformers import set_seed
 
-from ser_hf.evaluation import read_predictions, summarize, write_predictions
+from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.evaluation.figures import plot_curves
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.predictions import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.results import Results, TrainingRecord, read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems
+from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
-from ser_hf.tasks.categories import draw_scores, tabulate_predictions
-from ser_hf.training.calibration import calibrate, describe_calibration
+from ser_hf.tasks import load_task, name_task
 from ser_hf.training.components import (
     make_collator,
     make_model,
@@ -59,6 +61,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         ValueError: If a corpus, a label or an argument is not as expected.
         OSError: If a file is missing, or the output folder holds another run.
     """
+    model_args, training = complete_arguments(data, [model_args, training])
+    task = load_task(data.task)
     prepare_process(training)
     recipe = resolve_recipe(data, model_args, training)
     check_folder(training.output_dir, recipe)
@@ -71,7 +75,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         speech = load_speech(data, raw=SCORED, refit=training.refit)
     dataset = speech.dataset
     set_seed(training.seed)
-    model, feature_extractor = make_model(model_args, training, dataset)
+    model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, dataset)
     if training.process_index == 0:
         lock = claim_folder(training.output_dir, recipe, dataset)  # held to the end of the run
         write_problems(speech.problems, training.output_dir)
@@ -87,7 +91,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
     logits = {"validation": trainer.predict(dataset["validation"]).predictions}
-    logits["validation"] = calibrate(model, dataset["validation"], logits["validation"])
+    if task.calibrate:
+        logits["validation"] = task.calibrate(model, dataset["validation"], logits["validation"])
     if training.refit:
         refit(trainer, data, model_args, dataset)
     seconds = time.monotonic() - began
@@ -121,27 +126,37 @@ def _write_evidence(
 ) -> Results:
     """Write predictions, figures, answers, examples, card and, last of all, the results, which are returned."""
     folder, dataset, config = Path(trainer.args.output_dir), speech.dataset, trainer.model.config
-    emotions = dataset["train"].features["label"].names
-    tables = [tabulate_predictions(dataset[part], logits[part]) for part in logits]
+    name, outputs = name_task(config), speech.outputs
+    task = load_task(name)
+    tables = [tabulate_dataset(dataset[part], logits[part], task, outputs) for part in logits]
     write_predictions(pandas.concat(tables), folder / PREDICTIONS)
     predictions = read_predictions(folder / PREDICTIONS)
-    parts = {part: summarize(predictions[predictions["split"] == part], emotions) for part in SCORED}
-    draw_scores(parts["test"], folder / FIGURES)
+    parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
+    task.draw_scores(parts["test"], folder / FIGURES)
     if described.epochs_run:
-        plot_curves(trainer.state.log_history, folder / FIGURES / "curves.png", best_epoch=described.best_epoch)
+        metric = next(iter(task.METRICS))
+        plot_curves(
+            trainer.state.log_history,
+            folder / FIGURES / "curves.png",
+            best_epoch=described.best_epoch,
+            metric=metric,
+            title=task.METRICS[metric].short,
+            percent=task.PERCENT,
+        )
     results = Results(
-        emotions,
+        outputs,
         **parts,
+        task=name,
         split=speech.split,
         audio=speech.audio,
         audit=speech.audit,
         training=described,
-        calibration=describe_calibration(trainer.model, dataset, logits, folder),
+        calibration=task.calibrate and task.describe_calibration(trainer.model, dataset, logits, folder / FIGURES),
         context=describe_context(config, dataset),
         agreement=measure_agreement(folder, folders),
     )
     if preprocessing := getattr(config, "recommended_preprocessing", None):
-        results.recommended = score_recommended(folder, folders, preprocessing)
+        results.recommended = score_recommended(folder, folders, preprocessing, task)
     if is_agreed(results.agreement):
         write_answers(folder)
     else:
@@ -162,12 +177,9 @@ def _push(training: SerTrainingArguments) -> None:
 
 def describe_run(results: Results, folder: str) -> str:
     """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
-    test = results.test
-    low, high = test.intervals["ua"]
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
-    heard = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
     return f"""
-Test UA {test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f} ({heard}).
+Test {describe_test(results)}.
 The stock pipeline on the raw test files: {describe_agreement(results.agreement)}.
 The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
 

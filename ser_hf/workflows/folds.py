@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from ser_hf.evaluation import read_predictions, summarize, write_predictions
-from ser_hf.evaluation.scores import METRICS
+from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS
 from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.results import AgreementRecord, FoldRecord, Results, read_results, write_results
-from ser_hf.tasks.categories import draw_scores
+from ser_hf.tasks import load_task
 
 
 def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protocol: str) -> Results:
@@ -27,32 +26,35 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
         The results: scores of all test utterances pooled, mean and standard deviation over the folds, and each fold.
 
     Raises:
-        ValueError: If folds differ in their emotions, or an utterance is tested in two of them.
+        ValueError: If folds differ in their task or outputs, or an utterance is tested in two of them.
     """
     results = [read_results(folder) for folder in folders]
-    emotions = results[0].emotions
-    if different := [str(folder) for folder, fold in zip(folders, results, strict=True) if fold.emotions != emotions]:
-        raise ValueError(f"Expected the emotions {emotions} in every fold, found others in {different}.")
+    name, outputs = results[0].task, results[0].outputs
+    same = [(fold.task, fold.outputs) == (name, outputs) for fold in results]
+    if different := [str(folder) for folder, alike in zip(folders, same, strict=True) if not alike]:
+        raise ValueError(f"Expected the outputs {outputs} in every fold, found others in {different}.")
+    task = load_task(name)
     tables = [read_predictions(Path(folder, PREDICTIONS)).query("split == 'test'") for folder in folders]
     pooled = pandas.concat(tables, ignore_index=True)
     if (twice := pooled.duplicated(["corpus", "path", "start", "end"])).any():
         raise ValueError(f"Utterances are tested in two folds (first: {pooled.loc[twice, 'path'].iloc[0]}).")
-    scores = {name: np.array([getattr(fold.test, name) for fold in results]) for name in METRICS}
+    scores = {metric: np.array([getattr(fold.test, metric) for fold in results]) for metric in task.METRICS}
     recipe = read_recipe(folders[0])
     recipe.pop("fold")
     pooled_results = Results(
-        emotions,
-        summarize(pooled, emotions),
+        outputs,
+        task.summarize(pooled, outputs),
+        task=name,
         protocol=protocol,
         recipe=recipe,
-        mean={name: float(values.mean()) for name, values in scores.items()},
-        sd={name: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for name, values in scores.items()},
+        mean={metric: float(values.mean()) for metric, values in scores.items()},
+        sd={metric: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for metric, values in scores.items()},
         folds=[_describe_fold(fold) for fold in results],
         agreement=_pool_agreement([fold.agreement for fold in results]),
         training=replace(results[-1].training, seconds=sum(fold.training.seconds for fold in results)),
     )
     output_dir = Path(output_dir)
-    draw_scores(pooled_results.test, output_dir / FIGURES)
+    task.draw_scores(pooled_results.test, output_dir / FIGURES)
     write_predictions(pooled, output_dir / PREDICTIONS)
     write_results(output_dir, pooled_results)
     return pooled_results
@@ -71,7 +73,7 @@ def _pool_agreement(folds: list[AgreementRecord | None]) -> AgreementRecord | No
 
 def _describe_fold(results: Results) -> FoldRecord:
     return FoldRecord(
-        **{name: getattr(results.test, name) for name in METRICS},
+        scores={name: getattr(results.test, name) for name in load_task(results.task).METRICS},
         speakers=results.split.test.speakers,
         utterances=results.test.utterances,
         speaker_independent=results.split.speaker_independent,

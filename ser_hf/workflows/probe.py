@@ -8,9 +8,8 @@ import pandas
 from datasets import Dataset, concatenate_datasets
 
 from ser_hf.cache import write_text
-from ser_hf.evaluation import summarize, write_predictions
+from ser_hf.evaluation import write_predictions
 from ser_hf.evaluation.figures import plot_candidates
-from ser_hf.evaluation.scores import METRICS
 from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
 from ser_hf.heads.files import save_head
 from ser_hf.heads.probe_arguments import ProbeArguments
@@ -18,13 +17,14 @@ from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_machine
+from ser_hf.runs.description import describe_machine, describe_test
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
+from ser_hf.runs.predictions import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.results import CandidateRecord, Results, TrainingRecord, read_results, write_results
 from ser_hf.runs.speech_data import Speech, load_speech, write_findings, write_problems
-from ser_hf.tasks.categories import draw_scores, tabulate_predictions
+from ser_hf.tasks import categories
 from ser_hf.training.components import make_augmentation
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         OSError: If a file is missing, or the output folder holds another run.
         ImportError: If egemaps lacks opensmile.
     """
+    if data.task != "categories":
+        raise ValueError(f"task: probes recognise categories only, found '{data.task}'. Use finetune.")
     recipe = resolve_recipe(data, arguments)
     augment = make_augmentation(data)
     if (augment is None) != (arguments.augmented_copies == 0):
@@ -98,14 +100,15 @@ def write_evidence(
     arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, speech: Speech
 ) -> Results:
     """Write predictions, figures, the chosen head and the card; return the results."""
-    folder, emotions = Path(arguments.output_dir), test.features["label"].names
+    folder, emotions = Path(arguments.output_dir), speech.outputs
     chosen = max(candidates, key=lambda candidate: candidate.inner.ua)
     rows = [_describe_candidate(candidate, test, emotions, chosen is candidate) for candidate in candidates]
-    held_out = tabulate_predictions(train, chosen.inner.margins[: len(train)] / chosen.head.temperature)
-    tables = {"validation": held_out.assign(split="validation"), "test": predict_test(chosen, test)}
+    margins = chosen.inner.margins[: len(train)] / chosen.head.temperature
+    held_out = tabulate_dataset(train, margins, categories, emotions).assign(split="validation")
+    tables = {"validation": held_out, "test": predict_test(chosen, test, emotions)}
     results = Results(
         emotions,
-        **{part: summarize(table, emotions) for part, table in tables.items()},
+        **{part: categories.summarize(table, emotions) for part, table in tables.items()},
         split=speech.split,
         audio=speech.audio,
         audit=speech.audit,
@@ -113,7 +116,7 @@ def write_evidence(
         training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
     )
     write_predictions(pandas.concat(tables.values(), ignore_index=True), folder / PREDICTIONS)
-    draw_scores(results.test, folder / FIGURES)
+    categories.draw_scores(results.test, folder / FIGURES)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
     save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
     write_text(folder / CARD, render_probe_card(folder, results))
@@ -121,7 +124,7 @@ def write_evidence(
 
 
 def _describe_candidate(candidate: Candidate, test: Dataset, emotions: list[str], chosen: bool) -> CandidateRecord:
-    scores = summarize(predict_test(candidate, test), emotions)
+    scores = categories.summarize(predict_test(candidate, test, emotions), emotions)
     return CandidateRecord(
         features=candidate.features.name,
         head=candidate.head.name,
@@ -129,14 +132,14 @@ def _describe_candidate(candidate: Candidate, test: Dataset, emotions: list[str]
         inner_ua=candidate.inner.ua,
         seconds=candidate.seconds,
         chosen=chosen,
-        **{name: getattr(scores, name) for name in (*METRICS, "intervals")},
+        **{name: getattr(scores, name) for name in (*categories.METRICS, "intervals")},
     )
 
 
-def predict_test(candidate: Candidate, test: Dataset) -> pandas.DataFrame:
+def predict_test(candidate: Candidate, test: Dataset, emotions: list[str]) -> pandas.DataFrame:
     """Return the table of a candidate's predictions of the test utterances."""
     scores = candidate.head.predict_proba(candidate.features.test)
-    return tabulate_predictions(test, np.log(scores.clip(1e-12)))
+    return tabulate_dataset(test, np.log(scores.clip(1e-12)), categories, emotions)
 
 
 def _push_probe(arguments: ProbeArguments) -> None:
@@ -148,8 +151,7 @@ def _push_probe(arguments: ProbeArguments) -> None:
 def describe_probe(results: Results, folder: str) -> str:
     """Return what to print at the end."""
     (chosen,) = (row for row in results.candidates if row.chosen)
-    low, high = results.test.intervals["ua"]
     return (
         f"Chosen: {chosen.head} on {chosen.features}, UA {chosen.inner_ua:.3f} on training speakers.\n"
-        f"Test UA {results.test.ua:.3f}, 95 % interval {low:.3f} to {high:.3f}. All: {folder}/README.md"
+        f"Test {describe_test(results)}. All: {folder}/README.md"
     )

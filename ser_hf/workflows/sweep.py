@@ -19,6 +19,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.recipe import resolve_recipe, write_recipe
 from ser_hf.runs.speech_data import load_speech
+from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training import components
 from ser_hf.training.search import (
@@ -60,6 +61,9 @@ def sweep(
         ValueError: If an argument is not as expected.
         OSError: If a file is missing, or the output folder holds another search.
     """
+    if data.task != "categories":
+        raise ValueError(f"task: a search compares the UA of categories only, found '{data.task}'. Use finetune.")
+    model_args, training = complete_arguments(data, [model_args, training])
     arguments = [data, model_args, training]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_one_gpu(training)
@@ -116,7 +120,8 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
 def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
     """Return the Trainer of all trials of this process; its model only stands in until the first begins."""
     data, model_args, training = arguments
-    model, feature_extractor = components.make_model(model_args, training, dataset)
+    emotions = dataset["train"].features["label"].names
+    model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
     collator = components.make_collator(data, model_args, training, model, feature_extractor)
     training = dataclasses.replace(training, push_to_hub=False)
     training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
@@ -127,7 +132,8 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     """Return the model that a trial starts from, with the random numbers of fine-tuning, which can so redo it."""
     data, model_args, training = arguments
     set_seed(training.seed)
-    model, feature_extractor = components.make_model(model_args, training, dataset)
+    emotions = dataset["train"].features["label"].names
+    model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
     parts = model.to(training.device), dataset["train"], feature_extractor
     model = components.start_head(model_args.head_init, *parts, training)
     trainer.data_collator.augment = components.make_augmentation(data)

@@ -18,10 +18,9 @@ from ser_hf.data.audio import audio_duration, decode_audio
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation import read_predictions
 from ser_hf.scoring.evaluate import (
-    Emotions,
     EvaluationArguments,
+    Overlap,
     describe_evaluation,
-    match_emotions,
     score_utterances,
 )
 from ser_hf.serving import EmotionClassifier
@@ -99,14 +98,14 @@ def test_a_corpus_of_other_emotions_is_scored_on_those_they_share(run, corpus, t
     assert "Left out, as the model lacks them: {'bored': 4}." in text
     assert "Not allowed as answers, as the corpus lacks them: happy" in text
     results, table = read(tmp_path / "out"), read_predictions(tmp_path / "out" / "predictions.csv")
-    assert results["emotions"] == ["angry", "neutral", "sad"]
+    assert results["outputs"] == ["angry", "neutral", "sad"]
     assert results["test"]["utterances"] == len(table) == 12
     assert results["audio"]["skipped"] == 1
-    assert set(table["prediction"]) <= set(results["emotions"])
-    scores = table[[f"score_{emotion}" for emotion in results["emotions"]]].to_numpy()
+    assert set(table["prediction"]) <= set(results["outputs"])
+    scores = table[[f"score_{emotion}" for emotion in results["outputs"]]].to_numpy()
     assert list(table.columns[-3:]) == ["score_angry", "score_neutral", "score_sad"]
     assert np.allclose(scores.sum(axis=1), 1)
-    assert table["prediction"].tolist() == [results["emotions"][label] for label in scores.argmax(1)]
+    assert table["prediction"].tolist() == [results["outputs"][label] for label in scores.argmax(1)]
     evaluation = results["evaluation"]
     assert evaluation["left_out_as_the_model_lacks_them"] == {"bored": 4}
     assert evaluation["no_answers_as_the_corpus_lacks_them"] == ["happy"]
@@ -147,10 +146,10 @@ def test_speakers_of_the_training_are_told(run, corpus, tmp_path, caplog):
 
 
 def test_best_scores_of_emotions_that_the_corpus_lacks_are_counted():
-    emotions = Emotions(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
+    overlap = Overlap(["calm", "happy", "sad"], ["happy", "sad"], {}, ["calm"])
     scores = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]])
-    classifier = SimpleNamespace(hearing=Hearing(), backend="torch")
-    described = describe_evaluation(EvaluationArguments("model", "out"), classifier, emotions, scores, [], 1.0)
+    classifier = SimpleNamespace(hearing=Hearing(), backend="torch", task="categories")
+    described = describe_evaluation(EvaluationArguments("model", "out"), classifier, overlap, scores, [], 1.0)
     assert described.best_answer_not_shared == 2
 
 
@@ -172,12 +171,3 @@ def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tm
     assert "Use --preprocessing to choose trimming and windows" in capsys.readouterr().err
     assert evaluate(run, tmp_path / "no corpus", tmp_path / "out", "--batch_size", "0") == 2
     assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
-
-
-def test_emotions_are_matched_by_any_usual_spelling():
-    spoken = [Utterance(path="a", corpus="x", emotion=emotion) for emotion in ("happy", "happy", "sad", "HI")]
-    emotions = match_emotions(["neu", "hap", "sadness", "HI"], spoken)
-    assert emotions.names == ["neutral", "happy", "sad", "HI"]
-    assert (emotions.shared, emotions.model_lacks, emotions.corpus_lacks) == (["HI", "happy", "sad"], {}, ["neutral"])
-    with pytest.raises(ValueError, match=r"found \['happy'\].*LABEL_0.*--label_map"):
-        match_emotions(["LABEL_0", "hap"], spoken)

@@ -199,9 +199,9 @@ def test_a_name_that_is_not_utf8_is_escaped_and_keeps_one_row(model, tmp_path, w
 @pytest.mark.parametrize(("threshold", "uncertain"), [(0.61, True), (0.6, False), (None, None)])
 def test_a_best_score_below_the_threshold_is_uncertain(threshold, uncertain):
     classifier = SimpleNamespace(emotions=["angry", "sad"], uncertainty_threshold=threshold)
-    row = to_row(Prediction("a.wav", None, None, 1.0, {"sad": 0.6, "angry": 0.4}, None), classifier)
+    row = to_row(Prediction("a.wav", None, None, 1.0, "sad", {"sad": 0.6, "angry": 0.4}, None), classifier)
     assert (row["prediction"], row["uncertain"], row["score_angry"]) == ("sad", uncertain, 0.4)
-    assert to_row(Prediction("a.wav", None, None, None, None, "gone"), classifier)["uncertain"] is None
+    assert to_row(Prediction("a.wav", None, None, None, None, None, "gone"), classifier)["uncertain"] is None
 
 
 def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):

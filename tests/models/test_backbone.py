@@ -35,7 +35,7 @@ def checkpoint(tmp_path):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_architecture_keeps_its_encoder_and_gets_a_new_head(checkpoint, name, tmp_path):
     folder = checkpoint(name)
-    model, extractor = build_model(folder, emotions=EMOTIONS)
+    model, extractor = build_model(folder, outputs=EMOTIONS)
     assert model.config.id2label == dict(enumerate(EMOTIONS))
     pretrained = AutoModelForAudioClassification.from_pretrained(folder).state_dict()
     for key, value in model.state_dict().items():
@@ -52,28 +52,28 @@ def test_every_architecture_keeps_its_encoder_and_gets_a_new_head(checkpoint, na
 
 def test_expected_is_either_a_checkpoint_or_an_architecture():
     with pytest.raises(ValueError, match="either model_name_or_path .* or model_type"):
-        build_model(emotions=EMOTIONS)
+        build_model(outputs=EMOTIONS)
     with pytest.raises(ValueError, match="either model_name_or_path .* or model_type"):
-        build_model("x", model_type="mel", emotions=EMOTIONS)
+        build_model("x", model_type="mel", outputs=EMOTIONS)
 
 
 def test_an_architecture_from_random_weights_takes_overrides():
     overrides = {"hidden_size": "32", "num_hidden_layers": "2", "num_attention_heads": "2", "intermediate_size": "40"}
-    model, extractor = build_model(model_type="wav2vec2", config_overrides=overrides, emotions=EMOTIONS)
+    model, extractor = build_model(model_type="wav2vec2", config_overrides=overrides, outputs=EMOTIONS)
     assert model.config.hidden_size == 32
     assert extractor.return_attention_mask
 
 
 def test_an_unknown_override_is_refused():
     with pytest.raises(ValueError, match="hiden_size"):
-        build_model(model_type="mel", config_overrides={"hiden_size": "8"}, emotions=EMOTIONS)
+        build_model(model_type="mel", config_overrides={"hiden_size": "8"}, outputs=EMOTIONS)
 
 
 def test_half_precision_weights_are_trained_in_float32(checkpoint, caplog):
     folder = checkpoint("hubert-layer")
     AutoModelForAudioClassification.from_pretrained(folder).half().save_pretrained(folder)
     with caplog.at_level(logging.INFO, "ser_hf"):
-        model, _ = build_model(folder, emotions=EMOTIONS)
+        model, _ = build_model(folder, outputs=EMOTIONS)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert "dtype adjusted from torch.float16 to torch.float32 because" in caplog.text
 
@@ -85,7 +85,7 @@ def test_masks_are_switched_on_and_long_masks_capped(checkpoint, caplog):
     extractor.save_pretrained(folder)
     with caplog.at_level(logging.INFO, "ser_hf"):
         model, extractor = build_model(
-            folder, emotions=EMOTIONS, masking={"mask_time_prob": 0.1, "mask_time_length": 40}
+            folder, outputs=EMOTIONS, masking={"mask_time_prob": 0.1, "mask_time_length": 40}
         )
     assert extractor.return_attention_mask
     assert model.config.apply_spec_augment
@@ -95,20 +95,20 @@ def test_masks_are_switched_on_and_long_masks_capped(checkpoint, caplog):
 
 
 def test_without_masking_no_spec_augment_is_left_from_pretraining(checkpoint):
-    model, _ = build_model(checkpoint("wavlm-layer"), emotions=EMOTIONS)
+    model, _ = build_model(checkpoint("wavlm-layer"), outputs=EMOTIONS)
     assert model.config.apply_spec_augment is False
 
 
 def test_layerdrop_is_overridden_under_the_name_of_the_architecture(checkpoint):
-    assert build_model(checkpoint("hubert-group"), emotions=EMOTIONS, layerdrop=0.0)[0].config.layerdrop == 0
+    assert build_model(checkpoint("hubert-group"), outputs=EMOTIONS, layerdrop=0.0)[0].config.layerdrop == 0
     whisper = checkpoint("whisper", encoder_layerdrop=0.2)
-    assert build_model(whisper, emotions=EMOTIONS, layerdrop=0.0)[0].config.encoder_layerdrop == 0
+    assert build_model(whisper, outputs=EMOTIONS, layerdrop=0.0)[0].config.encoder_layerdrop == 0
 
 
 def test_a_missing_feature_extractor_is_replaced_by_the_default(tmp_path, caplog):
     tiny_model("hubert-layer").save_pretrained(tmp_path)
     with caplog.at_level(logging.INFO, "ser_hf"):
-        _, extractor = build_model(str(tmp_path), emotions=EMOTIONS)
+        _, extractor = build_model(str(tmp_path), outputs=EMOTIONS)
     assert extractor.return_attention_mask
     assert "contains no feature extractor" in caplog.text
 
@@ -117,12 +117,12 @@ def test_weights_of_another_architecture_are_refused(checkpoint):
     folder = checkpoint("hubert-layer")
     CONFIGS["whisper"]().save_pretrained(folder)
     with pytest.raises(ValueError, match="lacks .* weights of its whisper encoder"):
-        build_model(folder, emotions=EMOTIONS)
+        build_model(folder, outputs=EMOTIONS)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_frozen_encoder_leaves_the_head_only(checkpoint, name):
-    model, _ = build_model(checkpoint(name), emotions=EMOTIONS, freeze="encoder")
+    model, _ = build_model(checkpoint(name), outputs=EMOTIONS, freeze="encoder")
     trained = {key.split(".")[0] for key, parameter in model.named_parameters() if parameter.requires_grad}
     assert trained <= {"projector", "classifier", "layer_weights"}
     assert "classifier" in trained
@@ -133,9 +133,9 @@ def test_the_convolutions_are_frozen_where_there_are_some(checkpoint, name):
     folder = checkpoint(name)
     if name in ("wav2vec2-bert", "audio-spectrogram-transformer"):
         with pytest.raises(ValueError, match="has no convolutional front end"):
-            build_model(folder, emotions=EMOTIONS, freeze="cnn")
+            build_model(folder, outputs=EMOTIONS, freeze="cnn")
         return
-    model, _ = build_model(folder, emotions=EMOTIONS, freeze="cnn")
+    model, _ = build_model(folder, outputs=EMOTIONS, freeze="cnn")
     frozen = [key for key, parameter in model.named_parameters() if not parameter.requires_grad]
     assert frozen
     assert all(part in key for key in frozen for part in [".conv" if name == "whisper" else "feature_extractor"]
@@ -147,9 +147,9 @@ def test_the_layer_sum_is_learned_where_the_stock_class_has_one(checkpoint, name
     folder = checkpoint(name)
     if name == "audio-spectrogram-transformer":
         with pytest.raises(ValueError, match="'audio-spectrogram-transformer' has no layer sum"):
-            build_model(folder, emotions=EMOTIONS, layer_sum=True)
+            build_model(folder, outputs=EMOTIONS, layer_sum=True)
         return
-    model, _ = build_model(folder, emotions=EMOTIONS, layer_sum=True)
+    model, _ = build_model(folder, outputs=EMOTIONS, layer_sum=True)
     assert model.layer_weights.shape == (model.config.num_hidden_layers + 1,)
     assert model.layer_weights.requires_grad
     assert getattr(model.config, "layerdrop", 0) == 0  # a dropped layer would leave one hidden state too few
@@ -158,7 +158,7 @@ def test_the_layer_sum_is_learned_where_the_stock_class_has_one(checkpoint, name
 def test_a_cut_context_is_exact(checkpoint):
     folder = checkpoint("whisper")
     whole = AutoModelForAudioClassification.from_pretrained(folder)
-    model, extractor = build_model(folder, emotions=EMOTIONS, longest=0.6)
+    model, extractor = build_model(folder, outputs=EMOTIONS, longest=0.6)
     assert model.config.max_source_positions == 50
     assert (extractor.chunk_length, extractor.n_samples, extractor.nb_max_frames) == (1, 16_000, 100)
     assert torch.equal(model.encoder.embed_positions.weight, whole.encoder.embed_positions.weight[:50])
@@ -167,7 +167,7 @@ def test_a_cut_context_is_exact(checkpoint):
 
 
 def test_a_context_is_never_lengthened(checkpoint):
-    model, extractor = build_model(checkpoint("whisper"), emotions=EMOTIONS, longest=99.0)
+    model, extractor = build_model(checkpoint("whisper"), outputs=EMOTIONS, longest=99.0)
     assert (model.config.max_source_positions, extractor.chunk_length) == (100, 2)
 
 
@@ -176,14 +176,14 @@ def test_the_encoder_of_a_whole_speech_recogniser_is_taken(tmp_path):
     recogniser = WhisperForConditionalGeneration(CONFIGS["whisper"]())
     recogniser.save_pretrained(tmp_path)
     feature_extractor("whisper").save_pretrained(tmp_path)
-    model, _ = build_model(str(tmp_path), emotions=EMOTIONS)
+    model, _ = build_model(str(tmp_path), outputs=EMOTIONS)
     weight = recogniser.model.encoder.layers[0].fc1.weight
     assert torch.equal(model.encoder.layers[0].fc1.weight, weight)
 
 
 @pytest.mark.slow
 def test_the_real_whisper_encoder_loads_with_a_cut_context(shared):
-    model, extractor = build_model(str(shared / "models" / "whisper-tiny-en-encoder"), emotions=EMOTIONS, longest=5.3)
+    model, extractor = build_model(str(shared / "models" / "whisper-tiny-en-encoder"), outputs=EMOTIONS, longest=5.3)
     assert (model.config.max_source_positions, extractor.chunk_length) == (300, 6)
     assert AutoConfig.for_model("whisper").max_source_positions == 1500
     assert cut_context(model, extractor, 2.0) is None

@@ -51,7 +51,7 @@ def test_two_corpora_at_once_keep_their_names_and_speakers_apart(finetune, toy_r
     table = read_predictions(out / "predictions.csv")
     assert set(table["corpus"]) == {"ravdess", "urdu"}
     results = results_of(out)
-    assert results["emotions"] == ["angry", "happy", "neutral", "sad"]
+    assert results["outputs"] == ["angry", "happy", "neutral", "sad"]
     parts = [results["split"][part]["speakers"] for part in ("train", "validation", "test")]
     assert sum(map(len, parts)) == 12 == len(set().union(*parts))
     assert results["split"]["speaker_independent"]
@@ -60,7 +60,7 @@ def test_two_corpora_at_once_keep_their_names_and_speakers_apart(finetune, toy_r
 
 def test_another_target_than_emotion(finetune):
     out = finetune("--target", "gender")
-    assert results_of(out)["emotions"] == ["female", "male"]
+    assert results_of(out)["outputs"] == ["female", "male"]
     assert json.loads((out / "config.json").read_text())["id2label"] == {"0": "female", "1": "male"}
     assert "Recognises 2 genders" in (out / "README.md").read_text()
 

@@ -42,7 +42,7 @@ def test_each_default_of_the_options_is_that_of_the_arguments():
     for item in dataclasses.fields(TrainingOptions):
         value = getattr(training, item.name)
         assert (value.value if item.name in enums else value) == getattr(options, item.name), item.name
-    assert (training.learning_rate, training.num_train_epochs, training.metric_for_best_model) == (3e-5, 15, "ua")
+    assert (training.learning_rate, training.num_train_epochs, training.metric_for_best_model) == (3e-5, 15, None)
 
 
 def read_help(capsys, *argv):

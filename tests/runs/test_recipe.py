@@ -6,7 +6,7 @@ from ser_hf.runs.command_line import parse_recipe
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.recipe import resolve_recipe
 
-ROW = {"split": "train", "path": "a.wav", "start": None, "end": None, "emotion": "sad", "speaker": "1"}
+ROW = {"split": "train", "path": "a.wav", "start": None, "end": None, "emotion": "sad", "speaker": "1", "label": 0}
 DATA = DatasetDict(train=Dataset.from_list([ROW]))
 OTHER_DATA = DatasetDict(train=Dataset.from_list([ROW | {"emotion": "happy"}]))
 

@@ -29,8 +29,8 @@ def test_results_are_read_back_as_written(tmp_path):
     write_results(tmp_path, results)
     assert read_results(tmp_path) == results
     content = json.loads((tmp_path / "all_results.json").read_text())
-    assert sorted(content) == ["audio", "emotions", "schema", "test"]  # parts that this run lacks are absent
-    assert content["schema"] == 2 and content["test"]["ua"] == 0.25 and content["audio"]["skipped"] == 3
+    assert sorted(content) == ["audio", "outputs", "schema", "task", "test"]  # parts that this run lacks are absent
+    assert content["schema"] == 3 and content["test"]["ua"] == 0.25 and content["audio"]["skipped"] == 3
 
 
 def test_a_folder_without_results_is_not_finished(tmp_path):
@@ -42,7 +42,8 @@ def test_a_folder_without_results_is_not_finished(tmp_path):
 )
 def test_results_of_older_versions_are_read(folder):
     results, stored = read_results(folder), json.loads((folder / "all_results.json").read_text())
-    assert results.schema == stored.get("schema", 1)
+    assert (results.schema, results.task, results.outputs) == (3, "categories", stored["emotions"])
+    assert [fold.scores["ua"] for fold in results.folds or []] == [fold["ua"] for fold in stored.get("folds", [])]
     assert results.test.ua == stored["test"]["ua"] and results.training.seconds == stored["training"]["seconds"]
 
 
@@ -51,7 +52,7 @@ def test_results_of_older_versions_are_read(folder):
     [
         ("{", "all_results.json': expected the results of a run"),
         ('{"emotions": ["sad"]}', "required field missing.*test"),
-        ('{"schema": 3}', "its schema is 3; install a newer ser_hf"),
+        ('{"schema": 4}', "its schema is 4; install a newer ser_hf"),
         ("[]", "expected the results of a run"),
     ],
 )

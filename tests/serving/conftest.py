@@ -10,6 +10,7 @@ PITCHES = {"sad": 200, "neutral": 400, "angry": 800}  # Hz
 class PitchRecogniser:
     """Scores are the shares of the power near each pitch."""
 
+    task = "categories"
     emotions = list(PITCHES)
     sampling_rate = 16_000
     uncertainty_threshold = 0.7

@@ -56,13 +56,12 @@ def test_a_recording_gets_every_score_a_figure_and_files(classifier, talk):
 
 
 def test_uncertain_answers_are_called_so():
-    scores = {"<b>sad</b>": 0.38, "angry": 0.32}
-    unsure = page.describe(scores, 0.3812)
+    unsure = page.describe("<b>sad</b>", 0.38, 0.3812)
     assert unsure.startswith("## Uncertain\n") and "38.0 %" in unsure and "Below 38.1 %" in unsure
-    assert "<b>" not in unsure and "<b>" not in page.describe(scores, 0.1)
+    assert "<b>" not in unsure and "<b>" not in page.describe("<b>sad</b>", 0.38, 0.1)
     assert (
-        page.describe({"sad": 0.38}, 0.38)
-        == page.describe({"sad": 0.38}, None)
+        page.describe("sad", 0.38, 0.38)
+        == page.describe("sad", 0.38, None)
         == ("## Sad\n38.0 %, over the whole recording.")
     )
     calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988)

@@ -13,17 +13,28 @@ from ser_hf.evaluation.figures.saving import save_figure
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 
 
-def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float | None = None) -> None:
-    """Draw loss and validation UA over epochs, and mark the epoch of the saved checkpoint.
+def plot_curves(
+    log_history: list[dict],
+    path: str | Path,
+    *,
+    best_epoch: float | None = None,
+    metric: str = "ua",
+    title: str = "UA",
+    percent: bool = True,
+) -> None:
+    """Draw the loss and a metric on validation utterances over epochs, and mark the epoch of the saved checkpoint.
 
     Args:
         log_history: `state.log_history` of the Trainer: entries with `epoch` and either `loss` (training) or
-            `eval_loss` and `eval_ua` (validation). Other entries are ignored.
+            `eval_loss` and `eval_<metric>` (validation). Other entries are ignored.
         path: PNG file to write (150 dpi), in a folder that exists.
-        best_epoch: Epoch of the saved checkpoint; None for the first epoch with the highest validation UA.
+        best_epoch: Epoch of the saved checkpoint; None for the first epoch with the highest metric.
+        metric: Name of the metric, of which 1 is the best value.
+        title: Name of the metric in the figure.
+        percent: Whether the metric is shown in percent.
 
     Raises:
-        ValueError: If no entry has `eval_ua`.
+        ValueError: If no entry has the metric.
 
     Examples:
         >>> import tempfile
@@ -31,19 +42,23 @@ def plot_curves(log_history: list[dict], path: str | Path, *, best_epoch: float 
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     plot_curves(log_history, Path(folder) / "curves.png")
     """
-    evaluations = [entry for entry in log_history if "eval_ua" in entry]
+    evaluations = [entry for entry in log_history if f"eval_{metric}" in entry]
     if not evaluations:
         keys = sorted({key for entry in log_history for key in entry})
-        raise ValueError(f"Expected log entries with 'eval_ua': found {keys}. Was the model evaluated during training?")
+        raise ValueError(
+            f"Expected log entries with 'eval_{metric}': found {keys}. Was the model evaluated during training?"
+        )
     kept = [entry for entry in evaluations if entry["epoch"] == best_epoch]
-    best = max(kept or evaluations, key=lambda entry: entry["eval_ua"])
+    best = max(kept or evaluations, key=lambda entry: entry[f"eval_{metric}"])
     figure = Figure(figsize=(9, 3.4), layout="constrained")
-    loss_axes, ua_axes = figure.subplots(ncols=2)
+    loss_axes, metric_axes = figure.subplots(ncols=2)
     _plot_loss(loss_axes, log_history)
-    _plot_ua(ua_axes, evaluations, best)
-    for axes in (loss_axes, ua_axes):
+    values = [(entry["epoch"], entry[f"eval_{metric}"]) for entry in evaluations]
+    _plot_metric(metric_axes, values, (best["epoch"], best[f"eval_{metric}"]), title, percent=percent)
+    for axes in (loss_axes, metric_axes):
         axes.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
         _strip_axes(axes)
+    metric_axes.set_ylim(bottom=min(0, *(value for _, value in values)))  # some metrics can be negative
     save_figure(figure, path)
 
 
@@ -56,15 +71,17 @@ def _plot_loss(axes: Axes, log_history: list[dict]) -> None:
     axes.legend(frameon=False)
 
 
-def _plot_ua(axes: Axes, evaluations: list[dict], best: dict) -> None:
-    epochs = [entry["epoch"] for entry in evaluations]
-    percents = [100 * entry["eval_ua"] for entry in evaluations]
-    best_epoch, best_percent = best["epoch"], 100 * best["eval_ua"]
-    axes.plot(epochs, percents, "o-", color=VALIDATION, markersize=4)
-    axes.plot(best_epoch, best_percent, "*", color=VALIDATION, markersize=15, markeredgecolor="white")
-    axes.set_ylim(top=100)
-    axes.set_title("Validation UA (%)", loc="left")
-    note = f"best {best_percent:.1f} % at epoch {best_epoch:.4g}"
+def _plot_metric(
+    axes: Axes, values: list[tuple[float, float]], best: tuple[float, float], title: str, *, percent: bool
+) -> None:
+    """Draw (epoch, value) pairs of a metric and a star at the best one."""
+    scale, unit, decimals = (100, " %", 1) if percent else (1, "", 3)
+    epochs, heights = np.multiply(values, (1, scale)).T
+    axes.plot(epochs, heights, "o-", color=VALIDATION, markersize=4)
+    axes.plot(best[0], scale * best[1], "*", color=VALIDATION, markersize=15, markeredgecolor="white")
+    axes.set_ylim(top=scale)
+    axes.set_title(f"Validation {title}{' (%)' if percent else ''}", loc="left")
+    note = f"best {scale * best[1]:.{decimals}f}{unit} at epoch {best[0]:.4g}"
     axes.set_title(note, loc="right", color=VALIDATION, fontsize=10)
 
 

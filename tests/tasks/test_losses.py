@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ser_hf.training.losses import CrossEntropy, balanced_weights
+from ser_hf.tasks.losses import CrossEntropy, balanced_weights
 
 LOGITS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2])

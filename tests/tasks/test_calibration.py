@@ -1,6 +1,7 @@
 """Calibration after training: of a tiny model by logits that are too sure, and of the reference model as stored."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from scipy.special import softmax
 
 from ser_hf.evaluation.predictions import COLUMNS
-from ser_hf.training.calibration import calibrate, describe_calibration
+from ser_hf.tasks.calibration import calibrate, describe_calibration
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 EMOTIONS = ["angry", "calm", "happy", "sad"]
@@ -22,7 +23,7 @@ COUNT, TOO_SURE = 600, 2.0
 def scored():
     """Two parts of a dataset, and logits for them that are twice as sure as the labels allow."""
     rng, dataset, logits = np.random.default_rng(0), DatasetDict(), {}
-    features = Features({name: Value("string") for name in COLUMNS if name not in ("target", "prediction")})
+    features = Features({name: Value("string") for name in COLUMNS})
     features |= {"emotion": Value("string"), "label": ClassLabel(names=EMOTIONS), "utterance": Value("int64")}
     for part in ("validation", "test"):
         honest = rng.normal(0, 2, (COUNT, 4))
@@ -56,9 +57,8 @@ def test_what_is_told_of_it_was_measured_on_each_part(scored, tmp_path):
     model = tiny_model("wav2vec2-layer")
     calibrate(model, dataset["validation"], logits["validation"])
     temperature, threshold = model.config.calibration_temperature, model.config.uncertainty_threshold
-    (tmp_path / "figures").mkdir()
     calibrated = {part: logits[part] / temperature for part in logits}
-    told = describe_calibration(model, dataset, calibrated, tmp_path)
+    told = asdict(describe_calibration(model, dataset, calibrated, tmp_path))
     assert told["temperature"] == temperature and told["threshold"]["score"] == threshold
     for part in logits:
         labels = np.array(dataset[part]["label"])
@@ -71,7 +71,7 @@ def test_what_is_told_of_it_was_measured_on_each_part(scored, tmp_path):
     right = logits["validation"].argmax(-1) == np.array(dataset["validation"]["label"])
     stay = softmax(calibrated["validation"], -1).max(-1) >= threshold
     assert 1 - right[stay].mean() <= (1 - right.mean()) / 2 + 1e-9
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"coverage.png", "reliability.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"coverage.png", "reliability.png"}
 
 
 @pytest.mark.parametrize("error", ["ece", "brier", "nll"])

@@ -1,15 +1,19 @@
-"""Calibrate a model after training, and choose the threshold for uncertain predictions."""
+"""Calibration of scores that sum to 1: a temperature, folded into the weights, and a threshold for uncertain answers.
 
+Shapes: N rows of a dataset, U utterances, C outputs.
+"""
+
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas
 from datasets import Dataset, DatasetDict
-from transformers import PreTrainedModel
-from transformers.utils import logging
 
+from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.evaluation.calibration import (
     THRESHOLD_RULE,
+    CalibrationRecord,
     calibration_errors,
     choose_threshold,
     coverage_at,
@@ -17,16 +21,16 @@ from ser_hf.evaluation.calibration import (
     fit_temperature,
     reliability,
 )
-from ser_hf.evaluation.figures import plot_coverage, plot_reliability
-from ser_hf.models.temperature import fold_temperature
-from ser_hf.runs.file_names import FIGURES
-from ser_hf.runs.results import CalibrationRecord
-from ser_hf.tasks.categories import tabulate_predictions
+from ser_hf.evaluation.predictions import average_windows
+from ser_hf.models.scores import to_scores
 
-logger = logging.get_logger(__name__)
+if TYPE_CHECKING:  # imports torch
+    from transformers import PreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 
-def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -> np.ndarray:
+def calibrate(model: "PreTrainedModel", validation: Dataset, logits: np.ndarray) -> np.ndarray:
     """Fit the temperature on the validation utterances, fold it into the weights in place, and choose the threshold.
 
     Both are stored in `config.calibration_temperature` and `config.uncertainty_threshold`. A model without a linear
@@ -40,6 +44,8 @@ def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -
     Returns:
         The logits of the calibrated model for these rows, ``(N, C)``.
     """
+    from ser_hf.models.temperature import fold_temperature
+
     temperature = fit_temperature(logits, np.array(validation["label"]))
     try:
         fold_temperature(model, temperature)
@@ -47,13 +53,12 @@ def calibrate(model: PreTrainedModel, validation: Dataset, logits: np.ndarray) -
         logger.warning(f"Not calibrated: {error}")
         return logits
     logits = logits / temperature
-    scores, labels = _read_scores(tabulate_predictions(validation, logits))
-    model.config.uncertainty_threshold = choose_threshold(scores, labels)
+    model.config.uncertainty_threshold = choose_threshold(*_score_utterances(validation, logits))
     return logits
 
 
 def describe_calibration(
-    model: PreTrainedModel, dataset: DatasetDict, logits: dict[str, np.ndarray], folder: str | Path
+    model: "PreTrainedModel", dataset: DatasetDict, logits: dict[str, np.ndarray], folder: str | Path
 ) -> CalibrationRecord | None:
     """Draw the figures of the calibration, and return its record.
 
@@ -61,7 +66,7 @@ def describe_calibration(
         model: Model after `calibrate`.
         dataset: DatasetDict with "validation" and "test".
         logits: Logits ``(N, C)`` of the calibrated model for the rows of each part.
-        folder: Output folder of the run.
+        folder: Folder of the figures.
 
     Returns:
         The record; None if the model could not be calibrated.
@@ -69,12 +74,12 @@ def describe_calibration(
     temperature = getattr(model.config, "calibration_temperature", None)
     if temperature is None:
         return None
-    after = {part: _read_scores(tabulate_predictions(dataset[part], logits[part])) for part in logits}
-    before = {part: _read_scores(tabulate_predictions(dataset[part], logits[part] * temperature)) for part in logits}
-    threshold, figures = model.config.uncertainty_threshold, Path(folder, FIGURES)
-    plot_reliability(reliability(*before["test"]), reliability(*after["test"]), figures / "reliability.png")
+    after = {part: _score_utterances(dataset[part], logits[part]) for part in logits}
+    before = {part: _score_utterances(dataset[part], logits[part] * temperature) for part in logits}
+    threshold = model.config.uncertainty_threshold
+    figures.plot_reliability(reliability(*before["test"]), reliability(*after["test"]), Path(folder, "reliability.png"))
     curves = [coverage_curve(*after[part]) for part in ("validation", "test")]
-    plot_coverage(*curves, threshold, figures / "coverage.png")
+    figures.plot_coverage(*curves, threshold, Path(folder, "coverage.png"))
     return CalibrationRecord(
         temperature=temperature,
         fitted_on="validation",
@@ -85,8 +90,9 @@ def describe_calibration(
     )
 
 
-def _read_scores(table: pandas.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores ``(N, C)`` and labels ``(N,)`` of a table of predictions."""
-    columns = [name for name in table if name.startswith("score_")]
-    emotions = [name.removeprefix("score_") for name in columns]
-    return table[columns].to_numpy(), table["target"].map(emotions.index).to_numpy()
+def _score_utterances(dataset: Dataset, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores ``(U, C)`` and labels ``(U,)`` of the utterances in a dataset of N windows."""
+    utterances = np.array(dataset["utterance"])
+    _, first = np.unique(utterances, return_index=True)
+    scores = average_windows(to_scores(logits, "single_label_classification"), utterances)
+    return scores, np.array(dataset["label"])[first]

@@ -1,0 +1,57 @@
+"""Rows of `predictions.csv`: of a dataset and a model's logits, or of a corpus and a checkpoint's scores.
+
+Shapes: N rows of a dataset, U utterances, C outputs.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas
+from datasets import Dataset
+
+from ser_hf.corpora import Utterance
+from ser_hf.evaluation.predictions import COLUMNS, average_windows
+from ser_hf.models.scores import to_scores
+
+
+def tabulate_dataset(
+    dataset: Dataset, logits: np.ndarray, task: ModuleType, outputs: Sequence[str]
+) -> pandas.DataFrame:
+    """Return the table of one split: a row per utterance, its windows averaged.
+
+    Args:
+        dataset: A part of `build_dataset`'s result, N rows.
+        logits: ``(N, C)`` in the order of the dataset.
+        task: From `load_task`.
+        outputs: Names of the C outputs.
+    """
+    scores = average_windows(to_scores(logits, task.PROBLEM_TYPE), dataset["utterance"])
+    rows = dataset.select_columns([*COLUMNS, "utterance", "label"]).to_pandas()
+    rows = rows.drop_duplicates("utterance", ignore_index=True)
+    return rows[COLUMNS].join(task.tabulate(rows["label"], scores, outputs))
+
+
+def tabulate_utterances(
+    utterances: Sequence[Utterance],
+    scores: np.ndarray,
+    task: ModuleType,
+    outputs: Sequence[str],
+    folders: dict[str, Path],
+) -> pandas.DataFrame:
+    """Return the table of test utterances.
+
+    Args:
+        utterances: U of them, with a target each.
+        scores: ``(U, C)``.
+        task: From `load_task`.
+        outputs: Names of the C outputs.
+        folders: What the paths of each corpus are relative to.
+    """
+    rows = pandas.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in utterances])
+    rows["path"] = [Path(os.path.relpath(row.path, folders[row.corpus])).as_posix() for row in utterances]
+    rows["split"] = "test"
+    targets = [task.target_of(row, outputs) for row in utterances]
+    return rows.join(task.tabulate(targets, scores, outputs))
