@@ -14,21 +14,27 @@ from ser_hf import __version__
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
-    "data audit": ("data", "Look for leaks between train, validation and test, and for contradictory or broken files."),
+    "data audit": (
+        "data",
+        "Check for leaks between train, validation and test, contradictory labels and unreadable files.",
+    ),
     "data table": ("data", "Write every utterance with its labels as a CSV or Parquet table."),
-    "data summary": ("data", "Print hours, speakers, emotions, durations and sampling rates, and draw them."),
-    "data gallery": ("data", "Draw the waveform and spectrogram of an utterance of each emotion."),
-    "predict": ("predict", "Write the emotion of every file of a folder, glob or table."),
+    "data summary": (
+        "data",
+        "Print hours, speakers, emotions, durations and sampling rates, and draw them in a figure.",
+    ),
+    "data gallery": ("data", "Draw the waveforms and spectrograms of example utterances of each emotion."),
+    "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
     "timeline": (
         "timeline",
         "Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure.",
     ),
-    "listen": ("timeline", "Print the emotion of what is said into the microphone, until Ctrl+C."),
-    "demo": ("demo", "Serve a page where people upload or record speech and read its emotions, until Ctrl+C."),
-    "evaluate": ("evaluate", "Score any model on any corpus, with intervals and figures."),
-    "doctor": ("publishing", "Say what is wrong with anyone's checkpoint, or write a repaired copy."),
-    "export": ("publishing", "Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."),
-    "publish": ("publishing", "Send a finished run to the Hugging Face Hub, if every check passes."),
+    "listen": ("timeline", "Print the emotions of speech from the microphone, until Ctrl+C."),
+    "demo": ("demo", "Serve a page to upload or record speech and show its emotions, until Ctrl+C."),
+    "evaluate": ("evaluate", "Compute the scores of any model on any corpus, with intervals and figures."),
+    "doctor": ("publishing", "Check any checkpoint for faults, or write a repaired copy."),
+    "export": ("publishing", "Export a checkpoint to ONNX files in float32 and int8, and compare them with torch."),
+    "publish": ("publishing", "Publish a finished run on the Hugging Face Hub if all checks pass."),
 }
 
 

@@ -67,7 +67,7 @@ def test_what_a_command_cannot_do_is_one_line_on_stderr(tmp_path, capsys):
     assert main(["doctor", str(tmp_path)]) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith(f"error: '{tmp_path}' holds no checkpoint: expected config.json")
+    assert output.err.startswith(f"error: '{tmp_path}' is not a checkpoint: expected config.json")
 
 
 def test_ctrl_c_anywhere_is_one_line_and_exit_code_130(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The commands of `ser-hf`, by theme: each takes its arguments as a list and returns the exit code.
+"""Define the commands of `ser-hf`: each function takes a list of arguments and returns the exit code.
 
-A command imports what does its work after it has read its options, so that ``--help`` does not wait for torch.
+A command imports slow libraries only after parsing its options, so that ``--help`` does not import torch.
 """

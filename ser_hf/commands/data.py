@@ -1,4 +1,4 @@
-"""`ser-hf data …`: look at a corpus before anything is trained on it."""
+"""Define `ser-hf data …`: examine a corpus before training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from ser_hf.runs.data_arguments import DataArguments
 
 @dataclass
 class AuditArguments:
-    """What an audit looks at and where it goes."""
+    """Define the options of `ser-hf data audit`."""
 
     recipe: str | None = field(default=None, metadata={"help": "Audit the split of this recipe (YAML)."})
     output: str | None = field(default=None, metadata={"help": "Write all findings to this JSON file too."})
@@ -21,35 +21,35 @@ class AuditArguments:
 
 @dataclass
 class TableArguments:
-    """Where the table goes."""
+    """Define the options of `ser-hf data table`."""
 
     output: str = field(metadata={"help": "File to write: .csv or .parquet."})
 
 
 @dataclass
 class SummaryArguments:
-    """Where the figure goes."""
+    """Define the options of `ser-hf data summary`."""
 
     output: str | None = field(default=None, metadata={"help": "Draw the figure into this PNG file too."})
 
 
 @dataclass
 class GalleryArguments:
-    """What the gallery shows and where it goes."""
+    """Define the options of `ser-hf data gallery`."""
 
     output: str = field(default="gallery.png", metadata={"help": "PNG file to draw."})
-    per_emotion: int = field(default=1, metadata={"help": "Utterances of each emotion."})
+    per_emotion: int = field(default=1, metadata={"help": "Number of utterances per emotion."})
 
 
 def audit_command(argv: list[str]) -> int:
-    """Look for leaks between train, validation and test, and for contradictory or broken files."""
+    """Check for leaks between train, validation and test, contradictory labels and unreadable files."""
     argv = [part for item in argv for part in (item.split("=", 1) if item.startswith("--recipe=") else [item])]
-    if "--recipe" in argv:  # read as a recipe is: its YAML first, what stands beside it on the command line after it
+    if "--recipe" in argv:  # parsed like a recipe: first its YAML file, then the other options, which override it
         recipe = argv[argv.index("--recipe") + 1 :][:1]
         if not recipe:
             raise ValueError("recipe: expected a YAML file after --recipe.")
         argv = recipe + argv
-    data, options = _parse(audit_command, argv, AuditArguments)
+    data, options = _parse_data_options(audit_command, argv, AuditArguments)
     from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
     from ser_hf.runs.speech_data import (
         audio_folders,
@@ -63,10 +63,10 @@ def audit_command(argv: list[str]) -> int:
     asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
     utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
     split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
-    findings = audit_split(split, unnamed=_unnamed(data, utterances))
+    findings = audit_split(split, unnamed=_find_unlisted_files(data, utterances))
     unreadable = [finding for finding in findings if finding.kind == "unreadable"]
     if len(unreadable) == sum(map(len, split.values())):
-        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio; {unreadable[0].detail}")
+        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio: {unreadable[0].detail}")
     print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
     print(describe_findings(findings, root))
     if options.output:
@@ -76,20 +76,20 @@ def audit_command(argv: list[str]) -> int:
 
 def table_command(argv: list[str]) -> int:
     """Write every utterance with its labels as a CSV or Parquet table."""
-    data, options = _parse(table_command, argv, TableArguments)
+    data, options = _parse_data_options(table_command, argv, TableArguments)
     from ser_hf.data import write_utterances
     from ser_hf.runs.speech_data import load_utterances
 
     if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
-        raise ValueError(f"output: '{options.output}' is the table to be read. Name another file.")
+        raise ValueError(f"output: expected another file than the input table, found '{options.output}'.")
     rows = write_utterances(load_utterances(data), options.output)
-    print(f"{rows} utterances written to {options.output}.")
+    print(f"Wrote {rows} utterances to {options.output}.")
     return 0
 
 
 def summary_command(argv: list[str]) -> int:
-    """Print hours, speakers, emotions, durations and sampling rates, and draw them."""
-    data, options = _parse(summary_command, argv, SummaryArguments)
+    """Print hours, speakers, emotions, durations and sampling rates, and draw them in a figure."""
+    data, options = _parse_data_options(summary_command, argv, SummaryArguments)
     from ser_hf.data.summary import describe_corpus, read_headers, summarize_corpus
     from ser_hf.runs.speech_data import load_utterances
 
@@ -104,8 +104,8 @@ def summary_command(argv: list[str]) -> int:
 
 
 def gallery_command(argv: list[str]) -> int:
-    """Draw the waveform and spectrogram of an utterance of each emotion."""
-    data, options = _parse(gallery_command, argv, GalleryArguments)
+    """Draw the waveforms and spectrograms of example utterances of each emotion."""
+    data, options = _parse_data_options(gallery_command, argv, GalleryArguments)
     from ser_hf.data import load_audio
     from ser_hf.data.summary import choose_examples
     from ser_hf.evaluation.figures import plot_gallery
@@ -116,21 +116,21 @@ def gallery_command(argv: list[str]) -> int:
         (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
     ]
     plot_gallery(examples, options.output)
-    print(f"{len(examples)} utterances drawn in {options.output}.")
+    print(f"Drew {len(examples)} utterances in {options.output}.")
     return 0
 
 
-def _parse(command: Callable, argv: list[str], kind: type) -> tuple:
-    """Return the data arguments and the command's own; a recipe that stands first may hold those of training too."""
+def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple:
+    """Return the data arguments and the options of the command; a recipe may also contain training arguments."""
     options = {"prog": f"ser-hf data {command.__name__.removesuffix('_command')}", "description": command.__doc__}
     data, own = parse_arguments(argv, (DataArguments, kind), partial=True, **options)
     if own.output and not Path(own.output).absolute().parent.is_dir():
-        raise ValueError(f"output: expected a folder that exists, found '{Path(own.output).parent}'.")
+        raise ValueError(f"output: expected a file in an existing folder, found '{own.output}'.")
     return data, own
 
 
-def _unnamed(data: DataArguments, utterances: list[Utterance]) -> list[str]:
-    """Return the audio files that a corpus' own names pass over; tables and datasets name what they like."""
+def _find_unlisted_files(data: DataArguments, utterances: list[Utterance]) -> list[str]:
+    """Return the audio files in the folder of a corpus that are no utterances; tables and datasets are not checked."""
     from ser_hf.runs.speech_data import audio_folders
 
     named = {utterance.path for utterance in utterances}

@@ -1,4 +1,4 @@
-"""`ser-hf demo`: the live page."""
+"""Define `ser-hf demo`, which serves the live page."""
 
 import argparse
 
@@ -6,21 +6,23 @@ from ser_hf.commands.model_options import add_model_options, load_chosen_model
 
 
 def demo_command(argv: list[str]) -> int:
-    """Serve a page where people upload or record speech and read its emotions, until Ctrl+C."""
+    """Serve a page to upload or record speech and show its emotions, until Ctrl+C."""
     parser = argparse.ArgumentParser(prog="ser-hf demo", description=demo_command.__doc__, allow_abbrev=False)
     add_model_options(parser)
-    parser.add_argument("--examples", nargs="+", default=[], help="Recordings to choose from.")
-    parser.add_argument("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 lets other machines in.")
-    parser.add_argument("--port", type=_port, help="Port to listen at; the first free one from 7860 on if left out.")
+    parser.add_argument("--examples", nargs="+", default=[], help="Recordings that the page offers.")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 accepts connections from other machines."
+    )
+    parser.add_argument("--port", type=_port, help="Port to listen at; by default the first free one from 7860.")
     options = parser.parse_args(argv)
     from ser_hf.data import audio_duration
 
     for path in options.examples:
-        audio_duration(path)  # refuses what visitors could not hear
+        audio_duration(path)  # raises an error if the file is unreadable
     from ser_hf.serving.page import build_page, serve_page
 
     page = build_page(load_chosen_model(options), examples=options.examples)
-    print(f"Serving at {serve_page(page, host=options.host, port=options.port)} (Ctrl+C ends it)", flush=True)
+    print(f"Serving at {serve_page(page, host=options.host, port=options.port)} (press Ctrl+C to stop)", flush=True)
     page.block_thread()
     return 0
 

@@ -1,28 +1,28 @@
-"""`ser-hf evaluate`: the options of `ser_hf.scoring.evaluate`."""
+"""Define `ser-hf evaluate`, the options of `ser_hf.scoring.evaluate`."""
 
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
-# Data keys that --preprocessing stands for, that change training only, or that the checkpoint knows.
-NOT_ASKED = (
+# Data options that --preprocessing replaces, that change the training only, or that the checkpoint has.
+UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
     "pitch", "tempo", "speed", "task",
 )  # fmt: skip
 
 
 def evaluate_command(argv: list[str]) -> int:
-    """Score any model on any corpus, with intervals and figures."""
+    """Compute the scores of any model on any corpus, with intervals and figures."""
     kinds = (DataArguments, EvaluationArguments)
     data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate_command.__doc__)
-    asked = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
-    if refused := sorted(asked.intersection(NOT_ASKED)):
+    given = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
+    if unused := sorted(given.intersection(UNUSED_OPTIONS)):
         raise ValueError(
-            f"{refused}: not settings of an evaluation. Leave them out; --preprocessing chooses trimming and windows, "
-            "and the checkpoint names the task."
+            f"{unused}: not options of an evaluation. Use --preprocessing to choose trimming and windows; the "
+            "checkpoint names the task."
         )
     from ser_hf.scoring.evaluate import describe_scores, evaluate
 
-    results = evaluate(data, options, test_part="split" in asked)
+    results = evaluate(data, options, test_part="split" in given)
     print(describe_scores(results, options.output_dir))
     return 0

@@ -1,4 +1,4 @@
-"""The options of a command that say which model answers, and how it runs."""
+"""Define the options of commands that load a model."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -10,21 +10,28 @@ if TYPE_CHECKING:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --device, --dtype, --backend and --preprocessing to a command."""
-    model = "Any audio classifier, or a probe: a folder, or an id on the Hub."
+    """Add the options --model, --device, --dtype, --backend and --preprocessing to a parser."""
+    model = "Any audio classifier, or a probe: folder, or id on the Hub."
     parser.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help=model)
-    parser.add_argument("--device", help="Where the model runs; a GPU, if there is one.")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="Other than float32 changes scores a bit.")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="auto takes an ONNX export on the CPU.")
+    parser.add_argument("--device", help="Device to run on; by default the GPU if there is one, else the CPU.")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="Types other than float32 change scores slightly."
+    )
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="auto: an ONNX export on the CPU if it exists, else torch.",
+    )
     parser.add_argument(
         "--preprocessing", choices=PREPROCESSINGS, default="windows",
-        help="pipeline: raw and whole, as the stock pipeline; windows (the default): the same, but longer audio than "
-        "the model's context, or 30 s, in overlapping windows; recommended: as the checkpoint's config.json says.",
+        help="pipeline: raw, whole audio, as in the stock pipeline; windows (default): the same, but audio longer than "
+        "the model's context, or than 30 s, in overlapping windows; recommended: as in the checkpoint's config.json.",
     )  # fmt: skip
 
 
 def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
-    """Load the model that the options name."""
+    """Load the model with the options of `add_model_options`."""
     from ser_hf.serving import EmotionClassifier
 
     return EmotionClassifier.from_pretrained(

@@ -1,4 +1,4 @@
-"""`ser-hf predict`: the options of `ser_hf.serving.predict`."""
+"""Define `ser-hf predict`, the options of `ser_hf.serving.predict`."""
 
 import os
 import sys
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from ser_hf.serving import EmotionClassifier
 
 EXAMPLES = """
-PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths, which
-are relative to the table, and perhaps one of start and one of end in seconds. The columns of the output are path,
-start, end, duration, prediction, uncertain, score_<emotion> …, error. A file that cannot be heard is a row with its
-error. uncertain is empty where the model was never calibrated.
+PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths
+(relative to the table) and optional columns of start and end in seconds. The columns of the output are path, start,
+end, duration, prediction, uncertain, score_<emotion> …, error. Unreadable files become error rows. The column
+uncertain is empty if the model is not calibrated.
 
-The same command goes on with an interrupted table, adds what has come to a folder since, and tries files with errors
-once more; other rows stay. Several processes share the files, on CPUs and GPUs alike:
+Run the same command again to resume an interrupted table: it adds new files of the folders and retries files with
+errors; other rows are kept. Several processes can share the files, on CPUs or GPUs:
 accelerate launch --multi_gpu --num_processes 4 -m ser_hf.cli predict …
-So do several machines that write to one disk.
+Several machines can share them too if they write to the same disk.
 """
 
 
 def predict_command(argv: list[str]) -> int:
-    """Write the emotion of every file of a folder, glob or table."""
+    """Write a table with the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
     from ser_hf.serving.predict import describe_rows, predict
 
@@ -41,7 +41,7 @@ def predict_command(argv: list[str]) -> int:
             batch_size=options.batch_size,
         )
     except KeyboardInterrupt:
-        print("Interrupted: the same command goes on from here.", file=sys.stderr)
+        print("Interrupted: run the same command again to resume.", file=sys.stderr)
         return 130
     print(describe_rows(rows, missing, options.output))
     return 0
@@ -50,33 +50,33 @@ def predict_command(argv: list[str]) -> int:
 def _read_options(argv: list[str]) -> Namespace:
     parser = ArgumentParser("ser-hf predict", "%(prog)s PATHS … --model FOLDER_OR_ID --output FILE [options]",
                             predict_command.__doc__, EXAMPLES, allow_abbrev=False)  # fmt: skip
-    parser.add_argument("paths", nargs="+", metavar="PATHS", help="Files, folders, globs, tables; see below.")
+    parser.add_argument("paths", nargs="+", metavar="PATHS", help="Audio files, folders, globs or tables; see below.")
     add_model_options(parser)
     parser.add_argument("--output", required=True, metavar="FILE", type=Path, help=f"Table: {', '.join(FORMATS)}.")
-    parser.add_argument("--batch_size", type=int, default=8, help="Utterances that the model hears at once.")
+    parser.add_argument("--batch_size", type=int, default=8, help="Utterances per batch.")
     parser.add_argument(
-        "--columns", nargs="+", default=[], metavar="OURS=THEIRS",
-        help="Columns of the tables that are not guessed, as in path=recording; ours are path, start and end.",
+        "--columns", nargs="+", default=[], metavar="FIELD=COLUMN",
+        help="Names of columns that are not detected, such as path=recording; fields are path, start and end.",
     )  # fmt: skip
     options = parser.parse_args(argv)
     if options.batch_size < 1:
         parser.error(f"batch_size: expected 1 or more, found {options.batch_size}.")
     if options.output.suffix not in FORMATS:
-        parser.error(f"output: expected a file {', '.join(FORMATS)}, found '{options.output}'.")
+        parser.error(f"output: expected the extension {' or '.join(FORMATS)}, found '{options.output}'.")
     if not options.output.absolute().parent.is_dir():
-        parser.error(f"output: expected a folder that exists, found '{options.output.parent}'.")
+        parser.error(f"output: expected a file in an existing folder, found '{options.output}'.")
     if bad := [item for item in options.columns if "=" not in item]:
-        parser.error(f"columns: expected ours=theirs, found {bad}.")
+        parser.error(f"columns: expected FIELD=COLUMN, found {bad}.")
     return options
 
 
 def _load_shared(options: Namespace) -> "EmotionClassifier":
-    """Load the model on this process' share of the machine."""
+    """Load the model on this process's GPU, or limit the process to its share of the CPU cores."""
     import torch
 
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if options.device is None and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    elif processes > 1:  # accelerate launch gives a process one thread only
+    elif processes > 1:  # accelerate launch sets one thread per process
         torch.set_num_threads(max(1, os.cpu_count() // processes))
     return load_chosen_model(options)

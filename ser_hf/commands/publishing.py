@@ -1,4 +1,4 @@
-"""`ser-hf doctor`, `publish` and `export`: what is wrong with a checkpoint, and how it leaves the machine."""
+"""Define `ser-hf doctor`, `publish` and `export`: check, repair, publish and export a checkpoint."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def doctor_command(argv: list[str]) -> int:
-    """Say what is wrong with anyone's checkpoint, or write a repaired copy."""
-    parser = _parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
-    parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="A folder, or a model's Hub id.")
+    """Check any checkpoint for faults, or write a repaired copy."""
+    parser = _build_publishing_parser(doctor_command, "FOLDER_OR_ID [--fix OUTPUT_DIR [--emotions EMOTION …]]")
+    parser.add_argument("checkpoint", metavar="FOLDER_OR_ID", help="Folder, or id on the Hub.")
     parser.add_argument("--fix", metavar="OUTPUT_DIR", help="Write a repaired copy into this new folder.")
     parser.add_argument(
-        "--emotions", nargs="+", metavar="EMOTION", help="With --fix: their names, in the order of the head's rows."
+        "--emotions", nargs="+", metavar="EMOTION", help="With --fix: names in the order of the model's outputs."
     )
     options = parser.parse_args(argv)
     if options.emotions and not options.fix:
-        parser.error("--emotions names those of the copy: say --fix OUTPUT_DIR too.")
+        parser.error("--emotions: expected with --fix OUTPUT_DIR.")
     from ser_hf.publishing.doctor import examine, repair
     from ser_hf.publishing.gate import describe_checks
 
@@ -30,32 +30,34 @@ def doctor_command(argv: list[str]) -> int:
     print(describe_checks(checks))
     if not options.fix:
         return int(not all(check.passed for check in checks))
-    mended = repair(options.checkpoint, options.fix, emotions=options.emotions)
-    print("", *(mended or ["Nothing to mend."]), sep="\n")
+    repaired = repair(options.checkpoint, options.fix, emotions=options.emotions)
+    print("", *(repaired or ["Nothing to repair."]), sep="\n")
     if Path(options.fix).is_dir():
-        print(f"The copy: {options.fix}")
-    return int(any(line.startswith("Not mended") for line in mended))
+        print(f"Wrote the copy: {options.fix}")
+    return int(any(line.startswith("Not repaired") for line in repaired))
 
 
 def publish_command(argv: list[str]) -> int:
-    """Send a finished run to the Hugging Face Hub, if every check passes."""
-    parser = _parser(
+    """Publish a finished run on the Hugging Face Hub if all checks pass."""
+    parser = _build_publishing_parser(
         publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
     )
-    parser.epilog = "The token is that of `hf auth login`, or of the variable HF_TOKEN."
+    parser.epilog = "The access token is from `hf auth login` or the environment variable HF_TOKEN."
     parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
-    parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; made, private, where it is missing.")
-    parser.add_argument("--check", action="store_true", help="Only check the folder; say what each check found.")
-    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="Only check, and list what would go.")
-    parser.add_argument("--public", action="store_true", help="Open a new repository to all.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace another recipe's model.")
+    parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; created as private if missing.")
+    parser.add_argument("--check", action="store_true", help="Only run the checks and print their results.")
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="Only run the checks and list the files to upload."
+    )
+    parser.add_argument("--public", action="store_true", help="Make a new repository public.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the model of another recipe.")
     parser.add_argument(
         "--examples", nargs="+", metavar="FILE", default=[],
-        help="WAV or FLAC files to try it on, on its page; nobody's voice without their leave.",
+        help="WAV or FLAC files for the widget on the Hub; only with the consent of the speakers.",
     )  # fmt: skip
     parser.add_argument(
         "--data_root", "--data-root", nargs="+", metavar="DIR",
-        help="With --check: folder of each corpus of the run; the stock pipeline scores its test files anew.",
+        help="With --check: folder of each corpus of the run; score its test files again with the stock pipeline.",
     )  # fmt: skip
     options = vars(parser.parse_args(argv))
     folder, repo_id, data_root = (options.pop(name) for name in ("folder", "repo_id", "data_root"))
@@ -68,7 +70,7 @@ def publish_command(argv: list[str]) -> int:
         print(describe_checks(checks))
         return int(not all(check.passed for check in checks))
     if repo_id is None:
-        parser.error("expected the repository too, USER/NAME, or --check.")
+        parser.error("expected the repository USER/NAME, or --check.")
     from ser_hf.publishing import hub
 
     print(hub.publish(folder, repo_id, **options))
@@ -76,14 +78,14 @@ def publish_command(argv: list[str]) -> int:
 
 
 def export_command(argv: list[str]) -> int:
-    """Write a checkpoint as ONNX files, in float32 and int8, and compare them with torch."""
-    parser = _parser(export_command, "FOLDER [options]")
+    """Export a checkpoint to ONNX files in float32 and int8, and compare them with torch."""
+    parser = _build_publishing_parser(export_command, "FOLDER [options]")
     parser.add_argument("folder", metavar="FOLDER", help="A saved checkpoint.")
     parser.add_argument(
         "--output_dir",
         "--output-dir",
         metavar="DIR",
-        help="Make onnx/ here, with the JSON files beside, not in FOLDER.",
+        help="Write onnx/ and copies of the JSON files into this folder, not into FOLDER.",
     )
     parser.add_argument("--no_int8", "--no-int8", action="store_true", help="Write float32 only.")
     parser.add_argument(
@@ -92,7 +94,7 @@ def export_command(argv: list[str]) -> int:
     )  # fmt: skip
     options = parser.parse_args(argv)
     if options.data_root and options.output_dir:
-        parser.error("--data_root compares what lies in FOLDER: leave out --output_dir.")
+        parser.error("--data_root compares the files in FOLDER: leave out --output_dir.")
     test = _read_test(Path(options.folder), options.data_root) if options.data_root else None
     from ser_hf.publishing.export import export_onnx
 
@@ -105,25 +107,25 @@ def export_command(argv: list[str]) -> int:
     return 0
 
 
-def _parser(command: Callable, usage: str) -> ArgumentParser:
+def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
     prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
 
 
 def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
-    """Return the folder of each corpus of a run, by the name that its predictions.csv uses."""
+    """Return the folder of each corpus of a run, by the name of the corpus in predictions.csv."""
     from ser_hf.runs.recipe import corpora_of, read_recipe
     from ser_hf.runs.speech_data import audio_folders
 
     for name in (PREDICTIONS, RECIPE):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"'{folder}' holds no {name}: expected the output folder of a run for --data_root.")
+            raise FileNotFoundError(f"'{folder}' has no {name}: expected the output folder of a run for --data_root.")
     recipe = read_recipe(folder)
     return audio_folders(DataArguments(corpora_of(recipe), list(data_root)))
 
 
 def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray], list[int]]":
-    """Return the raw waveform ``(T,)`` at 16 kHz of each of a run's test utterances, and its label."""
+    """Return the raw waveforms ``(T,)`` at 16 kHz of the test utterances of a run, and their labels."""
     from ser_hf.data import decode_audio
     from ser_hf.evaluation import read_predictions
     from ser_hf.publishing.checks import read_json
@@ -148,10 +150,10 @@ def _describe_export(report: dict, folder: Path) -> str:
         difference = report["int8_largest_score_difference"]
         found[INT8] = f"{report['int8_megabytes']:.1f} MB, scores within {difference:.1e} of torch's"
     lines = [f"{folder / name}: {sentence}" for name, sentence in found.items()]
-    alike = "the same as" if report["batch_equals_single"] else "not quite the same as"
-    lines.append(f"Of any {' and '.join(report['dynamic'])}; in a padded batch {alike} alone.")
+    change = "does not change" if report["batch_equals_single"] else "changes"
+    lines.append(f"Variable sizes: {' and '.join(report['dynamic'])}. Padding in a batch {change} the scores.")
     if not report["transformers_js"]:
-        lines.append(f"transformers.js has no class for '{report['architecture']}': use ONNX Runtime or ser_hf.")
+        lines.append(f"transformers.js does not support '{report['architecture']}': use ONNX Runtime or ser_hf.")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""`ser-hf timeline` and `ser-hf listen`: emotions over time, of a recording or of what is being said."""
+"""Define `ser-hf timeline` and `ser-hf listen`: emotions over time, of a recording or of a microphone."""
 
 import argparse
 import contextlib
@@ -18,46 +18,46 @@ if TYPE_CHECKING:
     from ser_hf.serving import EmotionClassifier
 
 FIGURE = ".png"
-CHUNK = 0.05  # seconds of audio that a microphone hands over at once
-LONGEST = 3600  # seconds of a window
+CHUNK = 0.05  # seconds of audio per chunk of the microphone
+LONGEST = 3600  # longest window, in seconds
 
 
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
-    parser = _parser("timeline", timeline_command.__doc__)
-    parser.add_argument("file", help="Recording of any length: wav, flac, mp3, ogg, opus, aiff …")
-    endings = ", ".join([*WRITERS, FIGURE])
-    parser.add_argument("--output", nargs="+", default=[], help=f"Files to write too, by their endings: {endings}.")
+    parser = _build_timeline_parser("timeline", timeline_command.__doc__)
+    parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, opus, aiff …")
+    extensions = ", ".join([*WRITERS, FIGURE])
+    parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
     options = parser.parse_args(argv)
     _check_outputs(options.output)
     classifier = load_chosen_model(options)
-    segments, heard = [], False
+    segments, finished = [], False
     try:
         for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
             if not segments:
                 print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
             segments.append(segment)
-            print(_describe(segment, _width(classifier)), flush=True)
-        heard = True
+            print(_describe_segment(segment, _width(classifier)), flush=True)
+        finished = True
         if not segments:
             print(f"No speech found in '{options.file}'.")
-    finally:  # what was found until Ctrl+C, or until the file broke off, is kept
-        for path in options.output if heard or segments else ():
+    finally:  # keep the segments found before Ctrl+C or before an error in the file
+        for path in options.output if finished or segments else ():
             _write(options.file, segments, path)
-            print(f"Written: {path}")
+            print(f"Wrote {path}")
     return 0
 
 
 def listen_command(argv: list[str]) -> int:
-    """Print the emotion of what is said into the microphone, until Ctrl+C."""
-    parser = _parser("listen", listen_command.__doc__)
+    """Print the emotions of speech from the microphone, until Ctrl+C."""
+    parser = _build_timeline_parser("listen", listen_command.__doc__)
     options = parser.parse_args(argv)
     classifier = load_chosen_model(options)
     classifier.score(
         [np.zeros(round(options.window * classifier.sampling_rate), dtype=np.float32)]
-    )  # the first is slow
+    )  # warm-up: the first run is slow
     with contextlib.suppress(KeyboardInterrupt):
-        print("Listening; Ctrl+C ends it.", flush=True)
+        print("Listening; press Ctrl+C to stop.", flush=True)
         follow(classifier, microphone(classifier.sampling_rate), window=options.window, hop=options.hop)
     return 0
 
@@ -65,41 +65,46 @@ def listen_command(argv: list[str]) -> int:
 def follow(
     classifier: "EmotionClassifier", arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
 ) -> None:
-    """Print each result of a stream as it comes; "…" marks those that audio to come may change.
+    """Print each result of a stream as soon as it is available; "…" marks preliminary results.
 
-    The latency is the time from the arrival of the newest audio to the result, waiting included; the real-time factor
-    the share of the time heard so far that went into computing: below 1 the recogniser keeps up.
+    The latency is the time from the arrival of the newest audio to the result, including the time in the queue. The
+    real-time factor is the computing time divided by the duration of the audio so far: below 1 the classifier is fast
+    enough.
 
     Args:
         classifier: An `EmotionClassifier`.
-        arrivals: Chunks ``(T,)`` at the classifier's rate, each with the `time.monotonic` of its arrival in seconds.
-        window: Seconds of speech that a score is based on, at most.
+        arrivals: Chunks ``(T,)`` at the classifier's sampling rate, each with the `time.monotonic` of its arrival in
+            seconds.
+        window: Longest speech that a score is based on, in seconds.
         hop: Seconds between two results.
     """
-    arrived = taken = worked = heard = 0.0
+    arrived = taken = worked = duration = 0.0
 
     def chunks() -> Iterator[np.ndarray]:
-        nonlocal arrived, taken, worked, heard
+        nonlocal arrived, taken, worked, duration
         for moment, chunk in arrivals:
             arrived, taken = moment, time.monotonic()
-            heard += len(chunk) / classifier.sampling_rate
+            duration += len(chunk) / classifier.sampling_rate
             yield chunk
             worked += time.monotonic() - taken
 
     width = _width(classifier)
     for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
         now = time.monotonic()
-        factor = (worked + now - taken) / heard
-        line = _describe(segment, width) + ("" if segment.final else " …")
+        factor = (worked + now - taken) / duration
+        line = _describe_segment(segment, width) + ("" if segment.final else " …")
         print(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 
 
 def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield the default microphone's chunks ``(T,)``, each with the `time.monotonic` of its arrival, without end.
+    """Yield chunks ``(T,)`` of the default microphone endlessly, each with the `time.monotonic` of its arrival.
+
+    Args:
+        sampling_rate: Sampling rate in Hz.
 
     Raises:
-        ImportError: If sounddevice or the system's PortAudio is missing.
-        RuntimeError: If there is no microphone that can be opened.
+        ImportError: If sounddevice or PortAudio is not installed.
+        RuntimeError: If no microphone can be opened.
     """
     try:
         import sounddevice
@@ -120,14 +125,14 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
             while True:
                 yield arrivals.get()
     except sounddevice.PortAudioError as error:
-        raise RuntimeError(f"No microphone could be opened ({error}): connect one and allow its use.") from error
+        raise RuntimeError(f"No microphone could be opened ({error}): connect one and allow access to it.") from error
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
+def _build_timeline_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser-hf {command}", description=description, allow_abbrev=False)
     add_model_options(parser)
     parser.add_argument(
-        "--window", type=_seconds, default=4.0, help="Seconds of speech heard at once, at most (%(default)s)."
+        "--window", type=_seconds, default=4.0, help="Longest speech per score, in seconds (%(default)s)."
     )
     parser.add_argument("--hop", type=_seconds, default=1.0, help="Seconds between two results (%(default)s).")
     return parser
@@ -136,17 +141,17 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0 and up to {LONGEST}, found {text}")
+        raise argparse.ArgumentTypeError(f"expected seconds above 0 and at most {LONGEST}, found {text}")
     return seconds
 
 
 def _check_outputs(paths: Iterable[str]) -> None:
     for path in map(Path, paths):
         if path.suffix not in (*WRITERS, FIGURE):
-            known = ", ".join([*WRITERS, FIGURE])
-            raise ValueError(f"output: unknown ending '{path.suffix}' of '{path}': expected one of {known}.")
+            known = " or ".join([*WRITERS, FIGURE])
+            raise ValueError(f"output: expected a file with the extension {known}, found '{path}'.")
         if not path.absolute().parent.is_dir():
-            raise ValueError(f"output: expected a folder that exists, found '{path.parent}'.")
+            raise ValueError(f"output: expected a file in an existing folder, found '{path}'.")
 
 
 def _write(audio: str, segments: list[Segment], path: str) -> None:
@@ -162,7 +167,7 @@ def _width(classifier: "EmotionClassifier") -> int:
     return max(map(len, [*classifier.emotions, "emotion"]))
 
 
-def _describe(segment: Segment, width: int) -> str:
+def _describe_segment(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     score = f"{100 * segment.score:3.0f} %" if segment.emotion in segment.scores else ""

@@ -6,8 +6,9 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from sys import intern
+from typing import Any
 
 from ser_hf.corpora.columns import BLANKS
 from ser_hf.corpora.labels import canonical_emotion
@@ -29,7 +30,7 @@ EXPECTED = {
 logger = logging.getLogger(__name__)
 
 
-def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, object]:
+def read_cells(cells: Mapping[str, object], genders: Counter[str]) -> dict[str, Any]:
     """Convert the cells of a row into arguments of `Utterance`; empty cells are left out.
 
     Args:
@@ -46,7 +47,7 @@ def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, objec
         >>> read_cells({"path": "a.wav", "emotion": "Anger", "gender": "f", "start": "1.5", "speaker": ""}, Counter())
         {'path': 'a.wav', 'emotion': 'angry', 'gender': 'female', 'start': 1.5}
     """
-    fields = {}
+    fields: dict[str, Any] = {}
     if votes := {name.removeprefix("votes_"): cell for name, cell in cells.items() if name.startswith("votes_")}:
         cells = {name: cell for name, cell in cells.items() if not name.startswith("votes_")} | {"votes": votes}
     for field, cell in cells.items():
@@ -67,7 +68,7 @@ def read_cells(cells: Mapping[str, object], genders: Counter) -> dict[str, objec
     return fields
 
 
-def warn_of_genders(genders: Counter, table: str | os.PathLike) -> None:
+def warn_of_genders(genders: Counter[str], table: str | os.PathLike) -> None:
     """Log one warning that counts the gender cells that `read_cells` did not recognise.
 
     Args:
@@ -168,12 +169,12 @@ def _emotion(text: str) -> str:
     return intern(canonical_emotion(text))
 
 
-def _votes(cell: object) -> dict[str, float] | None:
+def _votes(cell: Any) -> dict[str, float] | None:
     if isinstance(cell, str):
         cell = json.loads(cell.strip(BLANKS) or "{}")
-    votes = {}
+    votes: dict[str, float] = {}
     for emotion, count in dict(cell or {}).items():  # Parquet: pairs, or a struct with None
-        count = _number(_text(count) or "0") or 0
+        count = _number(_text(count) or "0") or 0.0
         if count < 0:
             raise ValueError
         if count:
@@ -184,7 +185,7 @@ def _votes(cell: object) -> dict[str, float] | None:
 
 GENDERS = dict.fromkeys(("f", "female", "frau", "w", "woman"), "female")
 GENDERS |= dict.fromkeys(("m", "male", "man", "mann"), "male")
-READERS = {
+READERS: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(("path", "text"), str),
     **dict.fromkeys(("speaker", "language", "session"), intern),
     **dict.fromkeys(("start", "end", "valence", "arousal", "dominance"), _number),

@@ -76,18 +76,22 @@ def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = No
 
 def _find(field: str, name: str, header: Sequence[str], table: str) -> str:
     if field not in SPELLINGS:
-        raise ValueError(f"columns: expected fields among {list(SPELLINGS)}, found '{field}'.{_hint(field, SPELLINGS)}")
+        raise ValueError(
+            f"columns: expected fields among {list(SPELLINGS)}, found '{field}'.{_suggest(field, SPELLINGS)}"
+        )
     if not name or name in header:
         return name
     if alike := [column for column in header if _key(column) == _key(name)]:
         return alike[0]
-    raise ValueError(f"columns: '{table}' has no column '{name}'; its columns are {list(header)}.{_hint(name, header)}")
+    raise ValueError(
+        f"columns: '{table}' has no column '{name}'; its columns are {list(header)}.{_suggest(name, header)}"
+    )
 
 
 def _key(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
-def _hint(name: str, names: Iterable[str]) -> str:
+def _suggest(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     return f" Did you mean '{near[0]}'?" if near else ""

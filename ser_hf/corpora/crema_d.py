@@ -62,8 +62,8 @@ def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
     actors = {row["ActorID"]: row for row in _read_tables(root, "VideoDemographics.csv", "ActorID", "Age", "Sex")}
     votes = _count_voice_votes(root)
     files = match_names(root, FILE_NAME, corpus="CREMA-D", example="AudioWAV/1001_IEO_ANG_HI.wav")
-    files = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # last, so that AudioWAV is kept
-    for path, match in first_copies(files, corpus="CREMA-D").values():
+    mp3_last = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # so that AudioWAV is kept
+    for path, match in first_copies(mp3_last, corpus="CREMA-D").values():
         actor, sentence, emotion, intensity = match.groups()
         demographics = actors.get(actor, {"Sex": "", "Age": ""})
         age = read_number(demographics["Age"])

@@ -6,6 +6,7 @@ licence are not published.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 # Our interpretation of each licence, not legal advice; the card says so.
 MEANINGS = {
@@ -70,7 +71,7 @@ class CorpusFacts:
         return MEANINGS[self.licence]
 
 
-_OWN = {
+_OWN: dict[str, Any] = {
     "voices": "no information about the speakers",
     "speech": "unknown",
     "terms": "unknown; ser_hf reads the files, not the terms of use that come with them",

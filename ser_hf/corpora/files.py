@@ -5,7 +5,7 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 # libsndfile reads the first row. Files of the second row are reported as unreadable instead of being ignored.
@@ -36,7 +36,8 @@ def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list
     root = Path(root).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"data_root '{root}' is not a folder: expected the folder of the corpus.")
-    found, links, folders, linked = [], [], [str(root)], []
+    found, links, folders = [], [], [str(root)]
+    linked: list[str] = []
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
@@ -106,8 +107,8 @@ def first_copies(
     files: Iterable[tuple[str, re.Match]],
     *,
     corpus: str,
-    name: Callable[[re.Match], Hashable] = lambda match: os.path.basename(match.string),
-) -> dict[Hashable, tuple[str, re.Match]]:
+    name: Callable[[re.Match], str] = lambda match: os.path.basename(match.string),
+) -> dict[str, tuple[str, re.Match]]:
     """Keep the first file of each name; one warning counts the others.
 
     Args:
@@ -118,7 +119,8 @@ def first_copies(
     Returns:
         Path and match by name.
     """
-    kept, copies = {}, []
+    kept: dict[str, tuple[str, re.Match]] = {}
+    copies = []
     for path, match in files:
         if kept.setdefault(name(match), (path, match))[0] != path:
             copies.append(path)

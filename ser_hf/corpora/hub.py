@@ -62,10 +62,11 @@ def hub(
     """
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
     splits = _load_splits(root, subset)
-    rows, silent, first, genders = 0, 0, None, Counter()
+    rows, silent, first = 0, 0, None
+    genders: Counter[str] = Counter()
     for split, dataset in splits.items():
         given = {} if list(splits) == ["train"] else {"split": canonical_split(split)}
-        for number, audio, cells in _read_rows(dataset, columns, str(root)):
+        for number, audio, cells in _read_dataset_rows(dataset, columns, str(root)):
             try:
                 fields = read_cells(cells, genders) | given
                 if expression:
@@ -110,7 +111,7 @@ def _load_splits(root: str | os.PathLike, subset: str | None) -> "Mapping[str, D
         ) from error
 
 
-def _read_rows(
+def _read_dataset_rows(
     dataset: "Dataset", columns: Mapping[str, str] | None, name: str
 ) -> Iterator[tuple[int, dict, dict[str, object]]]:
     """Yield the number of each row, its audio as ``{"bytes": …, "path": …}`` and its other cells by field."""

@@ -73,8 +73,8 @@ def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
     example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
     files = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example)
     audio = first_copies((file for file in files if file[1][3]), corpus="IEMOCAP")
-    labels = _read_labels(Path(root).expanduser())
-    texts = _read_texts(Path(root).expanduser())
+    labels = _read_dialogue_labels(Path(root).expanduser())
+    texts = _read_transcripts(Path(root).expanduser())
     for name in pair_names(labels, audio, root, corpus="IEMOCAP", example=example):
         path, match = audio[name]
         session, style, gender = match.groups()
@@ -91,7 +91,7 @@ def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
         )
 
 
-def _read_labels(root: Path) -> dict[str, dict]:
+def _read_dialogue_labels(root: Path) -> dict[str, dict]:
     """Return emotion, valence, arousal, dominance and votes of each turn, by utterance name."""
     labels = {}
     paths = _dialogue_files(root, "EmoEvaluation")
@@ -101,7 +101,7 @@ def _read_labels(root: Path) -> dict[str, dict]:
             f"{sorted(path.name for path in root.iterdir())[:5]}. Is data_root the folder IEMOCAP_full_release?"
         )
     for path in paths:
-        votes = {}
+        votes: dict[str, float] = {}
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             if line.startswith("["):
                 votes = {}  # also before a turn that TURN does not match
@@ -119,7 +119,7 @@ def _read_labels(root: Path) -> dict[str, dict]:
     return labels
 
 
-def _read_texts(root: Path) -> dict[str, str]:
+def _read_transcripts(root: Path) -> dict[str, str]:
     texts = {}
     for path in _dialogue_files(root, "transcriptions"):
         for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():

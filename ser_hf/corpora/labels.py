@@ -90,7 +90,8 @@ def map_labels(
     found = Counter(utterance.emotion for utterance in utterances)
     names = _rename(found, label_set, label_map or {}, target)
     names, rare = _without_rare(found, names, min_utterances, rare_emotion)
-    kept, dropped = [], Counter()
+    kept = []
+    dropped: Counter[str] = Counter()
     for utterance in utterances:
         emotion = utterance.emotion
         label = _target(utterance, names[emotion], target)
@@ -118,7 +119,7 @@ def _rename(found: Counter, label_set: str, label_map: dict[str, str], target: s
     keep = LABEL_SETS[label_set]
     names = {emotion: label_map.get(emotion, emotion) or None for emotion in found}
     if keep is not None:
-        return {emotion: keep.get(name) for emotion, name in names.items()}
+        return {emotion: name and keep.get(name) for emotion, name in names.items()}
     if target.startswith("emotion") and names.get("no_agreement") == "no_agreement":
         names["no_agreement"] = None
     return names
@@ -128,7 +129,7 @@ def _without_rare(
     found: Counter, names: dict[str, str | None], least: int, rare_emotion: str | None
 ) -> tuple[dict[str, str | None], set[str]]:
     """Merge or drop the rare names; return the names and the emotions that were dropped."""
-    counts = Counter()
+    counts: Counter[str | None] = Counter()
     for emotion, name in names.items():
         counts[name] += found[emotion]
     rare = {emotion for emotion, name in names.items() if name and counts[name] < least}

@@ -65,7 +65,7 @@ def meld(root: str | os.PathLike) -> Iterator[Utterance]:
         ValueError: If a part of the corpus has videos but no audio, or a table lacks a column.
     """
     audio = _find_audio(root)
-    rows = _read_tables(Path(root).expanduser())
+    rows = _read_partitions(Path(root).expanduser())
     both = set(pair_names(rows, audio, root, corpus="MELD", example=EXAMPLE))
     for name, row in rows.items():
         if name in both:
@@ -85,7 +85,8 @@ def meld(root: str | os.PathLike) -> Iterator[Utterance]:
 
 
 def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
-    audio, videos = [], []
+    audio: list[tuple[str, re.Match]] = []
+    videos: list[tuple[str, re.Match]] = []
     for path, match in match_names(root, FILE_NAME, corpus="MELD", example=EXAMPLE):
         (videos if path.lower().endswith(VIDEOS) else audio).append((path, match))
     if silent := sorted({SPLITS[match[1]] for _, match in videos} - {SPLITS[match[1]] for _, match in audio}):
@@ -96,7 +97,7 @@ def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
     return first_copies(audio, corpus="MELD", name=lambda match: f"{SPLITS[match[1]]}_dia{match[2]}_utt{match[3]}")
 
 
-def _read_tables(root: Path) -> dict[str, dict[str, str]]:
+def _read_partitions(root: Path) -> dict[str, dict[str, str]]:
     rows = {}
     for part in ("train", "dev", "test"):
         name = f"{part}_sent_emo.csv"

@@ -108,9 +108,9 @@ def _read_consensus(root: Path) -> dict[str, dict[str, str]]:
     return {Path(row["FileName"]).stem: row for row in read_table(paths[0], *COLUMNS)}
 
 
-def _count_votes(root: Path) -> dict[str, dict[str, int]]:
+def _count_votes(root: Path) -> dict[str, dict[str, float]]:
     """Return the votes for each turn by utterance name; empty if the release has no table of annotations."""
-    votes = {}
+    votes: dict[str, dict[str, float]] = {}
     for path in sorted(root.glob("[Ll]abel*/labels_detailed.csv"))[:1]:
         with path.open(encoding="utf-8-sig", errors="replace") as lines:
             column = "EmoClass_Major" if "EmoClass_Major" in lines.readline() else "EmoDetail"

@@ -56,7 +56,7 @@ def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
         ValueError: If `data.tsv` lacks a column.
     """
-    texts = _texts(Path(root).expanduser() / "data.tsv")
+    texts = _read_sentences(Path(root).expanduser() / "data.tsv")
     for path, match in match_names(root, FILE_NAME, corpus="nEMO", example="samples/WR0_surprised_64.wav"):
         speaker, emotion = match.groups()
         gender, age = SPEAKERS.get(speaker, (None, None))
@@ -72,7 +72,7 @@ def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
         )
 
 
-def _texts(table: Path) -> dict[str, str]:
+def _read_sentences(table: Path) -> dict[str, str]:
     if not table.is_file():
         return {}
     rows = read_table(table, "file_id", "raw_text", delimiter="\t", quoting=csv.QUOTE_NONE)

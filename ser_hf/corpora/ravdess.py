@@ -47,7 +47,7 @@ def ravdess(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or has no speech files of RAVDESS.
     """
-    return _parse(root, channel="01", corpus="ravdess")
+    return _parse_channel(root, channel="01", corpus="ravdess")
 
 
 def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
@@ -62,17 +62,17 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or has no song files of RAVDESS.
     """
-    return _parse(root, channel="02", corpus="ravdess_song")
+    return _parse_channel(root, channel="02", corpus="ravdess_song")
 
 
-def _parse(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
+def _parse_channel(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
     example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
     files = match_names(root, FILE_NAME, corpus="RAVDESS", example=example)
     # a widely used copy of the corpus contains all files again in a sub-folder
-    files = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
-    if not files:
+    audio = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
+    if not audio:
         raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))
-    for path, match in files.values():
+    for path, match in audio.values():
         _, emotion, intensity, statement, repetition, actor = match.groups()
         yield Utterance(
             path=path,

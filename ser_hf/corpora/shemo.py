@@ -37,7 +37,7 @@ def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     transcripts = Path(root).expanduser().rglob("*.ort")
-    texts = {path.stem: _read_text(path) for path in transcripts}
+    texts = {path.stem: _read_orthography(path) for path in transcripts}
     for path, match in match_names(root, FILE_NAME, corpus="ShEMO", example="female/F03S02.wav"):
         speaker, gender, emotion = match.groups()
         yield Utterance(
@@ -51,7 +51,7 @@ def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
         )
 
 
-def _read_text(path: Path) -> str:
+def _read_orthography(path: Path) -> str:
     text = path.read_bytes()
     try:
         return text.decode("utf-8-sig").strip()

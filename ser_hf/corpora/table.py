@@ -64,7 +64,8 @@ def table(
     file = _find_table(Path(root).expanduser())
     locate = _locator(file.parent if audio_root is None else Path(audio_root).expanduser(), allow_outside)
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
-    rows, silent, first, genders = 0, 0, None, Counter()
+    rows, silent, first = 0, 0, None
+    genders: Counter[str] = Counter()
     for number, cells in _read_rows(file, columns):
         try:
             fields = read_cells(cells, genders)
@@ -117,8 +118,9 @@ def _read_csv(file: Path, choose: Choose) -> Rows:
         lines.seek(0)
         delimiter = max(",;\t", key=names.count)
         # quotes inside TSV cells are mostly unpaired quotation marks; those around a whole cell are removed
-        quoting, clean = (csv.QUOTE_NONE, _unquote) if delimiter == "\t" else (csv.QUOTE_MINIMAL, str)
-        rows = csv.reader(lines, delimiter=delimiter, quoting=quoting)
+        tabs = delimiter == "\t"
+        rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
+        clean: Callable[[str], str] = _unquote if tabs else str
         header = [clean(name) for name in next(rows, [])]
         places = {field: header.index(name) for field, name in choose(header).items()}
         for row in rows:

@@ -13,7 +13,6 @@ Source: Dupuis & Pichora-Fuller 2010, doi:10.5683/SP2/E8H2MF
 """
 
 import os
-import re
 from collections.abc import Iterator
 
 from ser_hf.corpora.files import first_copies, match_names
@@ -46,7 +45,7 @@ def tess(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="TESS", example="OAF_Fear/OAF_back_fear.wav")
-    for path, match in first_copies(files, corpus="TESS", name=re.Match.groups).values():
+    for path, match in first_copies(files, corpus="TESS", name=lambda match: "_".join(match.groups())).values():
         speaker, word, emotion = match[1] + "F", match[2], match[3]
         yield Utterance(
             path=path,

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, groupby
-from typing import Literal
+from typing import Any, Literal
 
 from ser_hf.corpora import Utterance
 from ser_hf.data.faults import find_faults
@@ -145,8 +145,8 @@ def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, l
         return SEVERITIES.index(finding.severity), finding.kind
 
     lines = []
-    for (_, kind), group in groupby(sorted(findings, key=rank), rank):
-        group = list(group)
+    for (_, kind), alike in groupby(sorted(findings, key=rank), rank):
+        group = list(alike)
         lines.append(f"{kind}: {_pluralize(len(group), group[0].severity)}")
         for finding in group[:limit]:
             lines.append(f"  {', '.join(_relative(finding, root).utterances)}: {finding.detail}")
@@ -175,10 +175,10 @@ def _find_shared_sentences(split: Split) -> list[Finding]:
         by_parts[parts].append(both)
     findings = []
     for parts, shared in by_parts.items():
-        both = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
-        example = f"{_pluralize(len(shared), 'sentence')} (such as '{both[0][0].text}')"
+        sides = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
+        example = f"{_pluralize(len(shared), 'sentence')} (such as '{sides[0][0].text}')"
         subject = f"{example}, by design if all speakers read the same list:"
-        findings.append(_share("shared sentence", "note", parts, both, subject))
+        findings.append(_share("shared sentence", "note", parts, sides, subject))
     return findings
 
 
@@ -198,7 +198,8 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
 def _find_faults(split: Split) -> tuple[list[Finding], Split]:
     """Return the findings about single files, and the split without unreadable and silent utterances."""
     members = _members(split)
-    findings, audible = [], {part: [] for part in split}
+    findings: list[Finding] = []
+    audible: Split = {part: [] for part in split}
     outcomes = map_in_threads(lambda member: list(find_faults(member[1])), members)
     for (part, utterance), faults in zip(members, outcomes, strict=True):
         findings += [Finding(kind, grade, (utterance.path,), (part,), detail) for kind, grade, detail in faults]
@@ -211,9 +212,9 @@ def _members(split: Split) -> list[tuple[str, Utterance]]:
     return [(part, utterance) for part, utterances in split.items() for utterance in utterances]
 
 
-def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str], object, tuple[list, list]]]:
+def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str], Any, tuple[list, list]]]:
     """Yield (names of the parts, key, utterances of each part) for each key in two parts; empty keys are skipped."""
-    grouped = {part: defaultdict(list) for part in split}
+    grouped: dict[str, defaultdict[Any, list[Utterance]]] = {part: defaultdict(list) for part in split}
     for part, utterance in _members(split):
         grouped[part][key(utterance)].append(utterance)
     for one, other in combinations(split, 2):
@@ -221,12 +222,12 @@ def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str]
             yield (one, other), value, (grouped[one][value], grouped[other][value])
 
 
-def _share(kind: str, severity: str, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
+def _share(kind: Kind, severity: Severity, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
     counts = " and ".join(f"{_pluralize(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
     return Finding(kind, severity, tuple(us[0].path for us in both), parts, f"{subject} {counts}")
 
 
-def _pair_finding(kind: str, one: Member, other: Member, how: str) -> Finding:
+def _pair_finding(kind: Kind, one: Member, other: Member, how: str) -> Finding:
     """Return the finding for two utterances that contain the same recording."""
     (part, first), (other_part, second) = one, other
     speakers = {(utterance.corpus, utterance.speaker) for utterance in (first, second) if utterance.speaker}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -10,6 +11,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.data.fingerprint import decode_utterance, is_silent
 
 CLIPPED = 1e-4  # fraction of the samples; RAVDESS has no clipping, and one clipped plosive stays below this
+BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"RIFF": "little", b"FORM": "big"}  # of sizes in WAV and AIFF
 UNKNOWN_SIZE = 0x7FFFF000  # bytes; programs that write to a pipe put this value or more, as they do not know the size
 
 
@@ -55,6 +57,6 @@ def _clipped_share(samples: np.ndarray) -> float:
 def _missing_bytes(path: str) -> int:
     with open(path, "rb") as file:
         tag, size = file.read(4), file.read(4)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(tag)  # WAV and AIFF; libsndfile trusts the actual file size
+    order = BYTE_ORDERS.get(tag)  # libsndfile trusts the actual file size
     declared = 8 + int.from_bytes(size, order) if order else 0
     return declared - os.path.getsize(path) if declared < UNKNOWN_SIZE else 0

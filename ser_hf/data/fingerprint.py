@@ -57,7 +57,8 @@ def find_identical(utterances: Sequence[Utterance]) -> list[tuple[int, int]]:
     Raises:
         ValueError: If a file cannot be read.
     """
-    first, pairs = {}, []
+    first: dict[bytes, int] = {}
+    pairs = []
     for i, digest in enumerate(map_in_threads(_hash_samples, utterances)):
         if digest is not None and first.setdefault(digest, i) != i:
             pairs.append((first[digest], i))

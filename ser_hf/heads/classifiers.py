@@ -262,7 +262,7 @@ def rotate(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.pad(coordinates.T, ((0, 0), (0, 1))), np.column_stack([inside, outside])
 
 
-def _check_training_rows(vectors: np.ndarray, labels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _check_training_rows(vectors: np.ndarray, labels: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     vectors, labels = np.asarray(vectors), np.asarray(labels)
     if len(vectors) != len(labels):
         raise ValueError(f"Expected a label for each of {len(vectors)} vectors, found {len(labels)} labels.")

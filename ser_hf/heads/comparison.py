@@ -99,8 +99,8 @@ def gather_features(
             continue
         recipe |= {"model_name_or_path": arguments.model_name_or_path, "statistics": ["mean", "deviation"]}
         for name, layers in _choose_layers(whole, train, arguments):
-            flat = [part[:, layers].reshape(len(part), -1) for part in (whole, tested)]
-            yield FeatureSet(name, *flat, recipe | {"layers": layers})
+            rows, others = (part[:, layers].reshape(len(part), -1) for part in (whole, tested))
+            yield FeatureSet(name, rows, others, recipe | {"layers": layers})
 
 
 def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArguments) -> Iterator[Candidate]:
@@ -117,9 +117,9 @@ def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArgument
     Raises:
         ValueError: As for `cross_validate_head`.
     """
-    times, speakers = 1 + arguments.augmented_copies, name_speakers(train)
+    times, names = 1 + arguments.augmented_copies, name_speakers(train)
     labels, utterances = np.tile(train["label"], times), np.tile(train["utterance"], times)
-    speakers = None if speakers is None else np.tile(speakers, times)
+    speakers = None if names is None else np.tile(names, times)
     for name in arguments.heads:
         begin = time.perf_counter()
         inner = cross_validate_head(name, features.train, labels, speakers, seed=arguments.seed, utterances=utterances)
@@ -137,10 +137,11 @@ def name_speakers(dataset: Dataset) -> list[str] | None:
 def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:
     """Return the function that computes the vectors, its cache key, and options for `compute_vectors`."""
     if kind == "embedding":
+        assert arguments.model_name_or_path is not None  # ProbeArguments has checked it
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
         embedder = Embedder(arguments.model_name_or_path, dtype=dtype, trust_remote_code=arguments.trust_remote_code)
         return embedder.embed, _identify(embedder), {}
-    versions = f"ser_hf {__version__}, librosa {librosa.__version__}"
+    versions = f"ser_hf {__version__}, librosa {librosa.__version__}"  # type: ignore[attr-defined]  # not in its stub
     return (_classical if kind == "classical" else _egemaps), f"{kind}, {versions}", {"processes": arguments.processes}
 
 

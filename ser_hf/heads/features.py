@@ -11,6 +11,7 @@ Shapes: T samples, F frames, K frequency bins.
 """
 
 import functools
+from typing import Any
 
 import librosa
 import numpy as np
@@ -21,7 +22,7 @@ SAMPLING_RATE = 16_000  # Hz
 MIN_SAMPLES = 4_000  # 0.25 s, enough frames for slopes and for eGeMAPS
 N_FFT = 1_024
 WIN_LENGTH = 640  # 40 ms, three periods of the lowest pitch
-FRAMES = {"n_fft": N_FFT, "win_length": WIN_LENGTH, "hop_length": 256}
+FRAMES: dict[str, Any] = {"n_fft": N_FFT, "win_length": WIN_LENGTH, "hop_length": 256}
 LOWEST, HIGHEST = 75.0, 600.0  # Hz, range of the pitch
 OCTAVE_COST = 0.01  # per octave: among peaks of similar height, prefers the highest pitch
 VOICED = 0.45  # minimum periodicity of a voiced frame
@@ -104,7 +105,7 @@ def _describe_spectrum(spectrum: np.ndarray) -> dict[str, np.ndarray]:
 
 def _describe_waveform(waveform: np.ndarray) -> dict[str, np.ndarray]:
     """Return the waveform features ``(1, F)`` by name, from samples ``(T,)``."""
-    frames = {"frame_length": WIN_LENGTH, "hop_length": FRAMES["hop_length"]}
+    frames: dict[str, Any] = {"frame_length": WIN_LENGTH, "hop_length": FRAMES["hop_length"]}
     return {
         "zero_crossings": librosa.feature.zero_crossing_rate(waveform, **frames),
         "rms": librosa.amplitude_to_db(librosa.feature.rms(y=waveform, **frames)),

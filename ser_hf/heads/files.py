@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -30,7 +31,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-FIELDS = {  # fields of head.json and their types
+FIELDS: dict[str, type | tuple[type, ...]] = {  # fields of head.json and their types
     "head": str,
     "emotions": list,
     "features": dict,
@@ -137,7 +138,7 @@ def _load_pipeline(path: Path) -> object:
     return skops.io.load(path, trusted=list(TRUSTED_TYPES))
 
 
-def _check_pipeline(pipeline: object, description: dict) -> None:
+def _check_pipeline(pipeline: Any, description: dict) -> None:
     """Raise ValueError if `save_head` cannot have written this pipeline."""
     fresh = build_head(description["head"])
     if (found := _outline(pipeline)) != (expected := _outline(fresh)):
@@ -157,7 +158,7 @@ def _outline(pipeline: object) -> dict[str, str] | str:
     return type(pipeline).__name__
 
 
-def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, ...]]:
+def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Return the arrays (left child, right child, feature, is leaf) of the nodes of each tree."""
     if hasattr(classifier, "estimators_"):
         trees = [tree.tree_ for tree in classifier.estimators_]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
+def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str] | np.ndarray) -> np.ndarray:
     """Standardise the vectors of each speaker to zero mean and unit standard deviation.
 
     This is transductive: it uses all unlabelled utterances of a speaker together and cannot be applied to a single
@@ -36,7 +36,7 @@ def normalize_by_speaker(vectors: np.ndarray, speakers: Sequence[str]) -> np.nda
     return normalized
 
 
-def known_speakers(speakers: Sequence[str], count: int) -> np.ndarray:
+def known_speakers(speakers: Sequence[str] | np.ndarray, count: int) -> np.ndarray:
     """Return the speakers as an array ``(count,)`` after checking that all are known.
 
     Raises:

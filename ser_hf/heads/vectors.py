@@ -13,6 +13,7 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -68,7 +69,7 @@ def compute_vectors(
         waveform = load_row(row)
         return waveform if augment is None else augment(waveform, (*seed, row["index"]))
 
-    digests = [hashlib.blake2b(load(row), digest_size=16).digest() for row in dataset]
+    digests = [hashlib.blake2b(load(row).data, digest_size=16).digest() for row in dataset]
     missing = [i for i in evaluation_order(dataset["duration"]) if digests[i] not in known]
     batches = [missing[i : i + batch_size] for i in range(0, len(missing), batch_size)]
     waveforms = ([load(dataset[i]) for i in batch] for batch in batches)
@@ -120,14 +121,15 @@ def _compute_each(compute: Compute, waveforms: list[np.ndarray]) -> list[np.ndar
     return [vector if np.isfinite(vector).all() else "not finite" for vector in vectors]
 
 
-def _flatten_vectors(vectors: Sequence[np.ndarray]) -> pyarrow.Array:
+def _flatten_vectors(vectors: Sequence[np.ndarray] | np.ndarray) -> pyarrow.Array:
     flat = np.asarray(vectors, dtype=np.float32).reshape(len(vectors), -1)
     return pyarrow.FixedSizeListArray.from_arrays(flat.ravel(), flat.shape[1])
 
 
-def _read_cached_vectors(folder: os.PathLike) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
+def _read_cached_vectors(folder: Path) -> tuple[dict[bytes, np.ndarray], tuple[int, ...]]:
     """Return the cached vectors by the digest of the waveform, and their shape; damaged files are deleted."""
-    known, shape = {}, ()
+    known: dict[bytes, np.ndarray] = {}
+    shape: tuple[int, ...] = ()
     for path in sorted(folder.glob("*.parquet")):
         content = path.read_bytes()
         try:
@@ -147,7 +149,7 @@ def _parse_cached_vectors(content: bytes) -> tuple[dict[bytes, np.ndarray], tupl
     return dict(zip(table["digest"].to_pylist(), values, strict=True)), shape
 
 
-def _keep(folder: os.PathLike, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
+def _keep(folder: Path, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
     """Write vectors to a new file in the folder, so that concurrent processes never change the same file."""
     table = pyarrow.table({"digest": list(vectors), "vector": _flatten_vectors(list(vectors.values()))})
     content = io.BytesIO()

@@ -17,6 +17,7 @@ from transformers import (
     SequenceFeatureExtractor,
     Wav2Vec2FeatureExtractor,
     WhisperFeatureExtractor,
+    WhisperForAudioClassification,
 )
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
 from transformers.utils import logging
@@ -260,7 +261,9 @@ def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtrac
     return kind(num_mel_bins=config.num_mel_bins, max_length=config.max_length)
 
 
-def cut_context(model: PreTrainedModel, feature_extractor: WhisperFeatureExtractor, longest: float) -> None:
+def cut_context(
+    model: WhisperForAudioClassification, feature_extractor: WhisperFeatureExtractor, longest: float
+) -> None:
     """Shorten the context of a Whisper model from 30 s to a whole number of seconds, in place.
 
     The position embeddings are sinusoids, of which the first rows are kept, so the result is exact. Longer audio is

@@ -155,7 +155,11 @@ def _spans(batch: int, size: int, prob: float, length: int, device: torch.device
 class MaskedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation with training statistics over real frames only; padded frames of the input must be zero."""
 
-    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    momentum: float
+
+    def forward(self, hidden_states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return the normalised hidden states ``(B, D, M, F)``; `mask` ``(B, F)`` is true for real frames."""
         if not self.training:
             return super().forward(hidden_states)

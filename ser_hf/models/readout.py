@@ -10,6 +10,7 @@ Shapes: B batch, D inputs of the readout, C classes.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,7 +58,8 @@ def append_dimensions(model: PreTrainedModel, classes: int) -> WhisperForAudioCl
 
 def read_layers(model: WhisperForAudioClassification) -> list[nn.Linear]:
     """Return the output projections of all layers except the last, whose inputs are the inputs of a readout."""
-    return [linear for layer in model.encoder.layers[:-1] for linear in (layer.self_attn.out_proj, layer.fc2)]
+    layers: Any = model.encoder.layers[:-1]
+    return [linear for layer in layers for linear in (layer.self_attn.out_proj, layer.fc2)]
 
 
 @torch.no_grad()

@@ -99,7 +99,7 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
         hints = get_type_hints(kind)
         for item in fields(kind):
             if item.init:
-                group.add_argument(f"--{item.name}", **_describe(item), **_spell_type(hints[item.name]))
+                group.add_argument(f"--{item.name}", **_describe_field(item), **_spell_type(hints[item.name]))
     if any(issubclass(kind, TrainingOptions) for kind in kinds):
         parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
     if TrainingOptions in kinds:
@@ -110,7 +110,7 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
     return parser
 
 
-def _describe(item: Field) -> dict[str, Any]:
+def _describe_field(item: Field) -> dict[str, Any]:
     """Return a field's default and help as argparse takes them."""
     text = item.metadata.get("help", "see transformers.TrainingArguments")
     if item.default is MISSING and item.default_factory is MISSING:
@@ -118,7 +118,7 @@ def _describe(item: Field) -> dict[str, Any]:
     default = item.default if item.default_factory is MISSING else item.default_factory()
     if default is None or default in ("", []):
         return {"default": default, "help": text}
-    shown = " ".join(map(str, default)) if isinstance(default, list) else _spell(default)
+    shown = " ".join(map(str, default)) if isinstance(default, list) else _spell_value(default)
     return {"default": default, "help": f"{text} (default: {shown})"}
 
 
@@ -184,10 +184,10 @@ def _spell_recipe(recipe: dict[str, Any]) -> list[str]:
         if isinstance(value, list):
             argv += [f"--{key}", *map(str, value)] if value else []
         elif value is not None:
-            argv.append(f"--{key}={_spell(value)}")
+            argv.append(f"--{key}={_spell_value(value)}")
     return argv
 
 
-def _spell(value: object) -> str:
+def _spell_value(value: object) -> str:
     """Spell a value as the command line takes it."""
     return json.dumps(value) if isinstance(value, bool | dict) else str(value)

@@ -1,4 +1,4 @@
-"""What a recipe can say about the model."""
+"""Define the arguments of a recipe for the model."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,37 +6,47 @@ from typing import Literal
 
 @dataclass
 class ModelArguments:
-    """Which encoder, what is trained of it, and how its features are masked."""
+    """Define the encoder, its trained parts, and the masking of its features.
+
+    Examples:
+        >>> ModelArguments(model_type="mel").freeze
+        'none'
+    """
 
     model_name_or_path: str | None = field(
-        default=None, metadata={"help": "Pretrained encoder: Hub id or folder. Or give model_type."}
+        default=None, metadata={"help": "Pretrained encoder: folder, or id on the Hub; or pass model_type."}
     )
     model_type: str | None = field(
         default=None, metadata={"help": "Architecture to train from random weights: mel, whisper, wav2vec2 …"}
     )
     config_overrides: list[str] = field(
-        default_factory=list, metadata={"help": "Values of the architecture's config, key=value."}
+        default_factory=list, metadata={"help": "Values for the config of the architecture, key=value."}
     )
     freeze: Literal["none", "cnn", "encoder"] = field(
-        default="none", metadata={"help": "Keep the convolutional front end, or all but the head, as it is."}
+        default="none",
+        metadata={"help": "cnn: do not train the convolutional front end; encoder: train the head only."},
     )
     head_init: Literal["random", "probe", "readout"] = field(
         default="random",
         metadata={
-            "help": "Start the head at random; from a linear probe of the frozen encoder (LP-FT); or, for Whisper, "
-            "from a linear readout of its layers, which --num_train_epochs 0 leaves as it is."
+            "help": "Initial head. random; probe: linear probe of the frozen encoder (LP-FT); readout, for Whisper: "
+            "linear readout of all layers, without further training if --num_train_epochs is 0."
         },
     )
-    layer_sum: bool = field(default=False, metadata={"help": "Let the head read a learned sum of all layers."})
+    layer_sum: bool = field(
+        default=False, metadata={"help": "Use a learned weighted sum of all layers as the input of the head."}
+    )
     mask_time_prob: float = field(default=0.0, metadata={"help": "SpecAugment: share of the frames to mask, 0 to 1."})
     mask_time_length: int = field(
         default=10,
-        metadata={"help": "SpecAugment: frames of a span (20 ms each; 10 ms for Whisper, AST and mel)."},
+        metadata={"help": "SpecAugment: frames per masked span (20 ms each; 10 ms for Whisper, AST and mel)."},
     )
     mask_feature_prob: float = field(
         default=0.0, metadata={"help": "SpecAugment: share of the channels or mel bins to mask, 0 to 1."}
     )
-    mask_feature_length: int = field(default=10, metadata={"help": "SpecAugment: channels or mel bins of a band."})
+    mask_feature_length: int = field(
+        default=10, metadata={"help": "SpecAugment: channels or mel bins per masked band."}
+    )
     trust_remote_code: bool = field(
         default=False, metadata={"help": "Run code that comes with the checkpoint. Only for authors you trust."}
     )

@@ -17,7 +17,7 @@ from ser_hf.tasks import load_task
 SCHEMA = 3
 
 
-class Scores(Protocol):
+class TaskScores(Protocol):
     """Describe what the scores of every task have, beside its metrics.
 
     Attributes:
@@ -194,7 +194,7 @@ class RecommendedRecord:
     """Hold the test scores by ser_hf with the recommended preprocessing, paired with those of the stock pipeline."""
 
     preprocessing: dict
-    test: Scores
+    test: TaskScores
     difference: dict[str, dict]
 
 
@@ -232,16 +232,16 @@ class Results:
 
     Attributes:
         outputs: Names of the model's outputs, in their order.
-        test: Scores of the test utterances; of all folds pooled, in a cross-validation.
-        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `Scores`.
+        test: TaskScores of the test utterances; of all folds pooled, in a cross-validation.
+        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `TaskScores`.
         schema: Version of this layout.
-        validation: Scores of the validation utterances.
+        validation: TaskScores of the validation utterances.
         split: Who is in which part.
         audio: Unusual audio.
         audit: Leaks between the parts.
         training: How it was trained.
         calibration: Temperature and threshold.
-        recommended: Scores with the recommended preprocessing.
+        recommended: TaskScores with the recommended preprocessing.
         context: Audio that the model takes.
         agreement: Comparison with the stock pipeline.
         candidates: Heads of a comparison.
@@ -254,10 +254,10 @@ class Results:
     """
 
     outputs: list[str]
-    test: Scores
+    test: TaskScores
     task: str = "categories"
     schema: int = SCHEMA
-    validation: Scores | None = None
+    validation: TaskScores | None = None
     split: SplitRecord | None = None
     audio: AudioRecord | None = None
     audit: LeakRecord | None = None
@@ -313,7 +313,7 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         task = load_task(content["task"])
         converter = cattrs.Converter()
         converter.register_structure_hook_func(
-            lambda kind: kind is Scores, lambda value, _: cattrs.structure(value, task.Scores)
+            lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.TaskScores)
         )
         return converter.structure(_upgrade(content, task), Results)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:

@@ -33,10 +33,10 @@ def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[An
         for name in OPTIONAL.keys() - set(task.OPTIONS):
             if getattr(part, name, None) not in (None, OPTIONAL[name]):
                 raise ValueError(f"{name}: the task '{data.task}' has no such option. Leave it out.")
-    return [_complete(part, task) if hasattr(part, "metric_for_best_model") else part for part in arguments]
+    return [_fill_option(part, task) if hasattr(part, "metric_for_best_model") else part for part in arguments]
 
 
-def _complete(training: Any, task: Any) -> Any:
+def _fill_option(training: Any, task: Any) -> Any:
     """Return the training arguments with metric and class weights, where they are None."""
     metric = training.metric_for_best_model or next(iter(task.METRICS))
     # A misspelt name would switch early stopping off in silence.

@@ -1,4 +1,4 @@
-"""`transformers.TrainingArguments` with the defaults and fields of `TrainingOptions`; this module imports torch."""
+"""Define the training arguments of recipes, with the fields of `TrainingOptions`; this module imports torch."""
 
 from dataclasses import dataclass, field
 
@@ -10,29 +10,30 @@ from ser_hf.runs.training_options import TrainingOptions
 
 @dataclass
 class SerTrainingArguments(TrainingOptions, TrainingArguments):
-    """`transformers.TrainingArguments` with defaults proven for speech emotion, and what the stock Trainer lacks."""
+    """Extend `transformers.TrainingArguments` by defaults and options for speech emotion recognition."""
 
     dataloader_pin_memory: bool = field(
-        default=torch.cuda.is_available(), metadata={"help": "Page-locked batches, for a GPU."}
+        default=torch.cuda.is_available(), metadata={"help": "Use page-locked memory for batches, for a GPU."}
     )
 
     def __post_init__(self) -> None:
         for name, wanted in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):
             if getattr(self, name) != wanted:
-                raise ValueError(f"{name}: expected {wanted}, as the best epoch on validation speakers is kept.")
+                raise ValueError(f"{name}: expected {wanted}, because the best epoch has to be chosen.")
         if self.resume_from_checkpoint is not None or self.max_steps > 0:
             raise ValueError(
-                "resume_from_checkpoint and max_steps: leave them out. A run resumes by itself from the checkpoints in "
-                "its output_dir, and its length is num_train_epochs."
+                "resume_from_checkpoint and max_steps: leave them out. A run resumes automatically from its "
+                "checkpoints in output_dir, and its length is num_train_epochs."
             )
         if self.num_train_epochs < 0:
             raise ValueError(f"num_train_epochs: expected 0 or more, found {self.num_train_epochs}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
-        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()  # else bf16 is refused there
+        # without a GPU, transformers accepts bf16 only if use_cpu is set
+        self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         chosen = self.metric_for_best_model, self.greater_is_better
         super().__post_init__()
         if chosen[0] is None:  # transformers says loss; `complete_arguments` asks the task
             self.metric_for_best_model, self.greater_is_better = chosen
         if self.push_to_hub and "/" not in (self.hub_model_id or ""):
-            raise ValueError("push_to_hub: expected the repository too. Say --hub_model_id USER/NAME.")
+            raise ValueError("push_to_hub: expected a repository. Pass --hub_model_id USER/NAME.")

@@ -1,6 +1,6 @@
-"""What a recipe can say about the training, apart from what transformers' own TrainingArguments offer.
+"""Define the training arguments of a recipe that are not in, or differ from, `transformers.TrainingArguments`.
 
-The fields are here, without torch, so that ``--help`` lists them at once.
+This module does not import torch, so that ``--help`` is fast.
 """
 
 import os
@@ -10,66 +10,79 @@ from typing import Literal
 
 @dataclass
 class TrainingOptions:
-    """How the model is trained.
+    """Define how the model is trained.
 
-    `SerTrainingArguments` are these fields and those of `transformers.TrainingArguments`; where both have one, the
-    default is the one given here.
+    `SerTrainingArguments` has these fields and the fields of `transformers.TrainingArguments`; if both have a field,
+    the default in this class is used.
+
+    Examples:
+        >>> TrainingOptions(refit=True).learning_rate
+        3e-05
     """
 
     output_dir: str | None = field(
-        default=None, metadata={"help": "Folder for the checkpoint, its card and the evidence. None: trainer_output."}
+        default=None,
+        metadata={"help": "Folder for the checkpoint, its model card, results and figures. None: trainer_output."},
     )
     head_learning_rate: float | None = field(
-        default=None, metadata={"help": "Learning rate of the head; 10 times the encoder's is usual. None: the same."}
+        default=None, metadata={"help": "Learning rate of the head; usually 10 times the encoder's. None: the same."}
     )
     class_weights: Literal["balanced", "none"] | None = field(
         default=None,
         metadata={
-            "help": "Weigh each emotion inversely to its number of utterances. None: balanced, if the task has classes."
+            "help": "balanced: weigh emotions inversely to their numbers of utterances. None: balanced, if the "
+            "task has classes."
         },
     )
     ema_decay: float | None = field(
         default=None,
         metadata={
-            "help": "Validate and keep an exponential moving average of the weights; each step keeps this share of it: "
-            "0.99 averages about the last 100 steps. None: the weights themselves."
+            "help": "Validate and save an exponential moving average of the weights with this decay per step: 0.99 "
+            "averages about the last 100 steps. None: no averaging."
         },
     )
     early_stopping_patience: int | None = field(
         default=None,
-        metadata={"help": "Stop after so many epochs without a better metric_for_best_model. None: never."},
+        metadata={"help": "Stop after this number of epochs without a better metric_for_best_model. None: never."},
     )
     refit: bool = field(
         default=False,
         metadata={
-            "help": "Train again from the start on training and validation speakers together, up to the best epoch, "
-            "once the validation speakers have chosen it, the temperature and the threshold."
+            "help": "Train a second time, on training and validation speakers, up to the best epoch of the first "
+            "training; epoch, temperature and threshold are those that the first training chose."
         },
     )
     # Source of the rates, warm-up, batch and clipping: SUPERB, https://arxiv.org/abs/2105.01051, and Wagner et al.
     # 2023, https://arxiv.org/abs/2203.07378
     learning_rate: float = field(default=3e-5, metadata={"help": "Peak learning rate of the encoder."})
-    num_train_epochs: float = field(default=15, metadata={"help": "Epochs; more than a finished run's continue it."})
-    per_device_train_batch_size: int = field(default=16, metadata={"help": "Utterances per process and step."})
-    per_device_eval_batch_size: int = field(default=16, metadata={"help": "As above, in evaluation."})
-    warmup_steps: float = field(default=0.1, metadata={"help": "Warm-up: steps, or below 1 the share of all steps."})
-    lr_scheduler_type: str = field(default="cosine", metadata={"help": "Shape of the learning rate's decay."})
+    num_train_epochs: float = field(
+        default=15, metadata={"help": "Number of epochs; a finished run continues if the number is higher."}
+    )
+    per_device_train_batch_size: int = field(default=16, metadata={"help": "Training batch size per process."})
+    per_device_eval_batch_size: int = field(default=16, metadata={"help": "Evaluation batch size per process."})
+    warmup_steps: float = field(
+        default=0.1, metadata={"help": "Warm-up in steps, or as a share of all steps if below 1."}
+    )
+    lr_scheduler_type: str = field(default="cosine", metadata={"help": "Learning rate schedule."})
     metric_for_best_model: str | None = field(
         default=None,
         metadata={
-            "help": "What the best epoch is chosen by, on validation speakers: a metric of the task (categories: ua, "
+            "help": "Validation metric that chooses the best epoch: a metric of the task (categories: ua, "
             "wa, macro_f1), or loss. None: the first metric."
         },
     )
     eval_strategy: str = field(default="epoch", metadata={"help": "When to validate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint to resume from."})
     logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep: the last and the best."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best epoch's weights."})
+    save_total_limit: int | None = field(
+        default=2, metadata={"help": "Number of checkpoints to keep, including the best."}
+    )
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Use the weights of the best epoch."})
     restore_callback_states_from_checkpoint: bool = field(
-        default=True, metadata={"help": "Let early stopping count on after a resume."}
+        default=True, metadata={"help": "Restore the counter of early stopping when resuming."}
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "The collator needs all columns."})
     dataloader_num_workers: int = field(
-        default=min(4, (os.cpu_count() or 1) - 1), metadata={"help": "Processes that decode and augment."}
+        default=min(4, (os.cpu_count() or 1) - 1),
+        metadata={"help": "Number of processes that decode and augment audio."},
     )

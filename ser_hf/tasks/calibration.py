@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 
 def calibrate(model: "PreTrainedModel", validation: Dataset, logits: np.ndarray) -> np.ndarray:
-    """Fold the temperature that fits the validation utterances into the model, in place, and keep their threshold.
+    """Fit the temperature on the validation utterances, fold it into the weights in place, and choose the threshold.
 
-    `config.calibration_temperature` and `config.uncertainty_threshold` hold both. A model without a linear head stays
-    as it is, which is logged.
+    Both are stored in `config.calibration_temperature` and `config.uncertainty_threshold`. A model without a linear
+    head is not changed, and a warning is logged.
 
     Args:
         model: The trained model.
@@ -42,7 +42,7 @@ def calibrate(model: "PreTrainedModel", validation: Dataset, logits: np.ndarray)
         logits: ``(N, C)`` of the model for these rows.
 
     Returns:
-        What the model's logits for these rows are now, ``(N, C)``.
+        The logits of the calibrated model for these rows, ``(N, C)``.
     """
     from ser_hf.models.temperature import fold_temperature
 
@@ -63,9 +63,9 @@ def describe_calibration(
     """Draw the figures of the calibration, and return its record.
 
     Args:
-        model: As `calibrate` left it.
-        dataset: With "validation" and "test".
-        logits: ``(N, C)`` of the calibrated model for the rows of both.
+        model: Model after `calibrate`.
+        dataset: DatasetDict with "validation" and "test".
+        logits: Logits ``(N, C)`` of the calibrated model for the rows of each part.
         folder: Folder of the figures.
 
     Returns:

@@ -1,7 +1,7 @@
-"""An average of the weights over the steps of training, which is what is validated, kept and saved.
+"""Average the weights over the steps of training; the average is validated and saved.
 
-Fine-tuning moves fast through good weights and settles in ones that know the training speakers; the average of its way
-lies flatter, and recognises unseen ones better. It is plain weights: the checkpoint stays stock.
+Fine-tuning tends to overfit to the training speakers. The average of the weights lies in a flatter minimum of the loss
+and recognises unseen speakers better. It has the same names and shapes as the weights, so the checkpoint stays stock.
 
 Source: Izmailov et al. 2018, Averaging Weights Leads to Wider Optima, https://arxiv.org/abs/1803.05407
 """
@@ -13,14 +13,18 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-TRAINED = "trained.safetensors"  # in a checkpoint: the weights that the optimizer goes on from
+TRAINED = "trained.safetensors"  # in a checkpoint: the weights from which training resumes
 
 
 class WeightAverage(TrainerCallback):
-    """Train the weights within an epoch; between epochs, when the Trainer validates and saves, hold their average.
+    """Replace the weights by their exponential moving average between epochs, when the Trainer validates and saves.
 
     Args:
         decay: Share of the average that each step keeps, below 1; 0.99 is an average of about the last 100 steps.
+
+    Examples:
+        >>> WeightAverage(0.99).decay  # pass it to a Trainer as a callback
+        0.99
     """
 
     def __init__(self, decay: float):
@@ -29,29 +33,30 @@ class WeightAverage(TrainerCallback):
         self.trained: dict[str, torch.Tensor] = {}
 
     def on_train_begin(self, args, state, control, model, **kwargs):
-        """Begin the average at the weights that training begins with, or go on from a checkpoint's."""
+        """Start the average from the current weights; when resuming, load the trained weights of the checkpoint."""
         self.average, self.trained = _copy(model), {}
         if state.global_step:
             self.trained = load_file(_path(args, state), device=str(model.device))
 
     def on_epoch_begin(self, args, state, control, model, **kwargs):
-        """Go on training where the last epoch ended."""
+        """Restore the trained weights of the last epoch."""
         if self.trained:
             model.load_state_dict(self.trained)
 
     @torch.no_grad()
     def on_step_end(self, args, state, control, model, **kwargs):
-        """Move the average towards the weights; counters are taken as they are."""
+        """Update the average; integer tensors, such as counters, are copied."""
         for name, weight in model.state_dict().items():
             average = self.average[name]
             average.lerp_(weight, 1 - self.decay) if weight.is_floating_point() else average.copy_(weight)
 
     def on_epoch_end(self, args, state, control, model, **kwargs):
-        """Let the average be validated and saved, and put the trained weights into its checkpoint, to resume."""
+        """Load the average into the model, to be validated and saved; store the trained weights for resuming."""
         self.trained = _copy(model)
         model.load_state_dict(self.average)
         if control.should_save and state.is_world_process_zero:
-            _path(args, state).parent.mkdir(parents=True, exist_ok=True)  # before the Trainer's: a whole one has both
+            # Before the Trainer saves its checkpoint, so that a complete checkpoint always has both files.
+            _path(args, state).parent.mkdir(parents=True, exist_ok=True)
             save_file(self.trained, _path(args, state))
 
 

@@ -1,4 +1,4 @@
-"""What a recipe's arguments build: the model, how it starts, and what changes its input at train time."""
+"""Build the components of a training from its arguments: model, head, augmentation and collator."""
 
 import logging
 import os
@@ -23,13 +23,17 @@ from ser_hf.training.head_start import start_from_readout, start_from_regression
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
-    """Let rank 0 log, and give the processor's cores to the processes."""
+    """Restrict logging to rank 0, and distribute the CPU cores over the processes.
+
+    Raises:
+        ValueError: If one process has several GPUs.
+    """
     logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
-    if training.use_cpu:  # accelerate launch gives a process one thread only
+    if training.use_cpu:  # accelerate launch sets one thread per process
         torch.set_num_threads(max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     if training.n_gpu > 1:
         raise ValueError(
-            f"Expected a process per GPU, found one process that sees {training.n_gpu}. Launch with --config_file "
+            f"Expected one process per GPU, found one process with {training.n_gpu} GPUs. Launch with --config_file "
             "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
         )
 
@@ -37,9 +41,14 @@ def prepare_process(training: SerTrainingArguments) -> None:
 def make_model(
     task: str, outputs: Sequence[str], model_args: ModelArguments, training: SerTrainingArguments, dataset: DatasetDict
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
-    """Return a model of a task and its feature extractor, fitted to the outputs and to the longest utterance.
+    """Build the model of a task and its feature extractor, for the outputs and the longest utterance of the dataset.
 
-    The test utterances do not count: one that is longer is cut by the stock pipeline, and counted.
+    The test part does not influence the model: longer test utterances are truncated by the stock pipeline, and counted.
+
+    Args:
+        model_args: Model arguments of the recipe.
+        training: Training arguments of the recipe.
+        dataset: DatasetDict with "train" and "validation".
     """
     dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
     model, feature_extractor = build_model(
@@ -60,7 +69,7 @@ def make_model(
 
 
 def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> None:
-    """Write into a model's config, in place, what `EmotionClassifier` does with preprocessing="recommended"."""
+    """Write the preprocessing for `EmotionClassifier(preprocessing="recommended")` into a model's config, in place."""
     longest = max(1.0, min(data.max_duration, context_of(config)))
     config.recommended_preprocessing = Hearing(data.recommended_trim, longest, data.window_overlap).describe()
 
@@ -74,18 +83,18 @@ def start_head(
     *,
     strength: float | None = None,
 ) -> PreTrainedModel:
-    """Fit the head to the frozen encoder; every process does, so that all start from the same weights.
+    """Fit the head on the frozen encoder; every process does the same, so that all start with the same weights.
 
     Args:
         head_init: "random", "probe" or "readout".
         model: From `make_model`, on the device of the training.
         dataset: Training rows.
-        feature_extractor: Of the model.
-        training: Batch size and precision.
-        strength: Inverse regularisation of the fit; None chooses it by cross-validation over the speakers.
+        feature_extractor: Feature extractor of the model.
+        training: Training arguments, for batch size and precision.
+        strength: Inverse regularisation of the fit; None to choose it by cross-validation over the speakers.
 
     Raises:
-        ValueError: If the architecture has no such start, or neither the head nor anything else is to be trained.
+        ValueError: If the architecture does not support `head_init`, or the head would stay random.
     """
     options = {"batch_size": training.per_device_eval_batch_size} | ({"strengths": (strength,)} if strength else {})
     collator = Collator(feature_extractor)
@@ -94,30 +103,30 @@ def start_head(
     if head_init == "probe":
         start_from_regression(model, dataset, collator, bf16=training.bf16, **options)
     elif training.num_train_epochs == 0:
-        raise ValueError("num_train_epochs: 0 leaves a random head; say --head_init probe or readout.")
+        raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
     return model
 
 
 def masking(model_args: ModelArguments) -> dict[str, float]:
-    """Return the recipe's SpecAugment settings under the names that configs give them."""
+    """Return the SpecAugment settings of a recipe by their names in model configs."""
     names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
     return {name: getattr(model_args, name) for name in names}
 
 
 def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> SpectrogramMask | None:
-    """Return the mask of the spectrograms, for architectures that do not mask by themselves."""
+    """Return the SpecAugment mask of spectrograms; None for architectures that mask by themselves."""
     if model.config.model_type not in SPECTROGRAM_MODELS:
         return None
     return SpectrogramMask(**{name.removeprefix("mask_"): value for name, value in masking(model_args).items()})
 
 
 def make_mixup(data: DataArguments, model: PreTrainedModel) -> Mixup | None:
-    """Return the recipe's blending of training utterances."""
+    """Return the mixup of training utterances; None without mixup."""
     return Mixup(data.mixup, model.config.num_labels) if data.mixup else None
 
 
 def make_augmentation(data: DataArguments) -> Augmentation | None:
-    """Return the recipe's augmentation of training waveforms."""
+    """Return the augmentation of training waveforms; None without augmentation."""
     names = ("noise_snr", "time_shift", "gain", "pitch", "tempo", "speed")
     return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
 
@@ -129,7 +138,7 @@ def make_collator(
     model: PreTrainedModel,
     feature_extractor: SequenceFeatureExtractor,
 ) -> Collator:
-    """Return the collator of training, with all that changes its input."""
+    """Return the collator of the training, with augmentation, mixup and SpecAugment."""
     return Collator(
         feature_extractor,
         augment=make_augmentation(data),

@@ -1,7 +1,8 @@
-"""A head that starts from a linear probe of the frozen encoder, so that fine-tuning does not start by distorting it.
+"""Initialise the head with a linear probe of the frozen encoder, so that a random head does not distort the encoder.
 
-The stock heads are linear: a projection, the mean over real frames, a classifier. So a logistic regression on the
-encoder's mean hidden states is one setting of their weights, and a far better start than a random one.
+The stock heads are linear: a projection, the mean over the frames that are not padding, and a classifier. A logistic
+regression on the mean hidden states of the encoder can therefore be written into their weights, and is a much better
+start than random weights.
 
 Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://arxiv.org/abs/2202.10054
 
@@ -29,7 +30,7 @@ from ser_hf.models.readout import activations, append_dimensions, write_readout
 logger = logging.get_logger(__name__)
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse regularisation, on standardised hidden states
-READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # of ten times as many dimensions
+READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # lower, because there are ten times as many dimensions
 
 
 def start_from_regression(
@@ -43,7 +44,7 @@ def start_from_regression(
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
-    Its regularisation is chosen by cross-validation over the training speakers, and kept in `config.head_strength`.
+    Its regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
 
     Args:
         model: A model with a linear head (`projector` and `classifier`).
@@ -72,9 +73,9 @@ def start_from_readout(
     batch_size: int,
     strengths: Sequence[float] = READOUT_STRENGTHS,
 ) -> PreTrainedModel:
-    """Return a Whisper classifier that answers by a logistic regression on the activations of its frozen layers.
+    """Return a Whisper classifier with a logistic regression on the activations of its frozen layers as its head.
 
-    The regularisation is chosen by cross-validation over the training speakers, and kept in `config.head_strength`.
+    The regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
 
     Args:
         model: From `build_model`.
@@ -84,7 +85,7 @@ def start_from_readout(
         strengths: Inverse regularisations to choose from.
 
     Raises:
-        ValueError: If the model is not Whisper's.
+        ValueError: If the model is not a Whisper classifier.
     """
     model = append_dimensions(model, model.config.num_labels).eval()
     states = _run_in_order(
@@ -100,10 +101,18 @@ def start_from_readout(
 def mean_hidden_states(
     model: PreTrainedModel, dataset: Dataset, collator: Collator, *, batch_size: int, bf16: bool
 ) -> np.ndarray:
-    """Return what the stock head pools before its projection, ``(N, D)`` in the order of the dataset."""
+    """Return the mean hidden states, as the stock head pools them, ``(N, D)`` in the order of the dataset.
+
+    Args:
+        model: A model with a linear head (`projector` and `classifier`).
+        dataset: Utterances, with the columns `label` and `duration`.
+        collator: Collator without augmentation.
+        batch_size: Utterances per forward pass.
+        bf16: Run the encoder in bfloat16.
+    """
     head = model.projector, model.classifier
     training = model.training
-    model.projector = model.classifier = nn.Identity()  # what is left of the stock forward is the pooling
+    model.projector = model.classifier = nn.Identity()  # the stock forward pass then returns the pooled states
     model.eval()
 
     def pool(batch: BatchFeature) -> torch.Tensor:
@@ -123,7 +132,7 @@ def _run_in_order(
     collator: Collator,
     batch_size: int,
 ) -> np.ndarray:
-    """Return what `run` gives to batches of like durations, ``(N, D)`` in the order of the dataset."""
+    """Run batches of similar durations, and return the results ``(N, D)`` in the order of the dataset."""
     order = evaluation_order(dataset["duration"])
     loader = DataLoader(dataset, evaluation_batch_size(model.config, batch_size), sampler=order, collate_fn=collator)
     found = []
@@ -146,7 +155,7 @@ def fit_regression(
     """
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     states = (states - mean) / deviation
-    # The weights lie in the span of the utterances: with more dimensions than utterances, its coordinates are fewer.
+    # The weights are in the span of the utterances. With more dimensions than utterances, fit them in a basis of it.
     basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
     groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
     folds = min(4, len(set(groups)))
@@ -168,10 +177,14 @@ def fit_regression(
 
 @torch.no_grad()
 def _write_head(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray) -> None:
-    """Let the first C rows of the projection carry the probe; the others stay random and unread, free to learn."""
+    """Write the probe into the first C rows of the projection.
+
+    The other rows stay random. Their weights in the classifier start at zero, so they do not change the scores before
+    training.
+    """
     weight, bias = (torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias))
     classes = len(bias)
-    norms = weight.norm(dim=1)  # shared between the two layers, so that both learn at a like pace
+    norms = weight.norm(dim=1)  # distributed over both layers, so that they learn at similar rates
     size = model.projector.weight.norm(dim=1).mean()
     model.projector.weight[:classes] = weight / norms[:, None] * size
     model.projector.bias.zero_()

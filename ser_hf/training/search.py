@@ -1,7 +1,7 @@
-"""A search of a recipe's settings: what is drawn, and one Optuna study that several processes share.
+"""Search hyperparameters of a recipe with an Optuna study that several processes share.
 
-The study lies in a SQLite file in the output folder. Beside it lie files that processes lock: the system lets go of a
-lock however its holder ends, so that the trial of a killed process is told from one that runs.
+The study is a SQLite file in the output folder. Each process locks a file in the same folder. The operating system
+releases the lock when the process ends for any reason, so trials of killed processes can be detected.
 """
 
 import dataclasses
@@ -21,14 +21,14 @@ COMPLETE, RUNNING, WAITING = TrialState.COMPLETE, TrialState.RUNNING, TrialState
 
 
 def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
-    """Return what is searched, by recipe key: choices, or a number that stands for a tenth to ten times of it.
+    """Return the search space by recipe key: a list of choices, or a number x for the range x / 10 to 10 x.
 
     Args:
-        arguments: Data, model and training arguments. The first choice, and the number, are this recipe's own.
-        names: Keys to search; none: all.
+        arguments: Data, model and training arguments. The first choice, or the number, is the value of this recipe.
+        names: Keys to search; an empty list for all.
 
     Raises:
-        ValueError: If a name is not of a setting that can be searched with this recipe.
+        ValueError: If a key cannot be searched with this recipe.
     """
     data, model_args, training = arguments
     batch, epochs = training.per_device_train_batch_size, training.num_train_epochs
@@ -46,7 +46,7 @@ def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
         "head_init": [model_args.head_init, "random", "probe"],
     }
     if model_args.model_name_or_path is None:
-        del space["head_init"]  # random weights have nothing to probe
+        del space["head_init"]  # a probe of random weights is useless
     if unknown := sorted(set(names) - set(space)):
         raise ValueError(f"search: expected some of {list(space)}, found {unknown}.")
     space = {name: space[name] for name in names or space}
@@ -54,17 +54,27 @@ def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
 
 
 def suggest(trial: optuna.trial.BaseTrial, space: dict[str, list | float]) -> dict:
-    """Draw a trial's settings by the names and values that they have in a recipe."""
+    """Draw the settings of a trial, by recipe key.
+
+    Args:
+        trial: Trial of the study.
+        space: Search space from `search_space`.
+    """
     return {
         name: trial.suggest_categorical(name, around)
         if isinstance(around, list)
-        else float(f"{trial.suggest_float(name, around / 10, around * 10, log=True):.4g}")  # for people to read
+        else float(f"{trial.suggest_float(name, around / 10, around * 10, log=True):.4g}")  # readable
         for name, around in space.items()
     }
 
 
 def apply_settings(arguments: list, settings: dict) -> list:
-    """Return the data, model and training arguments with other settings."""
+    """Return the data, model and training arguments with some settings replaced.
+
+    Args:
+        arguments: Data, model and training arguments.
+        settings: New values by recipe key.
+    """
     return [
         dataclasses.replace(part, **{name: value for name, value in settings.items() if hasattr(part, name)})
         for part in arguments
@@ -72,22 +82,29 @@ def apply_settings(arguments: list, settings: dict) -> list:
 
 
 def connect(folder: str | Path) -> dict:
-    """Return what leads Optuna to the study of an output folder, as `optuna.create_study` takes it."""
+    """Return the arguments of `optuna.create_study` for the study in an output folder."""
     url = f"sqlite:///{Path(folder, DATABASE).resolve()}"
-    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})  # seconds, to write
+    storage = optuna.storages.RDBStorage(
+        url, engine_kwargs={"connect_args": {"timeout": 60}}
+    )  # seconds until a write fails
     return {"storage": storage, "study_name": "sweep", "load_if_exists": True}
 
 
 def open_study(folder: str | Path, arguments: list, space: dict[str, list | float]) -> optuna.Study:
-    """Return the study of an output folder, begun where there is none; the recipe itself is its first trial.
+    """Open the study of an output folder, or create it; the first trial has the settings of the recipe.
+
+    Args:
+        folder: Output folder of the search.
+        arguments: Data, model and training arguments of the recipe.
+        space: Search space from `search_space`.
 
     Raises:
-        FileExistsError: If the folder holds a search around another recipe, or other files.
+        FileExistsError: If the folder contains a search of another recipe, or other files.
     """
     folder = Path(folder)
     held = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if held and not held & {DATABASE, LOCK}:
-        raise FileExistsError(f"'{folder}' is not empty and holds no search. Take a new --output_dir.")
+        raise FileExistsError(f"'{folder}' is not empty and contains no search. Pass a new --output_dir.")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         study = optuna.create_study(direction="maximize", **connect(folder))
@@ -101,17 +118,24 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
 
 
 def _check_recipe(study: optuna.Study, folder: Path, recipe: dict) -> None:
-    recipe = json.loads(json.dumps(recipe))  # as the database gives it back
+    recipe = json.loads(json.dumps(recipe))  # with the types that the database returns
     held = study.user_attrs.get("recipe", recipe)
     differing = sorted(key for key in held.keys() | recipe.keys() if held.get(key) != recipe.get(key))
     if differing:
         found = "; ".join(f"{key}: {held.get(key)} there, {recipe.get(key)} here" for key in differing)
-        raise FileExistsError(f"'{folder}' holds a search around another recipe ({found}). Take another --output_dir.")
+        raise FileExistsError(f"'{folder}' contains a search of another recipe ({found}). Pass another --output_dir.")
     study.set_user_attr("recipe", recipe)
 
 
 def fail_abandoned(study: optuna.Study, folder: str | Path) -> None:
-    """Mark the running trials of dead processes as failed: their lock is free. Call it under the folder's own lock."""
+    """Mark running trials as failed if the lock of their process is free, because the process has ended.
+
+    The caller must hold the lock of the folder.
+
+    Args:
+        study: Study of the folder.
+        folder: Output folder of the search.
+    """
     for path in Path(folder).glob("process_*.lock"):
         with suppress(Timeout), FileLock(path, timeout=0):
             path.unlink()
@@ -121,13 +145,17 @@ def fail_abandoned(study: optuna.Study, folder: str | Path) -> None:
 
 
 def count_trials(study: optuna.Study, *states: TrialState) -> int:
-    """Return how many trials are in one of these states, over all processes."""
+    """Return the number of trials of all processes that are in one of these states."""
     return len(study.get_trials(deepcopy=False, states=states))
 
 
 def tabulate_trials(study: optuna.Study) -> pandas.DataFrame:
-    """Return a row per finished trial: `trial` (its number), `ua`, `seconds`, `recipe` (it has the recipe's own
-    settings), and a column per setting."""
+    """Return a row per finished trial.
+
+    Returns:
+        Columns `trial` (its number), `ua` (0 to 1), `seconds`, `recipe` (whether it has the settings of the recipe),
+        and one per setting.
+    """
     rows = [
         {
             "trial": trial.number,

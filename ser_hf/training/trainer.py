@@ -1,4 +1,4 @@
-"""The stock Trainer with two learning rates, batches of like durations, and predictions in dataset order."""
+"""Extend the stock Trainer by a head learning rate, batches of similar durations, and predictions in dataset order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ from ser_hf.training.averaging import WeightAverage
 
 
 class SerTrainer(Trainer):
-    """Train a stock audio classifier on `build_dataset`'s splits.
+    """Train a stock audio classifier on the parts of a dataset from `build_dataset`.
 
     Args:
-        model: From `make_model`; its configuration names the task, which has the loss and the metrics.
+        model: Model from `make_model`; its configuration names the task, which has the loss and the metrics.
         args: Training arguments.
-        data_collator: The collator; its `epoch` is kept up to date.
+        data_collator: Collator; its `epoch` is updated during training.
         dataset: DatasetDict with "train" and "validation".
-        feature_extractor: Saved beside the weights.
+        feature_extractor: Feature extractor, saved in each checkpoint.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SerTrainer(Trainer):
         return evaluation_order(eval_dataset["duration"])
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Give the head a learning rate of its own; biases and norms are not decayed."""
+        """Create the optimizer with a separate learning rate for the head; biases and norms have no weight decay."""
         if self.optimizer is None:
             model = self.model if model is None else model
             decayed = set(self.get_decay_parameter_names(model))
@@ -95,18 +95,18 @@ class SerTrainer(Trainer):
         return self.optimizer
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Predict one batch; only the logits are gathered, not the hidden states that a layer sum returns."""
+        """Predict one batch; only the logits are gathered, not the hidden states that a sum of layers returns."""
         return super().prediction_step(model, inputs, prediction_loss_only, ["hidden_states", "attentions"])
 
     def evaluation_loop(self, *args, **kwargs):
-        """Evaluate in float32, which is what the stock pipeline computes in, also where training is in bfloat16."""
+        """Evaluate in float32 like the stock pipeline, even if training is in bfloat16."""
         with _exact_float32(self.accelerator.unwrap_model(self.model)):
             return super().evaluation_loop(*args, **kwargs)
 
     def predict(
         self, test_dataset: Dataset, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
     ) -> PredictionOutput:
-        """Predict a dataset in batches of like durations; logits ``(N, C)`` come in its own order."""
+        """Predict a dataset in batches of similar durations; logits ``(N, C)`` are in the order of the dataset."""
         output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         back = np.argsort(evaluation_order(test_dataset["duration"]))
         return output._replace(predictions=output.predictions[back], label_ids=output.label_ids[back])
@@ -114,9 +114,9 @@ class SerTrainer(Trainer):
 
 @contextmanager
 def _exact_float32(model: nn.Module) -> Iterator[None]:
-    """Suspend accelerate's autocast of `model`, and TF32 in the convolutions of a GPU."""
+    """Disable accelerate's autocast of `model`, and TF32 in convolutions on a GPU."""
     forward = model.forward
-    if hasattr(model, "_original_forward"):  # set by accelerate where it wraps the forward pass
+    if hasattr(model, "_original_forward"):  # set by accelerate if it wraps the forward pass
         model.forward = model._original_forward
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False):
@@ -127,17 +127,21 @@ def _exact_float32(model: nn.Module) -> Iterator[None]:
 
 
 class EpochCallback(TrainerCallback):
-    """Write the epoch under way to the tensor that the collator and the sampler read it from."""
+    """Write the current epoch into the tensor that the collator and the sampler share.
+
+    Args:
+        epoch: Tensor of one integer.
+    """
 
     def __init__(self, epoch: torch.Tensor):
         self.epoch = epoch
 
     def on_epoch_begin(self, args, state, control, **kwargs):
-        """Also right in an epoch that is resumed in its middle: its fraction is cut off."""
+        """Write the epoch; when resuming in the middle of an epoch, the fraction is truncated."""
         self.epoch.fill_(int(state.epoch))
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """Return the newest whole checkpoint of a run, or None; one whose saving was cut off lacks its state file."""
+    """Return the newest complete checkpoint of a run, or None; incomplete ones have no state file."""
     states = Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
     return max((str(state.parent) for state in states), key=lambda name: int(name.rsplit("-", 1)[1]), default=None)

@@ -56,7 +56,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     check_folder(arguments.output_dir, recipe)
     if finished := read_results(arguments.output_dir):
         logger.info("This recipe is finished.")
-        _push(arguments)
+        _push_probe(arguments)
         return finished
     speech = load_speech(data)
     dataset = speech.dataset
@@ -75,7 +75,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     results = write_evidence(arguments, candidates, train, test, speech)
     write_results(arguments.output_dir, results)
     lock.release()
-    _push(arguments)
+    _push_probe(arguments)
     return results
 
 
@@ -142,7 +142,7 @@ def predict_test(candidate: Candidate, test: Dataset, emotions: list[str]) -> pa
     return tabulate_dataset(test, np.log(scores.clip(1e-12)), categories, emotions)
 
 
-def _push(arguments: ProbeArguments) -> None:
+def _push_probe(arguments: ProbeArguments) -> None:
     """Publish the finished folder, if asked."""
     if arguments.push_to_hub:
         logger.info(publish(arguments.output_dir, arguments.hub_model_id))

@@ -126,7 +126,7 @@ def test_the_summary_and_the_gallery_show_every_emotion(toy_ravdess, tmp_path, c
     text = capsys.readouterr().out
     assert all(emotion in text for emotion in ("angry", "happy", "neutral", "sad", "16000 Hz (48)"))
     assert main(["data", "gallery", *corpus, "--output", str(tmp_path / "gallery.png")]) == 0
-    assert "4 utterances drawn" in capsys.readouterr().out
+    assert "Drew 4 utterances" in capsys.readouterr().out
     assert (tmp_path / "summary.png").stat().st_size > 10_000 < (tmp_path / "gallery.png").stat().st_size
 
 
@@ -136,7 +136,7 @@ def test_the_summary_and_the_gallery_show_every_emotion(toy_ravdess, tmp_path, c
         (["data", "table", "--corpus", "ravdess", "--data_root", "nowhere", "--output", "a.csv"], "is not a folder"),
         (["data", "table", "--corpus", "synthetic", "--output", "a.xlsx"], "expected a file .csv or .parquet"),
         (["data", "summary", "--corpus", "synthetic", "--corpsu", "x"], "Did you mean 'corpus'"),
-        (["data", "summary", "--corpus", "synthetic", "--output", "no/a.png"], "expected a folder that exists"),
+        (["data", "summary", "--corpus", "synthetic", "--output", "no/a.png"], "expected a file in an existing folder"),
         (["data", "audit", "--recipe"], "recipe: expected a YAML file"),
     ],
 )

@@ -27,7 +27,7 @@ def test_the_page_gets_model_examples_and_port(served, write_audio, tmp_path, ca
     write_audio(example)
     model = ["--model", "mine", "--device", "cpu", "--dtype", "int8", "--backend", "onnx"]
     assert main(["demo", *model, "--examples", example, "--port", "65535"]) == 0
-    assert capsys.readouterr().out == "Serving at http://127.0.0.1 (Ctrl+C ends it)\n"
+    assert capsys.readouterr().out == "Serving at http://127.0.0.1 (press Ctrl+C to stop)\n"
     assert [served[name] for name in ("model", "device", "dtype", "backend")] == ["mine", "cpu", "int8", "onnx"]
     assert (served["shown"], served["port"], served["blocked"]) == ([example], 65_535, True)
 

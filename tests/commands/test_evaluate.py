@@ -168,6 +168,6 @@ def test_nothing_is_overwritten_and_keys_of_training_are_refused(run, corpus, tm
     assert "is not empty" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     assert evaluate(run, corpus, tmp_path / "out", "--trim", "none") == 2
-    assert "--preprocessing chooses trimming and windows" in capsys.readouterr().err
+    assert "Use --preprocessing to choose trimming and windows" in capsys.readouterr().err
     assert evaluate(run, tmp_path / "no corpus", tmp_path / "out", "--batch_size", "0") == 2
     assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err

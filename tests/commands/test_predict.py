@@ -115,7 +115,7 @@ def test_one_of_two_processes_is_cut_off_and_started_again(model, calls, tmp_pat
     journal = tmp_path / "out.csv.parts" / "1.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"path": "ha')
     assert run(0) == 0
-    assert "are left to other processes" in capsys.readouterr().out
+    assert "are not finished by other processes" in capsys.readouterr().out
     assert not out.exists()
     assert run(1) == 0
     assert collections.Counter(asked) == collections.Counter(map(str, calls.rglob("*.wav")))
@@ -136,7 +136,7 @@ def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls,
     tiny_model("whisper", emotions=("angry", "sad")).save_pretrained(other)
     feature_extractor("whisper").save_pretrained(other)
     assert predict(other, out, calls) == 2
-    assert "answers of 'whisper' of another fingerprint: expected those of 'other'" in capsys.readouterr().err
+    assert "rows of 'whisper' with another fingerprint: expected rows of 'other'" in capsys.readouterr().err
     assert len(pandas.read_parquet(out)) == 13
 
 
@@ -147,7 +147,7 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     for path, message in (
         (tmp_path / "empty", "No audio in"),
         (calls / "*.flac", "No audio in"),
-        (tmp_path / "typo.wav", "None of 1 files is there"),
+        (tmp_path / "typo.wav", "None of the 1 files exists"),
         (tmp_path / "table.csv", "Expected a column for path"),
         (tmp_path / "rows.csv", f"Row 3 of '{tmp_path}/rows.csv': expected 0 <= start < end in seconds, found start 2"),
     ):
@@ -158,7 +158,7 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         predict("nobody", tmp_path / "out.xlsx", calls)
-    assert "expected a file .csv, .jsonl, .parquet" in capsys.readouterr().err
+    assert "expected the extension .csv or .jsonl or .parquet" in capsys.readouterr().err
 
 
 def test_a_file_with_an_error_is_tried_again_and_keeps_one_row(model, calls, tmp_path, asked, write_audio):

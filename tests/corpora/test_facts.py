@@ -15,8 +15,8 @@ TITLES_AND_LICENCES = {
     "emov_db": ("EmoV-DB", "other"),
     "emovo": ("EMOVO", None),
     "esd": ("ESD", "other"),
-    "folder": ("a folder of the user's own", None),
-    "hub": ("a dataset of the Hub or on disk", None),
+    "folder": ("the user's own folder of audio files", None),
+    "hub": ("a dataset from the Hub or from disk", None),
     "iemocap": ("IEMOCAP", "other"),
     "jl_corpus": ("JL-Corpus", "cc0-1.0"),
     "meld": ("MELD", None),
@@ -29,7 +29,7 @@ TITLES_AND_LICENCES = {
     "shemo": ("ShEMO", "other"),
     "subesco": ("SUBESCO", "cc-by-4.0"),
     "synthetic": ("the synthetic corpus of ser_hf", "apache-2.0"),
-    "table": ("a table of the user's own", None),
+    "table": ("the user's own table of audio files", None),
     "tess": ("TESS", "cc-by-nc-nd-4.0"),
     "turev_db": ("TurEV-DB", "cc-by-nc-nd-4.0"),
     "urdu": ("URDU", "other"),
@@ -52,14 +52,14 @@ def test_every_corpus_has_its_own_title_and_licence():
 @pytest.mark.parametrize(
     ("licence", "words"),
     [
-        ("apache-2.0", "for anything."),
-        ("cc0-1.0", "for anything."),
-        ("cc-by-4.0", "for anything, by whoever names the corpus."),
-        ("cc-by-nc-sa-4.0", "passes them on does so under the same licence."),
-        ("cc-by-nc-nd-4.0", "It forbids to pass on adaptations"),
-        ("odbl", "It wants databases made from it to stay open"),
-        ("other", "for the same uses only"),
-        (None, "nobody may count on being allowed"),
+        ("apache-2.0", "for any purpose."),
+        ("cc0-1.0", "for any purpose."),
+        ("cc-by-4.0", "for any purpose, with credit to the corpus."),
+        ("cc-by-nc-sa-4.0", "redistributed only under the same licence."),
+        ("cc-by-nc-nd-4.0", "The licence forbids sharing adaptations"),
+        ("odbl", "requires that databases derived from the corpus stay open"),
+        ("other", "only for the purposes that these terms allow"),
+        (None, "no permission to use weights trained on it is known"),
     ],
 )
 def test_each_licence_has_its_own_meaning(licence, words):
@@ -101,5 +101,5 @@ def test_nothing_is_claimed_of_data_of_the_users_own(name):
     facts = CORPUS_FACTS[name]
     assert (facts.licence, facts.url, facts.languages, facts.speech) == (None, None, (), "unknown")
     assert "refuses to push them publicly" in facts.meaning
-    assert facts.voices == "speakers that ser_hf knows nothing of"
-    assert facts.terms.startswith("not known to ser_hf")
+    assert facts.voices == "no information about the speakers"
+    assert facts.terms.startswith("unknown; ser_hf reads the files")

@@ -134,7 +134,7 @@ def test_a_cell_that_makes_no_sense_is_an_error_with_its_row(write_table, column
         ("arousal", "a number such as 1.5"),
         ("dominance", "a number such as 1.5"),
         ("age", "years"),
-        ("votes", "annotators per emotion"),
+        ("votes", "number of annotators per emotion"),
         ("speaker", "text"),
     ],
 )

@@ -116,13 +116,13 @@ def test_what_cannot_be_searched_is_refused_with_a_way_out(sweep, tmp_path, monk
         sweep("--trials", "0")
     with pytest.raises(SystemExit, match="nowhere"):
         sweep("--data_root", "nowhere")  # the search is begun
-    with pytest.raises(SystemExit, match="around another recipe .learning_rate: 0.001 there, 0.5 here"):
+    with pytest.raises(SystemExit, match="of another recipe .learning_rate: 0.001 there, 0.5 here"):
         sweep("--learning_rate", "0.5")
-    with pytest.raises(SystemExit, match="around another recipe .search: .*Take another --output_dir"):
+    with pytest.raises(SystemExit, match="of another recipe .search: .*Pass another --output_dir"):
         sweep("--search", "learning_rate")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(SystemExit, match="is not empty and holds no search"):
+    with pytest.raises(SystemExit, match="is not empty and contains no search"):
         sweep(output_dir=tmp_path / "mine")
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {"notes.txt"}
     monkeypatch.setattr(SerTrainingArguments, "world_size", 2)

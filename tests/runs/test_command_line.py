@@ -54,7 +54,7 @@ def read_help(capsys, *argv):
 
 def test_help_lists_our_keys_in_groups_with_their_defaults(capsys):
     text = read_help(capsys, "--help")
-    assert "Which speech, which labels, and who is held out: --corpus TEXT [TEXT ...]" in text
+    assert "Define the corpora, labels, split and augmentation: --corpus TEXT [TEXT ...]" in text
     assert "turev_db, urdu. (required)" in text
     assert "--learning_rate FLOAT Peak learning rate of the encoder. (default: 3e-05)" in text
     assert "--layer_sum [true|false]" in text

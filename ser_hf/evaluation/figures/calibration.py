@@ -1,10 +1,12 @@
 """Draw the calibration of a model, and the accuracy gained by leaving out uncertain utterances."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ser_hf.evaluation.calibration import BINS, expected_calibration_error
 from ser_hf.evaluation.figures.saving import save_figure
@@ -24,8 +26,7 @@ def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: st
         after: The same for the calibrated scores of the same utterances.
         path: PNG file to write (150 dpi), in a folder that exists.
     """
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)
+    figure = Figure(figsize=(8, 4.6), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.08))
     axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[3, 1])
     panels = [("before calibration", before, BEFORE), ("after calibration", after, AFTER)]
     for (above, below), (name, bins, colour) in zip(axes.T, panels, strict=True):
@@ -56,20 +57,20 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
     axes = figure.subplots()
     for name, curve, colour in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
         stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: the threshold
-        style = {"color": colour, "linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
-        label = f"{name}: {_describe(curve, stay)}"
-        axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, **style)
+        style: dict[str, Any] = {"linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
+        label = f"{name}: {_describe_curve(curve, stay)}"
+        axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, color=colour, **style)
     axes.set_xlim(0, 102)
     axes.set_xlabel("accepted utterances (%)")
     axes.set_ylabel("accuracy of accepted utterances (%)")
     title = f"Uncertain: best score below {threshold:.2f}"
-    outside = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
-    axes.legend(title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
+    outside: dict[str, Any] = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
+    axes.legend(loc="lower left", title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
     _clean_axes(axes)
     save_figure(figure, path)
 
 
-def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:
+def _describe_curve(curve: pandas.DataFrame, stay: pandas.Index) -> str:
     """Describe the accuracy of all and of the accepted utterances, in percent."""
     parts = [f"{row.accuracy:.1f} % on the accepted {row.coverage:.0f} %" for row in curve.loc[stay].itertuples()]
     return f"accuracy {curve['accuracy'].iloc[0]:.1f} % on all utterances, {(parts or ['none accepted'])[0]}"
@@ -78,8 +79,9 @@ def _describe(curve: pandas.DataFrame, stay: pandas.Index) -> str:
 def _plot_accuracy(axes: Axes, bins: pandas.DataFrame, colour: str) -> None:
     axes.bar(100 * bins["low"], 100 * bins["accuracy"], 100 / BINS, align="edge", color=colour, edgecolor="white")
     axes.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle="--", label="perfect calibration")
-    dots = {"color": "black", "markersize": 3.5, "clip_on": False, "label": "mean score of the utterances in a bar"}
-    axes.plot(100 * bins["score"], 100 * bins["accuracy"], "o", **dots)
+    dots: dict[str, Any] = {"color": "black", "markersize": 3.5, "clip_on": False}
+    label = "mean score of the utterances in a bar"
+    axes.plot(100 * bins["score"], 100 * bins["accuracy"], "o", label=label, **dots)
     axes.set_ylim(0, 105)
 
 

@@ -30,7 +30,8 @@ def plot_candidates(candidates: Sequence[DrawnCandidate], path: str | Path) -> N
         path: PNG file to write (150 dpi), in a folder that exists.
     """
     rows = sorted(candidates, key=lambda row: row.inner_ua)
-    axes = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6)).add_axes((0, 0, 1, 1))
+    figure = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6))
+    axes = figure.add_axes((0, 0, 1, 1))
     for place, row in enumerate(rows):
         colour = CHOSEN if row.chosen else OTHER
         low, high = (100 * bound for bound in row.intervals["ua"])
@@ -49,4 +50,4 @@ def plot_candidates(candidates: Sequence[DrawnCandidate], path: str | Path) -> N
     axes.plot([], [], "o-", color=OTHER, label="others")
     axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label="training speakers (used to choose)")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=3, frameon=False, fontsize=8)
-    save_figure(axes.figure, path)
+    save_figure(figure, path)

@@ -1,6 +1,7 @@
 """Draw the confusion matrix of an evaluation."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
     """Write percentage and count into each cell that has utterances."""
     for row, column in np.argwhere(counts > 0):
         share = shares[row, column]
-        style = {"ha": "center", "va": "center", "color": "white" if share > 0.55 else "0.1"}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if share > 0.55 else "0.1"}
         axes.text(column, row - 0.1, f"{100 * share:.0f} %", fontsize=10, **style)
         axes.text(column, row + 0.22, f"{counts[row, column]}", fontsize=7.5, **style)
 

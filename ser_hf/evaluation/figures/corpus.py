@@ -6,6 +6,7 @@ import numpy as np
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from ser_hf.evaluation.figures.saving import save_figure
@@ -35,11 +36,13 @@ def plot_corpus(table: pandas.DataFrame, path: str | Path) -> None:
     table = table.assign(gender=table["gender"].fillna("unknown gender"))
     known = table.dropna(subset="speaker")
     height = BAR * (table["emotion"].nunique() + 0.4)
-    figure = Figure(figsize=(9, height + LOWER + 1.5), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.08, w_pad=0.08)
-    panels = [["emotions", "emotions"], ["durations", "speakers" if len(known) else "durations"]]
+    padding = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08)
+    figure = Figure(figsize=(9, height + LOWER + 1.5), layout=padding)
     _write_headline(figure, table)
-    axes = figure.subplot_mosaic(panels, height_ratios=[height, LOWER])
+    axes = figure.subplot_mosaic(
+        [["emotions", "emotions"], ["durations", "speakers" if len(known) else "durations"]],
+        height_ratios=[height, LOWER],
+    )
     _plot_emotions(axes["emotions"], table)
     _plot_durations(axes["durations"], durations)
     if len(known):

@@ -57,7 +57,7 @@ def plot_curves(
     _plot_metric(metric_axes, values, (best["epoch"], best[f"eval_{metric}"]), title, percent=percent)
     for axes in (loss_axes, metric_axes):
         axes.axvline(best["epoch"], color="0.6", linewidth=1, linestyle=":", zorder=0)
-        _clean_axes(axes)
+        _strip_axes(axes)
     metric_axes.set_ylim(bottom=min(0, *(value for _, value in values)))  # some metrics can be negative
     save_figure(figure, path)
 
@@ -85,7 +85,7 @@ def _plot_metric(
     axes.set_title(note, loc="right", color=VALIDATION, fontsize=10)
 
 
-def _clean_axes(axes: Axes) -> None:
+def _strip_axes(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)

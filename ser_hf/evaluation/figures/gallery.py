@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike
 
 from ser_hf.evaluation.figures.saving import save_figure
 
@@ -68,7 +69,7 @@ def _plot_waveform(axes: Axes, waveform: np.ndarray) -> None:
 
 def _plot_spectrogram(axes: Axes, waveform: np.ndarray) -> AxesImage:
     levels = _spectrogram(waveform)
-    top = to_mel(SAMPLING_RATE / 2)
+    top = float(to_mel(SAMPLING_RATE / 2))
     extent = (0, len(waveform) / SAMPLING_RATE, 0, top)
     image = axes.imshow(
         levels,
@@ -81,7 +82,7 @@ def _plot_spectrogram(axes: Axes, waveform: np.ndarray) -> AxesImage:
         interpolation="bilinear",
     )
     axes.set_ylim(0, top)
-    axes.set_yticks(to_mel(HERTZ), HERTZ, fontsize=7)
+    axes.set_yticks(to_mel(HERTZ), [str(each) for each in HERTZ], fontsize=7)
     axes.set_ylabel("Hz", fontsize=8)
     axes.set_facecolor("0.93")
     axes.spines[:].set_visible(False)
@@ -114,7 +115,7 @@ def _band_weights() -> np.ndarray:
     return overlap.clip(min=0) / np.diff(edges)
 
 
-def to_mel(hertz: np.ndarray | float) -> np.ndarray:
+def to_mel(hertz: ArrayLike) -> np.ndarray:
     """Convert frequencies from Hz to mel.
 
     Source:
@@ -123,6 +124,6 @@ def to_mel(hertz: np.ndarray | float) -> np.ndarray:
     return 2595 * np.log10(1 + np.asarray(hertz) / 700)
 
 
-def to_hertz(mel: np.ndarray | float) -> np.ndarray:
+def to_hertz(mel: ArrayLike) -> np.ndarray:
     """Convert frequencies from mel to Hz."""
     return 700 * (10 ** (np.asarray(mel) / 2595) - 1)

@@ -19,15 +19,16 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
         runs: Each with ``name``, ``ua``, ``interval`` [low, high] and ``speaker_independent``; scores are in [0, 1].
         path: PNG file to write (150 dpi), in a folder that exists.
     """
-    axes = Figure(figsize=(6.4, 0.32 * len(runs) + 0.6)).add_axes((0, 0, 1, 1))
+    figure = Figure(figsize=(6.4, 0.32 * len(runs) + 0.6))
+    axes = figure.add_axes((0, 0, 1, 1))
     for place, run in enumerate(reversed(runs)):
         colour = HONEST if run["speaker_independent"] else SHARED
         fill = colour if run["speaker_independent"] else "white"
         low, high = (100 * bound for bound in run["interval"])
         axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=2)
         axes.plot(100 * run["ua"], place, "o", color=colour, markerfacecolor=fill, zorder=3)
-        place_of_text = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "fontsize": 7}
-        axes.annotate(f"{100 * run['ua']:.1f}", (100 * run["ua"], place), **place_of_text)
+        point, above = (100 * run["ua"], place), (0, 5)
+        axes.annotate(f"{100 * run['ua']:.1f}", point, above, textcoords="offset points", ha="center", fontsize=7)
     axes.set_yticks(range(len(runs)), [run["name"] for run in reversed(runs)], fontsize=8)
     axes.set_ylim(-0.6, len(runs) - 0.2)
     axes.set_xlabel("UA (%), 95 % interval over test speakers")
@@ -37,4 +38,4 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     if not all(run["speaker_independent"] for run in runs):
         axes.plot([], [], "o-", color=SHARED, markerfacecolor="white", label="test speakers also in training: too high")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=8)
-    save_figure(axes.figure, path)
+    save_figure(figure, path)

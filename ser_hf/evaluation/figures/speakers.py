@@ -31,7 +31,8 @@ def plot_speakers(summary: Scores, path: str | Path) -> None:
     if not speakers:
         raise ValueError("Expected the scores of at least one speaker: found none in 'per_speaker'.")
     width = min(max(5.2, 0.3 * len(speakers)), 14)  # inches
-    axes = Figure(figsize=(width, 2.8)).add_axes((0, 0, 1, 1))  # the tight box of savefig adds space for labels
+    figure = Figure(figsize=(width, 2.8))
+    axes = figure.add_axes((0, 0, 1, 1))  # the tight box of savefig adds space for labels
     _plot_bars(axes, speakers)
     _plot_overall(axes, summary)
     axes.set_xlim(-0.7, len(speakers) - 0.3)
@@ -40,7 +41,7 @@ def plot_speakers(summary: Scores, path: str | Path) -> None:
     axes.set_ylabel("UA (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=5, frameon=False, fontsize=9)
-    save_figure(axes.figure, path)
+    save_figure(figure, path)
 
 
 def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
@@ -51,7 +52,7 @@ def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
         colour = COLOURS.get(gender, OTHER)
         axes.bar(places, heights, width=0.75, color=colour, label=gender or "gender unknown", zorder=2)
     ranks = range(len(speakers), 0, -1) if len(speakers) <= MOST_NUMBERS else []
-    axes.set_xticks(range(len(ranks)), ranks)
+    axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
     axes.tick_params(axis="x", length=0, labelsize=8)
 
 

@@ -81,7 +81,7 @@ def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:
     else:
         choices = sorted(table[name].unique(), key=lambda choice: (pandas.notna(choice), choice))
         places = table[name].map({choice: place for place, choice in enumerate(choices)})
-        axes.set_xticks(range(len(choices)), map(_spell, choices))
+        axes.set_xticks(range(len(choices)), map(_spell_setting, choices))
         axes.set_xlim(-0.6, len(choices) - 0.4)
         axes.hlines(table.groupby(places)["ua"].mean(), *_around(len(choices)), color=MEAN, linewidth=1.5, zorder=1)
     best = table["ua"].idxmax()
@@ -95,7 +95,7 @@ def _around(count: int) -> tuple[list[float], list[float]]:
     return [place - 0.3 for place in range(count)], [place + 0.3 for place in range(count)]
 
 
-def _spell(choice: str | float | None) -> str:
+def _spell_setting(choice: str | float | None) -> str:
     if pandas.isna(choice):
         return "none"
     return choice.replace("_", "\n") if isinstance(choice, str) else f"{choice:g}"

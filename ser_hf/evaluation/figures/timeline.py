@@ -63,9 +63,9 @@ def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], pa
     heights = [WAVEFORM, SPECTROGRAM, LANE * (len(emotions) + 0.5)]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), layout="constrained")
     waveform, spectrogram, lanes = figure.subplots(3, 1, sharex=True, height_ratios=heights)
-    _plot_waveform(waveform, extremes, step / rate)
-    waveform.set_title(f"{_spell(duration)} of audio", loc="right", fontsize=8.5, color="0.4", pad=3)
-    _plot_spectrogram(spectrogram, bands, len(bands) * step / rate, min(TOP, rate / 2))
+    _plot_recording_waveform(waveform, extremes, step / rate)
+    waveform.set_title(f"{_spell_time(duration)} of audio", loc="right", fontsize=8.5, color="0.4", pad=3)
+    _plot_recording_spectrogram(spectrogram, bands, len(bands) * step / rate, min(TOP, rate / 2))
     _plot_lanes(lanes, segments, emotions)
     for axes in (waveform, spectrogram, lanes):
         axes.spines[:].set_visible(False)
@@ -100,7 +100,7 @@ def _measure_bands(mono: np.ndarray, step: int, frame: int, rate: int) -> np.nda
     return np.add.reduceat(power, bins[:-1]) / np.diff(bins).clip(min=1)
 
 
-def _plot_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
+def _plot_recording_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
     """Draw the range from minimum to maximum of each column; columns are `seconds` apart."""
     axes.fill_between(seconds * (np.arange(len(extremes)) + 0.5), *extremes.T, color="0.25", linewidth=0.4)
     peak = max(float(np.abs(extremes).max()), SILENCE)
@@ -109,14 +109,14 @@ def _plot_waveform(axes: Axes, extremes: np.ndarray, seconds: float) -> None:
     axes.set_title(f"peak {100 * peak:.0f} % of full scale", loc="left", fontsize=8.5, color="0.4", pad=3)
 
 
-def _plot_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, top: float) -> None:
+def _plot_recording_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, top: float) -> None:
     """Draw levels in dB up to `top` Hz, relative to the 99 % quantile, so that loud sounds do not hide the rest."""
     peak = max(np.quantile(bands, 0.99), np.finfo(np.float32).tiny)
     levels = 10 * np.log10(np.maximum(bands.T / peak, 10 ** (-DEPTH / 10)))
-    extent = (0, seconds, 0, to_mel(top))
+    extent = (0, seconds, 0, float(to_mel(top)))
     axes.imshow(levels, cmap="magma", vmin=-DEPTH, vmax=0, origin="lower", aspect="auto", extent=extent)
     hertz = [each for each in HERTZ if each <= top]
-    axes.set_yticks(to_mel(hertz), hertz, fontsize=7)
+    axes.set_yticks(to_mel(hertz), [str(each) for each in hertz], fontsize=7)
     axes.set_ylabel("Hz", fontsize=8)
 
 
@@ -152,14 +152,14 @@ def _plot_times(axes: Axes, duration: float) -> None:
         return
     step = next((step for step in STEPS if duration / step <= 10), STEPS[-1])
     places = np.arange(0, duration, step)
-    axes.set_xticks(places, [_spell(place) for place in places])
+    axes.set_xticks(places, [_spell_time(place) for place in places])
 
 
-def _spell(seconds: float) -> str:
+def _spell_time(seconds: float) -> str:
     """Format a time in seconds.
 
     Examples:
-        >>> _spell(3.25), _spell(90), _spell(7200)
+        >>> _spell_time(3.25), _spell_time(90), _spell_time(7200)
         ('3.2 s', '1:30', '2:00:00')
     """
     if seconds < 60:
