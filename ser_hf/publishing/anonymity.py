@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ser_hf.runs.results import Part, Results, Scores
+from ser_hf.runs.results import Part, Results, TaskScores
 from ser_hf.tasks import load_task
 
 
@@ -28,6 +28,6 @@ def _number_speakers(part: Part) -> Part:
     return replace(part, speakers=[f"speaker {number}" for number in range(1, len(part.speakers) + 1)])
 
 
-def _rank(scores: Scores, metric: str) -> Scores:
+def _rank(scores: TaskScores, metric: str) -> TaskScores:
     ranked = sorted(scores.per_speaker.values(), key=lambda speaker: -speaker[metric])
     return replace(scores, per_speaker={f"speaker {rank}": speaker for rank, speaker in enumerate(ranked, 1)})

@@ -232,16 +232,16 @@ class Results:
 
     Attributes:
         outputs: Names of the model's outputs, in their order.
-        test: TaskScores of the test utterances; of all folds pooled, in a cross-validation.
-        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `TaskScores`.
+        test: Scores of the test utterances; of all folds pooled, in a cross-validation.
+        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `Scores`.
         schema: Version of this layout.
-        validation: TaskScores of the validation utterances.
+        validation: Scores of the validation utterances.
         split: Who is in which part.
         audio: Unusual audio.
         audit: Leaks between the parts.
         training: How it was trained.
         calibration: Temperature and threshold.
-        recommended: TaskScores with the recommended preprocessing.
+        recommended: Scores with the recommended preprocessing.
         context: Audio that the model takes.
         agreement: Comparison with the stock pipeline.
         candidates: Heads of a comparison.
@@ -313,7 +313,7 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         task = load_task(content["task"])
         converter = cattrs.Converter()
         converter.register_structure_hook_func(
-            lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.TaskScores)
+            lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.Scores)
         )
         return converter.structure(_upgrade(content, task), Results)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
