@@ -28,16 +28,16 @@ Several machines can share them too if they write to the same disk.
 def predict_command(argv: list[str]) -> int:
     """Write a table with the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
-    from ser_hf.serving.predict import describe_rows, predict
+    from ser_hf.serving.predict import describe_rows, list_audio, predict
 
+    files = list_audio(options.paths, dict(item.split("=", 1) for item in options.columns))
     try:
         rows, missing = predict(
             _load_shared(options),
-            options.paths,
+            files,
             options.output,
             model=options.model,
             dtype=options.dtype,
-            columns=dict(item.split("=", 1) for item in options.columns),
             batch_size=options.batch_size,
         )
     except KeyboardInterrupt:

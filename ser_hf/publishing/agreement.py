@@ -16,9 +16,10 @@ import torch
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
-from ser_hf.publishing.checks import Check, hash_paths
+from ser_hf.publishing.checks import Check
 from ser_hf.runs.file_names import PREDICTIONS
 from ser_hf.runs.results import AgreementRecord, read_results
+from ser_hf.runs.weights import hash_paths
 
 TOLERANCE = 1e-4  # of a score, which is between 0 and 1
 MOST = 300  # utterances that are compared: a minute for a small model

@@ -3,7 +3,6 @@
 No check runs code of the checkpoint or loads a pickle.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATIO
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models import configuration_mel, modeling_mel
 from ser_hf.models.backbone import UNUSED, absent_weights, is_head, load_classifier
+from ser_hf.runs.weights import weights_of
 
 CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}
 MEL_CODE = {Path(module.__file__).name: Path(module.__file__) for module in (configuration_mel, modeling_mel)}
@@ -199,25 +199,6 @@ def read_json(path: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def weights_of(folder: Path) -> list[Path]:
-    """Return the safetensors files from which a model is loaded, sorted."""
-    return sorted(folder.glob("model*.safetensors"))
-
-
-def hash_weights(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file of `weights_of`, by its name."""
-    return hash_paths(weights_of(folder))
-
-
-def hash_paths(paths: Sequence[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its name."""
-    hashes = {}
-    for path in paths:
-        with path.open("rb") as file:
-            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
 
 
 def pickles_of(folder: Path) -> list[Path]:

@@ -34,7 +34,6 @@ from ser_hf.publishing.checks import (
     check_shards,
     read_json,
     run_checks,
-    weights_of,
 )
 from ser_hf.publishing.foreign import (
     AUTHORS_CODE,
@@ -47,6 +46,7 @@ from ser_hf.publishing.foreign import (
 )
 from ser_hf.publishing.gate import check_head
 from ser_hf.publishing.privacy import check_paths, check_tokens
+from ser_hf.runs.weights import weights_of
 
 READABLE = (check_architecture, check_labels, check_preprocessor, check_paths, check_tokens)
 NAMED = (check_code, check_format)  # these check the names of the files

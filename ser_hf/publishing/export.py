@@ -28,8 +28,9 @@ from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import load_feature_extractor, load_trained
 from ser_hf.models.scores import to_scores
 from ser_hf.publishing.answers import reference_waveforms
-from ser_hf.publishing.checks import hash_weights, read_json
+from ser_hf.publishing.checks import read_json
 from ser_hf.publishing.tracing import OPSET, write_fp32
+from ser_hf.runs.weights import hash_weights
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

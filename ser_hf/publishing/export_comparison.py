@@ -13,7 +13,6 @@ from scipy.special import softmax
 from transformers import SequenceFeatureExtractor
 
 from ser_hf.evaluation.scores import count_confusion, ua
-from ser_hf.publishing.checks import weights_of
 from ser_hf.publishing.export import (
     FP32,
     INT8,
@@ -26,6 +25,7 @@ from ser_hf.publishing.export import (
     require_extra,
     torch_run,
 )
+from ser_hf.runs.weights import weights_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from ser_hf.publishing.checks import Check, weights_of
+from ser_hf.publishing.checks import Check
+from ser_hf.runs.weights import weights_of
 
 TEXTS = (".json", ".md", ".py", ".txt", ".yaml", ".yml")
 ROOTS = "home|Users|root|work|workspace|tmp|mnt|media|data|scratch|opt|srv|var|nfs|gpfs|lustre|Volumes|content|kaggle"

@@ -5,10 +5,11 @@ from pathlib import Path
 import yaml
 from huggingface_hub import metadata_load
 
-from ser_hf.publishing.checks import Check, hash_weights, read_json
+from ser_hf.publishing.checks import Check, read_json
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.results import Results, read_results
+from ser_hf.runs.weights import hash_weights
 from ser_hf.tasks import load_task
 
 

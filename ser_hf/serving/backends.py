@@ -3,7 +3,6 @@
 Shapes: B waveforms, T samples, C outputs.
 """
 
-import hashlib
 import importlib.util
 import json
 import logging
@@ -27,6 +26,7 @@ from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.models.scores import to_scores
+from ser_hf.runs.weights import hash_weights
 from ser_hf.serving.choices import BACKENDS, DTYPES
 from ser_hf.tasks import name_task
 
@@ -285,8 +285,7 @@ def is_outdated(name: str) -> bool:
     """Tell whether the weights in a folder have changed since the ONNX export, by the hashes in its export.json."""
     report = Path(name, "onnx", "export.json")
     exported = json.loads(report.read_text(encoding="utf-8")).get("weights") if report.is_file() else None
-    weights = sorted(Path(name).glob("model*.safetensors")) if exported else []
-    found = {path.name: hashlib.sha256(np.memmap(path, mode="r")).hexdigest() for path in weights}
+    found = hash_weights(name) if exported else {}
     return bool(found) and found != exported
 
 

@@ -3,12 +3,12 @@
 import csv
 import glob
 import hashlib
+import json
 import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from tqdm import tqdm
 
@@ -17,6 +17,7 @@ from ser_hf.corpora.cells import read_cells
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import audio_files
 from ser_hf.corpora.table import READERS
+from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES, find_file
 from ser_hf.serving.classifier import EmotionClassifier, Prediction
 from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table, open_journal, read_rows
@@ -28,12 +29,11 @@ WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 def predict(
     classifier: EmotionClassifier,
-    paths: Sequence[str],
+    files: Sequence[Key],
     output: Path,
     *,
     model: str,
     dtype: str = "float32",
-    columns: Mapping[str, str] = MappingProxyType({}),
     batch_size: int = 8,
 ) -> tuple[dict[Key, Row], int]:
     """Write a table with the emotion of every file; run it again to complete an interrupted table.
@@ -43,23 +43,21 @@ def predict(
 
     Args:
         classifier: The model.
-        paths: Audio files, folders, globs and tables, see `list_audio`.
+        files: Path, first and last second of each, such as `list_audio` returns; None for the whole file.
         output: The table, .csv, .jsonl or .parquet.
         model: Folder or Hub id of the classifier; it identifies the model of the rows.
         dtype: Type that the classifier computes in.
-        columns: Field -> column of the tables in `paths`, if it is not detected automatically.
         batch_size: Utterances per batch.
 
     Returns:
         All rows by path, start and end, and the number of rows that other processes have not finished.
 
     Raises:
-        OSError: If no path contains audio, or the table has rows of another model.
-        ValueError: If a table in `paths` cannot be read.
+        OSError: If the table has rows of another model.
         RuntimeError: If another process with the same rank is writing the table.
     """
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
-    keys = {spell_key(key): key for key in list_audio(paths, columns)}
+    keys = {spell_key(key): key for key in files}
     claim_table(output, describe_model(classifier, model, dtype))
     done = {key for key, row in read_rows(output).items() if row["error"] is None}
     mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
@@ -124,13 +122,10 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
     """
     folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent
     weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
-    fingerprint = hashlib.sha256()
-    for path in sorted(path for pattern in (*MODEL_FILES, *weights) for path in folder.glob(pattern)):
-        with path.open("rb") as file:
-            fingerprint.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    hashes = hash_paths(path for pattern in (*MODEL_FILES, *weights) for path in folder.glob(pattern))
     return {
         "model": folder.absolute().name if Path(name).is_dir() else name,
-        "fingerprint": fingerprint.hexdigest(),
+        "fingerprint": hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
         "dtype": dtype,
         "backend": classifier.backend,
         "preprocessing": classifier.hearing.describe(),

@@ -1,0 +1,24 @@
+"""The files from which a checkpoint is loaded, and their hashes."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def weights_of(folder: str | Path) -> list[Path]:
+    """Return the safetensors files from which a model is loaded, sorted."""
+    return sorted(Path(folder).glob("model*.safetensors"))
+
+
+def hash_weights(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of `weights_of`, by its name."""
+    return hash_paths(weights_of(folder))
+
+
+def hash_paths(paths: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its name."""
+    hashes = {}
+    for path in paths:
+        with path.open("rb") as file:
+            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
