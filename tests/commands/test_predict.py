@@ -214,7 +214,9 @@ def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):
         (tmp_path / name).write_text("before")
 
     def describe(backend):
-        classifier = SimpleNamespace(backend=backend, emotions=[], uncertainty_threshold=None, hearing=Hearing())
+        classifier = SimpleNamespace(
+            task="categories", backend=backend, emotions=[], uncertainty_threshold=None, hearing=Hearing()
+        )
         return describe_model(classifier, str(tmp_path), "float32")
 
     def changing(backend):

@@ -101,7 +101,9 @@ def write_fold(folder, paths):
     unknown = dict.fromkeys(("start", "end", "speaker", "gender"))
     scores = {"score_happy": 0.25, "score_sad": 0.75}
     row = {"corpus": "folder", "split": "test", "target": "sad", "prediction": "sad"}
-    table = pandas.DataFrame([{"path": path} | unknown | row | scores for path in paths])[[*COLUMNS, *scores]]
+    table = pandas.DataFrame([{"path": path} | unknown | row | scores for path in paths])[
+        [*COLUMNS, "target", "prediction", *scores]
+    ]
     write_predictions(table, folder / "predictions.csv")
     results = Results(
         ["happy", "sad"],

@@ -176,8 +176,8 @@ def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(f
 
 def test_the_card_says_how_much_of_an_utterance_the_model_takes(finetune):
     card = (finetune() / "README.md").read_text()
-    assert "The model takes the first 1 seconds of an utterance; the pipeline cuts off what is longer." in card
-    assert "Cut so in the test" not in card
+    assert "The model uses the first 1 seconds of an utterance; the pipeline truncates longer utterances." in card
+    assert "Truncated in the test" not in card
 
 
 def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_scored_as_the_pipeline_does(
@@ -193,8 +193,8 @@ def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_sc
     assert results["context"] == {"seconds": 2.0, "longer": {"validation": 1, "test": 2}}
     assert results["audio"]["windowed"] == 0
     card = " ".join((out / "README.md").read_text().split())
-    assert "The model takes the first 2 seconds of an utterance; the pipeline cuts off what is longer." in card
-    assert "Cut so in the test: 2 of 20 utterances (10.0 %)." in card
+    assert "The model uses the first 2 seconds of an utterance; the pipeline truncates longer utterances." in card
+    assert "Truncated in the test: 2 of 20 utterances (10.0 %)." in card
     assert "These are the scores of the stock `pipeline`" in card
     assert "gave the stored scores to 20 of 20 test utterances;" in card
     agreement = results["agreement"]
