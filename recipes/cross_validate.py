@@ -1,6 +1,6 @@
-"""Run a recipe on every fold of its protocol and pool the test predictions: one command, resumable at fold and step.
+r"""Run a recipe on every fold of its protocol and pool the test predictions: one command, resumable at fold and step.
 
-    accelerate launch recipes/cross_validate.py finetune recipes/configs/ravdess/whisper_tiny.yaml \\
+    accelerate launch recipes/cross_validate.py finetune recipes/configs/ravdess/whisper_tiny.yaml \
         --data_root ~/RAVDESS --output_dir runs/ravdess/whisper_tiny_folds
     python recipes/cross_validate.py probe recipes/configs/ravdess/probe_classical.yaml --data_root ~/RAVDESS
 

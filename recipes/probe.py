@@ -1,6 +1,6 @@
-"""Compare frozen features and scikit-learn heads: would an SVM on MFCCs do?
+r"""Compare frozen features and scikit-learn heads: would an SVM on MFCCs do?
 
-    python recipes/probe.py --corpus ravdess --data_root ~/RAVDESS --protocol emobox --features classical embedding \\
+    python recipes/probe.py --corpus ravdess --data_root ~/RAVDESS --protocol emobox --features classical embedding \
         --model_name_or_path openai/whisper-tiny.en --output_dir runs/ravdess/probe
 
 Every head is fitted on every kind of features. Parameters, layer, features and head are chosen by cross-validation over

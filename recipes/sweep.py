@@ -1,6 +1,6 @@
-"""Search the settings of a recipe with Optuna, judged on validation speakers; the best ones become a recipe again.
+r"""Search the settings of a recipe with Optuna, judged on validation speakers; the best ones become a recipe again.
 
-    accelerate launch --num_processes 1 recipes/sweep.py recipes/configs/ravdess/whisper_tiny.yaml \\
+    accelerate launch --num_processes 1 recipes/sweep.py recipes/configs/ravdess/whisper_tiny.yaml \
         --data_root ~/RAVDESS --trials 20 --output_dir runs/sweep
 
 The first trial is the recipe itself, the others are drawn around it. The search lies in output_dir/sweep.db: the same

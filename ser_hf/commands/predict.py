@@ -78,5 +78,5 @@ def _load_shared(options: Namespace) -> "EmotionClassifier":
     if options.device is None and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     elif processes > 1:  # accelerate launch sets one thread per process
-        torch.set_num_threads(max(1, os.cpu_count() // processes))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     return load_chosen_model(options)

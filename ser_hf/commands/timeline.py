@@ -31,7 +31,8 @@ def timeline_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     _check_outputs(options.output)
     classifier = load_chosen_model(options)
-    segments, finished = [], False
+    segments: list[Segment] = []
+    finished = False
     try:
         for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
             if not segments:
@@ -113,7 +114,7 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
             f'listen needs sounddevice ({error}): pip install "ser_hf[listen]", and on Linux the system\'s PortAudio '
             "(Debian and Ubuntu: apt install libportaudio2)."
         ) from error
-    arrivals = queue.SimpleQueue()
+    arrivals: queue.SimpleQueue[tuple[float, np.ndarray]] = queue.SimpleQueue()
     try:
         with sounddevice.InputStream(
             samplerate=sampling_rate,
@@ -128,7 +129,7 @@ def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
         raise RuntimeError(f"No microphone could be opened ({error}): connect one and allow access to it.") from error
 
 
-def _build_timeline_parser(command: str, description: str) -> argparse.ArgumentParser:
+def _build_timeline_parser(command: str, description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"ser-hf {command}", description=description, allow_abbrev=False)
     add_model_options(parser)
     parser.add_argument(
@@ -160,7 +161,7 @@ def _write(audio: str, segments: list[Segment], path: str) -> None:
         return
     from ser_hf.evaluation.figures import plot_timeline
 
-    plot_timeline(audio, segments, path)
+    plot_timeline(audio, segments, path)  # type: ignore[arg-type]
 
 
 def _width(classifier: "EmotionClassifier") -> int:

@@ -32,7 +32,7 @@ def extract_features(feature_extractor: SequenceFeatureExtractor, waveforms: Seq
     """
     padding = {} if isinstance(feature_extractor, FIXED_LENGTH) else {"padding": True}
     waveforms = [_pad(waveform, SHORTEST_SAMPLES) for waveform in waveforms]
-    return feature_extractor(waveforms, sampling_rate=SAMPLING_RATE, return_tensors="pt", **padding)
+    return feature_extractor(waveforms, sampling_rate=SAMPLING_RATE, return_tensors="pt", **padding)  # type: ignore[operator]
 
 
 class Collator:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import repeat
@@ -101,6 +101,7 @@ def prepare_audio(
             utterance = _measure_utterance(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
             return None, AudioProblem(utterance.path, "skipped", str(error))
+        assert utterance.duration is not None
         lasts = f"lasts {utterance.duration:.3f} s"
         if utterance.duration < min_duration:
             reason = f"{lasts}, less than the minimum of {min_duration:g} s"
@@ -121,8 +122,8 @@ def prepare_audio(
     prepared, problems = {}, []
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         for part, utterances in split.items():
-            outcomes = pool.map(prepare, utterances, repeat(part in raw))
-            outcomes = list(tqdm(outcomes, f"Reading {part} audio", len(utterances), unit="file", leave=False))
+            running = pool.map(prepare, utterances, repeat(part in raw))
+            outcomes = list(tqdm(running, f"Reading {part} audio", len(utterances), unit="file", leave=False))
             prepared[part] = [utterance for utterance, _ in outcomes if utterance is not None]
             problems += [problem for _, problem in outcomes if problem is not None]
             if not prepared[part]:
@@ -165,7 +166,7 @@ def load_prepared(
 
 def build_dataset(
     split: Split,
-    roots: dict[str, str | os.PathLike],
+    roots: Mapping[str, str | os.PathLike],
     hearing: Hearing = UNTRIMMED,
     *,
     raw: Collection[str] = (),
@@ -194,7 +195,7 @@ def build_dataset(
         rows = [
             (i, window)
             for i, utterance in enumerate(utterances)
-            for window in (RAW if part in raw else hearing).list_windows(utterance.duration)
+            for window in (RAW if part in raw else hearing).list_windows(utterance.duration)  # type: ignore[arg-type]
         ]
         speech = [utterances[i] for i, _ in rows]
         columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
@@ -203,7 +204,7 @@ def build_dataset(
             "path": [Path(os.path.relpath(row.path, roots[row.corpus])).as_posix() for row in speech],
             "votes": [row.votes and json.dumps(row.votes, sort_keys=True) for row in speech],
             "split": [part] * len(rows),
-            "index": range(len(rows)),
+            "index": list(range(len(rows))),
             "utterance": [i for i, _ in rows],
             "window_start": [first for _, (first, _) in rows],
             "window_end": [last for _, (_, last) in rows],

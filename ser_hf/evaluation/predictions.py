@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas
+from numpy.typing import ArrayLike
 
 from ser_hf.cache import whole_file
 from ser_hf.evaluation.scores import METRICS, compute_scores, count_confusion, ua, wa
@@ -27,7 +28,7 @@ COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split"]  # of
 DEPENDABLE_SPEAKERS = 10
 
 
-def average_windows(scores: np.ndarray, utterances: Sequence[int]) -> np.ndarray:
+def average_windows(scores: np.ndarray, utterances: ArrayLike) -> np.ndarray:
     """Return the scores of each utterance as the mean over its windows.
 
     Args:
@@ -41,10 +42,10 @@ def average_windows(scores: np.ndarray, utterances: Sequence[int]) -> np.ndarray
         >>> average_windows(np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]]), [0, 1, 0]).tolist()
         [[0.5, 0.5], [0.25, 0.75]]
     """
-    utterances = np.asarray(utterances)
-    sums = np.zeros((utterances.max() + 1, scores.shape[1]))
-    np.add.at(sums, utterances, scores)
-    return sums / np.bincount(utterances)[:, None]
+    index = np.asarray(utterances)
+    sums = np.zeros((index.max() + 1, scores.shape[1]))
+    np.add.at(sums, index, scores)
+    return sums / np.bincount(index)[:, None]
 
 
 def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:

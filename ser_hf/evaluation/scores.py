@@ -96,7 +96,9 @@ def f1(confusion: np.ndarray) -> np.ndarray:
     return _divide(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
 
 
-def count_confusion(targets: Sequence, predictions: Sequence, emotions: Sequence) -> np.ndarray:
+def count_confusion(
+    targets: Sequence | np.ndarray, predictions: Sequence | np.ndarray, emotions: Sequence
+) -> np.ndarray:
     """Count how often each target received each prediction.
 
     Args:

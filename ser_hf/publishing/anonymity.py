@@ -9,6 +9,7 @@ from ser_hf.tasks import load_task
 def hide_speakers(results: Results) -> Results:
     """Return the results of a run with numbers in place of speakers: 1 for the best of a part, as in its card."""
     split, recommended = results.split, results.recommended
+    assert split is not None
     metric = next(iter(load_task(results.task).METRICS))
     return replace(
         results,

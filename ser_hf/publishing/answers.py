@@ -63,7 +63,7 @@ def write_answers(folder: str | Path) -> dict:
     """
     folder = Path(folder)
     classifier = pipeline("audio-classification", model=str(folder), device="cpu", dtype="float32")
-    sampling_rate = classifier.feature_extractor.sampling_rate
+    sampling_rate = classifier.feature_extractor.sampling_rate  # type: ignore[union-attr]
     waveforms = reference_waveforms(sampling_rate)
     answers = {
         "sampling_rate": sampling_rate,
@@ -131,7 +131,7 @@ def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtract
     padding = {} if isinstance(extractor, FIXED_LENGTH) else {"padding": True}
 
     def score(batch: list[np.ndarray]) -> np.ndarray:
-        inputs = extractor(batch, sampling_rate=extractor.sampling_rate, return_tensors="pt", **padding)
+        inputs = extractor(batch, sampling_rate=extractor.sampling_rate, return_tensors="pt", **padding)  # type: ignore[operator]
         return to_scores(model(**inputs).logits.numpy(), model.config.problem_type)  # (B, C)
 
     single = np.concatenate([score([waveform]) for waveform in waveforms])
@@ -140,7 +140,7 @@ def padding_difference(model: PreTrainedModel, extractor: SequenceFeatureExtract
 
 def _voice(cycles: np.ndarray) -> np.ndarray:
     """Return harmonics that fall by 6 dB per octave, from the phase at each sample ``(T,)`` in cycles."""
-    return sum(np.sin(2 * np.pi * harmonic * cycles) / harmonic for harmonic in range(1, 9)) / 3
+    return sum(np.sin(2 * np.pi * harmonic * cycles) / harmonic for harmonic in range(1, 9)) / 3  # type: ignore[return-value]
 
 
 def _describe_waveforms(waveforms: list[np.ndarray]) -> list[dict]:

@@ -85,7 +85,7 @@ def render_probe_card(folder: str | Path, results: Results) -> str:
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
-    (chosen,) = (row for row in results.candidates if row.chosen)
+    (chosen,) = (row for row in results.candidates if row.chosen)  # type: ignore[union-attr]
     head = _head(results, recipe, folder.resolve().name, library="ser_hf")
     return head + _render("probe.md", folder, results, recipe, chosen=chosen)
 
@@ -101,7 +101,7 @@ def render_folds_card(results: Results, fold: str | Path) -> str:
         results=results,
         recipe=read_recipe(Path(fold)),
         test=results.test,
-        independent=all(fold.speaker_independent for fold in results.folds),
+        independent=all(fold.speaker_independent for fold in results.folds),  # type: ignore[union-attr]
         **_task_variables(load_task(results.task)),
     )
 
@@ -172,6 +172,7 @@ def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
 
 
 def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
+    assert results.split is not None
     corpora, facts, metrics = corpora_of(recipe), _facts(recipe), load_task(results.task).METRICS
     scores = [
         EvalResult(
@@ -206,7 +207,7 @@ def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
     return f"---\n{metadata.to_yaml()}\n---\n\n"
 
 
-def _licence_metadata(recipe: dict) -> dict[str, str | None]:
+def _licence_metadata(recipe: dict) -> dict[str, Any]:
     licence, facts = licence_of(recipe), _facts(recipe)
     if licence != "other":
         return {"license": licence}

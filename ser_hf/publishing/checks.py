@@ -22,7 +22,7 @@ from ser_hf.models.backbone import UNUSED, absent_weights, is_head, load_classif
 from ser_hf.runs.weights import weights_of
 
 CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}
-MEL_CODE = {Path(module.__file__).name: Path(module.__file__) for module in (configuration_mel, modeling_mel)}
+MEL_CODE = {Path(module.__file__).name: Path(module.__file__) for module in (configuration_mel, modeling_mel)}  # type: ignore[arg-type]
 MEL_AUTO_MAP = {
     "AutoConfig": "configuration_mel.MelConfig",
     "AutoModelForAudioClassification": "modeling_mel.MelForAudioClassification",
@@ -65,7 +65,7 @@ def check_architecture(folder: Path) -> Check:
     else:
         found = f"{named[0]}, model_type '{kind}'"
         remedy = f"Expected {CLASSES[kind]}, which pipeline loads: load the weights into that class and save it."
-    return Check("architecture", bool(config) and named == [CLASSES.get(kind)], found, remedy)
+    return Check("architecture", bool(config) and named == [CLASSES.get(kind)], found, remedy)  # type: ignore[arg-type]
 
 
 def check_code(folder: Path) -> Check:
@@ -113,7 +113,7 @@ def check_preprocessor(folder: Path) -> Check:
         extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, TypeError) as error:
         return Check("preprocessor", False, f"cannot be loaded: {str(error).splitlines()[0]}", remedy)
-    taken = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type"), ""), extractor)
+    taken = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type", ""), ""), extractor)
     if taken is not extractor and taken.main_input_name not in extractor.model_input_names:
         found = f"{type(extractor).__name__} returns {extractor.model_input_names[0]}, not {taken.main_input_name}"
         return Check("preprocessor", False, found, remedy)

@@ -226,8 +226,8 @@ def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequen
     for path in (path for pattern in COPIED for path in folder.glob(pattern)):
         (output_dir / path.relative_to(folder)).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, output_dir / path.relative_to(folder))
-    faults = [check for check in examine(output_dir) if not check.passed]
-    return repaired + [f"Not repaired: {check.name}: {check.found}. {check.remedy}" for check in faults]
+    left = [check for check in examine(output_dir) if not check.passed]
+    return repaired + [f"Not repaired: {check.name}: {check.found}. {check.remedy}" for check in left]
 
 
 def _choose_extractor(folder: Path, config: PreTrainedConfig) -> SequenceFeatureExtractor:

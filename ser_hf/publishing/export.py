@@ -123,7 +123,7 @@ def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtra
     """
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"'{folder}' has no config.json: expected a saved checkpoint of transformers.")
-    architecture = read_json(folder / "config.json").get("model_type")
+    architecture = read_json(folder / "config.json").get("model_type", "")
     if reason := UNSUPPORTED.get(architecture):
         raise ValueError(f"'{architecture}' cannot be exported to ONNX: {reason}. Use it with torch.")
     model = load_trained(folder, use_safetensors=True).eval()

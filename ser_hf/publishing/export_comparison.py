@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -62,11 +63,11 @@ def compare_exports(
     models = [("torch fp32", torch_run(model), weights_of(folder))]
     models += [("ONNX fp32", onnx_run(fp32), [fp32])]
     models += [("ONNX int8", onnx_run(int8), [int8])] if int8.is_file() else []
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, run, files in models:
         scores, seconds = _time_scores(run, extractor, waveforms, batch_size)
         reference = rows[0]["scores"] if rows else scores
-        confusion = count_confusion(labels, scores.argmax(1).tolist(), range(model.config.num_labels))
+        confusion = count_confusion(labels, scores.argmax(1).tolist(), range(model.config.num_labels))  # type: ignore[arg-type]
         row = {"name": name, "ua": float(ua(confusion)), "utterances_per_second": len(waveforms) / seconds}
         row |= {"megabytes": sum(map(megabytes, files)), "scores": scores}
         rows.append(row | {"largest_score_difference": largest_difference(scores, reference)})

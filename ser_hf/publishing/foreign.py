@@ -170,8 +170,8 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
         return HeadLayout("foreign", f"an unknown head ({', '.join(sorted(others)[:4])} …)", AUTHORS_CODE)
     if layout is None:
         return HeadLayout("foreign", "no head: a pretrained encoder", "an encoder alone gives no scores.")
-    if reason := _find_misfit(config, weights, layout, stock.keys() - set(encoder.values())):
-        return HeadLayout("foreign", layout.description, reason)
+    if misfit := _find_misfit(config, weights, layout, stock.keys() - set(encoder.values())):
+        return HeadLayout("foreign", layout.description, misfit)
     return _follow_arguments(folder, config, layout) if layout.classifier == "model.post_net.linear" else layout
 
 
@@ -246,7 +246,7 @@ def _find_misfit(config: PreTrainedConfig, weights: dict, layout: HeadLayout, un
 
 def _stock_shapes(config: PreTrainedConfig) -> dict[str, torch.Size]:
     with torch.device("meta"):  # no memory, no random numbers
-        model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)
+        model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)  # type: ignore[operator]
     return {name: tensor.shape for name, tensor in model.state_dict().items()}
 
 
@@ -307,7 +307,7 @@ def load_state(config: PreTrainedConfig, state: dict[str, torch.Tensor]) -> PreT
     Raises:
         ValueError: If a weight is missing, and would be random, or has another shape.
     """
-    model, loading = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)].from_pretrained(
+    model, loading = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)].from_pretrained(  # type: ignore[attr-defined]
         None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
     )
     if absent := absent_weights(loading):

@@ -147,19 +147,18 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         others = [example for example in card.data.get("widget") or [] if example.get("src") not in names]
         added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
         card.data.widget = others + added
-    files["README.md"] = str(card).encode()
     results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
-    files[RESULTS] = print_results(hide_speakers(results)).encode()
-    return files
+    rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
+    return files | rewritten
 
 
 def _name_repository(card: ModelCard, repo_id: str) -> None:
     """Write the repository into the title, metadata and example of a card; the rest of the text is kept."""
     name = repo_id.split("/")[-1]
-    former = card.data.model_name
+    former = card.data.model_name  # type: ignore[attr-defined]
     text = card.text.replace(f"# {former}\n", f"# {name}\n", 1)
     card.text = re.sub(rf'model="(?:[\w.-]+/)?{re.escape(str(former))}"', f'model="{repo_id}"', text)
-    card.data.model_name = name
+    card.data.model_name = name  # type: ignore[attr-defined]
 
 
 def check_licence(folder: str | Path) -> None:
@@ -211,12 +210,13 @@ def push(
         # commit was lost, the next attempt has no changes to upload.
         address = api.create_repo(repo_id, private=not public, exist_ok=True)
         info = api.model_info(address.repo_id, timeout=connection.TIMEOUT)  # the default None has no limit
-        held = {sibling.rfilename for sibling in info.siblings}
+        held = {sibling.rfilename for sibling in info.siblings}  # type: ignore[union-attr]
         _check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
-            _check_model(repo_id, held, Path(files[RECIPE]), f"{address}/resolve/{info.sha}/recipe.yaml", token)
+            recipe = Path(files[RECIPE])  # type: ignore[arg-type]
+            _check_model(repo_id, held, recipe, f"{address}/resolve/{info.sha}/recipe.yaml", token)
         stale = [name for name in sorted(held - files.keys()) if _matches(name, ALLOWLIST)]
-        operations = [
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
             *(CommitOperationAdd(name, file) for name, file in files.items()),
             *(CommitOperationDelete(name, is_folder=False) for name in stale),
         ]
@@ -226,7 +226,7 @@ def push(
     return connection.insist(attempt, repo_id)
 
 
-def _check_visibility(repo_id: str, *, private: bool, public: bool) -> None:
+def _check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:
     if not private and not public:
         raise ValueError(
             f"'{repo_id}' is public: expected a private repository. Pass another one, make it private in its settings, "

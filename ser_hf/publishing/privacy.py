@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,7 +21,7 @@ PATH = re.compile(
 # A value of a JSON or YAML file that is a path as a whole.
 WHOLE_PATH = re.compile(r"(?:~[\w-]*|/[\w.-]+)/[^\s].*|[A-Za-z]:[\\/].*|\\\\\w.*")
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}|hf_oauth_[\w.-]{20,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}")
-PARSERS = {".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
+PARSERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
 HEADER_LIMIT = 100_000_000  # bytes. Source: the format of safetensors
 
 

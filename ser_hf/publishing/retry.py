@@ -65,9 +65,8 @@ def insist(call: Callable[[], T], repo_id: str) -> T:
 
 
 def _refuse(error: Exception, repo_id: str) -> OSError:
-    kind, remedy = REFUSALS.get(
-        _status(error), (ConnectionError, "run again later; files that were uploaded are not uploaded again.")
-    )
+    otherwise = ConnectionError, "run again later; files that were uploaded are not uploaded again."
+    kind, remedy = REFUSALS.get(_status(error) or 0, otherwise)
     message = getattr(error, "server_message", None)
     details = f" Message of the Hub: {message}" if message else ""
     return kind(f"Could not publish to '{repo_id}' ({_name(error)}): {remedy}{details}")
@@ -79,9 +78,8 @@ def _name(error: Exception) -> str:
 
 
 def _status(error: Exception) -> int | None:
-    if isinstance(error, RuntimeError):
-        error = error.__cause__
-    return getattr(getattr(error, "response", None), "status_code", None)
+    cause = error.__cause__ if isinstance(error, RuntimeError) else error
+    return getattr(getattr(cause, "response", None), "status_code", None)
 
 
 def _requested_wait(error: Exception) -> float | None:

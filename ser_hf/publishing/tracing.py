@@ -76,6 +76,7 @@ class _GroupNormInBlocks(PaddingAwareGroupNorm):
     """Sum over frames in blocks, because ONNX Runtime adds them one by one, which loses two digits in silence."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        assert self.frames is not None
         real = real_frames(self.frames, hidden_states.shape[-1])[:, None]  # (B, 1, F)
         count = self.frames[:, None, None].float()
         mean = _sum_in_blocks(hidden_states * real) / count

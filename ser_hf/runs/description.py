@@ -63,7 +63,7 @@ def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter)
     """Return the hours of audio, how many utterances had unusual audio, and how many lost their label."""
     actions = Counter(problem.action.replace(" ", "_") for problem in problems)
     return AudioRecord(
-        hours=sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,
+        hours=sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,  # type: ignore[misc]
         **{action: actions[action] for action in ACTIONS},
         dropped_emotions=dict(sorted(dropped.items())),
     )

@@ -3,6 +3,7 @@
 import dataclasses
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -40,7 +41,7 @@ def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
     return recipe
 
 
-def _recorded_keys(arguments: object) -> dict:
+def _recorded_keys(arguments: Any) -> dict:
     keys = {item.name: getattr(arguments, item.name) for item in dataclasses.fields(arguments) if item.init}
     if isinstance(arguments, SerTrainingArguments):
         keys = _set_keys(arguments, keys)

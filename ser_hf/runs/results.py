@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cattrs
 
@@ -35,9 +35,7 @@ class TaskScores(Protocol):
     interval_unit: str
     warning: str | None
     per_speaker: dict[str, dict]
-
-    def __getattr__(self, metric: str) -> Any:
-        """Return the value of a metric."""
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # says that it is a dataclass
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import compress
 from operator import not_
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from datasets import DatasetDict
 
@@ -38,8 +38,8 @@ logger = logging.getLogger(__name__)
 
 def name_roots(data: DataArguments) -> dict[str, str]:
     """Return where each corpus lies, by its name; the second corpus 'folder' of a recipe is 'folder_2'."""
-    roots, seen = {}, Counter()
-    for name, root in zip(data.corpus, data.data_root or [cache_folder() / "corpora" / "synthetic"], strict=True):
+    roots, seen = {}, Counter[str]()
+    for name, root in zip(data.corpus, data.data_root or [str(cache_folder() / "corpora" / "synthetic")], strict=True):
         seen[name] += 1
         roots[name if seen[name] == 1 else f"{name}_{seen[name]}"] = str(root)
     return roots
@@ -53,7 +53,7 @@ def load_utterances(data: DataArguments) -> Iterator[Utterance]:
         FileNotFoundError: If a folder is missing or holds no such corpus.
     """
     columns = dict(item.split("=", 1) for item in data.columns)
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "folder": {"speaker_pattern": data.speaker_pattern},
         "table": {
             "columns": columns,
@@ -104,7 +104,7 @@ def select_split(data: DataArguments, utterances: list[Utterance]) -> Split:
     Raises:
         ValueError: If the split is impossible or would leak.
     """
-    options = {"validation_share": data.validation_share, "seed": data.split_seed}
+    options: dict[str, Any] = {"validation_share": data.validation_share, "seed": data.split_seed}
     if data.protocol is not None:
         return split_by_protocol(utterances, data.protocol, data.fold, folds=data.folds, **options)
     if data.split == "given":
@@ -127,12 +127,14 @@ def audio_folders(data: DataArguments) -> dict[str, Path]:
     """Return the folder that each corpus' paths are shown relative to."""
     folders = {}
     for corpus, (name, root) in zip(data.corpus, name_roots(data).items(), strict=True):
-        root = Path(root).expanduser()
+        folder = Path(root).expanduser()
         if corpus == "hub":
-            root = cache_folder() / "hub"
-        elif corpus == "table":
-            root = Path(data.audio_root).expanduser() if data.audio_root else root.parent if root.is_file() else root
-        folders[name] = root
+            folder = cache_folder() / "hub"
+        elif corpus == "table" and data.audio_root:
+            folder = Path(data.audio_root).expanduser()
+        elif corpus == "table" and folder.is_file():
+            folder = folder.parent
+        folders[name] = folder
     return folders
 
 

@@ -1,6 +1,7 @@
 """Define the training arguments of recipes, with the fields of `TrainingOptions`; this module imports torch."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import TrainingArguments
@@ -15,6 +16,9 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
     dataloader_pin_memory: bool = field(
         default=torch.cuda.is_available(), metadata={"help": "Use page-locked memory for batches, for a GPU."}
     )
+
+    if TYPE_CHECKING:
+        output_dir: str = ""  # never None: transformers replaces None by a name
 
     def __post_init__(self) -> None:
         for name, wanted in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):

@@ -6,7 +6,7 @@ Shapes: N utterances, C outputs of the model, S outputs that the corpus can scor
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -136,7 +136,7 @@ def score_utterances(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores ``(N, C)`` of utterances, and the seconds ``(N,)`` of each after trimming."""
     scores, durations = np.empty((len(utterances), len(classifier.emotions))), np.empty(len(utterances))
-    order = evaluation_order([utterance.duration for utterance in utterances])
+    order = evaluation_order([utterance.duration for utterance in utterances])  # type: ignore[misc]
     for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
         batch = order[first : first + batch_size]
         waveforms = [classifier.trim(_decode_utterance(utterances[i])) for i in batch]
@@ -146,7 +146,7 @@ def score_utterances(
 
 
 def list_long(
-    classifier: EmotionClassifier, utterances: Sequence[Utterance], durations: Sequence[float]
+    classifier: EmotionClassifier, utterances: Sequence[Utterance], durations: Iterable[float]
 ) -> list[AudioProblem]:
     """Return the utterances that do not reach the model as one piece: "cut" by its context, or "windowed".
 
@@ -186,7 +186,7 @@ def find_trained_speakers(model: str) -> set[tuple[str, str]]:
         return set()
     split = parse_results(Path(results).read_text(encoding="utf-8"), results).split
     corpora = corpora_of(parse_recipe_file(recipe))
-    names = [name for part in (split.train, split.validation) if part for name in part.speakers]
+    names = [name for part in (split.train, split.validation) if part for name in part.speakers]  # type: ignore[union-attr]
     if len(corpora) > 1:
         return {tuple(name.split("/", 1)) for name in names if "/" in name}
     return {(corpora[0], name) for name in names if not name.startswith("speaker ")}
@@ -221,6 +221,7 @@ def describe_evaluation(
 def describe_scores(results: Results, folder: str) -> str:
     """Return what to print at the end."""
     evaluation = results.evaluation
+    assert evaluation is not None
     lines = [f"{describe_test(results)}, {', '.join(results.outputs)}."]
     if lacking := evaluation.left_out_as_the_model_lacks_them:
         lines.append(f"Left out, as the model lacks them: {lacking}.")

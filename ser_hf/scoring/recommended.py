@@ -32,7 +32,7 @@ def score_recommended(
         logger.error(f"The recommended preprocessing was not scored: {error}")
         return None
     outputs = classifier.emotions
-    columns = {f"score_{name}": [answer.scores[name] for answer in answers] for name in outputs}
+    columns = {f"score_{name}": [answer.scores[name] for answer in answers] for name in outputs}  # type: ignore[index]
     table = stock.assign(prediction=[answer.emotion for answer in answers], **columns)
     scores = task.summarize(table, outputs)
     return RecommendedRecord(preprocessing, scores, task.compare(stock, table, outputs))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,7 +97,11 @@ def load_backend(
             raise ValueError(f"{OUTDATED.format(name)} Run `ser-hf export {name}` again, or use torch in float32.")
         return load_onnx(name, ONNX_FILES[dtype], trust_remote_code=trust_remote_code)
     target = choose_device(device)
-    options = {"device": target, "dtype": choose_dtype(dtype, target), "trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {
+        "device": target,
+        "dtype": choose_dtype(dtype, target),
+        "trust_remote_code": trust_remote_code,
+    }
     if find_file(name, "head.json"):
         return load_head_backend(name, **options)
     suits = target.type == "cpu" and dtype == "float32" and importlib.util.find_spec("onnxruntime")
@@ -124,7 +129,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
     feature_extractor = load_own_feature_extractor(name, trust_remote_code)
     model = load_trained(name, config=config, trust_remote_code=trust_remote_code)
     make_padding_aware(model)
-    model = model.to(device).eval()
+    model = model.to(device).eval()  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
@@ -204,7 +209,7 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         ImportError: If opensmile is needed and not installed.
     """
     find_file(name, "head.skops")  # downloads it into the folder of head.json
-    head, description = load_head(Path(find_file(name, "head.json")).parent)
+    head, description = load_head(Path(find_file(name, "head.json")).parent)  # type: ignore[arg-type]
     features = description["features"]
     if features["speaker_normalization"]:
         raise ValueError(
@@ -307,7 +312,7 @@ def find_file(name: str, file: str) -> str | None:
 
 
 def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:
-    emotions = [config.id2label[i] for i in range(config.num_labels)]
+    emotions = [config.id2label[i] for i in range(config.num_labels)]  # type: ignore[index, arg-type]
     if all(re.fullmatch(r"LABEL_\d+", emotion) for emotion in emotions):
         logger.warning(
             f"The checkpoint does not name its emotions: they are called {', '.join(emotions)}. "

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,7 +133,12 @@ class EmotionClassifier:
         """
         check_choice(preprocessing)
         name = os.fspath(folder_or_id)
-        options = {"device": device, "dtype": dtype, "backend": backend, "trust_remote_code": trust_remote_code}
+        options: dict[str, Any] = {
+            "device": device,
+            "dtype": dtype,
+            "backend": backend,
+            "trust_remote_code": trust_remote_code,
+        }
         loaded = load_backend(name, **options)
         return cls(loaded, read_preprocessing(name, preprocessing, context=loaded.context))
 
@@ -195,10 +201,10 @@ class EmotionClassifier:
         pieces = (piece for item in paths for piece in self._plan_file(item))
         for source, outcome in self._score_pieces(pieces, batch_size):
             if isinstance(outcome, Exception):
-                yield Prediction(*source, None, None, str(outcome))
+                yield Prediction(*source, None, None, str(outcome))  # type: ignore[arg-type]
             else:
                 scores = self._name(outcome)
-                yield Prediction(*source, answer(scores), scores, None)
+                yield Prediction(*source, answer(scores), scores, None)  # type: ignore[arg-type]
 
     def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
         """Yield the segments of a long recording in constant memory; see `ser_hf.serving.timeline.timeline`."""

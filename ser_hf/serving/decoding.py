@@ -6,7 +6,7 @@ whole into mono at 16 kHz and is limited to ten minutes.
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from numbers import Real
 from typing import NamedTuple
@@ -113,7 +113,7 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -
         ValueError: If the sampling rate is missing or invalid.
     """
     check_rate(sampling_rate)
-    seconds = len(array) / sampling_rate if array.ndim else 0.0
+    seconds = len(array) / sampling_rate if array.ndim else 0.0  # type: ignore[operator]
     decode = partial(_convert_trimmed, array, sampling_rate, hearing)
     yield Piece(Source(duration=seconds), decode, seconds, True)
 
@@ -128,7 +128,7 @@ def decode_ahead(pieces: Iterable[Piece], *, seconds: float) -> Iterator[list[tu
         seconds: Longest total duration of a block; a longer piece is a block of its own.
     """
     with ThreadPoolExecutor(THREADS) as pool:
-        ahead = []
+        ahead: list[tuple[Piece, Future]] = []
         for block in _gather(pieces, seconds):
             ready, ahead = ahead, [(piece, pool.submit(_attempt, piece.decode)) for piece in block]
             if ready:
@@ -177,7 +177,7 @@ def check_rate(sampling_rate: int | None) -> None:
         ValueError: If it is not a whole number from 1000 to 768000.
     """
     whole = isinstance(sampling_rate, Real) and float(sampling_rate).is_integer()
-    if not (whole and LOWEST_RATE <= sampling_rate <= HIGHEST_RATE):
+    if not (whole and LOWEST_RATE <= sampling_rate <= HIGHEST_RATE):  # type: ignore[operator]
         raise ValueError(
             f"sampling_rate: expected the rate of the array in Hz, a whole number from {LOWEST_RATE} to "
             f"{HIGHEST_RATE}, found {sampling_rate!r}. Pass it: it is never guessed."
@@ -248,7 +248,8 @@ def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, hearing: Hear
 
 
 def _gather(pieces: Iterable[Piece], seconds: float) -> Iterator[list[Piece]]:
-    block, total = [], 0.0
+    block: list[Piece] = []
+    total = 0.0
     for piece in pieces:
         counted = max(piece.seconds, LEAST_SECONDS)
         if block and total + counted > seconds:

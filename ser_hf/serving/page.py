@@ -140,12 +140,12 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
         raise ValueError("No speech found: is the recording too quiet, or too short?")
     scores = classifier(audio)
     figure, *files = (str(Path(audio).with_suffix(ending)) for ending in (".png", ".csv", ".vtt"))
-    plot_timeline(audio, segments, figure)
+    plot_timeline(audio, segments, figure)  # type: ignore[arg-type]
     for file in files:
         write_segments(segments, file)
     rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
     emotion = load_task(classifier.task).answer(scores)
-    words = describe(emotion, scores.get(emotion), classifier.uncertainty_threshold)
+    words = describe(emotion, scores.get(emotion), classifier.uncertainty_threshold)  # type: ignore[union-attr]
     return words, scores, figure, rows, *files
 
 

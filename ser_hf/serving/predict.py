@@ -120,7 +120,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
         name: Its folder or Hub id.
         dtype: Type that it computes in.
     """
-    folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent
+    folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent  # type: ignore[arg-type]
     weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
     hashes = hash_paths(path for pattern in (*MODEL_FILES, *weights) for path in folder.glob(pattern))
     return {
@@ -144,7 +144,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
         "path": spell(prediction.path),
         "prediction": prediction.emotion,
-        "uncertain": max(scores.values()) < threshold if judged else None,
+        "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
         "error": prediction.error and spell(prediction.error),
     }

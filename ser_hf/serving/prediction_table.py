@@ -55,12 +55,13 @@ def read_rows(table: Path) -> dict[Key, Row]:
 
     If there are several rows of one file, a row without an error is preferred.
     """
-    rows, kept = [], {}
+    rows: list[Row] = []
+    kept: dict[Key, Row] = {}
     for journal in sorted(_parts(table).glob("*.jsonl")):  # before the table, because rows move from journals to it
         with suppress(FileNotFoundError):  # another process has just deleted it
             rows += map(json.loads, journal.read_bytes().split(b"\n")[:-1])  # the last line may be incomplete
     for row in [*_read_table(table), *rows]:
-        key = row["path"], row["start"], row["end"]
+        key: Key = row["path"], row["start"], row["end"]  # type: ignore[assignment]
         if row["error"] is None or kept.get(key, row)["error"] is not None:
             kept[key] = row
     return kept

@@ -165,6 +165,7 @@ class _Cutter:
         """Yield the window that ends now, unless the speech is too short so far."""
         if self.spoken < self.least:
             return
+        assert self.start is not None
         end = min(self.end + self.margin, self.blocks)
         count = -(-(end - self.start) // self.hop)  # hops with speech, rounded up
         edges = [self.start + place * self.hop for place in range(max(count - self.hops, 0), count + 1)]

@@ -47,8 +47,8 @@ def timeline(
 def _drop_replaced(windows: Iterator[Window]) -> Iterator[Window]:
     """Drop windows that start where the next one starts, because `merge` would replace them by the next one."""
     for window, following in pairwise(chain(windows, [None])):
-        if window.last or following.edges[0] != window.edges[0]:
-            yield window
+        if window.last or following.edges[0] != window.edges[0]:  # type: ignore[union-attr]
+            yield window  # type: ignore[misc]
 
 
 def _score_in_batches(

@@ -78,8 +78,8 @@ def describe_calibration(
     before = {part: _score_utterances(dataset[part], logits[part] * temperature) for part in logits}
     threshold = model.config.uncertainty_threshold
     figures.plot_reliability(reliability(*before["test"]), reliability(*after["test"]), Path(folder, "reliability.png"))
-    curves = [coverage_curve(*after[part]) for part in ("validation", "test")]
-    figures.plot_coverage(*curves, threshold, Path(folder, "coverage.png"))
+    validation, test = (coverage_curve(*after[part]) for part in ("validation", "test"))
+    figures.plot_coverage(validation, test, threshold, Path(folder, "coverage.png"))
     return CalibrationRecord(
         temperature=temperature,
         fitted_on="validation",

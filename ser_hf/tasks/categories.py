@@ -59,15 +59,15 @@ def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
     """Return the cross-entropy, with class weights and label smoothing as the arguments say."""
     from ser_hf.tasks.losses import CrossEntropy, balanced_weights
 
-    balanced = training.class_weights == "balanced"
+    balanced = training.class_weights == "balanced"  # type: ignore[attr-defined]  # of SerTrainingArguments
     weights = balanced_weights(train["label"], train.features["label"].num_classes) if balanced else None
     return CrossEntropy(weights, label_smoothing=training.label_smoothing_factor)
 
 
 def compute_metrics(prediction: "EvalPrediction") -> dict[str, float]:
     """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
-    logits = prediction.predictions
-    confusion = count_confusion(prediction.label_ids, logits.argmax(-1), range(logits.shape[1]))
+    logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+    confusion = count_confusion(labels, logits.argmax(-1), range(logits.shape[1]))
     return {name: float(metric(confusion)) for name, metric in FORMULAS.items()}
 
 

@@ -32,25 +32,25 @@ class WeightAverage(TrainerCallback):
         self.average: dict[str, torch.Tensor] = {}
         self.trained: dict[str, torch.Tensor] = {}
 
-    def on_train_begin(self, args, state, control, model, **kwargs):
+    def on_train_begin(self, args, state, control, model, **kwargs):  # type: ignore[override]
         """Start the average from the current weights; when resuming, load the trained weights of the checkpoint."""
         self.average, self.trained = _copy(model), {}
         if state.global_step:
             self.trained = load_file(_path(args, state), device=str(model.device))
 
-    def on_epoch_begin(self, args, state, control, model, **kwargs):
+    def on_epoch_begin(self, args, state, control, model, **kwargs):  # type: ignore[override]
         """Restore the trained weights of the last epoch."""
         if self.trained:
             model.load_state_dict(self.trained)
 
     @torch.no_grad()
-    def on_step_end(self, args, state, control, model, **kwargs):
+    def on_step_end(self, args, state, control, model, **kwargs):  # type: ignore[override]
         """Update the average; integer tensors, such as counters, are copied."""
         for name, weight in model.state_dict().items():
             average = self.average[name]
             average.lerp_(weight, 1 - self.decay) if weight.is_floating_point() else average.copy_(weight)
 
-    def on_epoch_end(self, args, state, control, model, **kwargs):
+    def on_epoch_end(self, args, state, control, model, **kwargs):  # type: ignore[override]
         """Load the average into the model, to be validated and saved; store the trained weights for resuming."""
         self.trained = _copy(model)
         model.load_state_dict(self.average)
@@ -61,7 +61,7 @@ class WeightAverage(TrainerCallback):
 
 
 def _path(args: TrainingArguments, state: TrainerState) -> Path:
-    return Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", TRAINED)
+    return Path(args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", TRAINED)  # type: ignore[arg-type]
 
 
 def _copy(model: PreTrainedModel) -> dict[str, torch.Tensor]:

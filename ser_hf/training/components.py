@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import joblib
 import torch
@@ -46,6 +47,8 @@ def make_model(
     The test part does not influence the model: longer test utterances are truncated by the stock pipeline, and counted.
 
     Args:
+        task: What is recognised, a key of `TASKS`.
+        outputs: Names of the outputs of the model, in their order.
         model_args: Model arguments of the recipe.
         training: Training arguments of the recipe.
         dataset: DatasetDict with "train" and "validation".
@@ -96,7 +99,8 @@ def start_head(
     Raises:
         ValueError: If the architecture does not support `head_init`, or the head would stay random.
     """
-    options = {"batch_size": training.per_device_eval_batch_size} | ({"strengths": (strength,)} if strength else {})
+    options: dict[str, Any] = {"batch_size": training.per_device_eval_batch_size}
+    options |= {"strengths": (strength,)} if strength else {}
     collator = Collator(feature_extractor)
     if head_init == "readout":
         return start_from_readout(model, dataset, collator, **options)
@@ -107,7 +111,7 @@ def start_head(
     return model
 
 
-def masking(model_args: ModelArguments) -> dict[str, float]:
+def masking(model_args: ModelArguments) -> dict[str, Any]:
     """Return the SpecAugment settings of a recipe by their names in model configs."""
     names = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
     return {name: getattr(model_args, name) for name in names}
@@ -122,7 +126,7 @@ def make_mask(model_args: ModelArguments, model: PreTrainedModel) -> Spectrogram
 
 def make_mixup(data: DataArguments, model: PreTrainedModel) -> Mixup | None:
     """Return the mixup of training utterances; None without mixup."""
-    return Mixup(data.mixup, model.config.num_labels) if data.mixup else None
+    return Mixup(data.mixup, model.config.num_labels) if data.mixup else None  # type: ignore[arg-type]
 
 
 def make_augmentation(data: DataArguments) -> Augmentation | None:

@@ -62,7 +62,7 @@ def start_from_regression(
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
     weight, bias, model.config.head_strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
-    _write_head(model, weight, bias)
+    _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
 
 
 def start_from_readout(
@@ -87,14 +87,14 @@ def start_from_readout(
     Raises:
         ValueError: If the model is not a Whisper classifier.
     """
-    model = append_dimensions(model, model.config.num_labels).eval()
+    wider = append_dimensions(model, model.config.num_labels).eval()  # type: ignore[arg-type]
     states = _run_in_order(
-        lambda batch: activations(model, batch["input_features"]), model, dataset, collator, batch_size
+        lambda batch: activations(wider, batch["input_features"]), wider, dataset, collator, batch_size
     )
     weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
-    write_readout(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
-    model.config.head_strength = strength
-    return model
+    write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
+    wider.config.head_strength = strength
+    return wider
 
 
 @torch.no_grad()
@@ -176,18 +176,19 @@ def fit_regression(
 
 
 @torch.no_grad()
-def _write_head(model: PreTrainedModel, weight: np.ndarray, bias: np.ndarray) -> None:
+def _write_head(model: PreTrainedModel, weight: torch.Tensor, bias: torch.Tensor) -> None:
     """Write the probe into the first C rows of the projection.
 
     The other rows stay random. Their weights in the classifier start at zero, so they do not change the scores before
     training.
     """
-    weight, bias = (torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias))
+    projector, classifier = model.projector, model.classifier
+    assert isinstance(projector, nn.Linear) and isinstance(classifier, nn.Linear)
     classes = len(bias)
     norms = weight.norm(dim=1)  # distributed over both layers, so that they learn at similar rates
-    size = model.projector.weight.norm(dim=1).mean()
-    model.projector.weight[:classes] = weight / norms[:, None] * size
-    model.projector.bias.zero_()
-    model.classifier.weight.zero_()
-    model.classifier.weight[:, :classes] = torch.diag(norms / size)
-    model.classifier.bias.copy_(bias)
+    size = projector.weight.norm(dim=1).mean()
+    projector.weight[:classes] = weight / norms[:, None] * size
+    projector.bias.zero_()
+    classifier.weight.zero_()
+    classifier.weight[:, :classes] = torch.diag(norms / size)
+    classifier.bias.copy_(bias)

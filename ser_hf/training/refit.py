@@ -39,11 +39,11 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
     training.eval_strategy, training.load_best_model_at_end = IntervalStrategy.NO, False
     training.early_stopping_patience = None
     set_seed(training.seed)
-    outputs = list(chosen.model.config.id2label.values())
+    outputs = list(chosen.model.config.id2label.values())  # type: ignore[union-attr]
     model, feature_extractor = make_model(data.task, outputs, model_args, training, dataset)
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
-        head = model_args.head_init, model.to(training.device)
+        head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         strength = getattr(chosen.model.config, "head_strength", None)  # chosen once: the temperature depends on it
         model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
     if training.num_train_epochs:

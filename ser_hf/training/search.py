@@ -160,7 +160,7 @@ def tabulate_trials(study: optuna.Study) -> pandas.DataFrame:
         {
             "trial": trial.number,
             "ua": trial.value,
-            "seconds": round(trial.duration.total_seconds(), 1),
+            "seconds": round(trial.duration.total_seconds(), 1),  # type: ignore[union-attr]
             "recipe": "recipe" in trial.user_attrs,
             **trial.user_attrs["settings"],
         }

@@ -38,6 +38,11 @@ class SerTrainer(Trainer):
         feature_extractor: Feature extractor, saved in each checkpoint.
     """
 
+    model: PreTrainedModel
+    args: SerTrainingArguments
+    data_collator: Collator  # type: ignore[assignment]
+    train_dataset: Dataset
+
     def __init__(
         self,
         model: PreTrainedModel,
@@ -49,7 +54,7 @@ class SerTrainer(Trainer):
     ):
         args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
         task = load_task(name_task(model.config))
-        callbacks = [EpochCallback(data_collator.epoch)]
+        callbacks: list[TrainerCallback] = [EpochCallback(data_collator.epoch)]
         if args.early_stopping_patience is not None:
             callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         if args.ema_decay is not None:
@@ -57,7 +62,7 @@ class SerTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            data_collator=data_collator,
+            data_collator=data_collator,  # type: ignore[arg-type]
             train_dataset=dataset["train"],
             eval_dataset=dataset["validation"],
             processing_class=feature_extractor,
@@ -73,7 +78,7 @@ class SerTrainer(Trainer):
             dataset["duration"], batch_size, seed=self.args.seed, epoch=self.data_collator.epoch
         )
 
-    def _get_eval_sampler(self, eval_dataset) -> list[int]:
+    def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]
         return evaluation_order(eval_dataset["duration"])
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -86,7 +91,7 @@ class SerTrainer(Trainer):
             for name, parameter in model.named_parameters():
                 if parameter.requires_grad:
                     groups.setdefault((is_head(name), name in decayed), []).append(parameter)
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)  # type: ignore[arg-type]
             parameters = [
                 {"params": members, "lr": rates[head], "weight_decay": self.args.weight_decay if decays else 0.0}
                 for (head, decays), members in groups.items()
@@ -109,7 +114,8 @@ class SerTrainer(Trainer):
         """Predict a dataset in batches of similar durations; logits ``(N, C)`` are in the order of the dataset."""
         output = super().predict(test_dataset, ignore_keys, metric_key_prefix)
         back = np.argsort(evaluation_order(test_dataset["duration"]))
-        return output._replace(predictions=output.predictions[back], label_ids=output.label_ids[back])
+        predictions, labels = np.asarray(output.predictions), np.asarray(output.label_ids)
+        return output._replace(predictions=predictions[back], label_ids=labels[back])
 
 
 @contextmanager
@@ -117,7 +123,7 @@ def _exact_float32(model: nn.Module) -> Iterator[None]:
     """Disable accelerate's autocast of `model`, and TF32 in convolutions on a GPU."""
     forward = model.forward
     if hasattr(model, "_original_forward"):  # set by accelerate if it wraps the forward pass
-        model.forward = model._original_forward
+        model.forward = model._original_forward  # type: ignore[assignment]
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False):
             yield

@@ -45,16 +45,15 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
         raise ValueError(
             "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
         )
-    arguments = complete_arguments(data, arguments)
-    output_dir, first = Path(arguments[-1].output_dir), PartialState().is_main_process
+    *others, last = complete_arguments(data, arguments)
+    output_dir, first = Path(last.output_dir), PartialState().is_main_process
     utterances, _ = label_utterances(data, load_utterances(data))
     count = len(list_folds(utterances, data.protocol, folds=data.folds, seed=data.split_seed))
     if first:
-        _claim_parent(output_dir, resolve_recipe(data, *arguments) | {"fold": None}, run.__name__)
+        _claim_parent(output_dir, resolve_recipe(data, *others, last) | {"fold": None}, run.__name__)
     folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
     for fold, folder in enumerate(folders, 1):
         logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
-        *others, last = arguments
         try:
             run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
         except (ValueError, OSError):
@@ -82,6 +81,7 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
 def describe_folds(results: Results, output_dir: str | Path) -> str:
     """Return what to print at the end."""
     name = next(iter(load_task(results.task).METRICS))
+    assert results.folds is not None and results.mean is not None and results.sd is not None
     return (
         f"Test {describe_test(results)}, {len(results.folds)} folds pooled; "
         f"fold mean {results.mean[name]:.3f} ± {results.sd[name]:.3f}.\n"

@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -67,7 +68,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     recipe = resolve_recipe(data, model_args, training)
     check_folder(training.output_dir, recipe)
     finished = read_results(training.output_dir)
-    if finished and finished.training.epochs >= training.num_train_epochs:
+    if finished and finished.training.epochs >= training.num_train_epochs:  # type: ignore[union-attr, operator]
         logger.info("This recipe is finished: more --num_train_epochs would continue it.")
         _push(training)
         return finished
@@ -83,14 +84,14 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     checkpoint = last_checkpoint(training.output_dir)
     began = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout's dimensions come before its weights
-        head = model_args.head_init, model.to(training.device)
+        head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         model = start_head(*head, dataset["train"], feature_extractor, training)
     collator = make_collator(data, model_args, training, model, feature_extractor)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
-    logits = {"validation": trainer.predict(dataset["validation"]).predictions}
+    logits: dict[str, Any] = {"validation": trainer.predict(dataset["validation"]).predictions}
     if task.calibrate:
         logits["validation"] = task.calibrate(model, dataset["validation"], logits["validation"])
     if training.refit:
@@ -143,6 +144,7 @@ def _write_evidence(
             title=task.METRICS[metric].short,
             percent=task.PERCENT,
         )
+    agreement = measure_agreement(folder, folders)
     results = Results(
         outputs,
         **parts,
@@ -153,14 +155,14 @@ def _write_evidence(
         training=described,
         calibration=task.calibrate and task.describe_calibration(trainer.model, dataset, logits, folder / FIGURES),
         context=describe_context(config, dataset),
-        agreement=measure_agreement(folder, folders),
+        agreement=agreement,
     )
     if preprocessing := getattr(config, "recommended_preprocessing", None):
         results.recommended = score_recommended(folder, folders, preprocessing, task)
-    if is_agreed(results.agreement):
+    if is_agreed(agreement):
         write_answers(folder)
     else:
-        logger.error(f"Finished, but not publishable: {describe_agreement(results.agreement)}.")
+        logger.error(f"Finished, but not publishable: {describe_agreement(agreement)}.")
     write_examples(folder)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / CARD)
     write_results(folder, results)
@@ -172,12 +174,14 @@ def _push(training: SerTrainingArguments) -> None:
     if not training.push_to_hub or training.process_index:
         return
     public = training.hub_private_repo is False
+    assert training.hub_model_id is not None
     logger.info(publish(training.output_dir, training.hub_model_id, public=public, token=training.hub_token))
 
 
 def describe_run(results: Results, folder: str) -> str:
     """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
+    assert results.agreement is not None
     return f"""
 Test {describe_test(results)}.
 The stock pipeline on the raw test files: {describe_agreement(results.agreement)}.

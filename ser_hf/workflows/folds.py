@@ -28,7 +28,8 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
     Raises:
         ValueError: If folds differ in their task or outputs, or an utterance is tested in two of them.
     """
-    results = [read_results(folder) for folder in folders]
+    results = [_read_finished(folder) for folder in folders]
+    seconds = sum(fold.training.seconds for fold in results if fold.training)
     name, outputs = results[0].task, results[0].outputs
     same = [(fold.task, fold.outputs) == (name, outputs) for fold in results]
     if different := [str(folder) for folder, alike in zip(folders, same, strict=True) if not alike]:
@@ -51,7 +52,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
         sd={metric: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for metric, values in scores.items()},
         folds=[_describe_fold(fold) for fold in results],
         agreement=_pool_agreement([fold.agreement for fold in results]),
-        training=replace(results[-1].training, seconds=sum(fold.training.seconds for fold in results)),
+        training=results[-1].training and replace(results[-1].training, seconds=seconds),
     )
     output_dir = Path(output_dir)
     task.draw_scores(pooled_results.test, output_dir / FIGURES)
@@ -60,18 +61,28 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
     return pooled_results
 
 
+def _read_finished(folder: str | Path) -> Results:
+    results = read_results(folder)
+    assert results is not None
+    return results
+
+
 def _pool_agreement(folds: list[AgreementRecord | None]) -> AgreementRecord | None:
     """Return how many test utterances of all folds the stock pipeline was compared on; None for probes' folds."""
-    if not all(folds):
+    known = [fold for fold in folds if fold is not None]
+    if len(known) < len(folds):
         return None
     return AgreementRecord(
-        **{name: sum(getattr(fold, name) for fold in folds) for name in ("test", "compared", "agree")},
-        largest_difference=max(fold.largest_difference or 0.0 for fold in folds),
-        tolerance=folds[0].tolerance,
+        test=sum(fold.test for fold in known),
+        compared=sum(fold.compared for fold in known),
+        agree=sum(fold.agree for fold in known),
+        largest_difference=max(fold.largest_difference or 0.0 for fold in known),
+        tolerance=known[0].tolerance,
     )
 
 
 def _describe_fold(results: Results) -> FoldRecord:
+    assert results.split is not None and results.training is not None
     return FoldRecord(
         scores={name: getattr(results.test, name) for name in load_task(results.task).METRICS},
         speakers=results.split.test.speakers,

@@ -105,18 +105,20 @@ def write_evidence(
     rows = [_describe_candidate(candidate, test, emotions, chosen is candidate) for candidate in candidates]
     margins = chosen.inner.margins[: len(train)] / chosen.head.temperature
     held_out = tabulate_dataset(train, margins, categories, emotions).assign(split="validation")
-    tables = {"validation": held_out, "test": predict_test(chosen, test, emotions)}
+    predicted = predict_test(chosen, test, emotions)
+    scores = categories.summarize(predicted, emotions)
     results = Results(
         emotions,
-        **{part: categories.summarize(table, emotions) for part, table in tables.items()},
+        scores,
+        validation=categories.summarize(held_out, emotions),
         split=speech.split,
         audio=speech.audio,
         audit=speech.audit,
         candidates=rows,
         training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
     )
-    write_predictions(pandas.concat(tables.values(), ignore_index=True), folder / PREDICTIONS)
-    categories.draw_scores(results.test, folder / FIGURES)
+    write_predictions(pandas.concat([held_out, predicted], ignore_index=True), folder / PREDICTIONS)
+    categories.draw_scores(scores, folder / FIGURES)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
     save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
     write_text(folder / CARD, render_probe_card(folder, results))
@@ -145,12 +147,13 @@ def predict_test(candidate: Candidate, test: Dataset, emotions: list[str]) -> pa
 def _push_probe(arguments: ProbeArguments) -> None:
     """Publish the finished folder, if asked."""
     if arguments.push_to_hub:
+        assert arguments.hub_model_id is not None
         logger.info(publish(arguments.output_dir, arguments.hub_model_id))
 
 
 def describe_probe(results: Results, folder: str) -> str:
     """Return what to print at the end."""
-    (chosen,) = (row for row in results.candidates if row.chosen)
+    (chosen,) = (row for row in results.candidates if row.chosen)  # type: ignore[union-attr]
     return (
         f"Chosen: {chosen.head} on {chosen.features}, UA {chosen.inner_ua:.3f} on training speakers.\n"
         f"Test {describe_test(results)}. All: {folder}/README.md"

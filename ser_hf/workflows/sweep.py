@@ -161,7 +161,7 @@ def best_ua(trainer: SerTrainer) -> float:
     """Return the validation UA of the epoch that fine-tuning would keep, of those so far."""
     epochs = [log for log in trainer.state.log_history if "eval_ua" in log]
     best = max if trainer.args.greater_is_better else min
-    metric = f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"
+    metric = f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
     return best(epochs, key=lambda log: log[metric])["eval_ua"]
 
 
@@ -173,7 +173,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         with whole_file(folder / "trials.csv") as partial:
             table.to_csv(partial, index=False)
         plot_sweep(table, folder / "sweep.png")
-        best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)
+        best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)  # type: ignore[arg-type, return-value]
         recipe = resolve_recipe(*apply_settings(arguments, best.user_attrs["settings"]))
         recipe["model_name_or_path"] = arguments[1].model_name_or_path  # a folder too: this stays at home
         comment = (
