@@ -32,9 +32,7 @@ NEAR = 0.9  # lowest similarity in `difflib` of a misspelt YAML key to a known k
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         hint = (
-            " Write a value that begins with - as --key=VALUE."
-            if re.search("expected .*one argument", message)
-            else ""
+            " Write a value that begins with - as --key=VALUE." if re.search("expected .*one argument", message) else ""
         )
         raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
