@@ -1,10 +1,10 @@
-"""Measure our data path, and our inference, beside the stock way, in one run on one machine; prints tables.
+"""Compare the speed of data loading and inference with the stock way, and print tables.
 
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
 
-The first table is that of decoding, batches and memory (see benchmark_data.py). With `--model`, a checkpoint's answers
-per second come in a second one (see benchmark_inference.py).
+The first table is about decoding, batches and memory (see benchmark_data.py). With `--model`, a second table shows the
+speed of inference with a checkpoint (see benchmark_inference.py).
 """
 
 import argparse
@@ -19,11 +19,11 @@ FILES_OF_INFERENCE = 200
 def main(argv: list[str]) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", default="synthetic", help="as in the recipes")
-    parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="the corpus' folder")
-    parser.add_argument("--model", type=Path, help="a checkpoint's folder: measure inference too")
+    parser.add_argument("--corpus", default="synthetic", help="name of the corpus, as in the recipes")
+    parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="folder of the corpus")
+    parser.add_argument("--model", type=Path, help="folder of a checkpoint, to measure inference too")
     arguments = parser.parse_args(argv)
-    from benchmark_data import choose, compare_data_path  # after --help, which does not wait for torch
+    from benchmark_data import choose, compare_data_path  # imports torch, which is slow, so after --help
     from benchmark_inference import compare_inference
 
     paths = compare_data_path(arguments.corpus, arguments.data_root)

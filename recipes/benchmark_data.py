@@ -1,7 +1,8 @@
-"""Measure our data path beside the stock way; `recipes/benchmark.py` runs this.
+"""Compare data loading with the stock way; `recipes/benchmark.py` runs this.
 
-Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, where present; batching
-with random order and with transformers' own length grouping; memory is read after each of several epochs of loading.
+Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, if they are installed.
+Batches are compared with random order and with the length grouping of transformers. Memory is measured after each of
+several epochs of loading.
 """
 
 import gc
@@ -44,12 +45,12 @@ def compare_data_path(corpus: str, data_root: str | os.PathLike) -> list[str]:
 
 
 def choose(paths: Sequence[str], count: int) -> list[str]:
-    """Return so many of the paths, evenly spread, or all where there are fewer."""
+    """Return `count` evenly spaced paths, or all paths if there are fewer."""
     return [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths)), dtype=int)]
 
 
 def compare_decoding(paths: Sequence[str]) -> None:
-    """Print milliseconds per file, decoded and read again from the cache."""
+    """Print the milliseconds per file for decoding and for reading from the cache."""
     ours = milliseconds(decode_audio, paths)
     print(f"| decode and resample, then from cache | {ours:.2f} and {milliseconds(load_audio, paths):.2f} ms | | |")
     if shutil.which("ffmpeg"):
@@ -61,7 +62,7 @@ def compare_decoding(paths: Sequence[str]) -> None:
 
 
 def milliseconds(decode: Callable, paths: Sequence[str]) -> float:
-    """Return the median over repeats of the mean time per file."""
+    """Return the median over repetitions of the mean time per file, in milliseconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -98,7 +99,7 @@ def decode_by_torchcodec(path: str) -> torch.Tensor:
 
 
 def compare_padding(name: str, durations: Sequence[float]) -> None:
-    """Print padded over real seconds at batch size 32: ours, random order, and transformers' length grouping."""
+    """Print the `padding_multiplier` at batch size 32: ours, random order, and length grouping of transformers."""
     generator = torch.Generator().manual_seed(0)
     orders = {
         "ours": LengthGroupedSampler(durations, BATCH_SIZE, seed=0, epoch=torch.tensor(0)),
@@ -111,7 +112,7 @@ def compare_padding(name: str, durations: Sequence[float]) -> None:
 
 
 def padding_multiplier(durations: np.ndarray, order: Sequence[int]) -> float:
-    """Return padded over real seconds of the batches that an order makes."""
+    """Return the duration of the padded batches divided by the duration of the utterances, for one order."""
     batches = [durations[order[i : i + BATCH_SIZE]] for i in range(0, len(order), BATCH_SIZE)]
     return sum(batch.max() * len(batch) for batch in batches) / sum(batch.sum() for batch in batches)
 

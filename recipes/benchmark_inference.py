@@ -1,9 +1,8 @@
-"""Measure our inference beside the stock pipeline's, on the CPU; `recipes/benchmark.py --model FOLDER` runs this.
+"""Compare inference with the stock pipeline on the CPU; `recipes/benchmark.py --model FOLDER` runs this.
 
-Every way of asking the checkpoint hears the same files, in turns, so that what else the machine does disturbs all
-alike. Scores are compared with those of the stock pipeline that hears one decoded file at a time: neither ffmpeg's
-resampling nor the padding of a batch is in them. Memory is measured over all files of the corpus, each classifier in a
-process of its own.
+All ways of inference score the same files in turns, so other processes on the machine affect all of them equally. The
+scores are compared with the scores that the stock pipeline gives to one decoded file at a time, without resampling by
+ffmpeg and without padding. Memory is measured over all files of the corpus, in a separate process for each classifier.
 
 Shapes: N files, C emotions.
 """
@@ -31,16 +30,16 @@ EXPORTS = {"ONNX float32": "onnx/model.onnx", "ONNX int8": "onnx/model_quantized
 HEADER = ("way", "utterances/s", "x the loop", "x pipeline(arrays)", "largest difference of a score", "other answers",
           "MiB over the loaded model")  # fmt: skip
 
-Way = Callable[[int], list[dict[str, float]]]  # number of files, from the first on -> the scores of each
+Way = Callable[[int], list[dict[str, float]]]  # number of files, counted from the first one -> scores of each file
 
 
 def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str]) -> None:
-    """Print one line per way of asking a checkpoint.
+    """Print one row per way of inference.
 
     Args:
-        folder: The checkpoint, exported by `ser-hf export` for the lines of ONNX.
-        paths: N files that every way is timed on.
-        corpus: All files, which the memory is measured on.
+        folder: Folder of the checkpoint; the rows of ONNX need the files of `ser-hf export`.
+        paths: N files, on which the speed is measured.
+        corpus: All files, on which the memory is measured.
     """
     stock = pipeline("audio-classification", model=str(folder), device="cpu", top_k=None)
     waveforms = [decode_audio(path) for path in paths]
@@ -58,7 +57,7 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
     print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
     print(
         f"\n{len(paths)} files, median of {REPEATS} turns, CPU, {torch.get_num_threads()} threads; memory over "
-        f"{len(corpus)} files; scores beside those that the stock pipeline gives to each decoded file alone."
+        f"{len(corpus)} files; scores compared with the stock pipeline on one decoded file at a time."
     )
     if LOOP not in ways:
         print("pipeline(path) is left out: it needs the ffmpeg program.")
@@ -67,7 +66,7 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
 
 
 def list_classifiers(folder: Path) -> dict[str, dict]:
-    """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each file that the checkpoint holds."""
+    """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each weights file in the checkpoint."""
     options = {
         "torch float32": {"backend": "torch"},
         "torch bfloat16": {"backend": "torch", "dtype": "bfloat16"},
@@ -80,10 +79,10 @@ def list_classifiers(folder: Path) -> dict[str, dict]:
 
 
 def time_ways(ways: Mapping[str, Way], count: int) -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
-    """Return files per second of each way, median over turns, and its scores of each file."""
+    """Return files per second (median over the turns) and the scores of each file, for each way of inference."""
     seconds, answers = {name: [] for name in ways}, {}
     for way in ways.values():
-        way(BATCH_SIZE)  # what the first run allocates is not counted
+        way(BATCH_SIZE)  # the first run allocates memory and is not measured
     for _ in range(REPEATS):
         for name, way in ways.items():
             start = time.perf_counter()
@@ -93,7 +92,7 @@ def time_ways(ways: Mapping[str, Way], count: int) -> tuple[dict[str, float], di
 
 
 def measure_peaks(options: Mapping[str, dict], corpus: Sequence[str]) -> dict[str, float]:
-    """Return `measure_peak` of each classifier, in a fresh process."""
+    """Return the result of `measure_peak` for each classifier, in a new process each."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ser_hf.serving"])  # imported once, not by each process
     with context.Pool(1, maxtasksperchild=1) as pool:
@@ -102,7 +101,7 @@ def measure_peaks(options: Mapping[str, dict], corpus: Sequence[str]) -> dict[st
 
 
 def measure_peak(options: dict, corpus: Sequence[str]) -> float:
-    """Return by how many MiB a classifier that predicts files grows at most over what it held once loaded."""
+    """Return the peak memory of a classifier during prediction minus its memory after loading, in MiB."""
     classifier = EmotionClassifier.from_pretrained(**options)
     process, done = psutil.Process(), Event()
     resident = [process.memory_info().rss]
@@ -145,10 +144,10 @@ def print_table(
 
 
 def to_dict(answer: list[dict]) -> dict[str, float]:
-    """Return what the stock pipeline says of a file as emotion -> score."""
+    """Return the output of the stock pipeline for a file as {emotion: score}."""
     return {item["label"]: item["score"] for item in answer}
 
 
 def to_scores(answers: Sequence[Mapping[str, float]], emotions: Sequence[str]) -> np.ndarray:
-    """Return scores ``(N, C)``."""
+    """Return the scores ``(N, C)`` of N answers."""
     return np.array([[answer[emotion] for emotion in emotions] for answer in answers])

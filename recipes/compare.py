@@ -1,4 +1,4 @@
-"""Set finished runs side by side: a Markdown table and a figure, from their stored results.
+"""Compare finished runs in a Markdown table and a figure, computed from their stored results.
 
 python recipes/compare.py runs/ravdess/probe_classical runs/ravdess/whisper_tiny --output compare.png
 """
@@ -14,7 +14,7 @@ from ser_hf.runs.file_names import RESULTS
 def main(argv: list[str]) -> None:
     """Print the table and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", help="of finetune.py, probe.py, cross_validate.py, ser-hf evaluate")
+    parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
     parser.add_argument("--output", help="PNG file to draw")
     arguments = parser.parse_args(argv)
     try:
@@ -29,8 +29,8 @@ def main(argv: list[str]) -> None:
 
 
 def describe_run(folder: Path) -> dict:
-    """Return what the table and the figure say of a run."""
-    from ser_hf.runs.results import read_results  # after --help, which does not wait for pandas
+    """Return the values of a run for the table and the figure."""
+    from ser_hf.runs.results import read_results  # imports pandas, which is slow, so after --help
 
     results = read_results(folder)
     if results is None:

@@ -1,11 +1,12 @@
-r"""Run a recipe on every fold of its protocol and pool the test predictions: one command, resumable at fold and step.
+r"""Run a recipe on every fold of its protocol, and pool the test predictions.
 
     accelerate launch recipes/cross_validate.py finetune recipes/configs/ravdess/whisper_tiny.yaml \
         --data_root ~/RAVDESS --output_dir runs/ravdess/whisper_tiny_folds
     python recipes/cross_validate.py probe recipes/configs/ravdess/probe_classical.yaml --data_root ~/RAVDESS
 
-Each fold has a folder of its own in the output folder, fold_1 and so on; recipe.yaml beside them is that of all. Run
-again after an interruption, finished folds are kept and the interrupted one resumes from its last checkpoint.
+Each fold has its own folder in the output folder: fold_1, fold_2 and so on. recipe.yaml in the output folder is the
+recipe of all folds. After an interruption, the same command keeps the finished folds, and the interrupted fold resumes
+from its last checkpoint.
 """
 
 import logging
@@ -25,7 +26,7 @@ KINDS = {
 
 
 def main(argv: list[str]) -> None:
-    """Run the folds one after the other, then write their pooled results and card."""
+    """Run the folds one after the other, and write the pooled results and their card."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     if argv in (["--help"], ["-h"]):

@@ -1,11 +1,11 @@
-"""Fine-tune any audio classifier of transformers on emotional speech, and score it on speakers outside training.
+"""Fine-tune any audio classifier of transformers on emotional speech, and score it on new speakers.
 
     accelerate launch recipes/finetune.py recipes/configs/ravdess/wav2vec2_base.yaml --data_root ~/RAVDESS --seed 1
 
-A recipe is a YAML file, whose keys the command line overrides; `--help` lists them. The output folder is a model
-repository: any `pipeline("audio-classification")` loads it. Run again after an interruption, it resumes from its last
-checkpoint. Run again with more epochs, a finished run continues; from there on the learning rate is what a run of the
-new length has at that step.
+A recipe is a YAML file. The command line overrides its keys, and `--help` lists them. The output folder is a model
+repository, which the stock `pipeline("audio-classification")` loads. After an interruption, the same command resumes
+from the last checkpoint. With more epochs, the same command continues a finished run; the learning rate then follows
+the schedule of a run of the new length.
 """
 
 import logging
@@ -15,11 +15,11 @@ from ser_hf.runs.command_line import parse_recipe
 
 
 def main(argv: list[str]) -> None:
-    """Run a recipe from its YAML to the scored, documented checkpoint."""
+    """Train, score and document a checkpoint as the recipe says."""
     logging.basicConfig(format="%(message)s")
     try:
         data, model_args, training = parse_recipe(argv, description=__doc__)
-        from ser_hf.workflows.finetune import describe_run, finetune  # after --help, which does not wait for torch
+        from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
 
         results = finetune(data, model_args, training)
     except (ValueError, OSError) as error:

@@ -1,12 +1,12 @@
-r"""Compare frozen features and scikit-learn heads: would an SVM on MFCCs do?
+r"""Compare scikit-learn heads on frozen features, such as an SVM on MFCCs.
 
     python recipes/probe.py --corpus ravdess --data_root ~/RAVDESS --protocol emobox --features classical embedding \
         --model_name_or_path openai/whisper-tiny.en --output_dir runs/ravdess/probe
 
 Every head is fitted on every kind of features. Parameters, layer, features and head are chosen by cross-validation over
-the training speakers (those of train and validation); the table shows all, the headline is the chosen one, which is
-kept as a checkpoint (head.skops, head.json). vectors/*.parquet hold the features. `cross_validate.py probe …` runs all
-folds of a protocol.
+the speakers of the parts train and validation. The table shows all heads. The main score is the score of the chosen
+head, which is saved (head.skops, head.json). The features are saved in vectors/*.parquet. `cross_validate.py probe …`
+runs all folds of a protocol.
 """
 
 import logging
@@ -18,12 +18,12 @@ from ser_hf.runs.data_arguments import DataArguments
 
 
 def main(argv: list[str]) -> None:
-    """Compare, choose, score and keep."""
+    """Compare heads, and choose, score and save the best one."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     try:
         data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
-        from ser_hf.workflows.probe import describe_probe, probe  # after --help, which does not wait for torch
+        from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 
         results = probe(data, arguments)
     except (ValueError, OSError, ImportError) as error:

@@ -1,12 +1,13 @@
-r"""Search the settings of a recipe with Optuna, judged on validation speakers; the best ones become a recipe again.
+r"""Search the best settings of a recipe with Optuna on the validation speakers, and write them as a new recipe.
 
     accelerate launch --num_processes 1 recipes/sweep.py recipes/configs/ravdess/whisper_tiny.yaml \
         --data_root ~/RAVDESS --trials 20 --output_dir runs/sweep
 
-The first trial is the recipe itself, the others are drawn around it. The search lies in output_dir/sweep.db: the same
-command, started once more beside the first (one per GPU), shares it; started again after an interruption, it goes on.
-The test speakers are never scored and no weights are kept: fine-tune recipe.yaml for that. Beside it lie trials.csv
-and sweep.png; all three are written anew after each trial.
+The first trial is the recipe itself; the settings of other trials are sampled around it. The search is stored in
+output_dir/sweep.db. Several processes (one per GPU) can share it: start the same command several times. After an
+interruption, the same command continues the search. The test speakers are never scored and no weights are saved:
+fine-tune with recipe.yaml in the output folder for that. recipe.yaml, trials.csv and sweep.png are updated after each
+trial.
 """
 
 import logging
@@ -22,12 +23,12 @@ KINDS = (DataArguments, ModelArguments, TrainingOptions, SweepArguments)
 
 
 def main(argv: list[str]) -> None:
-    """Run trials until there are enough, and print the best."""
+    """Run the requested number of trials, and print the best ones."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     try:
         arguments = parse_arguments(argv, KINDS, description=__doc__)
-        from ser_hf.workflows.sweep import describe_sweep, sweep  # after --help, which does not wait for torch
+        from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
 
         print(describe_sweep(sweep(*arguments), arguments[2].output_dir))
     except (ValueError, OSError) as error:

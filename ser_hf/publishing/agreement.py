@@ -1,4 +1,4 @@
-"""Whether the stored predictions are those of the stock pipeline, asked in a fresh process without ser_hf.
+"""Compare the stored predictions with the stock pipeline in a new process without ser_hf.
 
 Shapes: N utterances, C outputs.
 """
@@ -21,29 +21,29 @@ from ser_hf.runs.file_names import PREDICTIONS
 from ser_hf.runs.results import AgreementRecord, read_results
 from ser_hf.runs.weights import hash_paths
 
-TOLERANCE = 1e-4  # of a score, which is between 0 and 1
-MOST = 300  # utterances that are compared: a minute for a small model
-SEED = 0  # of their choice
+TOLERANCE = 1e-4  # largest accepted difference of a score, which is between 0 and 1
+MOST = 300  # largest number of compared utterances: a minute for a small model
+SEED = 0  # for the sample of utterances
 TIME_LIMIT = 3600  # seconds
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 REMEDY = (
-    "The stored scores come from other preprocessing, weights or labels: they are not what users get. Evaluate the "
+    "The stored scores are from other preprocessing, weights or labels, so users get other scores. Evaluate the "
     "checkpoint on raw, whole files."
 )
 MODEL_FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", "*.py")
 
-Utterance = tuple[str, float | None, float | None]  # path, first and last second
+Utterance = tuple[str, float | None, float | None]  # path, start and end in seconds
 
 
 def ask_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[list[dict[str, float]], str | None]:
-    """Return the scores that the stock pipeline gives to files, one at a time, on CPU in float32.
+    """Score files with the stock pipeline, one at a time, on the CPU in float32.
 
     Args:
-        folder: A saved checkpoint; the code that it brings is run.
-        utterances: Files, each with its first and last second, or None for the whole.
+        folder: Folder of a saved checkpoint; code in the checkpoint is run.
+        utterances: Paths with start and end in seconds; None for the whole file.
 
     Returns:
-        The scores of each utterance by label, as far as the pipeline came, and the reason why it failed or None.
+        The scores by label of each utterance, and an error message or None. After an error, utterances are missing.
     """
     request = {
         "folder": str(Path(folder).resolve()),
@@ -72,7 +72,7 @@ def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> Agreem
 
     Args:
         folder: Output folder of a run, with the saved checkpoint and predictions.csv.
-        folders: What the paths of each corpus in predictions.csv are relative to.
+        folders: Folder of each corpus, to which the paths in predictions.csv are relative.
     """
     test = read_predictions(Path(folder, PREDICTIONS)).query("split == 'test'")
     drawn = test if len(test) <= MOST else test.sample(MOST, random_state=SEED).sort_index()
@@ -93,35 +93,35 @@ def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> Agreem
 
 
 def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> Check:
-    """Check that the stored predictions are those of the stock pipeline, and of the very files in the folder.
+    """Check that the stored predictions are from the stock pipeline and from the files in the folder.
 
     Args:
         folder: Output folder of a run.
-        folders: Folder of each corpus, to compare anew; None trusts the comparison at the end of training.
+        folders: Folder of each corpus, to repeat the comparison; None to use the result from the end of training.
     """
     name = "agreement with the stock pipeline"
     results = read_results(folder)
     stored = results and results.agreement
     if not stored:
         found = "all_results.json does not say that the stock pipeline gives the stored predictions"
-        return Check(name, False, found, "Run the recipe again with this version: it compares them at its end.")
+        return Check(name, False, found, "Run the recipe again with this version, which compares them at the end.")
     agreement = stored if folders is None else measure_agreement(folder, folders)
     changed = [file for file, digest in hash_files(folder).items() if stored.files.get(file) != digest]
     changed += [file for file in stored.files if file != PREDICTIONS and not (folder / file).exists()]
     if changed:
-        found = f"{', '.join(changed)}: not as compared at the end of training"
-        return Check(name, False, found, "Restore what the run wrote, or run the recipe again.")
-    remedy = "Repair what it names." if agreement.error else REMEDY
+        found = f"{', '.join(changed)}: changed since the comparison at the end of training"
+        return Check(name, False, found, "Restore the files of the run, or run the recipe again.")
+    remedy = "Correct the cause of this error." if agreement.error else REMEDY
     return Check(name, is_agreed(agreement), describe_agreement(agreement), remedy)
 
 
 def is_agreed(agreement: AgreementRecord) -> bool:
-    """Tell whether the stock pipeline gave the stored scores to all utterances that were compared."""
+    """Return whether the stock pipeline gave the stored scores to all compared utterances."""
     return agreement.error is None and agreement.agree == agreement.compared > 0
 
 
 def describe_agreement(agreement: AgreementRecord) -> str:
-    """Return the comparison in a sentence."""
+    """Return the result of the comparison as text."""
     if agreement.error:
         return f"the stock pipeline fails: {agreement.error}"
     difference = agreement.largest_difference
@@ -133,12 +133,12 @@ def describe_agreement(agreement: AgreementRecord) -> str:
 
 
 def hash_files(folder: str | Path) -> dict[str, str]:
-    """Return the SHA-256 of the files that give the answers, and of predictions.csv where it is there, by name."""
+    """Return the SHA-256 of the files of the model and of predictions.csv, if it exists, by name."""
     return hash_paths([path for pattern in (*MODEL_FILES, PREDICTIONS) for path in sorted(Path(folder).glob(pattern))])
 
 
 def _differences(stored: pandas.DataFrame, scores: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """Return the largest difference of a score of each utterance ``(N,)``; infinite where labels differ."""
+    """Return the largest difference of a score for each utterance ``(N,)``; infinite if labels differ."""
     names = [name.removeprefix("score_") for name in stored if name.startswith("score_")]
     expected = stored[[f"score_{name}" for name in names]].to_numpy()
     found = [[row.get(name, np.inf) for name in names] if len(row) == len(names) else [np.inf] for row in scores]

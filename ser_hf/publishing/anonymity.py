@@ -1,4 +1,4 @@
-"""Results without names: the names of speakers stay in predictions.csv and in the local all_results.json."""
+"""Replace the names of speakers in results that are published."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from ser_hf.tasks import load_task
 
 
 def hide_speakers(results: Results) -> Results:
-    """Return the results of a run with numbers in place of speakers: 1 for the best of a part, as in its card."""
+    """Return results with numbers instead of names of speakers; the best of a part is speaker 1, as in the card."""
     split, recommended = results.split, results.recommended
     assert split is not None
     metric = next(iter(load_task(results.task).METRICS))

@@ -1,4 +1,4 @@
-"""The model card, made from the results, recipe.yaml and config.json of an output folder, and facts on its corpora."""
+"""Render the model card from results, recipe.yaml and config.json of an output folder, and facts about its corpora."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from ser_hf.runs.recipe import corpora_of, read_recipe
 from ser_hf.runs.results import Results
 from ser_hf.tasks import load_task
 
-# What a task can say in its own words, with the variables of the card; a section that it lacks is left out.
+# Sections for which a task has its own template; a section without a template is left out.
 SECTIONS = ("introduction", "metrics", "details", "calibration", "folds", "limits", "not_evaluated")
 RECOGNISED = {
     "emotion": "emotions",
@@ -29,7 +29,7 @@ CAPTIONS = {
     "speakers": "Unweighted average recall by test speaker",
     "curves": "Loss and validation UA over epochs",
     "reliability": "Accuracy against score, before and after calibration",
-    "coverage": "Accuracy of the utterances that stay as uncertain ones go",
+    "coverage": "Accuracy of the accepted utterances against their share",
     "candidates": "All heads",
 }
 SPEAKERS_SHOWN = 12
@@ -46,12 +46,12 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
     """Return the model card of a finished run.
 
     Args:
-        folder: Output folder with config.json and recipe.yaml; its figures are shown.
-        results: Its results.
-        repo_id: Where it will be published; None: the folder's name stands for it.
+        folder: Output folder with config.json and recipe.yaml; the card shows its figures.
+        results: Results of the run.
+        repo_id: Repository in which the model will be published; None: the name of the folder is used instead.
 
     Raises:
-        FileNotFoundError: If one of the two files is missing.
+        FileNotFoundError: If config.json or recipe.yaml is missing.
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
@@ -68,7 +68,7 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
         base_model=recipe["model_name_or_path"],
         min_duration=MIN_DURATION,
         remote_code="auto_map" in config,
-        # what the stock code lets padding into, see ser_hf/models/padding.py
+        # architectures in which padding changes the scores, see ser_hf/models/padding.py
         padding_heard=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
         context_seconds=positions and positions // POSITIONS_PER_SECOND,
         training=results.training,
@@ -77,11 +77,11 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
 
 
 def render_probe_card(folder: str | Path, results: Results) -> str:
-    """Return the card of a finished comparison of heads, in Markdown with the same metadata.
+    """Return the card of a finished comparison of heads in Markdown, with the metadata of a model card.
 
     Args:
-        folder: Output folder with recipe.yaml; its figures are shown.
-        results: Its results.
+        folder: Output folder with recipe.yaml; the card shows its figures.
+        results: Results of the run.
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
@@ -91,11 +91,11 @@ def render_probe_card(folder: str | Path, results: Results) -> str:
 
 
 def render_folds_card(results: Results, fold: str | Path) -> str:
-    """Return the card of a cross-validation, in Markdown.
+    """Return the card of a cross-validation in Markdown.
 
     Args:
-        results: From `pool_folds`.
-        fold: Output folder of one of its folds, with recipe.yaml.
+        results: Results of `pool_folds`.
+        fold: Output folder of one of the folds, with recipe.yaml.
     """
     return ENVIRONMENT.get_template("folds.md").render(
         results=results,
@@ -107,13 +107,13 @@ def render_folds_card(results: Results, fold: str | Path) -> str:
 
 
 def licence_of(recipe: dict) -> str | None:
-    """Return the licence that a recipe's corpora leave to weights trained on them, as the Hub spells it.
+    """Return the licence of weights trained on the corpora of a recipe, as a licence identifier of the Hub.
 
-    "other" stands for terms of the owners' own, and for several licences at once. None stands for unknown, which is
-    what it is as soon as that of one corpus is: such weights must not be pushed publicly.
+    "other" is returned for terms written by the owners of a corpus, and if the corpora have different licences. None is
+    returned if the licence of at least one corpus is unknown: such weights must not be pushed publicly.
 
     Args:
-        recipe: What recipe.yaml holds.
+        recipe: Content of recipe.yaml.
     """
     licences = {facts.licence for facts in _facts(recipe)}
     if None in licences:
@@ -130,7 +130,7 @@ def _percent(share: float) -> str:
 
 
 def _task_variables(task: ModuleType) -> dict[str, Any]:
-    """Return what templates know of a task: its metrics, how they are printed, and its sections."""
+    """Return the template variables of a task: metrics, functions that format scores, and sections."""
     scale, decimals = (100, 1) if task.PERCENT else (1, 3)
     return {
         "metrics": task.METRICS,
@@ -165,7 +165,7 @@ def _render(template: str, folder: Path, results: Results, recipe: dict, **more)
 
 
 def _choose_speakers(speakers: list[dict]) -> list[tuple[int, dict]]:
-    """Return the rank and scores of all speakers, or where there are many, of best, worst and the quarters between."""
+    """Return rank and scores of all speakers; of many speakers, only of the best, the worst and the quartiles."""
     last = len(speakers) - 1
     ranks = range(last + 1) if last < SPEAKERS_SHOWN else [last * quarter // 4 for quarter in range(5)]
     return [(rank + 1, speakers[rank]) for rank in ranks]
@@ -219,7 +219,7 @@ def _licence_metadata(recipe: dict) -> dict[str, Any]:
 
 
 def _public_name(model_name_or_path: str | None) -> str | None:
-    """Return a Hub id as it is, and nothing for a folder: the Hub cannot link to one."""
+    """Return an id on the Hub unchanged, and None for a folder, because the Hub cannot link to a folder."""
     if model_name_or_path is None or Path(model_name_or_path).exists() or model_name_or_path.count("/") != 1:
         return None
     return model_name_or_path

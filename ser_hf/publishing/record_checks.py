@@ -1,4 +1,4 @@
-"""What a finished run must show beside its weights: results, the card that tells them, its recipe, its exports."""
+"""Check the results, the model card, the recipe and the exports of a finished run."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from ser_hf.tasks import load_task
 
 
 def check_results(folder: Path) -> Check:
-    """Check that all_results.json holds the scores on a test set, each of them possible."""
-    remedy = "Evaluate the model: the recipe writes all_results.json at its end."
+    """Check that all_results.json contains test scores, all in the possible range."""
+    remedy = "Evaluate the model; the recipe writes all_results.json at the end."
     try:
         results = read_results(folder)
     except ValueError as error:
@@ -30,11 +30,11 @@ def check_results(folder: Path) -> Check:
 
 
 def check_card(folder: Path) -> Check:
-    """Check that the YAML head of README.md tells the scores of all_results.json."""
+    """Check that the YAML metadata of README.md contains the scores of all_results.json."""
     try:
         metadata = (metadata_load(folder / "README.md") or {}) if (folder / "README.md").exists() else None
     except (ValueError, yaml.YAMLError) as error:
-        return Check("card", False, f"its YAML head is broken: {str(error).splitlines()[0]}", "Mend README.md.")
+        return Check("card", False, f"invalid YAML metadata: {str(error).splitlines()[0]}", "Correct README.md.")
     remedy = "Render the card from all_results.json again; a model without scores is not published."
     if metadata is None:
         return Check("card", False, "README.md is missing", remedy)
@@ -47,13 +47,13 @@ def check_card(folder: Path) -> Check:
         return Check("card", False, "no all_results.json to compare it with", remedy)
     said = {(score.get("type"), score.get("value")) for score in told}
     if untold := [f"{name} {score}" for name, score in _scores_of(results).items() if (name, score) not in said]:
-        return Check("card", False, f"it does not tell {', '.join(untold)} of all_results.json", remedy)
+        return Check("card", False, f"it does not contain {', '.join(untold)} of all_results.json", remedy)
     return Check("card", True, f"{len(told)} scores: {', '.join(str(score.get('type')) for score in told)}")
 
 
 def check_recipe(folder: Path) -> Check:
-    """Check that recipe.yaml holds settings."""
-    remedy = "It is written before training: take it from the folder of the run."
+    """Check that recipe.yaml contains settings."""
+    remedy = "It is written before training: copy it from the output folder of the run."
     try:
         return Check("recipe", True, f"{len(read_recipe(folder))} settings")
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def check_recipe(folder: Path) -> Check:
 
 
 def check_exports(folder: Path) -> Check:
-    """Check that the ONNX files, where there are any, were made from these very weights."""
+    """Check that ONNX files, if there are any, were exported from the weights in the folder."""
     files = sorted(path.name for path in folder.glob("onnx/*.onnx"))
     if not files:
         return Check("exports", True, "none")

@@ -1,1 +1,1 @@
-"""What a run is made from, and what it leaves behind."""
+"""Arguments and data of a run, and the files that it writes."""

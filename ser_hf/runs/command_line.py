@@ -1,6 +1,6 @@
-"""Dataclasses of arguments, filled from a YAML file first and from the command line after it.
+"""Fill dataclasses of arguments from a YAML file and the command line.
 
-Neither torch nor transformers is imported for ``--help``, nor for arguments that have nothing to do with training.
+torch and transformers are imported only for training arguments, and not for ``--help``.
 """
 
 import argparse
@@ -26,40 +26,37 @@ if TYPE_CHECKING:  # imports torch
 
 HELP_ALL = "--help_all"
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-NEAR = 0.9  # of `difflib`: a YAML key as near as this to a known one is a misspelling of it; seed and speed: 0.89
+NEAR = 0.9  # lowest similarity in `difflib` of a misspelt YAML key to a known key; seed and speed have 0.89
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         hint = (
-            " A value that begins with - is spelled --key=VALUE."
-            if re.search("expected .*one argument", message)
-            else ""
+            " Write a value that begins with - as --key=VALUE." if re.search("expected .*one argument", message) else ""
         )
         raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
 
 def parse_recipe(argv: list[str], **parser_options) -> "tuple[DataArguments, ModelArguments, SerTrainingArguments]":
-    """Read the arguments of `finetune`; otherwise as `parse_arguments`."""
+    """Read the arguments of `finetune`, see `parse_arguments`."""
     return parse_arguments(argv, (DataArguments, ModelArguments, TrainingOptions), **parser_options)
 
 
 def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = False, **parser_options) -> tuple:
-    """Read an instance of each dataclass: an optional YAML file first, then the command line, which wins.
+    """Return an instance of each dataclass, with values from an optional YAML file, which the command line overrides.
 
     ``--help`` prints the keys and ends the process.
 
     Args:
-        argv: As `sys.argv[1:]`; its first item may be the YAML file.
-        kinds: Argument dataclasses; `TrainingOptions` stand for `SerTrainingArguments`, whose other keys only
-            ``--help_all`` prints.
-        partial: Leave out keys of the YAML file that none of the dataclasses has, as a recipe is read of which only a
-            part is needed.
-        **parser_options: Such as `prog` and `description`, for the help.
+        argv: Arguments as in `sys.argv[1:]`; the first item may be the YAML file.
+        kinds: Argument dataclasses; for `TrainingOptions`, an instance of `SerTrainingArguments` is returned, whose
+            other keys are printed by ``--help_all`` only.
+        partial: Whether to ignore keys of the YAML file that no dataclass has, to read a part of a recipe.
+        **parser_options: Options of the argparse parser, such as `prog` and `description`.
 
     Raises:
-        FileNotFoundError: If there is no such YAML file.
-        ValueError: If a key is unknown, the nearest being named, or a value is not of its kind.
+        FileNotFoundError: If the YAML file does not exist.
+        ValueError: If a key is unknown (the message names the most similar key), or a value has the wrong type.
     """
     if {"-h", "--help"}.intersection(argv):
         _build_parser(kinds, **parser_options).print_help()
@@ -81,7 +78,7 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
 
 
 def _complete(kind: type) -> type:
-    """Return the class that is filled: for `TrainingOptions` the one that imports torch."""
+    """Return the class to instantiate: for `TrainingOptions`, the subclass that imports torch."""
     if kind is not TrainingOptions:
         return kind
     from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -90,7 +87,7 @@ def _complete(kind: type) -> type:
 
 
 def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentParser:
-    """Return a parser with a group of options for each dataclass."""
+    """Return a parser with one group of options per dataclass."""
     form = argparse.RawDescriptionHelpFormatter
     parser = _Parser(usage="%(prog)s [RECIPE.yaml] --key value …", allow_abbrev=False, formatter_class=form,
                      **parser_options)  # fmt: skip
@@ -104,14 +101,14 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
         parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
     if TrainingOptions in kinds:
         parser.epilog = (
-            "All keys of transformers.TrainingArguments are accepted too, such as seed, bf16, weight_decay and "
+            "All keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and "
             f"push_to_hub; {HELP_ALL} lists them."
         )
     return parser
 
 
 def _describe_field(item: Field) -> dict[str, Any]:
-    """Return a field's default and help as argparse takes them."""
+    """Return default and help of a field as options of `add_argument`."""
     text = item.metadata.get("help", "see transformers.TrainingArguments")
     if item.default is MISSING and item.default_factory is MISSING:
         return {"required": True, "help": f"{text} (required)"}
@@ -123,7 +120,7 @@ def _describe_field(item: Field) -> dict[str, Any]:
 
 
 def _spell_type(hint: Any) -> dict[str, Any]:
-    """Return a type as argparse takes it: of a union, the member that the command line can spell best."""
+    """Return a type as options of `add_argument`; of a union, the member that is easiest to write as text is used."""
     kinds = set(get_args(hint)) - {NoneType} if get_origin(hint) in (Union, UnionType) else {hint}
     if enums := [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum)]:
         return {"choices": [member.value for member in enums[0]]}
@@ -149,10 +146,10 @@ def _read_truth(text: str) -> bool:
 
 
 def _check_key(item: str, known: set[str]) -> str:
-    """Return an item of the command line, with underscores in the key if it has one.
+    """Return an item of the command line with underscores instead of hyphens in its key.
 
     Raises:
-        ValueError: If there is no such key.
+        ValueError: If the key is unknown.
     """
     if not item.startswith("--"):
         return item
@@ -178,7 +175,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _spell_recipe(recipe: dict[str, Any]) -> list[str]:
-    """Spell the keys of a recipe as command line arguments."""
+    """Return a recipe as command line arguments."""
     argv = []
     for key, value in recipe.items():
         if isinstance(value, list):
@@ -189,5 +186,5 @@ def _spell_recipe(recipe: dict[str, Any]) -> list[str]:
 
 
 def _spell_value(value: object) -> str:
-    """Spell a value as the command line takes it."""
+    """Return a value as text for the command line."""
     return json.dumps(value) if isinstance(value, bool | dict) else str(value)

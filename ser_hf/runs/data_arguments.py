@@ -47,7 +47,7 @@ class DataArguments:
     )
     subset: str | None = field(default=None, metadata={"help": "hub: configuration, if the dataset has several."})
     task: str = field(
-        default="categories", metadata={"help": "What the model answers about an utterance: " + ", ".join(TASKS) + "."}
+        default="categories", metadata={"help": "What the model recognises in an utterance: " + ", ".join(TASKS) + "."}
     )
     target: Literal["emotion", "gender", "emotion_gender", "intensity"] = field(
         default="emotion", metadata={"help": "Label that is used as the category."}
@@ -180,7 +180,7 @@ class DataArguments:
 
     @property
     def hearing(self) -> "Hearing":
-        """Trimming and windows of training utterances."""
+        """Return the trimming and windows of training utterances."""
         from ser_hf.data.hearing import Hearing
 
         return Hearing(self.trim, self.max_duration, self.window_overlap)

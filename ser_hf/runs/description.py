@@ -1,4 +1,4 @@
-"""What a run is made from, in the words of its results: split, audio, leaks, machine."""
+"""Describe split, audio, leaks and hardware of a run for its results."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ from ser_hf.runs.results import AudioRecord, LeakRecord, Part, Results, SplitRec
 from ser_hf.tasks import load_task
 
 ACTIONS = ("skipped", "too_short", "windowed", "padded")
-LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # recipes look for these
+LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # kinds of leaks that every recipe checks
 
 
 def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRecord:
-    """Return the split's name and digest, whether speakers are apart, and what is in each part.
+    """Return name and digest of a split, whether it is speaker-independent, and the content of its parts.
 
     Args:
         split: Utterances by part.
-        name: The split in words.
-        folders: What the paths of each corpus are relative to.
+        name: Name of the split, for readers.
+        folders: Folder of each corpus, to which paths are relative.
     """
     everyone = set().union(*map(speakers_of, split.values()))
     several = len({corpus for corpus, _ in everyone}) > 1
@@ -45,7 +45,7 @@ def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRe
 
 
 def _hash_split(split: Split, folders: dict[str, Path]) -> str:
-    """Return the SHA-256 of who is where: the same wherever the corpora lie, another for any other split."""
+    """Return the SHA-256 of utterances and their parts; it does not depend on the location of the corpora."""
     rows = sorted(
         (u.corpus, Path(os.path.relpath(u.path, folders[u.corpus])).as_posix(), u.start or 0.0, u.end or 0.0, part)
         for part, utterances in split.items()
@@ -60,7 +60,7 @@ def _list_speakers(utterances: list[Utterance], *, several: bool) -> list[str]:
 
 
 def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> AudioRecord:
-    """Return the hours of audio, how many utterances had unusual audio, and how many lost their label."""
+    """Return the hours of audio, and the numbers of utterances with unusual audio and with dropped labels."""
     actions = Counter(problem.action.replace(" ", "_") for problem in problems)
     return AudioRecord(
         hours=sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,  # type: ignore[misc]
@@ -70,13 +70,13 @@ def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter)
 
 
 def describe_audit(findings: list[Finding]) -> LeakRecord:
-    """Return how many leaks there are between the parts, by their kind."""
+    """Return the number of leaks between the parts of the split, by kind."""
     leaks = Counter(finding.kind.replace(" ", "_") for finding in findings if finding.severity == "leak")
     return LeakRecord(**{kind: leaks[kind] for kind in LEAKS})
 
 
 def describe_test(results: Results) -> str:
-    """Return the test score in the first metric of the task, its interval, and on how many utterances and speakers."""
+    """Return a text with the test score in the first metric of the task, its interval, and the size of the test set."""
     name, metric = next(iter(load_task(results.task).METRICS.items()))
     test = results.test
     low, high = test.intervals[name]
@@ -85,7 +85,7 @@ def describe_test(results: Results) -> str:
 
 
 def describe_machine() -> dict:
-    """Return hardware, date (ISO 8601) and versions of the libraries, as the fields of `MachineRecord`."""
+    """Return hardware, date (ISO 8601) and versions of the libraries: the fields of `MachineRecord`."""
     return {
         "hardware": _hardware(),
         "date": date.today().isoformat(),

@@ -1,4 +1,4 @@
-"""The names of the files in the output folder of a run."""
+"""Define the names of the files in the output folder of a run."""
 
 PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
 RECIPE, CARD = "recipe.yaml", "README.md"

@@ -1,4 +1,4 @@
-"""The output folder of a run: whether it may be written to, and its lock."""
+"""Check and lock the output folder of a run."""
 
 import hashlib
 import json
@@ -12,41 +12,41 @@ from ser_hf.cache import write_text
 from ser_hf.runs.file_names import DATA_DIGEST, LOCK
 from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
 
-PATIENCE = 15  # seconds: after a kill, loader processes outlive their run for a few
+PATIENCE = 15  # seconds; data loader processes end some seconds after their run was killed
 
 
 def check_folder(folder: str | Path, recipe: dict) -> None:
-    """Refuse an output folder that holds another recipe's run, or other files.
+    """Check that an output folder is empty or contains a run of the same recipe.
 
     Raises:
-        FileExistsError: If it does.
+        FileExistsError: If it contains a run of another recipe, or other files.
     """
     folder = Path(folder)
     try:
         differences = list_differences(read_recipe(folder), recipe)
-    except (FileNotFoundError, ValueError):  # no recipe.yaml, or not that of a run
+    except (FileNotFoundError, ValueError):  # recipe.yaml is missing or is not the recipe of a run
         if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
             raise FileExistsError(
-                f"'{folder}' is not empty and holds no run of ser_hf. Take a new --output_dir: nothing is overwritten."
+                f"'{folder}' is not empty and contains no run of ser_hf. Pass a new --output_dir."
             ) from None
         return
     if differences:
         raise FileExistsError(
-            f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Take another --output_dir, or "
-            "delete that folder if you no longer need it."
+            f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Pass another --output_dir, or "
+            "delete this folder if you no longer need it."
         )
 
 
 def claim_folder(
     folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
 ) -> FileLock:
-    """Write `recipe.yaml` and the corpus' fingerprint into the output folder, when all is ready to train.
+    """Lock the output folder before training, and write `recipe.yaml` and the fingerprint of the dataset into it.
 
     Returns:
-        The folder's lock, held: nobody else claims the folder until it is released or the process ends.
+        The acquired lock; other processes cannot use the folder until it is released or this process ends.
 
     Raises:
-        FileExistsError: If the folder holds a run of the same recipe on other data, or another process holds it.
+        FileExistsError: If the folder contains a run of the same recipe on other data, or another process has the lock.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,14 +59,14 @@ def claim_folder(
         ) from None
     fingerprint = hashlib.sha256()
     for part in dataset.values():
-        label = [] if isinstance(part.features["label"], ClassLabel) else ["label"]  # classes follow from emotions
+        label = [] if isinstance(part.features["label"], ClassLabel) else ["label"]  # else in "emotion"
         columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker", *label])
         fingerprint.update(json.dumps(columns.to_dict()).encode())
     held = folder / DATA_DIGEST
     if held.exists() and held.read_text() != fingerprint.hexdigest():
         raise FileExistsError(
-            f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers that it "
-            "began with. Take another --output_dir, or the former --data_root."
+            f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers of that "
+            "run. Pass another --output_dir, or the --data_root of that run."
         )
     write_text(held, fingerprint.hexdigest())
     rerun = f"{launch} recipe.yaml --data_root FOLDER --output_dir FOLDER"

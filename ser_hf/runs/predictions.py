@@ -1,4 +1,4 @@
-"""Rows of `predictions.csv`: of a dataset and a model's logits, or of a corpus and a checkpoint's scores.
+"""Create the rows of `predictions.csv` from the logits of a dataset or from the scores of utterances.
 
 Shapes: N rows of a dataset, U utterances, C outputs.
 """
@@ -20,12 +20,12 @@ from ser_hf.models.scores import to_scores
 def tabulate_dataset(
     dataset: Dataset, logits: np.ndarray, task: ModuleType, outputs: Sequence[str]
 ) -> pandas.DataFrame:
-    """Return the table of one split: a row per utterance, its windows averaged.
+    """Return the table of one part of a split, with one row per utterance, averaged over its windows.
 
     Args:
-        dataset: A part of `build_dataset`'s result, N rows.
+        dataset: Part of a result of `build_dataset`, with N rows.
         logits: ``(N, C)`` in the order of the dataset.
-        task: From `load_task`.
+        task: Module of the task, from `load_task`.
         outputs: Names of the C outputs.
     """
     scores = average_windows(to_scores(logits, task.PROBLEM_TYPE), dataset["utterance"])
@@ -44,11 +44,11 @@ def tabulate_utterances(
     """Return the table of test utterances.
 
     Args:
-        utterances: U of them, with a target each.
+        utterances: U utterances that have a target.
         scores: ``(U, C)``.
-        task: From `load_task`.
+        task: Module of the task, from `load_task`.
         outputs: Names of the C outputs.
-        folders: What the paths of each corpus are relative to.
+        folders: Folder of each corpus, to which paths are relative.
     """
     rows = pandas.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in utterances])
     rows["path"] = [Path(os.path.relpath(row.path, folders[row.corpus])).as_posix() for row in utterances]

@@ -1,4 +1,4 @@
-"""`recipe.yaml`: the resolved recipe in the output folder; read, written and compared here only."""
+"""Read, write and compare `recipe.yaml`, the resolved recipe in the output folder of a run."""
 
 import dataclasses
 from enum import Enum
@@ -13,9 +13,9 @@ from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.training_options import TrainingOptions
 
-# Where the data lie and where results go: on this machine only.
+# Paths of data and results, which are valid on one machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
-# Settings of launching, logging and publishing do not identify a recipe.
+# Settings for launching, logging and publishing are not part of a recipe.
 NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
     "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
@@ -24,13 +24,13 @@ LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", 
 
 
 def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
-    """Return all settings that make the result: every key, but of the Trainer's only those that are set.
+    """Return all settings that influence the results; of the keys of the Trainer, only those that are set.
 
-    A model folder is recorded by its name, without the path to it: the recipe will be published.
+    Of a model folder, only the name is recorded and not the path, because the recipe will be published.
 
     Args:
-        data: What is recognised of whom.
-        *arguments: Dataclasses with the other settings of the recipe, of model and training or of the probe.
+        data: Corpora, labels, split and augmentation.
+        *arguments: Dataclasses with the other settings of the recipe: model and training, or probe.
     """
     recipe = {key: value for each in (data, *arguments) for key, value in _recorded_keys(each).items()}
     name = recipe["model_name_or_path"]
@@ -49,7 +49,7 @@ def _recorded_keys(arguments: Any) -> dict:
 
 
 def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
-    """Return the keys that this class sets a default for, and all others that differ from their default."""
+    """Return the keys of `TrainingOptions`, and all other keys whose value differs from the default."""
     settled = {name: getattr(training, name) for name in ("output_dir", "use_cpu", "metric_for_best_model")}
     reference = type(training)(**settled)  # greater_is_better follows from the metric
     own = {item.name for item in dataclasses.fields(TrainingOptions)}
@@ -61,34 +61,34 @@ def _set_keys(training: SerTrainingArguments, keys: dict) -> dict:
 
 
 def corpora_of(recipe: dict) -> list[str]:
-    """Return the names of a recipe's corpora, each once."""
+    """Return the names of the corpora of a recipe, without repetition."""
     return [recipe["corpus"]] if isinstance(recipe["corpus"], str) else list(dict.fromkeys(recipe["corpus"]))
 
 
 def write_recipe(folder: str | Path, recipe: dict, *, comment: str) -> None:
-    """Write recipe.yaml into a folder that exists.
+    """Write recipe.yaml into an existing folder.
 
     Args:
-        folder: The output folder.
-        recipe: From `resolve_recipe`.
-        comment: Its first lines, without the number sign.
+        folder: Output folder.
+        recipe: Settings from `resolve_recipe`.
+        comment: First lines of the file, without the number sign.
     """
     header = "".join(f"# {line}\n" for line in comment.splitlines())
     write_text(Path(folder, RECIPE), header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
 
 def read_recipe(folder: str | Path) -> dict:
-    """Return the settings in a folder's recipe.yaml.
+    """Return the settings in recipe.yaml of a folder.
 
     Raises:
-        FileNotFoundError: If there is none.
-        ValueError: If it is damaged, or does not name a corpus.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is damaged, or contains no corpus.
     """
     return parse_recipe_file(Path(folder, RECIPE))
 
 
 def parse_recipe_file(path: str | Path) -> dict:
-    """Return the settings in a file like recipe.yaml; otherwise as `read_recipe`."""
+    """Return the settings in a file like recipe.yaml, see `read_recipe`."""
     try:
         recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
@@ -99,8 +99,8 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 
 def list_differences(held: dict, wanted: dict) -> list[str]:
-    """Return the settings in which two recipes differ, but for the number of epochs, each in words."""
-    held = {"task": "categories"} | held  # versions that knew no other task did not record it
+    """Return a text for each setting that differs between two recipes, except for the number of epochs."""
+    held = {"task": "categories"} | held  # older versions had one task and did not record it
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())

@@ -1,4 +1,4 @@
-"""`all_results.json`: what a run found, as dataclasses; read and written here only."""
+"""Read and write `all_results.json`, the results of a run, as dataclasses."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -13,20 +13,20 @@ from ser_hf.evaluation.calibration import CalibrationRecord
 from ser_hf.runs.file_names import RESULTS
 from ser_hf.tasks import load_task
 
-# 1: versions that stored no schema; what they lack is None. 2: categories only. Both are read.
+# Schema 1 (not stored in the file) lacks some fields, which become None; schema 2 has one task. Both can be read.
 SCHEMA = 3
 
 
 class TaskScores(Protocol):
-    """Describe what the scores of every task have, beside its metrics.
+    """Describe the attributes that the scores of every task have, in addition to its metrics.
 
     Attributes:
         utterances: Number of utterances.
         speakers: Number of known speakers.
         intervals: {metric: [low, high]}, 95 % intervals.
         interval_unit: What the bootstrap resamples, "speaker" or "utterance".
-        warning: What a reader of the intervals has to know, a sentence; None if nothing.
-        per_speaker: {speaker: scores}; names of speakers are nowhere else.
+        warning: Sentence that readers of the intervals must know; None if there is none.
+        per_speaker: {speaker: scores}; no other attribute contains names of speakers.
     """
 
     utterances: int
@@ -52,12 +52,12 @@ class SplitRecord:
     """Describe a split.
 
     Attributes:
-        name: The split in words.
+        name: Name of the split, for readers.
         speaker_independent: Whether no speaker is in two parts; None if unknown.
-        test: The test part.
-        train: The training part; None where a checkpoint is evaluated on a corpus.
-        validation: The validation part; None likewise.
-        digest: SHA-256 over corpus, path, times and part of every utterance.
+        test: Test part.
+        train: Training part; None if a checkpoint is evaluated on a corpus.
+        validation: Validation part; None if a checkpoint is evaluated on a corpus.
+        digest: SHA-256 of corpus, path, times and part of every utterance.
     """
 
     name: str
@@ -70,7 +70,7 @@ class SplitRecord:
 
 @dataclass
 class AudioRecord:
-    """Count utterances with unusual audio, by what was done about them; `hours` is the duration of all others."""
+    """Count utterances with unusual audio by the action taken; `hours` is the duration of all used utterances."""
 
     hours: float = 0.0
     skipped: int = 0
@@ -82,7 +82,7 @@ class AudioRecord:
 
 @dataclass
 class LeakRecord:
-    """Count what was found in two parts of the split; None was not looked for."""
+    """Count the leaks between two parts of the split; None if a kind of leak was not checked."""
 
     shared_speaker: int
     identical_audio: int
@@ -100,18 +100,18 @@ class MachineRecord:
 
 @dataclass
 class TrainingRecord(MachineRecord):
-    """Describe a training; the fields of a neural network are None for heads on frozen features.
+    """Describe a training; fields about neural networks are None for heads on frozen features.
 
     Attributes:
-        seconds: Duration of the last launch, with the start of the head.
+        seconds: Duration of the last launch, including the initialisation of the head.
         architecture: Class of the model.
-        parameters: Their number.
-        epochs: As asked for.
-        epochs_run: As done.
-        best_epoch: The epoch with the best validation score, whose weights are kept.
-        refit: Whether the weights are those of a second training, with the validation speakers.
-        steps: Optimizer steps.
-        resumed: Whether the last launch resumed from a checkpoint, so that `seconds` is not the whole duration.
+        parameters: Number of parameters.
+        epochs: Requested number of epochs.
+        epochs_run: Number of epochs run.
+        best_epoch: Epoch with the best validation score, whose weights are kept.
+        refit: Whether the weights are from a second training that includes the validation speakers.
+        steps: Number of optimizer steps.
+        resumed: Whether the last launch resumed from a checkpoint; `seconds` is then not the whole duration.
         processes: Number of processes.
     """
 
@@ -132,14 +132,14 @@ class EvaluationRecord(MachineRecord):
     """Describe the evaluation of a checkpoint on a corpus.
 
     Attributes:
-        model: Hub id, or name of the folder.
-        shared_outputs: Outputs that the corpus can score, the only ones scored.
-        left_out_as_the_model_lacks_them: Emotion of the corpus -> number of its utterances, which are not scored.
-        no_answers_as_the_corpus_lacks_them: Outputs of the model whose scores are left out.
-        best_answer_not_shared: Number of utterances whose answer is such an output.
+        model: Id on the Hub, or name of the folder.
+        shared_outputs: Outputs of the model that are also in the corpus; only these are scored.
+        left_out_as_the_model_lacks_them: {emotion of the corpus: number of its utterances}, which are not scored.
+        no_answers_as_the_corpus_lacks_them: Outputs of the model that are not in the corpus; their scores are removed.
+        best_answer_not_shared: Number of utterances for which such an output has the best score.
         preprocessing: Name of the preprocessing and the fields of `Hearing`.
         backend: "torch", "onnx" or "probe".
-        dtype: As asked for.
+        dtype: Requested data type.
         seconds: Duration of the scoring.
         cut_utterances: Number of utterances that are longer than the context of the model and were cut.
     """
@@ -158,7 +158,7 @@ class EvaluationRecord(MachineRecord):
 
 @dataclass
 class ContextRecord:
-    """Hold the seconds of audio that a model takes, None for any, and how many utterances of each part are longer."""
+    """Hold the context of a model in seconds (None: unlimited), and the number of longer utterances in each part."""
 
     seconds: float | None
     longer: dict[str, int]
@@ -172,10 +172,10 @@ class AgreementRecord:
         test: Number of test utterances.
         compared: Number of utterances compared.
         agree: Number of utterances with the stored scores.
-        largest_difference: Of a score; None if unknown.
+        largest_difference: Largest difference of a score; None if unknown.
         tolerance: Largest difference that counts as agreement.
-        error: Why the pipeline failed; None if it did not.
-        files: SHA-256 of what was compared, by file name.
+        error: Reason why the pipeline failed; None if it did not fail.
+        files: SHA-256 of the compared files, by file name.
     """
 
     test: int
@@ -189,7 +189,7 @@ class AgreementRecord:
 
 @dataclass
 class RecommendedRecord:
-    """Hold the test scores by ser_hf with the recommended preprocessing, paired with those of the stock pipeline."""
+    """Hold the test scores of ser_hf with the recommended preprocessing, and the difference to the stock pipeline."""
 
     preprocessing: dict
     test: TaskScores
@@ -198,7 +198,7 @@ class RecommendedRecord:
 
 @dataclass
 class CandidateRecord:
-    """Describe a head of a comparison; `inner_ua` is the UA of the cross-validation over the training speakers."""
+    """Describe a head in a comparison; `inner_ua` is the UA in cross-validation over the training speakers."""
 
     features: str
     head: str
@@ -214,7 +214,7 @@ class CandidateRecord:
 
 @dataclass
 class FoldRecord:
-    """Describe one fold of a cross-validation: test scores by metric, test speakers, training time in seconds."""
+    """Describe a fold of a cross-validation: test scores by metric, test speakers, training time in seconds."""
 
     scores: dict[str, float]
     speakers: list[str]
@@ -226,29 +226,29 @@ class FoldRecord:
 
 @dataclass
 class Results:
-    """Hold what all_results.json of a finished run holds; a part that a kind of run lacks is None.
+    """Hold the content of all_results.json; attributes that a kind of run does not have are None.
 
     Attributes:
-        outputs: Names of the model's outputs, in their order.
-        test: Scores of the test utterances; of all folds pooled, in a cross-validation.
-        task: What is recognised, a key of `TASKS`; `test` and `validation` are its `Scores`.
-        schema: Version of this layout.
+        outputs: Names of the outputs of the model, in the order of the model.
+        test: Scores of the test utterances; in a cross-validation, of all folds pooled.
+        task: Name of the task, a key of `TASKS`; `test` and `validation` have the type `Scores` of its module.
+        schema: Version of the file format.
         validation: Scores of the validation utterances.
-        split: Who is in which part.
-        audio: Unusual audio.
-        audit: Leaks between the parts.
-        training: How it was trained.
+        split: Description of the split.
+        audio: Number of utterances with unusual audio.
+        audit: Number of leaks between the parts.
+        training: Description of the training.
         calibration: Temperature and threshold.
         recommended: Scores with the recommended preprocessing.
-        context: Audio that the model takes.
+        context: Context of the model.
         agreement: Comparison with the stock pipeline.
-        candidates: Heads of a comparison.
-        evaluation: The evaluation of a checkpoint on a corpus.
-        protocol: Of a cross-validation, as the rest.
-        recipe: Settings that the folds share.
+        candidates: Compared heads of a probe.
+        evaluation: Description of the evaluation of a checkpoint on a corpus.
+        protocol: Protocol of a cross-validation.
+        recipe: Settings of all folds of a cross-validation.
         mean: Mean of each metric over the folds.
         sd: Standard deviation of each metric over the folds (n - 1).
-        folds: Each fold.
+        folds: Description of each fold.
     """
 
     outputs: list[str]
@@ -274,35 +274,35 @@ class Results:
 
 
 def write_results(folder: str | Path, results: Results) -> None:
-    """Write all_results.json, in one step and after all other files: where it exists, the run is finished."""
+    """Write all_results.json atomically, after all other files, because its existence marks a finished run."""
     write_text(Path(folder, RESULTS), print_results(results))
 
 
 def print_results(results: Results) -> str:
-    """Return what all_results.json holds; parts that are None are left out."""
+    """Return the content of all_results.json as text; attributes that are None are left out."""
     present = {name: value for name, value in asdict(results).items() if value is not None}
     return json.dumps(present, indent=1, ensure_ascii=False)
 
 
 def read_results(folder: str | Path) -> Results | None:
-    """Return the results of a finished run, or None where there is none.
+    """Return the results of a finished run; None if all_results.json does not exist.
 
     Raises:
-        ValueError: If all_results.json is damaged, or of a newer version than this one.
+        ValueError: If all_results.json is damaged, or has a newer schema than this version of ser_hf.
     """
     path = Path(folder, RESULTS)
     return parse_results(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
 
 
 def parse_results(text: str, name: str = RESULTS) -> Results:
-    """Return the results that a text in JSON holds.
+    """Return the results in a JSON text.
 
     Args:
-        text: What all_results.json holds.
-        name: Its path, for errors.
+        text: Content of all_results.json.
+        name: Path of the file, for error messages.
 
     Raises:
-        ValueError: If it is damaged, or of a newer version than this one.
+        ValueError: If the text is damaged, or has a newer schema than this version of ser_hf.
     """
     try:
         content = {"schema": 1, "task": "categories"} | json.loads(text)
@@ -322,7 +322,7 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
 
 
 def _upgrade(content: dict, task: ModuleType) -> dict:
-    """Return the content of an older schema in the newest one."""
+    """Convert the content of an older schema to the newest schema."""
     if content["schema"] == SCHEMA:
         return content
     content["schema"] = SCHEMA

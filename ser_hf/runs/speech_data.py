@@ -1,4 +1,4 @@
-"""What a recipe's data arguments select: utterances, and who of them is held out."""
+"""Load, label and split the utterances of a recipe."""
 
 import csv
 import logging
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def name_roots(data: DataArguments) -> dict[str, str]:
-    """Return where each corpus lies, by its name; the second corpus 'folder' of a recipe is 'folder_2'."""
+    """Return the path of each corpus by its name; the second corpus 'folder' of a recipe is named 'folder_2'."""
     roots, seen = {}, Counter[str]()
     for name, root in zip(data.corpus, data.data_root or [str(cache_folder() / "corpora" / "synthetic")], strict=True):
         seen[name] += 1
@@ -46,11 +46,11 @@ def name_roots(data: DataArguments) -> dict[str, str]:
 
 
 def load_utterances(data: DataArguments) -> Iterator[Utterance]:
-    """Yield the utterances of all corpora of a recipe as their owners label them; nothing is decoded.
+    """Yield the utterances of all corpora of a recipe with their original labels; audio is not decoded.
 
     Raises:
         ValueError: If a corpus is unknown, or a file or column is not as expected.
-        FileNotFoundError: If a folder is missing or holds no such corpus.
+        FileNotFoundError: If a folder is missing or does not contain the corpus.
     """
     columns = dict(item.split("=", 1) for item in data.columns)
     options: dict[str, dict[str, Any]] = {
@@ -69,12 +69,12 @@ def load_utterances(data: DataArguments) -> Iterator[Utterance]:
 
 
 def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tuple[list[Utterance], Counter]:
-    """Return the utterances under the labels of a recipe, and what was left out, by emotion and reason, with counts.
+    """Return the utterances with the labels of a recipe, and the numbers of dropped utterances by emotion and reason.
 
-    Utterances without a target of the recipe's task are left out too.
+    Utterances without a target for the task of the recipe are dropped too.
 
     Raises:
-        ValueError: As `map_labels`.
+        ValueError: For the reasons of `map_labels`.
     """
     utterances, dropped = map_labels(
         utterances,
@@ -90,19 +90,19 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
     dropped.update(f"{row.emotion} (no target)" for row in compress(utterances, map(not_, known)))
     utterances = list(compress(utterances, known))
     if dropped:
-        logger.info(f"Left out by the labels: {dict(sorted(dropped.items()))}.")
+        logger.info(f"Left out because of their labels: {dict(sorted(dropped.items()))}.")
     if data.target == "emotion":
         names = Counter(utterance.emotion for utterance in utterances)
         if unusual := {name: count for name, count in sorted(names.items()) if name not in SYNONYMS}:
-            logger.info(f"Emotions under names of the corpus' own: {unusual}. --label_map renames or drops them.")
+            logger.info(f"Emotion names that only this corpus uses: {unusual}. --label_map renames or drops them.")
     return utterances, dropped
 
 
 def select_split(data: DataArguments, utterances: list[Utterance]) -> Split:
-    """Return the utterances by "train", "validation" and "test".
+    """Return the utterances of "train", "validation" and "test".
 
     Raises:
-        ValueError: If the split is impossible or would leak.
+        ValueError: If the split is impossible, or a speaker would be in two parts.
     """
     options: dict[str, Any] = {"validation_share": data.validation_share, "seed": data.split_seed}
     if data.protocol is not None:
@@ -115,7 +115,7 @@ def select_split(data: DataArguments, utterances: list[Utterance]) -> Split:
 
 
 def name_split(data: DataArguments) -> str:
-    """Return the split in words, for the results and the card."""
+    """Return the name of the split for results and card."""
     if data.protocol is not None:
         return f"{data.protocol}, fold {data.fold}, validation speakers by seed {data.split_seed}"
     if data.split == "given":
@@ -124,7 +124,7 @@ def name_split(data: DataArguments) -> str:
 
 
 def audio_folders(data: DataArguments) -> dict[str, Path]:
-    """Return the folder that each corpus' paths are shown relative to."""
+    """Return the folder of each corpus, to which its paths are relative in the results."""
     folders = {}
     for corpus, (name, root) in zip(data.corpus, name_roots(data).items(), strict=True):
         folder = Path(root).expanduser()
@@ -139,10 +139,10 @@ def audio_folders(data: DataArguments) -> dict[str, Path]:
 
 
 class Speech(NamedTuple):
-    """Hold what a recipe learns and is judged from."""
+    """Hold the dataset of a recipe and its description."""
 
-    dataset: DatasetDict  # "train", "validation", "test"; "refit" where asked: all but the test as training rows
-    outputs: list[str]  # names of the outputs of a model
+    dataset: DatasetDict  # "train", "validation", "test"; "refit" if requested: training rows of train and validation
+    outputs: list[str]  # names of the outputs of the model
     split: SplitRecord
     audio: AudioRecord
     audit: LeakRecord
@@ -151,16 +151,16 @@ class Speech(NamedTuple):
 
 
 def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool = False) -> Speech:
-    """Load, label, split and decode what a recipe asks for, and look for leaks, which are logged.
+    """Load, label, split and decode the corpora of a recipe; leaks between the parts are logged.
 
     Args:
-        data: Which utterances, labels and split.
-        raw: Parts that are scored as the stock pipeline receives them: not trimmed, and whole.
-        refit: Add the utterances of training and validation together, as training rows.
+        data: Corpora, labels and split.
+        raw: Parts that are neither trimmed nor split into windows, as in the stock pipeline.
+        refit: Whether to add a part "refit" with the utterances of train and validation as training rows.
 
     Raises:
         ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
-        FileNotFoundError: If a folder is missing or holds no such corpus.
+        FileNotFoundError: If a folder is missing or does not contain the corpus.
     """
     utterances, dropped = label_utterances(data, load_utterances(data))
     split = select_split(data, utterances)
@@ -193,7 +193,7 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
 
 
 def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) -> None:
-    """Write audio_problems.csv, which names files and is never published, into the output folder."""
+    """Write audio_problems.csv into the output folder; it contains file names and is never published."""
     with whole_file(Path(folder, PROBLEMS)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "reason"))
@@ -201,10 +201,10 @@ def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) 
 
 
 def write_findings(data: DataArguments, findings: list[Finding], folder: str | os.PathLike) -> None:
-    """Write audit.json, which names files and is never published, into the output folder."""
+    """Write audit.json into the output folder; it contains file names and is never published."""
     write_text(Path(folder, AUDIT), findings_as_json(findings, common_folder(audio_folders(data))))
 
 
 def common_folder(folders: dict[str, Path]) -> str:
-    """Return the folder that holds those of all corpora; findings name files relative to it."""
+    """Return the common parent folder of all corpora; paths in findings are relative to it."""
     return os.path.commonpath([os.path.abspath(folder) for folder in folders.values()])

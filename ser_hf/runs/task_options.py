@@ -1,4 +1,4 @@
-"""Options that not every task has: refused where the task lacks them, and their defaults where it has them."""
+"""Check options that not every task has, and set their defaults."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.tasks import load_task
 
-# Option -> the value that stands for its absence. A task names in OPTIONS those that it has.
+# Option -> value if it is not used. The attribute OPTIONS of a task lists the options that the task has.
 OPTIONAL = {
     "class_weights": "none",
     "head_init": "random",
@@ -19,14 +19,14 @@ OPTIONAL = {
 
 
 def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[Any]:
-    """Return the other arguments of a recipe with the defaults of its task, after a check that it has all options.
+    """Check that the task of a recipe has all options that are set, and return the arguments with its defaults.
 
     Args:
-        data: Names the task.
-        arguments: Dataclasses with the other settings, of model and training or of the probe.
+        data: Arguments with the name of the task.
+        arguments: Dataclasses with the other settings: model and training, or probe.
 
     Raises:
-        ValueError: If an option is set that the task lacks, or the task has no such metric.
+        ValueError: If an option or a metric is set that the task does not have.
     """
     task = load_task(data.task)
     for part in (data, *arguments):
@@ -37,9 +37,9 @@ def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[An
 
 
 def _fill_option(training: Any, task: Any) -> Any:
-    """Return the training arguments with metric and class weights, where they are None."""
+    """Return the training arguments; if metric or class weights are None, the defaults of the task are used."""
     metric = training.metric_for_best_model or next(iter(task.METRICS))
-    # A misspelt name would switch early stopping off in silence.
+    # Otherwise, a misspelt name would disable early stopping without an error.
     if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):
         raise ValueError(f"metric_for_best_model: expected one of {[*task.METRICS, 'loss']}, found '{metric}'.")
     weights = training.class_weights or ("balanced" if "class_weights" in task.OPTIONS else "none")

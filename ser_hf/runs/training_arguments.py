@@ -11,7 +11,7 @@ from ser_hf.runs.training_options import TrainingOptions
 
 @dataclass
 class SerTrainingArguments(TrainingOptions, TrainingArguments):
-    """Extend `transformers.TrainingArguments` by defaults and options for speech emotion recognition."""
+    """Extend `transformers.TrainingArguments` with options and defaults for speech emotion recognition."""
 
     dataloader_pin_memory: bool = field(
         default=torch.cuda.is_available(), metadata={"help": "Use page-locked memory for batches, for a GPU."}
@@ -37,7 +37,7 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
         self.use_cpu = self.use_cpu or not torch.accelerator.is_available()
         chosen = self.metric_for_best_model, self.greater_is_better
         super().__post_init__()
-        if chosen[0] is None:  # transformers says loss; `complete_arguments` asks the task
+        if chosen[0] is None:  # transformers sets "loss"; `complete_arguments` sets the metric of the task
             self.metric_for_best_model, self.greater_is_better = chosen
         if self.push_to_hub and "/" not in (self.hub_model_id or ""):
             raise ValueError("push_to_hub: expected a repository. Pass --hub_model_id USER/NAME.")

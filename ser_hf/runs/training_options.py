@@ -1,4 +1,4 @@
-"""Define the training arguments of a recipe that are not in, or differ from, `transformers.TrainingArguments`.
+"""Define training arguments that `transformers.TrainingArguments` lacks, or for which it has other defaults.
 
 This module does not import torch, so that ``--help`` is fast.
 """
@@ -49,7 +49,7 @@ class TrainingOptions:
         default=False,
         metadata={
             "help": "Train a second time, on training and validation speakers, up to the best epoch of the first "
-            "training; epoch, temperature and threshold are those that the first training chose."
+            "training; epoch, temperature and threshold are chosen in the first training."
         },
     )
     # Source of the rates, warm-up, batch and clipping: SUPERB, https://arxiv.org/abs/2105.01051, and Wagner et al.

@@ -1,1 +1,1 @@
-"""A checkpoint and a corpus -> results."""
+"""Score checkpoints on corpora."""

@@ -1,6 +1,6 @@
-"""The score of any checkpoint on any corpus, by default that of the stock pipeline.
+"""Score any checkpoint on any corpus, by default with the preprocessing of the stock pipeline.
 
-Shapes: N utterances, C outputs of the model, S outputs that the corpus can score.
+Shapes: N utterances, C outputs of the model, S outputs that model and corpus share.
 """
 
 import logging
@@ -46,13 +46,13 @@ logger = logging.getLogger(__name__)
 
 
 class Overlap(NamedTuple):
-    """Hold what a model and a corpus have in common.
+    """Hold the shared outputs of a model and a corpus.
 
     Attributes:
-        names: The C outputs of the model, by the names of the corpus.
-        shared: The S outputs that the corpus can score.
-        left_out: Emotion -> number of its utterances, which have no target among these.
-        unscored: Outputs of the model that the corpus cannot score.
+        names: The C outputs of the model, with the names that the corpus uses.
+        shared: The S outputs that are also in the corpus.
+        left_out: {emotion: number of its utterances}, for emotions without a shared output.
+        unscored: Outputs of the model that are not in the corpus.
     """
 
     names: list[str]
@@ -62,23 +62,23 @@ class Overlap(NamedTuple):
 
 
 def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bool = False) -> Results:
-    """Score a checkpoint on a corpus, and write predictions, figures and results into `options.output_dir`.
+    """Score a checkpoint on a corpus, and write predictions, figures and results to `options.output_dir`.
 
     Args:
-        data: The corpus and its labels, and which part is scored; trimming, windows and augmentation are not used.
-        options: The checkpoint, and how it runs.
-        test_part: Score the test part of `data.split` only; of a protocol, the test part is always meant.
+        data: Corpus, labels and split; trimming, windows and augmentation are not used.
+        options: Checkpoint and its options.
+        test_part: Whether to score the test part of `data.split` only; with a protocol, only the test part is scored.
 
     Returns:
         The results.
 
     Raises:
-        ValueError: If model and corpus share too few outputs, or an argument is not as expected.
+        ValueError: If model and corpus share too few outputs, or an argument is invalid.
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
     if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"'{folder}' is not empty. Take a new --output_dir: nothing is overwritten.")
+        raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
     names = ("device", "dtype", "backend", "preprocessing")
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
     data, task = replace(data, task=classifier.task), load_task(classifier.task)
@@ -92,7 +92,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     seconds = time.monotonic() - began
-    problems = [problem for problem in problems if problem.action != "padded"]  # which only training does
+    problems = [problem for problem in problems if problem.action != "padded"]  # only training pads audio
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data))
     split.speaker_independent = is_new_to_model(options.model, parts["test"])
@@ -115,10 +115,10 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
 
 
 def find_overlap(task: ModuleType, outputs: Sequence[str], utterances: Sequence[Utterance]) -> Overlap:
-    """Find the outputs of a model that a corpus can score.
+    """Return the outputs that a model and a corpus share.
 
     Raises:
-        ValueError: If there are too few.
+        ValueError: If there are too few shared outputs.
     """
     names, shared = task.match_outputs(outputs, utterances)
     left_out = Counter(row.emotion for row in utterances if task.target_of(row, shared) is None)
@@ -134,7 +134,7 @@ def find_overlap(task: ModuleType, outputs: Sequence[str], utterances: Sequence[
 def score_utterances(
     classifier: EmotionClassifier, utterances: Sequence[Utterance], batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores ``(N, C)`` of utterances, and the seconds ``(N,)`` of each after trimming."""
+    """Return the scores ``(N, C)`` of utterances, and their durations ``(N,)`` in seconds after trimming."""
     scores, durations = np.empty((len(utterances), len(classifier.emotions))), np.empty(len(utterances))
     order = evaluation_order([utterance.duration for utterance in utterances])  # type: ignore[misc]
     for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
@@ -148,12 +148,12 @@ def score_utterances(
 def list_long(
     classifier: EmotionClassifier, utterances: Sequence[Utterance], durations: Iterable[float]
 ) -> list[AudioProblem]:
-    """Return the utterances that do not reach the model as one piece: "cut" by its context, or "windowed".
+    """Return the utterances that are longer than the context of the model ("cut") or than a window ("windowed").
 
     Args:
-        classifier: Its context and preprocessing decide.
-        utterances: N of them.
-        durations: N, in seconds, after trimming.
+        classifier: Classifier with a context and preprocessing.
+        utterances: N utterances.
+        durations: N durations in seconds, after trimming.
     """
     longest, problems = classifier.hearing.max_duration, []
     for utterance, duration in zip(utterances, durations, strict=True):
@@ -168,19 +168,20 @@ def list_long(
 
 
 def is_new_to_model(model: str, utterances: Sequence[Utterance]) -> bool | None:
-    """Tell whether a model was trained without these speakers, and warn if not; None where nobody knows."""
+    """Return whether no speaker was in the training data of a model, else log a warning; None if it is unknown."""
     trained, speakers = find_trained_speakers(model), [(row.corpus, row.speaker) for row in utterances]
     if heard := sum(speaker in trained for speaker in speakers):
         logger.warning(
-            f"{heard} of {len(speakers)} utterances are by speakers of the model's training, by corpus and name: the "
-            "scores are too high. --protocol and --fold, or --split, as in its recipe.yaml, take its test speakers."
+            f"{heard} of {len(speakers)} utterances are by speakers of the model's training data (by corpus and name), "
+            "so the scores are too high. To score its test speakers, pass --protocol and --fold, or --split, as in its "
+            "recipe.yaml."
         )
         return False
     return True if trained and all(name for _, name in speakers) else None
 
 
 def find_trained_speakers(model: str) -> set[tuple[str, str]]:
-    """Return corpus and name of those whom a run was trained on; none where it names nobody, as when published."""
+    """Return corpus and name of the training and validation speakers of a run; empty if their names are not stored."""
     results, recipe = find_file(model, RESULTS), find_file(model, RECIPE)
     if not (results and recipe):
         return set()
@@ -200,7 +201,7 @@ def describe_evaluation(
     problems: Sequence[AudioProblem],
     seconds: float,
 ) -> EvaluationRecord:
-    """Return the model, its preprocessing, the shared outputs, and what computed the scores ``(N, C)``."""
+    """Return the description of an evaluation with scores ``(N, C)``: model, preprocessing, outputs and hardware."""
     answer = load_task(classifier.task).answer
     answers = [answer(dict(zip(overlap.names, row, strict=True))) for row in scores] if overlap.unscored else []
     return EvaluationRecord(
@@ -219,7 +220,7 @@ def describe_evaluation(
 
 
 def describe_scores(results: Results, folder: str) -> str:
-    """Return what to print at the end."""
+    """Return the final message."""
     evaluation = results.evaluation
     assert evaluation is not None
     lines = [f"{describe_test(results)}, {', '.join(results.outputs)}."]
@@ -230,8 +231,8 @@ def describe_scores(results: Results, folder: str) -> str:
         lines.append(f"Not allowed as answers, as the corpus lacks them: {', '.join(others)} ({best} best scores).")
     if cut := evaluation.cut_utterances:
         lines.append(
-            f"{cut} utterances are longer than the model's context and were cut, as the stock pipeline does: "
-            "--preprocessing windows scores them whole."
+            f"{cut} utterances are longer than the model's context and were cut, as in the stock pipeline. With "
+            "--preprocessing windows, they are scored in overlapping windows."
         )
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
 

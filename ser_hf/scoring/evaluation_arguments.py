@@ -1,4 +1,4 @@
-"""What `evaluate` can be told."""
+"""Define the arguments of `evaluate`."""
 
 from dataclasses import dataclass, field
 
@@ -7,19 +7,24 @@ from ser_hf.serving.choices import BackendName, Dtype, Preprocessing
 
 @dataclass
 class EvaluationArguments:
-    """What is evaluated, and where the evidence goes."""
+    """Define the checkpoint, its options, and the output folder.
 
-    model: str = field(metadata={"help": "Checkpoint: a folder or an id on the Hub; a probe, too."})
+    Examples:
+        >>> EvaluationArguments("runs/mine", "runs/mine_on_urdu").preprocessing
+        'pipeline'
+    """
+
+    model: str = field(metadata={"help": "Checkpoint or probe: folder, or id on the Hub."})
     output_dir: str = field(metadata={"help": "New folder for predictions.csv, all_results.json and figures."})
-    batch_size: int = field(default=8, metadata={"help": "Utterances in a batch."})
-    device: str | None = field(default=None, metadata={"help": "Where the model runs; a GPU, if there is one."})
-    dtype: Dtype = field(default="float32", metadata={"help": "Other than float32 changes scores a bit."})
-    backend: BackendName = field(default="auto", metadata={"help": "auto takes an ONNX export on the CPU."})
+    batch_size: int = field(default=8, metadata={"help": "Number of utterances per batch."})
+    device: str | None = field(default=None, metadata={"help": "cpu, cuda:0 … None: GPU, if there is one."})
+    dtype: Dtype = field(default="float32", metadata={"help": "Types except float32 change the scores slightly."})
+    backend: BackendName = field(default="auto", metadata={"help": "auto: on the CPU the ONNX export, if any."})
     preprocessing: Preprocessing = field(
         default="pipeline",
         metadata={
-            "help": "pipeline: raw and whole, as the stock pipeline; windows: the same, but longer audio than the "
-            "model's context, or 30 s, in overlapping windows; recommended: as the checkpoint's config.json says."
+            "help": "pipeline: raw and whole, as in the stock pipeline; windows: the same, but audio longer than the "
+            "context of the model, or 30 s, in overlapping windows; recommended: as in config.json of the checkpoint."
         },
     )
 

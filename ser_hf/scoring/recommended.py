@@ -1,4 +1,4 @@
-"""The scores by ser_hf with the recommended preprocessing, beside those of the stock pipeline."""
+"""Score the test utterances with the recommended preprocessing, and compare with the stock pipeline."""
 
 import logging
 from pathlib import Path
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 def score_recommended(
     folder: Path, folders: dict[str, Path], preprocessing: dict, task: ModuleType
 ) -> RecommendedRecord | None:
-    """Score the test utterances by ser_hf with the recommended preprocessing, paired with the stock pipeline's scores.
+    """Score the test utterances of a run with the recommended preprocessing, paired with the stock pipeline.
 
     Returns:
-        The record; None if ser_hf refuses an utterance, which is logged.
+        The record; None if an utterance cannot be scored, which is logged as an error.
     """
     stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
@@ -27,7 +27,7 @@ def score_recommended(
     try:
         answers = list(classifier.predict_files(files))
         if refused := [f"{answer.path}: {answer.error}" for answer in answers if answer.error]:
-            raise ValueError(f"{len(refused)} test utterances are refused (first: {refused[0]})")
+            raise ValueError(f"{len(refused)} test utterances cannot be scored (first: {refused[0]})")
     except ValueError as error:
         logger.error(f"The recommended preprocessing was not scored: {error}")
         return None

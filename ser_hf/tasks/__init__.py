@@ -1,31 +1,31 @@
-"""What is recognised: one module for each task, with the same names in each.
+"""Define the tasks of recognition: one module per task, with the same names in each module.
 
-A task is an entry of `TASKS` and a module with these names. *Outputs* are the names of a model's outputs, C of them;
-*scores* ``(N, C)`` are what `pipeline` answers for N utterances, see `ser_hf.models.scores`.
+A task is an entry of `TASKS` and a module with the names below. *Outputs* are the names of the C outputs of a model;
+*scores* ``(N, C)`` are the results of `pipeline` for N utterances, see `ser_hf.models.scores`.
 
 ======================================  ============================================================================
-PROBLEM_TYPE                            `config.problem_type` of the model; `pipeline` chooses its function by it
-METRICS                                 name -> `Metric`; the best epoch and the headline go by the first
+PROBLEM_TYPE                            `config.problem_type` of the model; it selects the function of `pipeline`
+METRICS                                 name -> `Metric`; the first one selects the best epoch
 PERCENT                                 whether metrics are printed in percent
-OPTIONS                                 those of `ser_hf.runs.task_options.OPTIONAL` that the task has
-list_outputs(utterances)                the outputs of a model of these utterances
+OPTIONS                                 options of `ser_hf.runs.task_options.OPTIONAL` that the task has
+list_outputs(utterances)                the outputs of a model that is trained on these utterances
 target_feature(outputs)                 type of the column `label` of the dataset
-target_of(utterance, outputs)           its value; None leaves the utterance out, which is counted
-make_loss(train, training)              loss for the Trainer, from the training rows and arguments
-compute_metrics(prediction)             `METRICS` by name for an `EvalPrediction`; utterances of equal weight
-tabulate(targets, scores, outputs)      the task's columns of predictions.csv, for N values of `target_of`
+target_of(utterance, outputs)           label of the utterance; if None, the utterance is left out and counted
+make_loss(train, training)              loss for the Trainer, given the training rows and arguments
+compute_metrics(prediction)             `METRICS` by name for an `EvalPrediction`, all utterances weighted equally
+tabulate(targets, scores, outputs)      columns of the task in predictions.csv, for N values of `target_of`
 Scores, summarize(table, outputs)       scores of a table: a dataclass with `utterances`, `speakers`, `intervals`,
                                         `interval_unit`, `warning`, `per_speaker` and each of `METRICS`
-draw_scores(scores, folder)             figures of the scores in the folder, which is made
-compare(first, second, outputs)         differences of two tables; only with the option "recommended_trim"
-answer(scores)                          text for the scores by output: column `prediction`, timeline and page
-match_outputs(outputs, utterances)      the outputs under the names of a corpus, and those that it can score
+draw_scores(scores, folder)             figures of the scores, written to a folder that is created
+compare(first, second, outputs)         differences of two tables; only for the option "recommended_trim"
+answer(scores)                          prediction as text, given the scores by output: tables, timeline and page
+match_outputs(outputs, utterances)      the outputs with the names of a corpus, and the outputs that they share
 restrict_scores(scores, names, shared)  the scores ``(N, S)`` of the shared outputs
-calibrate, describe_calibration         as in `ser_hf.tasks.calibration`; None if the task has no calibration
+calibrate, describe_calibration         see `ser_hf.tasks.calibration`; None if the task has no calibration
 CARD                                    section of the model card -> Jinja template, see `ser_hf.publishing.card`
 ======================================  ============================================================================
 
-This module imports neither torch nor any task, so that ``--help`` can name the tasks.
+This module imports neither torch nor a task, so that ``--help`` can list the tasks.
 """
 
 import difflib
@@ -44,8 +44,8 @@ class Metric(NamedTuple):
     """Describe a metric; higher is better and 1 is perfect.
 
     Attributes:
-        title: Name in words.
-        short: Head of a column.
+        title: Name of the metric.
+        short: Short name, for the header of a table.
         lowest: Lowest possible value.
     """
 
@@ -58,7 +58,7 @@ def load_task(name: str) -> ModuleType:
     """Return the module of a task.
 
     Raises:
-        ValueError: If there is no such task; the nearest name is suggested.
+        ValueError: If the task does not exist; the message suggests the most similar name.
 
     Examples:
         >>> load_task("categories").PROBLEM_TYPE
@@ -69,7 +69,7 @@ def load_task(name: str) -> ModuleType:
 
 
 def check_task(name: str) -> None:
-    """Raise ValueError unless a task has this name; the nearest name is suggested."""
+    """Raise ValueError if the task does not exist; the message suggests the most similar name."""
     if name not in TASKS:
         near = difflib.get_close_matches(name, TASKS, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
@@ -77,12 +77,12 @@ def check_task(name: str) -> None:
 
 
 def name_task(config: "PreTrainedConfig") -> str:
-    """Return the task of a checkpoint: the one in its configuration, else the first with its `problem_type`.
+    """Return the task of a checkpoint: the task in its configuration, else the first task with its `problem_type`.
 
-    A checkpoint with a `problem_type` of no task is used like one of "categories".
+    If no task has this `problem_type`, the task is "categories".
 
     Raises:
-        ValueError: If the configuration names an unknown task.
+        ValueError: If the configuration contains an unknown task.
     """
     if recorded := getattr(config, CONFIG_KEY, None):
         check_task(recorded)

@@ -1,4 +1,4 @@
-"""Calibration of scores that sum to 1: a temperature, folded into the weights, and a threshold for uncertain answers.
+"""Calibrate scores that sum to 1: fit a temperature, fold it into the weights, and choose a threshold.
 
 Shapes: N rows of a dataset, U utterances, C outputs.
 """

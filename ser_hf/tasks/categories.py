@@ -1,4 +1,4 @@
-"""One of C emotions per utterance.
+"""Recognise one of C emotions per utterance.
 
 Shapes: N utterances, C emotions, S emotions that model and corpus share.
 """
@@ -41,22 +41,22 @@ CARD = {
 
 
 def list_outputs(utterances: Iterable[Utterance]) -> list[str]:
-    """Return the emotions of utterances, sorted."""
+    """Return the sorted names of the emotions of utterances."""
     return sorted({utterance.emotion for utterance in utterances})
 
 
 def target_feature(outputs: Sequence[str]) -> ClassLabel:
-    """Return the type of a label: an index of the emotions."""
+    """Return the type of the column `label`: an index of the emotions."""
     return ClassLabel(names=list(outputs))
 
 
 def target_of(utterance: Utterance, outputs: Sequence[str]) -> int | None:
-    """Return the index of an utterance's emotion, None if it is not one of the outputs."""
+    """Return the index of the emotion of an utterance; None if the emotion is not one of the outputs."""
     return outputs.index(utterance.emotion) if utterance.emotion in outputs else None
 
 
 def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
-    """Return the cross-entropy, with class weights and label smoothing as the arguments say."""
+    """Return the cross-entropy with the class weights and label smoothing of the training arguments."""
     from ser_hf.tasks.losses import CrossEntropy, balanced_weights
 
     balanced = training.class_weights == "balanced"  # type: ignore[attr-defined]  # of SerTrainingArguments
@@ -65,7 +65,7 @@ def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
 
 
 def compute_metrics(prediction: "EvalPrediction") -> dict[str, float]:
-    """Return wa, ua and macro_f1 of logits ``(N, C)`` against labels ``(N,)``."""
+    """Return wa, ua and macro_f1 of logits ``(N, C)`` and labels ``(N,)``."""
     logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
     confusion = count_confusion(labels, logits.argmax(-1), range(logits.shape[1]))
     return {name: float(metric(confusion)) for name, metric in FORMULAS.items()}
@@ -89,11 +89,11 @@ def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str])
 
 
 def draw_scores(scores: Scores, folder: str | Path) -> None:
-    """Draw the confusion matrix and, if speakers are known, the scores of each into a folder, which is made.
+    """Draw the confusion matrix and, if speakers are known, the score of each speaker.
 
     Args:
-        scores: Of the test utterances.
-        folder: Where confusion.png and speakers.png are written.
+        scores: Scores of the test utterances.
+        folder: Folder for confusion.png and speakers.png; it is created.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def draw_scores(scores: Scores, folder: str | Path) -> None:
 
 
 def answer(scores: Mapping[str, float]) -> str:
-    """Return the emotion with the best score, the first of several.
+    """Return the emotion with the best score; if there are several, the first one.
 
     Examples:
         >>> answer({"angry": 0.25, "happy": 0.75})
@@ -113,24 +113,26 @@ def answer(scores: Mapping[str, float]) -> str:
 
 
 def match_outputs(outputs: Sequence[str], utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:
-    """Return the emotions of a model by the names of a corpus, in any usual spelling, and those that both have, sorted.
+    """Return the emotions of a model with the names of a corpus, and the sorted emotions that both have.
+
+    Synonyms and other common spellings of an emotion are matched.
 
     Raises:
-        ValueError: If fewer than two are shared.
+        ValueError: If model and corpus share fewer than two emotions.
     """
     found = Counter(utterance.emotion for utterance in utterances)
     names = [name if name in found else canonical_emotion(name) for name in outputs]
     shared = sorted(found.keys() & set(names))
     if len(shared) < 2:
         raise ValueError(
-            f"Expected two emotions at least that model and corpus share, found {shared}: the model has "
-            f"{list(outputs)}, the corpus {sorted(found)}. --label_map old=new renames those of the corpus."
+            f"Expected at least two emotions that model and corpus share, found {shared}: the model has "
+            f"{list(outputs)}, the corpus {sorted(found)}. Rename emotions of the corpus with --label_map old=new."
         )
     return names, shared
 
 
 def restrict_scores(scores: np.ndarray, names: Sequence[str], shared: Sequence[str]) -> np.ndarray:
-    """Return the scores ``(N, S)`` of the shared emotions, which sum to 1 again, from all ``(N, C)``.
+    """Return the scores ``(N, S)`` of the shared emotions, normalised to a sum of 1, given all scores ``(N, C)``.
 
     Examples:
         >>> restrict_scores(np.array([[0.5, 0.25, 0.25]]), ["calm", "happy", "sad"], ["happy", "sad"]).tolist()

@@ -1,1 +1,1 @@
-"""The whole of a recipe as one function with typed arguments."""
+"""Run each recipe as one function with typed arguments."""

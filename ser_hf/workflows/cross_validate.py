@@ -1,4 +1,4 @@
-"""Run a workflow on every fold of its protocol and pool the test predictions; resumable at fold and step."""
+"""Run a workflow on every fold of its protocol, and pool the test predictions."""
 
 import logging
 from collections.abc import Callable
@@ -25,25 +25,25 @@ logger = logging.getLogger(__name__)
 
 
 def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arguments) -> Results | None:
-    """Run `finetune` or `probe` on every fold, each in a folder of its own, and pool the test predictions.
+    """Run `finetune` or `probe` on every fold in a separate folder, and pool the test predictions.
 
-    Finished folds are kept; the fold that was interrupted resumes from its last checkpoint.
+    Finished folds are kept, and an interrupted fold resumes from its last checkpoint.
 
     Args:
         run: `ser_hf.finetune` or `ser_hf.probe`.
-        data: The speech, its labels, and the protocol; its fold is not used.
-        *arguments: The other arguments of `run`; the last one names the output folder.
+        data: Corpora, labels, protocol and augmentation; `fold` is not used.
+        *arguments: Other arguments of `run`; the last one has the output folder.
 
     Returns:
-        The pooled results; None in all processes of a distributed run but the first.
+        The pooled results; None in all processes of a distributed run except the first.
 
     Raises:
-        ValueError: If there is no protocol, or as `run`.
-        OSError: If the output folder holds another run, or as `run`.
+        ValueError: If there is no protocol, or for the reasons of `run`.
+        OSError: If the output folder contains another run, or for the reasons of `run`.
     """
     if data.protocol is None:
         raise ValueError(
-            "Expected a protocol with folds: say --protocol, such as leave_one_speaker_out or group_kfold."
+            "Expected a protocol with folds: pass --protocol, such as leave_one_speaker_out or group_kfold."
         )
     *others, last = complete_arguments(data, arguments)
     output_dir, first = Path(last.output_dir), PartialState().is_main_process
@@ -57,7 +57,7 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
         try:
             run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
         except (ValueError, OSError):
-            if first and not list(output_dir.glob("fold_*")):  # nothing has begun: leave the folder free
+            if first and not list(output_dir.glob("fold_*")):  # no fold has started: another recipe may use the folder
                 (output_dir / RECIPE).unlink()
             raise
     if not first:
@@ -68,9 +68,9 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
 
 
 def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
-    """Write the recipe of all folds into the folder that holds them, unless that holds something else.
+    """Write the recipe of all folds into their parent folder, after a check that it contains no other run.
 
-    Its fold is null, so that the folder of a single fold, whose fold is a number, is never mistaken for it.
+    `fold` is null in this recipe. It is a number in the recipe of a single fold, so the two are never confused.
     """
     check_folder(output_dir, recipe)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
 
 
 def describe_folds(results: Results, output_dir: str | Path) -> str:
-    """Return what to print at the end."""
+    """Return the final message."""
     name = next(iter(load_task(results.task).METRICS))
     assert results.folds is not None and results.mean is not None and results.sd is not None
     return (

@@ -1,4 +1,4 @@
-"""Fine-tune any audio classifier of transformers on emotional speech, and score it on speakers outside training."""
+"""Fine-tune any audio classifier of transformers on emotional speech, and score it on new speakers."""
 
 import dataclasses
 import logging
@@ -40,23 +40,23 @@ from ser_hf.training.refit import refit
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 
 logger = logging.getLogger(__name__)
-SCORED = ("validation", "test")  # parts that are scored as the stock pipeline receives them: raw and whole
+SCORED = ("validation", "test")  # parts that are neither trimmed nor split into windows, as in the stock pipeline
 
 
 def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> Results | None:
     """Train, calibrate, score and document a checkpoint in `training.output_dir`, a model repository.
 
-    An interrupted run resumes from its last checkpoint. A finished run is returned as it is, or continued if
-    `training.num_train_epochs` is larger than before; the learning rate is then what a run of the new length has at
-    that step.
+    An interrupted run resumes from its last checkpoint. The results of a finished run are returned, or the run is
+    continued if `training.num_train_epochs` is larger than before; the learning rate then follows the schedule of a run
+    of the new length.
 
     Args:
-        data: The speech, its labels, and who is held out.
-        model_args: The encoder and what is trained of it.
-        training: How it is trained.
+        data: Corpora, labels, split and augmentation.
+        model_args: Encoder and its trained parts.
+        training: Training arguments.
 
     Returns:
-        The results; None in all processes of a distributed run but the first.
+        The results; None in all processes of a distributed run except the first.
 
     Raises:
         ValueError: If a corpus, a label or an argument is not as expected.
@@ -78,7 +78,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     set_seed(training.seed)
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, dataset)
     if training.process_index == 0:
-        lock = claim_folder(training.output_dir, recipe, dataset)  # held to the end of the run
+        lock = claim_folder(training.output_dir, recipe, dataset)  # released at the end of the run
         write_problems(speech.problems, training.output_dir)
         write_findings(data, speech.findings, training.output_dir)
     checkpoint = last_checkpoint(training.output_dir)
@@ -87,7 +87,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         model = start_head(*head, dataset["train"], feature_extractor, training)
     collator = make_collator(data, model_args, training, model, feature_extractor)
-    arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, not the Trainer's many
+    arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, none by the Trainer
     trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -100,7 +100,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     if data.recommended_trim != "none":
         recommend_preprocessing(model.config, data)
     trainer.save_model()
-    shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # of the weights before
+    shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions
     if not trainer.is_world_process_zero():
         return None
@@ -125,7 +125,7 @@ def _write_evidence(
     described: TrainingRecord,
     folders: dict[str, Path],
 ) -> Results:
-    """Write predictions, figures, answers, examples, card and, last of all, the results, which are returned."""
+    """Write predictions, figures, answers, examples, card and results in this order, and return the results."""
     folder, dataset, config = Path(trainer.args.output_dir), speech.dataset, trainer.model.config
     name, outputs = name_task(config), speech.outputs
     task = load_task(name)
@@ -170,7 +170,7 @@ def _write_evidence(
 
 
 def _push(training: SerTrainingArguments) -> None:
-    """Publish the finished folder, if asked."""
+    """Publish the output folder if `push_to_hub` is set."""
     if not training.push_to_hub or training.process_index:
         return
     public = training.hub_private_repo is False
@@ -179,7 +179,7 @@ def _push(training: SerTrainingArguments) -> None:
 
 
 def describe_run(results: Results, folder: str) -> str:
-    """Return what to print at the end: the score, where the checkpoint is, and three lines that use it."""
+    """Return the final message: the score, the folder of the checkpoint, and example code."""
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
     assert results.agreement is not None
     return f"""

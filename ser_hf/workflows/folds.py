@@ -1,4 +1,4 @@
-"""Folds of a protocol, each trained and tested on its own -> one table of predictions and one set of scores."""
+"""Pool the test predictions of the folds of a protocol in one table, and score them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,18 +15,18 @@ from ser_hf.tasks import load_task
 
 
 def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protocol: str) -> Results:
-    """Pool the test predictions of finished folds, write the evidence into the output folder, and return it.
+    """Pool the test predictions of finished folds, write them with results and figures, and return the results.
 
     Args:
-        folders: The output folder of each fold, in their order.
-        output_dir: Where predictions.csv, all_results.json and the figures go.
-        protocol: What the folds are of.
+        folders: Output folder of each fold, in the order of the folds.
+        output_dir: Folder to which predictions.csv, all_results.json and the figures are written.
+        protocol: Name of the protocol.
 
     Returns:
-        The results: scores of all test utterances pooled, mean and standard deviation over the folds, and each fold.
+        The results: scores of the pooled test utterances, mean and standard deviation over the folds, and each fold.
 
     Raises:
-        ValueError: If folds differ in their task or outputs, or an utterance is tested in two of them.
+        ValueError: If the folds have different tasks or outputs, or an utterance is tested in two folds.
     """
     results = [_read_finished(folder) for folder in folders]
     seconds = sum(fold.training.seconds for fold in results if fold.training)
@@ -68,7 +68,7 @@ def _read_finished(folder: str | Path) -> Results:
 
 
 def _pool_agreement(folds: list[AgreementRecord | None]) -> AgreementRecord | None:
-    """Return how many test utterances of all folds the stock pipeline was compared on; None for probes' folds."""
+    """Return the pooled comparison with the stock pipeline; None if a fold has none, as with probes."""
     known = [fold for fold in folds if fold is not None]
     if len(known) < len(folds):
         return None

@@ -1,4 +1,4 @@
-"""Compare frozen features and scikit-learn heads on the same splits as fine-tuning."""
+"""Compare scikit-learn heads on frozen features, with the same splits as fine-tuning."""
 
 import logging
 from pathlib import Path
@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     """Fit every head on every kind of features, choose one on the training speakers, and score it on the test speakers.
 
-    The chosen head is kept in `arguments.output_dir` (head.skops, head.json), beside the table of all.
+    The chosen head (head.skops, head.json) and the table of all heads are written to `arguments.output_dir`.
 
     Args:
-        data: The speech, its labels, and who is held out.
+        data: Corpora, labels, split and augmentation.
         arguments: Features and heads to compare.
 
     Returns:
@@ -44,8 +44,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
 
     Raises:
         ValueError: If a corpus, a label or an argument is not as expected.
-        OSError: If a file is missing, or the output folder holds another run.
-        ImportError: If egemaps lacks opensmile.
+        OSError: If a file is missing, or the output folder contains another run.
+        ImportError: If the features are "egemaps" and opensmile is not installed.
     """
     if data.task != "categories":
         raise ValueError(f"task: probes recognise categories only, found '{data.task}'. Use finetune.")
@@ -80,7 +80,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
 
 
 def number_rows(dataset: Dataset) -> Dataset:
-    """Return the training rows, some of them validation rows before, with `utterance` and `index` of one part."""
+    """Return the pooled rows of train and validation with `utterance` and `index` numbered as in one part."""
     windows = list(zip(dataset["split"], dataset["utterance"], strict=True))
     numbers = {window: i for i, window in enumerate(dict.fromkeys(windows))}
     utterances = [numbers[window] for window in windows]
@@ -89,7 +89,7 @@ def number_rows(dataset: Dataset) -> Dataset:
 
 
 def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir: str) -> None:
-    """Write vectors/<features>.parquet: labels and vector of each row, augmented copies left out; pandas reads it."""
+    """Write labels and feature vector of each row, without augmented copies, to vectors/<features>.parquet."""
     path = Path(output_dir, "vectors", f"{features.name.replace(' ', '_')}.parquet")
     path.parent.mkdir(exist_ok=True)
     vectors = np.concatenate([features.train[: len(train)], features.test])
@@ -99,7 +99,7 @@ def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir
 def write_evidence(
     arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, speech: Speech
 ) -> Results:
-    """Write predictions, figures, the chosen head and the card; return the results."""
+    """Write predictions, figures, chosen head and card, and return the results."""
     folder, emotions = Path(arguments.output_dir), speech.outputs
     chosen = max(candidates, key=lambda candidate: candidate.inner.ua)
     rows = [_describe_candidate(candidate, test, emotions, chosen is candidate) for candidate in candidates]
@@ -139,20 +139,20 @@ def _describe_candidate(candidate: Candidate, test: Dataset, emotions: list[str]
 
 
 def predict_test(candidate: Candidate, test: Dataset, emotions: list[str]) -> pandas.DataFrame:
-    """Return the table of a candidate's predictions of the test utterances."""
+    """Return the table of the predictions of a candidate for the test utterances."""
     scores = candidate.head.predict_proba(candidate.features.test)
     return tabulate_dataset(test, np.log(scores.clip(1e-12)), categories, emotions)
 
 
 def _push_probe(arguments: ProbeArguments) -> None:
-    """Publish the finished folder, if asked."""
+    """Publish the output folder if `push_to_hub` is set."""
     if arguments.push_to_hub:
         assert arguments.hub_model_id is not None
         logger.info(publish(arguments.output_dir, arguments.hub_model_id))
 
 
 def describe_probe(results: Results, folder: str) -> str:
-    """Return what to print at the end."""
+    """Return the final message."""
     (chosen,) = (row for row in results.candidates if row.chosen)  # type: ignore[union-attr]
     return (
         f"Chosen: {chosen.head} on {chosen.features}, UA {chosen.inner_ua:.3f} on training speakers.\n"

@@ -1,4 +1,4 @@
-"""Search the settings of a recipe with Optuna, judged on validation speakers; the best become a recipe again."""
+"""Search the best settings of a recipe with Optuna on the validation speakers, and write them as a new recipe."""
 
 import dataclasses
 import logging
@@ -40,26 +40,26 @@ from ser_hf.workflows.sweep_arguments import SweepArguments
 
 SHOWN = 5  # best trials in the printed table
 logger = logging.getLogger(__name__)
-PAUSE = 2  # seconds between looks whether the trials of other processes are finished
+PAUSE = 2  # seconds between checks whether the trials of other processes are finished
 
 
 def sweep(
     data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments, search: SweepArguments
 ) -> pandas.DataFrame:
-    """Run trials until there are enough, and write the best settings as recipe.yaml into `training.output_dir`.
+    """Run the requested number of trials, and write the best settings to recipe.yaml in `training.output_dir`.
 
     Args:
-        data: The speech, its labels, and who is held out.
-        model_args: The encoder and what is trained of it.
-        training: How it is trained.
-        search: Number of trials, and which settings are searched.
+        data: Corpora, labels, split and augmentation.
+        model_args: Encoder and its trained parts.
+        training: Training arguments.
+        search: Number of trials and settings to search.
 
     Returns:
-        A row per finished trial, as `tabulate_trials`.
+        One row per finished trial, see `tabulate_trials`.
 
     Raises:
         ValueError: If an argument is not as expected.
-        OSError: If a file is missing, or the output folder holds another search.
+        OSError: If a file is missing, or the output folder contains another search.
     """
     if data.task != "categories":
         raise ValueError(f"task: a search compares the UA of categories only, found '{data.task}'. Use finetune.")
@@ -78,7 +78,7 @@ def sweep(
 
 
 def _require_one_gpu(training: SerTrainingArguments) -> None:
-    """Refuse to share a trial between GPUs, as a trial on each is of more use."""
+    """Raise ValueError if a trial would use several GPUs; one trial per GPU is more efficient."""
     if training.world_size > 1 or training.n_gpu > 1:
         raise ValueError(
             f"Expected one process that sees one GPU, found {training.world_size} that see {training.n_gpu}. Start "
@@ -88,7 +88,7 @@ def _require_one_gpu(training: SerTrainingArguments) -> None:
 
 
 def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, dataset: DatasetDict) -> None:
-    """Run trials until so many are finished, whichever processes run them."""
+    """Run trials until `trials` are finished, including the trials of other processes."""
     folder = Path(arguments[2].output_dir)
     lock, alive = FileLock(folder / LOCK), FileLock(folder / f"process_{uuid.uuid4().hex}.lock")
     trainer = make_trainer(arguments, dataset)
@@ -103,7 +103,7 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
     with lock:
         alive.acquire()
     while count_trials(study, COMPLETE) < trials:
-        with lock:  # until `begin`, so that no process begins one too many
+        with lock:  # released in `begin`, so that the processes do not start too many trials
             fail_abandoned(study, folder)
             free = count_trials(study, COMPLETE, RUNNING) < trials
             if free:
@@ -112,13 +112,13 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
             table = write_sweep(study, arguments)
             logger.info(f"{len(table)} of {trials} trials finished; best validation UA {table['ua'].max():.3f}.")
         else:
-            time.sleep(PAUSE)  # others' trials are under way
+            time.sleep(PAUSE)  # trials of other processes are running
     alive.release()
     Path(alive.lock_file).unlink()
 
 
 def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
-    """Return the Trainer of all trials of this process; its model only stands in until the first begins."""
+    """Return the Trainer for all trials of this process; each trial replaces its model."""
     data, model_args, training = arguments
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
@@ -129,7 +129,7 @@ def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
 
 
 def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> PreTrainedModel:
-    """Return the model that a trial starts from, with the random numbers of fine-tuning, which can so redo it."""
+    """Return the initial model of a trial, with the random seeds of fine-tuning, which can reproduce the trial."""
     data, model_args, training = arguments
     set_seed(training.seed)
     emotions = dataset["train"].features["label"].names
@@ -137,12 +137,12 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     parts = model.to(training.device), dataset["train"], feature_extractor
     model = components.start_head(model_args.head_init, *parts, training)
     trainer.data_collator.augment = components.make_augmentation(data)
-    set_seed(training.seed)  # as the Trainer there
+    set_seed(training.seed)  # as in the Trainer of fine-tuning
     return model
 
 
 def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
-    """Run one trial. None is cut short: the epochs of different batches and schedules do not compare."""
+    """Run one trial without pruning: epochs with different batch sizes and schedules are not comparable."""
     trainer.hyperparameter_search(
         hp_space=lambda trial: {
             name: value for name, value in trial.user_attrs["settings"].items() if hasattr(trainer.args, name)
@@ -158,7 +158,7 @@ def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
 
 
 def best_ua(trainer: SerTrainer) -> float:
-    """Return the validation UA of the epoch that fine-tuning would keep, of those so far."""
+    """Return the validation UA of the best epoch so far, chosen as in fine-tuning."""
     epochs = [log for log in trainer.state.log_history if "eval_ua" in log]
     best = max if trainer.args.greater_is_better else min
     metric = f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
@@ -175,7 +175,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         plot_sweep(table, folder / "sweep.png")
         best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)  # type: ignore[arg-type, return-value]
         recipe = resolve_recipe(*apply_settings(arguments, best.user_attrs["settings"]))
-        recipe["model_name_or_path"] = arguments[1].model_name_or_path  # a folder too: this stays at home
+        recipe["model_name_or_path"] = arguments[1].model_name_or_path  # with its path: this is not published
         comment = (
             f"Trial {best.number}, validation UA {best.value:.3f}, the best of {len(table)}. Rerun it with:\n"
             "accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
@@ -185,7 +185,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
 
 
 def describe_sweep(table: pandas.DataFrame, folder: str) -> str:
-    """Return what to print at the end: the best trials, the recipe's own, and how to go on."""
+    """Return the final message: the best trials, the trial of the recipe itself, and the next command."""
     ranked = table.sort_values("ua", ascending=False, kind="stable")
     shown = pandas.concat([ranked.head(SHOWN), ranked[SHOWN:].query("recipe")]).drop(columns="seconds")
     return f"""

@@ -1,13 +1,18 @@
-"""What `sweep` can be told."""
+"""Define the arguments of `sweep`."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class SweepArguments:
-    """How long to search, and what."""
+    """Define the number of trials and the settings to search.
 
-    trials: int = field(default=20, metadata={"help": "Finished trials, over all processes and launches."})
+    Examples:
+        >>> SweepArguments(search=["speed"]).trials
+        20
+    """
+
+    trials: int = field(default=20, metadata={"help": "Number of finished trials, over all processes and launches."})
     search: list[str] = field(
         default_factory=list,
         metadata={

@@ -16,8 +16,8 @@ from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.publishing import agreement, gate
 from ser_hf.publishing.agreement import ask_pipeline, check_agreement, hash_files, measure_agreement
 
-CHANGED = "not as compared at the end of training"
-OTHER = "The stored scores come from other preprocessing, weights or labels: they are not what users get."
+CHANGED = "changed since the comparison at the end of training"
+OTHER = "The stored scores are from other preprocessing, weights or labels, so users get other scores."
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_fresh_process_confirms_what_a_finished_run_stored(published_folder, t
 def test_what_was_changed_after_the_comparison_is_named(folder, refusal, change, file):
     assert not check_agreement(folder).found.endswith(CHANGED)
     change(folder)
-    assert refusal(folder) == f"{file}: {CHANGED}. Restore what the run wrote, or run the recipe again."
+    assert refusal(folder) == f"{file}: {CHANGED}. Restore the files of the run, or run the recipe again."
 
 
 def test_another_chunk_length_of_whisper_is_named(whisper_run, tmp_path):
@@ -154,14 +154,14 @@ def test_a_run_that_was_never_compared_is_refused(folder, refusal, toy_ravdess, 
     (folder / "all_results.json").write_text(json.dumps(results))
     sentence = (
         "all_results.json does not say that the stock pipeline gives the stored predictions. "
-        "Run the recipe again with this version: it compares them at its end."
+        "Run the recipe again with this version, which compares them at the end."
     )
     assert refusal(folder) == refusal(folder, {"ravdess": toy_ravdess}) == sentence
 
 
 def test_a_comparison_that_failed_is_refused_with_its_reason(folder, refusal):
     change_agreement(folder, agree=0, largest_difference=None, error="ValueError: no such class")
-    assert refusal(folder) == "the stock pipeline fails: ValueError: no such class. Repair what it names."
+    assert refusal(folder) == "the stock pipeline fails: ValueError: no such class. Correct the cause of this error."
 
 
 def test_a_run_that_disagreed_at_its_end_is_refused_with_its_figures(folder, refusal):

@@ -126,7 +126,7 @@ def test_the_card_says_what_happened_to_the_audio(finished):
     audit = {"shared_speaker": 0, "identical_audio": 3, "overlapping_audio": 1}
     text = text_of(render_card(*finished(changed={"audio": audio, "audit": audit})))
     for statement in (
-        "On 4 speakers it never heard",
+        "On 4 speakers not in the training data",
         "95 % interval from 4 speakers only",
         "The model uses the first 6 seconds of an utterance; the pipeline truncates longer utterances.",
         "left out as unreadable: 3, as too short: 4; split into overlapping windows in "
@@ -174,12 +174,12 @@ def test_the_folds_card_counts_speakers_and_names_none():
 
 
 def test_scores_by_gender_are_shown_where_stored_and_missed_where_not(finished, results):
-    assert "- Gender: the results hold no scores by it." in text_of(render_card(*finished()))
+    assert "- Gender: the results contain no scores by gender." in text_of(render_card(*finished()))
     results["test"] |= {"per_gender": {"female": {"speakers": 1, "utterances": 60, "ua": 0.765625, "wa": 0.75}}}
     text = text_of(render_card(*finished()))
     assert "| female | 1 | 60 | 76.6 | 75.0 |" in text and "- Gender:" not in text
     results["test"] |= {"per_gender": {}}
-    assert "- Gender: the corpus does not tell it." in text_of(render_card(*finished()))
+    assert "- Gender: unknown in the corpus." in text_of(render_card(*finished()))
 
 
 def test_calibration_is_shown_before_and_after_with_the_threshold(finished):
@@ -200,7 +200,7 @@ def test_an_uncalibrated_run_says_so_twice(finished):
 def test_a_leaking_split_shouts_before_the_claim(finished, results):
     card = str(render_card(*finished(changed={"split": results["split"] | {"speaker_independent": False}})))
     assert card.index("> **Speaker-dependent scores.**") < card.index(f"**{percent(results['test']['ua'])} %**")
-    assert "it never heard" not in card and "No speaker is in two of its parts" not in card
+    assert "speakers not in the training data" not in card and "No speaker is in two of its parts" not in card
     assert "- New speakers: the split is not speaker-independent." in card
     assert ModelCard(card).data.eval_results[0].dataset_args["speaker_independent"] is False
 

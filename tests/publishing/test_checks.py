@@ -254,7 +254,7 @@ def test_a_token_is_refused_and_not_quoted(folder, kind):
     [
         ("# A model\n", "a card without results"),
         ("---\nlicense: mit\nmodel-index:\n- name: x\n  results: []\n---\n", "a card without results"),
-        ("---\nlicense: [\n---\n", "YAML head is broken"),
+        ("---\nlicense: [\n---\n", "invalid YAML metadata"),
         (None, "README.md is missing"),
     ],
 )
@@ -280,7 +280,7 @@ def test_impossible_results_are_refused(folder, ua):
 def test_a_card_that_tells_another_score_than_the_results_is_refused(folder):
     results = checks.read_json(folder / "all_results.json")
     edit(folder / "all_results.json", test=results["test"] | {"ua": 0.99})
-    refused(record_checks.check_card(folder), "it does not tell ua 0.99 of all_results.json")
+    refused(record_checks.check_card(folder), "it does not contain ua 0.99 of all_results.json")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "a: [\n", "model_type: mel\n", None])

@@ -44,7 +44,7 @@ def test_the_gate_names_every_fault_and_its_remedy(folder):
     for fault in (
         "- weights complete: a random head, because classifier.weight",
         "- answers: 3 waveforms, largest difference of a score",
-        "- agreement with the stock pipeline: model.safetensors: not as compared at the end of training. Restore",
+        "- agreement with the stock pipeline: model.safetensors: changed since the comparison at the end",
         "- card: a card without results. Render the card",
         "recipe.yaml' names no corpus",
         "- absolute paths: README.md: /home/me. Replace it",

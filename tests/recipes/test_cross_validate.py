@@ -66,7 +66,7 @@ def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsy
     assert results["test"]["wa"] == pytest.approx(right.mean())
     card = (out / "README.md").read_text()
     assert f"**{100 * results['test']['ua']:.1f} %**" in card
-    assert "never heard its speaker" in card
+    assert "was not trained on its speaker" in card
     assert all(f"| {fold} | " in card for fold in (1, 2, 3))
     assert "Fine-tuned from whisper." in card and str(out.parent) not in card
     assert (out / "figures" / "confusion.png").exists()

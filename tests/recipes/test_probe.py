@@ -114,7 +114,7 @@ def test_a_corpus_without_speakers_gets_its_evidence(probe, write_audio, tmp_pat
     assert results_of(out)["test"]["ua"] == 1.0
     assert not (out / "figures" / "speakers.png").exists()
     card = (out / "README.md").read_text()
-    assert "On speakers that the corpus does not name" in card and "speakers.png" not in card
+    assert "On speakers that are not named in the corpus" in card and "speakers.png" not in card
     assert "left out as unreadable: 1, as too short: 0" in card
 
 

@@ -56,7 +56,7 @@ def test_length_and_launch_may_change(tmp_path):
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(FileExistsError, match="holds no run of ser_hf"):
+    with pytest.raises(FileExistsError, match="contains no run of ser_hf"):
         check_folder(tmp_path, recipe(tmp_path))
 
 

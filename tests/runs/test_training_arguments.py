@@ -45,7 +45,7 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--speed", "1.5"], "speed: expected 0 to 1, found 1.5"),
         (["--mask_time_length", "0"], "mask_time_length: expected at least 1"),
         (["--model_name_or_path", "x"], "Expected either --model_name_or_path"),
-        (["--label_map", "-x=y"], "spelled --key=VALUE"),
+        (["--label_map", "-x=y"], "Write a value that begins with - as --key=VALUE"),
         (["second.yaml"], r"found \['second.yaml'\]"),
     ],
 )
