@@ -44,7 +44,7 @@ def run(command, environment):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(hub, encoders, tmp_path):

@@ -21,6 +21,7 @@ from ser_hf import (
     cross_validate,
     evaluate,
     finetune,
+    list_audio,
     predict,
     probe,
 )
@@ -112,7 +113,7 @@ def test_a_checkpoint_is_evaluated_by_the_task_that_it_names(run, toy_ravdess, t
 
 def test_a_folder_is_predicted_in_its_words(run, toy_ravdess, tmp_path):
     classifier = EmotionClassifier.from_pretrained(run)
-    predict(classifier, [str(toy_ravdess)], tmp_path / "table.csv", model=str(run))
+    predict(classifier, list_audio([str(toy_ravdess)], {}), tmp_path / "table.csv", model=str(run))
     table = pandas.read_csv(tmp_path / "table.csv")
     assert len(table) == 48
     score = table["score_liveliness"][0]
