@@ -77,8 +77,8 @@ def test_every_public_name_is_there(package):
 def test_the_package_names_what_a_notebook_needs():
     assert ser_hf.__all__ == [
         "DataArguments", "EmotionClassifier", "EvaluationArguments", "ModelArguments", "ProbeArguments",
-        "SerTrainingArguments", "SweepArguments", "cross_validate", "evaluate", "finetune", "load_corpus", "predict",
-        "probe", "publish", "sweep",
+        "SerTrainingArguments", "SweepArguments", "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus",
+        "predict", "probe", "publish", "sweep",
     ]  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def run(command, environment):
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done
 
 
 def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(hub, encoders, tmp_path):
@@ -58,7 +58,7 @@ def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(h
         hub.environment,
     )  # fmt: skip
     held = hub.repositories["someone/tiny"]
-    assert f"{hub.url}/someone/tiny/commit/" in printed
+    assert f"{hub.url}/someone/tiny/commit/" in printed.stderr
     assert held.private
     assert not [name for name in held.files if name in STAYS or name.startswith("checkpoint-")]
     assert (out / "predictions.csv").exists()
@@ -67,7 +67,7 @@ def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(h
     assert all(soundfile.info(io.BytesIO(held.files[example["src"]])).samplerate == 16_000 for example in widget)
 
     np.savez(tmp_path / "waveforms.npz", *reference_waveforms(16_000))
-    answers = json.loads(run([sys.executable, "-c", ANSWER, str(tmp_path / "waveforms.npz")], hub.environment))
+    answers = json.loads(run([sys.executable, "-c", ANSWER, str(tmp_path / "waveforms.npz")], hub.environment).stdout)
     stored = json.loads(held.files["answers.json"])["scores"]
     assert len(answers) == 3
     for answer, scores in zip(answers, stored, strict=True):
