@@ -21,6 +21,7 @@ from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import CONFIG_KEY, load_task
 from ser_hf.training.head_start import start_from_readout, start_from_regression
+from ser_hf.training.trainer import SerTrainer
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
@@ -150,3 +151,26 @@ def make_collator(
         mask=make_mask(model_args, model),
         seed=training.seed,
     )
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    feature_extractor: SequenceFeatureExtractor,
+    dataset: DatasetDict,
+    *,
+    data: DataArguments,
+    model_args: ModelArguments,
+    training: SerTrainingArguments,
+) -> SerTrainer:
+    """Return the Trainer of a model, with the collator that changes its training input.
+
+    Args:
+        model: From `make_model`, with its head started.
+        feature_extractor: From `make_model`.
+        dataset: DatasetDict with "train" and "validation".
+        data: Data arguments of the recipe.
+        model_args: Model arguments of the recipe.
+        training: Training arguments of the Trainer.
+    """
+    collator = make_collator(data, model_args, training, model, feature_extractor)
+    return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)

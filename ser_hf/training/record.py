@@ -3,37 +3,34 @@
 import math
 
 from datasets import DatasetDict
-from transformers import PreTrainedConfig, PreTrainedModel, TrainerState
+from transformers import PreTrainedConfig, TrainerState
 
 from ser_hf.models.backbone import context_of
 from ser_hf.runs.description import describe_machine
 from ser_hf.runs.results import ContextRecord, TrainingRecord
+from ser_hf.training.trainer import SerTrainer
 
 
-def describe_training(
-    model: PreTrainedModel, state: TrainerState, *, seconds: float, processes: int, resumed: bool, refit: bool
-) -> TrainingRecord:
+def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> TrainingRecord:
     """Return what was trained, for how long, on what, and which epoch was kept.
 
     Args:
-        model: The trained model.
-        state: The Trainer's.
-        seconds: That this launch's training took, with the head's start.
-        processes: How many processes shared it.
-        resumed: Whether this launch went on from a checkpoint, so that its time is not the whole.
-        refit: Whether the weights are those of a second training, with the validation speakers.
+        trainer: The trainer after the training.
+        seconds: Duration of this launch, with the start of the head and the refit.
+        resumed: Whether this launch resumed from a checkpoint, so that `seconds` is not the whole duration.
     """
+    state = trainer.state
     return TrainingRecord(
-        architecture=type(model).__name__,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        architecture=type(trainer.model).__name__,
+        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=state.num_train_epochs,
         epochs_run=state.epoch or 0,
         best_epoch=best_epoch(state),
-        refit=refit,
+        refit=trainer.args.refit,
         steps=state.global_step,
         seconds=seconds,
         resumed=resumed,
-        processes=processes,
+        processes=trainer.args.world_size,
         **describe_machine(),
     )
 

@@ -15,7 +15,7 @@ from transformers.trainer_utils import IntervalStrategy
 from ser_hf.models.temperature import fold_temperature
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.training.components import make_collator, make_model, start_head
+from ser_hf.training.components import make_model, make_trainer, start_head
 from ser_hf.training.record import best_epoch
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 
@@ -47,9 +47,8 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
         strength = getattr(chosen.model.config, "head_strength", None)  # chosen once: the temperature depends on it
         model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
     if training.num_train_epochs:
-        collator = make_collator(data, model_args, training, model, feature_extractor)
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])
-        trainer = SerTrainer(model, training, collator, dataset=rows, feature_extractor=feature_extractor)
+        trainer = make_trainer(model, feature_extractor, rows, data=data, model_args=model_args, training=training)
         trainer.add_callback(StopAfter(epochs))
         trainer.train(resume_from_checkpoint=checkpoint)
     if temperature := getattr(chosen.model.config, "calibration_temperature", None):

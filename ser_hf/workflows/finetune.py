@@ -29,8 +29,8 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
 from ser_hf.training.components import (
-    make_collator,
     make_model,
+    make_trainer,
     prepare_process,
     recommend_preprocessing,
     start_head,
@@ -83,35 +83,27 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         write_findings(data, speech.findings, training.output_dir)
     checkpoint = last_checkpoint(training.output_dir)
     began = time.monotonic()
-    if checkpoint is None or model_args.head_init == "readout":  # a readout's dimensions come before its weights
+    if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         model = start_head(*head, dataset["train"], feature_extractor, training)
-    collator = make_collator(data, model_args, training, model, feature_extractor)
     arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, none by the Trainer
-    trainer = SerTrainer(model, arguments, collator, dataset=dataset, feature_extractor=feature_extractor)
+    trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
     logits: dict[str, Any] = {"validation": trainer.predict(dataset["validation"]).predictions}
     if task.calibrate:
-        logits["validation"] = task.calibrate(model, dataset["validation"], logits["validation"])
+        logits["validation"] = task.calibrate(trainer.model, dataset["validation"], logits["validation"])
     if training.refit:
         refit(trainer, data, model_args, dataset)
     seconds = time.monotonic() - began
     if data.recommended_trim != "none":
-        recommend_preprocessing(model.config, data)
+        recommend_preprocessing(trainer.model.config, data)
     trainer.save_model()
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions
     if not trainer.is_world_process_zero():
         return None
-    described = describe_training(
-        model,
-        trainer.state,
-        seconds=seconds,
-        processes=training.world_size,
-        resumed=checkpoint is not None,
-        refit=training.refit,
-    )
+    described = describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)
     results = _write_evidence(trainer, speech, logits, described, audio_folders(data))
     lock.release()
     _push(training)

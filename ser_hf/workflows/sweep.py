@@ -91,7 +91,7 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
     """Run trials until `trials` are finished, including the trials of other processes."""
     folder = Path(arguments[2].output_dir)
     lock, alive = FileLock(folder / LOCK), FileLock(folder / f"process_{uuid.uuid4().hex}.lock")
-    trainer = make_trainer(arguments, dataset)
+    trainer = make_trials_trainer(arguments, dataset)
 
     def begin(trial: optuna.Trial) -> PreTrainedModel:
         trial.set_user_attr("lock", Path(alive.lock_file).name)
@@ -117,15 +117,15 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
     Path(alive.lock_file).unlink()
 
 
-def make_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
+def make_trials_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
     """Return the Trainer for all trials of this process; each trial replaces its model."""
     data, model_args, training = arguments
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
-    collator = components.make_collator(data, model_args, training, model, feature_extractor)
     training = dataclasses.replace(training, push_to_hub=False)
     training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
-    return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    parts = {"data": data, "model_args": model_args, "training": training}
+    return components.make_trainer(model, feature_extractor, dataset, **parts)
 
 
 def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> PreTrainedModel:
