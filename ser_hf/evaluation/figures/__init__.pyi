@@ -5,7 +5,7 @@ from .confusion import plot_confusion as plot_confusion
 from .corpus import plot_corpus as plot_corpus
 from .curves import plot_curves as plot_curves
 from .gallery import plot_gallery as plot_gallery
-from .runs import plot_runs as plot_runs
+from .run_comparison import plot_runs as plot_runs
 from .speakers import plot_speakers as plot_speakers
 from .sweep import plot_sweep as plot_sweep
 from .timeline import plot_timeline as plot_timeline
