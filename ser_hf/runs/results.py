@@ -305,7 +305,10 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         ValueError: If the text is damaged, or has a newer schema than this version of ser_hf.
     """
     try:
-        content = {"schema": 1, "task": "categories"} | json.loads(text)
+        found = json.loads(text)
+        if not isinstance(found, dict) or not isinstance(found.get("schema", 1), int):
+            raise ValueError("no object with a whole number as its schema")
+        content: dict[str, Any] = {"schema": 1, "task": "categories"} | found
         if content["schema"] > SCHEMA:
             raise ValueError(f"its schema is {content['schema']}; install a newer ser_hf")
         task = load_task(content["task"])
@@ -314,10 +317,11 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
             lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.Scores)
         )
         return converter.structure(_upgrade(content, task), Results)
-    except (cattrs.BaseValidationError, TypeError, ValueError) as error:
+    except (cattrs.BaseValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
         raise ValueError(
-            f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}."
+            f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}. "
+            "Delete it, and run the recipe again."
         ) from error
 
 

@@ -72,12 +72,14 @@ def _pool_agreement(folds: list[AgreementRecord | None]) -> AgreementRecord | No
     known = [fold for fold in folds if fold is not None]
     if len(known) < len(folds):
         return None
+    differences = [fold.largest_difference for fold in known if fold.largest_difference is not None]
     return AgreementRecord(
         test=sum(fold.test for fold in known),
         compared=sum(fold.compared for fold in known),
         agree=sum(fold.agree for fold in known),
-        largest_difference=max(fold.largest_difference or 0.0 for fold in known),
+        largest_difference=max(differences) if len(differences) == len(known) else None,
         tolerance=known[0].tolerance,
+        error=next((fold.error for fold in known if fold.error), None),
     )
 
 

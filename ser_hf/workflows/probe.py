@@ -49,6 +49,9 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     """
     if data.task != "categories":
         raise ValueError(f"task: probes recognise categories only, found '{data.task}'. Use finetune.")
+    for name, absent in (("mixup", 0.0), ("recommended_trim", "none")):
+        if getattr(data, name) != absent:
+            raise ValueError(f"{name}: probes have no such option. Leave it out.")
     recipe = resolve_recipe(data, arguments)
     augment = make_augmentation(data)
     if (augment is None) != (arguments.augmented_copies == 0):

@@ -71,7 +71,7 @@ def sweep(
     space = search_space(arguments, search.search)
     study = open_study(training.output_dir, arguments, space)
     if count_trials(study, COMPLETE) < search.trials:
-        dataset = load_speech(data).dataset
+        dataset = load_speech(data, raw=("validation", "test")).dataset  # validated as in fine-tuning
         parts = DatasetDict({part: dataset[part] for part in ("train", "validation")})
         run_trials(study, search.trials, arguments, space, parts)
     return write_sweep(study, arguments)

@@ -68,7 +68,7 @@ def test_a_sweep_scores_validation_only_and_its_recipe_fine_tunes_to_the_same_lo
 ):
     folder = sweep(
         "--trials", "2", "--search", "learning_rate", "noise_snr",
-        "--noise_snr", "10", "--head_init", "probe", "--mixup", "0.4",
+        "--noise_snr", "10", "--head_init", "probe", "--mixup", "0.4", "--trim", "ends", "--max_duration", "1",
     )  # fmt: skip
     table = pandas.read_csv(folder / "trials.csv")
     assert {path.name for path in folder.iterdir()} == OUTPUTS  # no weights

@@ -53,7 +53,8 @@ def test_results_of_older_versions_are_read(folder):
         ("{", "all_results.json': expected the results of a run"),
         ('{"emotions": ["sad"]}', "required field missing.*test"),
         ('{"schema": 4}', "its schema is 4; install a newer ser_hf"),
-        ("[]", "expected the results of a run"),
+        ("[]", "no object with a whole number as its schema"),
+        ('{"schema": 2, "outputs": ["a"], "folds": [1]}', "Delete it, and run the recipe again"),
     ],
 )
 def test_damaged_and_newer_results_are_refused_with_the_reason(text, message):
