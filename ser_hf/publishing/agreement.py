@@ -100,7 +100,10 @@ def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> 
         folders: Folder of each corpus, to repeat the comparison; None to use the result from the end of training.
     """
     name = "agreement with the stock pipeline"
-    results = read_results(folder)
+    try:
+        results = read_results(folder)
+    except ValueError as error:
+        return Check(name, False, str(error), "Restore all_results.json, or run the recipe again.")
     stored = results and results.agreement
     if not stored:
         found = "all_results.json does not say that the stock pipeline gives the stored predictions"

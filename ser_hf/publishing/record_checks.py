@@ -42,7 +42,10 @@ def check_card(folder: Path) -> Check:
     told = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
     if not told:
         return Check("card", False, "a card without results", remedy)
-    results = read_results(folder)
+    try:
+        results = read_results(folder)
+    except ValueError as error:
+        return Check("card", False, str(error), "Restore all_results.json, or run the recipe again.")
     if results is None:
         return Check("card", False, "no all_results.json to compare it with", remedy)
     said = {(score.get("type"), score.get("value")) for score in told}

@@ -23,7 +23,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
     """
     folder = Path(folder)
     try:
-        differences = list_differences(read_recipe(folder), recipe)
+        differences = list_differences(read_recipe(folder), recipe, ignored=("num_train_epochs",))
     except (FileNotFoundError, ValueError):  # recipe.yaml is missing or is not the recipe of a run
         if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
             raise FileExistsError(

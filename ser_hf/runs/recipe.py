@@ -1,6 +1,7 @@
 """Read, write and compare `recipe.yaml`, the resolved recipe in the output folder of a run."""
 
 import dataclasses
+from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,11 @@ def parse_recipe_file(path: str | Path) -> dict:
     return recipe
 
 
-def list_differences(held: dict, wanted: dict) -> list[str]:
-    """Return a text for each setting that differs between two recipes, except for the number of epochs."""
+def list_differences(held: dict, wanted: dict, *, ignored: Collection[str] = ()) -> list[str]:
+    """Return a text for each setting that differs between two recipes, except for the ignored settings."""
     held = {"task": "categories"} | held  # older versions had one task and did not record it
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())
-        if key != "num_train_epochs" and held.get(key) != wanted.get(key)
+        if key not in ignored and held.get(key) != wanted.get(key)
     ]

@@ -14,7 +14,7 @@ import pandas
 from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
-from ser_hf.runs.recipe import resolve_recipe
+from ser_hf.runs.recipe import list_differences, resolve_recipe
 
 DATABASE, LOCK = "sweep.db", "sweep.lock"
 COMPLETE, RUNNING, WAITING = TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING
@@ -120,9 +120,8 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
 def _check_recipe(study: optuna.Study, folder: Path, recipe: dict) -> None:
     recipe = json.loads(json.dumps(recipe))  # with the types that the database returns
     held = study.user_attrs.get("recipe", recipe)
-    differing = sorted(key for key in held.keys() | recipe.keys() if held.get(key) != recipe.get(key))
-    if differing:
-        found = "; ".join(f"{key}: {held.get(key)} there, {recipe.get(key)} here" for key in differing)
+    if differences := list_differences(held, recipe):
+        found = "; ".join(differences)
         raise FileExistsError(f"'{folder}' contains a search of another recipe ({found}). Pass another --output_dir.")
     study.set_user_attr("recipe", recipe)
 

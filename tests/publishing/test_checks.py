@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from ser_hf.models import MelConfig, MelForAudioClassification
 from ser_hf.publishing import checks, privacy, record_checks
+from ser_hf.publishing.agreement import check_agreement
 from ser_hf.runs.weights import weights_of
 
 
@@ -314,3 +315,11 @@ def test_the_mel_models_own_code_passes_and_any_other_is_refused(tmp_path):
     with (tmp_path / "modeling_mel.py").open("a") as code:
         code.write("\n")
     refused(checks.check_code(tmp_path), "modeling_mel.py")
+
+
+def test_damaged_results_are_named_by_every_check_that_reads_them(published_folder, tmp_path):
+    folder = shutil.copytree(published_folder, tmp_path / "tiny")
+    (folder / "all_results.json").write_text("[]")
+    for check in (record_checks.check_results, record_checks.check_card, check_agreement):
+        assert not check(folder).passed
+        assert "no object with a whole number as its schema" in check(folder).found
