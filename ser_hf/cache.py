@@ -1,10 +1,17 @@
 """The cache folder, and atomic writing of files."""
 
+import functools
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
+
+PARTIAL = ".partial"  # end of the name of a file that is being written
+SAFETENSORS_PARTIAL = ".tmp??????"  # its name while safetensors writes it
+OLD = 24 * 3600  # seconds; an incomplete file of the cache that is older has no living process
 
 
 def cache_folder() -> Path:
@@ -13,13 +20,12 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike, *, flush: bool = True) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file atomically: write to a temporary path, which replaces `path` when the block ends without an error.
 
     Args:
-        path: The file to write; its folder must exist.
-        flush: Whether to wait until the content is on the disk before the replacement, so that a power failure leaves
-            either the old file or the complete new one. False suits a cache, where damaged files are recomputed.
+        path: The file to write; its folder must exist. It is flushed to the disk before the replacement, so that a
+            power failure leaves either the old file or the complete new one.
 
     Yields:
         The temporary path to write to, in the same folder.
@@ -33,16 +39,29 @@ def whole_file(path: str | os.PathLike, *, flush: bool = True) -> Iterator[Path]
         ['scores.txt']
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         yield partial
-        if flush:
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
         partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a file is an incomplete one, of `whole_file` or of safetensors."""
+    return fnmatch(path.name, f".*{PARTIAL}") or fnmatch(path.name, SAFETENSORS_PARTIAL)
+
+
+def remove_partial_files(folder: str | os.PathLike) -> None:
+    """Remove the incomplete files of interrupted processes in a folder and its subfolders.
+
+    No other process may be writing into the folder.
+    """
+    for path in [path for path in Path(folder).rglob(".*") if is_partial(path)]:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -63,9 +82,21 @@ def keep_file(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path, flush=False) as partial:
-            partial.write_bytes(content)
+        partial = cache_folder() / "partial" / uuid.uuid4().hex
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        _remove_old_files(partial.parent)
+        partial.write_bytes(content)
+        partial.replace(path)
     except OSError as error:
         raise RuntimeError(
             f"Cannot write to the cache '{cache_folder()}': {error}. Set SER_HF_CACHE to a folder with free space."
         ) from error
+
+
+@functools.cache
+def _remove_old_files(folder: Path) -> None:
+    """Remove the incomplete files of interrupted processes from the cache; once per process."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # moved or removed by another process
+            if time.time() - path.stat().st_mtime > OLD:
+                path.unlink()

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from datasets import ClassLabel, DatasetDict
 from filelock import FileLock, Timeout
 
 from ser_hf import __version__
-from ser_hf.cache import write_text
+from ser_hf.cache import is_partial, remove_partial_files, write_text
 from ser_hf.runs.file_names import DATA_DIGEST, LOCK
 from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
 
@@ -25,7 +27,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
     try:
         differences = list_differences(read_recipe(folder), recipe, ignored=("num_train_epochs",))
     except (FileNotFoundError, ValueError):  # recipe.yaml is missing or is not the recipe of a run
-        if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
+        if folder.exists() and any(path.name != LOCK and not is_partial(path) for path in folder.iterdir()):
             raise FileExistsError(
                 f"'{folder}' is not empty and contains no run of ser_hf. Pass a new --output_dir."
             ) from None
@@ -37,19 +39,36 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
         )
 
 
+@contextmanager
 def claim_folder(
     folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
-) -> FileLock:
-    """Lock the output folder before training, and write `recipe.yaml` and the fingerprint of the dataset into it.
+) -> Iterator[None]:
+    """Lock the output folder during a run, and write `recipe.yaml` and the fingerprint of the dataset into it.
 
-    Returns:
-        The acquired lock; other processes cannot use the folder until it is released or this process ends.
+    Incomplete files of an interrupted run are removed.
 
     Raises:
         FileExistsError: If the folder contains a run of the same recipe on other data, or another process has the lock.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        remove_partial_files(folder)
+        digest, held = _digest(dataset), folder / DATA_DIGEST
+        if held.exists() and held.read_text() != digest:
+            raise FileExistsError(
+                f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers of that "
+                "run. Pass another --output_dir, or the --data_root of that run."
+            )
+        rerun = f"{launch} recipe.yaml --data_root FOLDER --output_dir FOLDER"
+        # the recipe first: a folder with nothing but a fingerprint would not be recognised as a run
+        write_recipe(folder, recipe, comment=f"Resolved by ser_hf {__version__}. Rerun it with:\n{rerun}")
+        write_text(held, digest)
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=PATIENCE)
@@ -57,18 +76,17 @@ def claim_folder(
         raise FileExistsError(
             f"Another process is running in '{folder}'. Wait for it or stop it, then run this again."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _digest(dataset: DatasetDict) -> str:
+    """Return the fingerprint of the files, stretches, labels and speakers of a dataset."""
     fingerprint = hashlib.sha256()
     for part in dataset.values():
         label = [] if isinstance(part.features["label"], ClassLabel) else ["label"]  # else in "emotion"
         columns = part.select_columns(["split", "path", "start", "end", "emotion", "speaker", *label])
         fingerprint.update(json.dumps(columns.to_dict()).encode())
-    held = folder / DATA_DIGEST
-    if held.exists() and held.read_text() != fingerprint.hexdigest():
-        raise FileExistsError(
-            f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers of that "
-            "run. Pass another --output_dir, or the --data_root of that run."
-        )
-    write_text(held, fingerprint.hexdigest())
-    rerun = f"{launch} recipe.yaml --data_root FOLDER --output_dir FOLDER"
-    write_recipe(folder, recipe, comment=f"Resolved by ser_hf {__version__}. Rerun it with:\n{rerun}")
-    return lock
+    return fingerprint.hexdigest()

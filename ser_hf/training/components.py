@@ -1,14 +1,17 @@
 """Build the components of a training from its arguments: model, head, augmentation and collator."""
 
+import copy
 import logging
 import os
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor, Trainer
 
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
@@ -38,6 +41,21 @@ def prepare_process(training: SerTrainingArguments) -> None:
             f"Expected one process per GPU, found one process with {training.n_gpu} GPUs. Launch with --config_file "
             "recipes/accelerate/multi_gpu.yaml, or set CUDA_VISIBLE_DEVICES=0."
         )
+
+
+def check_setup(training: SerTrainingArguments) -> None:
+    """Set up a Trainer without a model and data, so that a missing package is found before any audio is read.
+
+    Raises:
+        ImportError: If a package for the optimizer or for `report_to` is not installed.
+        ValueError: If the optimizer, its arguments or the learning rate schedule are unknown.
+        RuntimeError: For other reasons of the Trainer.
+    """
+    with TemporaryDirectory() as folder:
+        arguments = copy.copy(training)
+        arguments.output_dir, arguments.push_to_hub = folder, False
+        trainer = Trainer(nn.Linear(1, 1), arguments, train_dataset=[0], eval_dataset=[0])
+        trainer.create_optimizer_and_scheduler(num_training_steps=1)
 
 
 def make_model(

@@ -1,5 +1,6 @@
 """Extend the stock Trainer by a head learning rate, batches of similar durations, and predictions in dataset order."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,10 @@ from transformers import (
     SequenceFeatureExtractor,
     Trainer,
     TrainerCallback,
+    TrainerState,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, TrainOutput
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
@@ -70,6 +72,19 @@ class SerTrainer(Trainer):
             compute_metrics=task.compute_metrics,
             callbacks=callbacks,
         )
+
+    def train(self, resume_from_checkpoint: str | None = None, **options) -> TrainOutput:  # type: ignore[override]
+        """Train; a training that had stopped, for example by early stopping, is not continued."""
+        if resume_from_checkpoint is None:
+            return super().train(**options)
+        state = TrainerState.load_from_json(str(Path(resume_from_checkpoint, TRAINER_STATE_NAME)))
+        stopped = state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
+        if not stopped or state.num_train_epochs < self.args.num_train_epochs:
+            return super().train(resume_from_checkpoint, **options)
+        self.state = state
+        best = state.best_model_checkpoint if self.args.load_best_model_at_end else None
+        self._load_from_checkpoint(best or resume_from_checkpoint)
+        return TrainOutput(state.global_step, 0.0, {})
 
     def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
@@ -148,6 +163,14 @@ class EpochCallback(TrainerCallback):
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """Return the newest complete checkpoint of a run, or None; incomplete ones have no state file."""
-    states = Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
+    """Return the newest complete checkpoint of a run, or None; if incomplete, its state file is missing or cut."""
+    states = filter(_is_json, Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}"))
     return max((str(state.parent) for state in states), key=lambda name: int(name.rsplit("-", 1)[1]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True

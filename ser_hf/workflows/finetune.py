@@ -4,12 +4,13 @@ import dataclasses
 import logging
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas
-from transformers import set_seed
+from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.evaluation.figures import plot_curves
@@ -29,6 +30,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
 from ser_hf.training.components import (
+    check_setup,
     make_model,
     make_trainer,
     prepare_process,
@@ -63,7 +65,6 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         OSError: If a file is missing, or the output folder holds another run.
     """
     model_args, training = complete_arguments(data, [model_args, training])
-    task = load_task(data.task)
     prepare_process(training)
     recipe = resolve_recipe(data, model_args, training)
     check_folder(training.output_dir, recipe)
@@ -72,21 +73,37 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         logger.info("This recipe is finished: more --num_train_epochs would continue it.")
         _push(training)
         return finished
+    check_setup(training)
     with training.main_process_first(desc="reading the audio"):
         speech = load_speech(data, raw=SCORED, refit=training.refit)
-    dataset = speech.dataset
     set_seed(training.seed)
-    model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, dataset)
-    if training.process_index == 0:
-        lock = claim_folder(training.output_dir, recipe, dataset)  # released at the end of the run
-        write_problems(speech.problems, training.output_dir)
-        write_findings(data, speech.findings, training.output_dir)
+    model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
+    first = training.process_index == 0
+    with claim_folder(training.output_dir, recipe, speech.dataset) if first else nullcontext():
+        if first:
+            write_problems(speech.problems, training.output_dir)
+            write_findings(data, speech.findings, training.output_dir)
+        trainer, logits, described = _train(data, model_args, training, speech, (model, feature_extractor))
+        results = _write_evidence(trainer, speech, logits, described, audio_folders(data)) if first else None
+    _push(training)
+    return results
+
+
+def _train(
+    data: DataArguments,
+    model_args: ModelArguments,
+    training: SerTrainingArguments,
+    speech: Speech,
+    built: tuple[PreTrainedModel, SequenceFeatureExtractor],
+) -> tuple[SerTrainer, dict[str, np.ndarray], TrainingRecord]:
+    """Train, calibrate and save the checkpoint; return its trainer, the logits of each scored part, and the record."""
+    (model, feature_extractor), dataset, task = built, speech.dataset, load_task(data.task)
     checkpoint = last_checkpoint(training.output_dir)
     began = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         model = start_head(*head, dataset["train"], feature_extractor, training)
-    arguments = dataclasses.replace(training, push_to_hub=False)  # one push at the end, none by the Trainer
+    arguments = dataclasses.replace(training, push_to_hub=False, hub_token=None)  # one push at the end
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -101,13 +118,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     trainer.save_model()
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions
-    if not trainer.is_world_process_zero():
-        return None
-    described = describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)
-    results = _write_evidence(trainer, speech, logits, described, audio_folders(data))
-    lock.release()
-    _push(training)
-    return results
+    return trainer, logits, describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)
 
 
 def _write_evidence(

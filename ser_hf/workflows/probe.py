@@ -8,6 +8,7 @@ import pandas
 from datasets import Dataset, concatenate_datasets
 
 from ser_hf.cache import write_text
+from ser_hf.data.augment import Augmentation
 from ser_hf.evaluation import write_predictions
 from ser_hf.evaluation.figures import plot_candidates
 from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
@@ -62,10 +63,18 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         _push_probe(arguments)
         return finished
     speech = load_speech(data)
+    with claim_folder(arguments.output_dir, recipe, speech.dataset, launch="python recipes/probe.py"):
+        write_problems(speech.problems, arguments.output_dir)
+        write_findings(data, speech.findings, arguments.output_dir)
+        results = _compare(data, arguments, augment, speech)
+        write_results(arguments.output_dir, results)
+    _push_probe(arguments)
+    return results
+
+
+def _compare(data: DataArguments, arguments: ProbeArguments, augment: Augmentation | None, speech: Speech) -> Results:
+    """Fit every head on every kind of features, write the chosen head and its evidence, and return the results."""
     dataset = speech.dataset
-    lock = claim_folder(arguments.output_dir, recipe, dataset, launch="python recipes/probe.py")
-    write_problems(speech.problems, arguments.output_dir)
-    write_findings(data, speech.findings, arguments.output_dir)
     train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
     train = number_rows(train)
     candidates = []
@@ -75,11 +84,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
             candidates.append(candidate)
             name = f"{features.name:12} {candidate.head.name:20}"
             logger.info(f"{name} {candidate.inner.ua:.3f} UA, training speakers")
-    results = write_evidence(arguments, candidates, train, test, speech)
-    write_results(arguments.output_dir, results)
-    lock.release()
-    _push_probe(arguments)
-    return results
+    return write_evidence(arguments, candidates, train, test, speech)
 
 
 def number_rows(dataset: Dataset) -> Dataset:

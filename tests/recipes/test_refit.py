@@ -69,3 +69,22 @@ def test_an_interrupted_second_training_goes_on_from_its_checkpoint(finetune, mo
     assert list((tmp_path / "cut" / "refit" / "2_of_2").iterdir())
     one, other = weights_of(whole), weights_of(finetune(*options, output_dir=tmp_path / "cut"))
     assert all(one[name].equal(other[name]) for name in one)
+
+
+def test_a_training_that_had_stopped_is_not_continued_after_an_interruption(finetune, trained, monkeypatch, tmp_path):
+    options = ("--num_train_epochs", "4", "--refit", "true", "--early_stopping_patience", "1", "--learning_rate", "0")
+    whole = finetune(*options, output_dir=tmp_path / "whole")
+    ends = [epoch for _, _, epoch in trained]
+    assert ends == [2.0, 1.0]  # with learning rate 0 the second epoch is not better than the first
+    with monkeypatch.context() as patch:
+        patch.setattr(refit, "fold_temperature", interrupt)  # called after the second training
+        with pytest.raises(KeyboardInterrupt):
+            finetune(*options, output_dir=tmp_path / "cut")
+    again = finetune(*options, output_dir=tmp_path / "cut")
+    assert [epoch for _, _, epoch in trained] == ends * 3
+    one, other = weights_of(whole), weights_of(again)
+    assert all(one[name].equal(other[name]) for name in one)
+
+
+def interrupt(*arguments, **options):
+    raise KeyboardInterrupt

@@ -16,9 +16,15 @@ def recipe(output_dir, *argv):
     return resolve_recipe(*parse_recipe([*arguments, *argv]))
 
 
+def claim(*arguments):
+    """Claim a folder for a run, and end the run."""
+    with claim_folder(*arguments):
+        pass
+
+
 def test_the_resolved_recipe_reads_back_as_the_same_recipe(tmp_path):
     first = recipe(tmp_path / "a", "--learning_rate", "0.01", "--mask_time_prob", "0.2", "--max_grad_norm", "3")
-    claim_folder(tmp_path / "a", first, DATA)
+    claim(tmp_path / "a", first, DATA)
     argv = [str(tmp_path / "a" / "recipe.yaml"), "--output_dir", str(tmp_path / "b"), "--use_cpu", "true"]
     assert resolve_recipe(*parse_recipe(argv)) == first
 
@@ -38,7 +44,7 @@ def test_a_model_folder_is_recorded_by_its_name(tmp_path):
 
 
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):
-    claim_folder(tmp_path, recipe(tmp_path), DATA)
+    claim(tmp_path, recipe(tmp_path), DATA)
     before = (tmp_path / "recipe.yaml").read_text()
     with pytest.raises(FileExistsError, match="another recipe's run .*learning_rate: 3e-05 there, 0.01 here"):
         check_folder(tmp_path, recipe(tmp_path, "--learning_rate", "0.01"))
@@ -46,11 +52,11 @@ def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):
 
 
 def test_length_and_launch_may_change(tmp_path):
-    claim_folder(tmp_path, recipe(tmp_path), DATA)
+    claim(tmp_path, recipe(tmp_path), DATA)
     changes = ["--num_train_epochs", "99", "--logging_steps", "3", "--dataloader_num_workers", "0", "--run_name", "b"]
     changed = recipe(tmp_path, *changes)
     check_folder(tmp_path, changed)
-    claim_folder(tmp_path, changed, DATA)
+    claim(tmp_path, changed, DATA)
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["num_train_epochs"] == 99
 
 
@@ -61,15 +67,27 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 
 
 def test_other_data_under_the_same_recipe_is_refused(tmp_path):
-    claim_folder(tmp_path, recipe(tmp_path), DATA)
+    claim(tmp_path, recipe(tmp_path), DATA)
     with pytest.raises(FileExistsError, match="a run of this recipe on other data"):
-        claim_folder(tmp_path, recipe(tmp_path), OTHER_DATA)
+        claim(tmp_path, recipe(tmp_path), OTHER_DATA)
 
 
-def test_a_folder_that_a_run_is_writing_is_refused_until_that_run_ends(tmp_path, monkeypatch):
+def test_a_folder_that_a_run_is_writing_is_refused_until_that_run_ends_or_fails(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_hf.runs.folder.PATIENCE", 0.1)
-    lock = claim_folder(tmp_path, recipe(tmp_path), DATA)
-    with pytest.raises(FileExistsError, match="Another process is running in"):
-        claim_folder(tmp_path, recipe(tmp_path), DATA)
-    lock.release()
-    claim_folder(tmp_path, recipe(tmp_path), DATA)
+    with pytest.raises(RuntimeError, match="the run failed"), claim_folder(tmp_path, recipe(tmp_path), DATA):
+        with pytest.raises(FileExistsError, match="Another process is running in"):
+            claim(tmp_path, recipe(tmp_path), DATA)
+        raise RuntimeError("the run failed")
+    claim(tmp_path, recipe(tmp_path), DATA)
+
+
+@pytest.mark.parametrize("missing", ["data.sha256", "recipe.yaml data.sha256"])
+def test_a_claim_that_was_interrupted_is_taken_up_again(tmp_path, missing):
+    claim(tmp_path, recipe(tmp_path), DATA)
+    for name in missing.split():
+        (tmp_path / name).unlink()
+    (tmp_path / ".recipe.yaml.0123.partial").write_text("corpus: synth")
+    (tmp_path / ".tmpAb12Cd").write_text("weights that safetensors was writing")
+    check_folder(tmp_path, recipe(tmp_path))
+    claim(tmp_path, recipe(tmp_path), DATA)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "data.sha256", "recipe.yaml"]
