@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ser_hf.cli import run_main
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.runs.file_names import RESULTS
 
@@ -17,10 +18,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
     parser.add_argument("--output", help="PNG file to draw")
     arguments = parser.parse_args(argv)
-    try:
-        runs = [describe_run(Path(folder)) for folder in arguments.folders]
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: expected {RESULTS} of a finished run in each folder: {error}")
+    runs = [describe_run(Path(folder)) for folder in arguments.folders]
     print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for run in runs:
         print(f"| {' | '.join(run['cells'])} |")
@@ -34,7 +32,7 @@ def describe_run(folder: Path) -> dict:
 
     results = read_results(folder)
     if results is None:
-        raise FileNotFoundError(f"'{folder / RESULTS}'")
+        raise FileNotFoundError(f"Expected {RESULTS} of a finished run in '{folder}', found none.")
     test, work = results.test, results.training or results.evaluation
     splits = results.folds or [results.split]
     scores = [
@@ -52,4 +50,4 @@ def describe_run(folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

@@ -13,6 +13,7 @@ import logging
 import sys
 
 import ser_hf
+from ser_hf.cli import run_main
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -30,18 +31,17 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     if argv in (["--help"], ["-h"]):
-        return print(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
-    try:
-        if argv[:1] not in (["finetune"], ["probe"]):
-            raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
-        data, *arguments = parse_arguments(argv[1:], KINDS[argv[0]], prog=f"cross_validate.py {argv[0]}")
-        from ser_hf.workflows.cross_validate import cross_validate, describe_folds
+        print(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
+        return
+    if argv[:1] not in (["finetune"], ["probe"]):
+        raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
+    data, *arguments = parse_arguments(argv[1:], KINDS[argv[0]], prog=f"cross_validate.py {argv[0]}")
+    from ser_hf.workflows.cross_validate import cross_validate, describe_folds
 
-        results = cross_validate(getattr(ser_hf, argv[0]), data, *arguments)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    return results and print(describe_folds(results, arguments[-1].output_dir))
+    results = cross_validate(getattr(ser_hf, argv[0]), data, *arguments)
+    if results is not None:
+        print(describe_folds(results, arguments[-1].output_dir))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

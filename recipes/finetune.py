@@ -11,22 +11,20 @@ the schedule of a run of the new length.
 import logging
 import sys
 
+from ser_hf.cli import run_main
 from ser_hf.runs.command_line import parse_recipe
 
 
 def main(argv: list[str]) -> None:
     """Train, score and document a checkpoint as the recipe says."""
     logging.basicConfig(format="%(message)s")
-    try:
-        data, model_args, training = parse_recipe(argv, description=__doc__)
-        from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
+    data, model_args, training = parse_recipe(argv, description=__doc__)
+    from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
 
-        results = finetune(data, model_args, training)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    results = finetune(data, model_args, training)
     if results is not None:
         print(describe_run(results, training.output_dir))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

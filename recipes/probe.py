@@ -12,6 +12,7 @@ runs all folds of a protocol.
 import logging
 import sys
 
+from ser_hf.cli import run_main
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -21,15 +22,12 @@ def main(argv: list[str]) -> None:
     """Compare heads, and choose, score and save the best one."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
-    try:
-        data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
-        from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
+    data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
+    from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 
-        results = probe(data, arguments)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"error: {error}")
+    results = probe(data, arguments)
     print(describe_probe(results, arguments.output_dir))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

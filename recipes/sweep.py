@@ -13,6 +13,7 @@ trial.
 import logging
 import sys
 
+from ser_hf.cli import run_main
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
@@ -26,14 +27,11 @@ def main(argv: list[str]) -> None:
     """Run the requested number of trials, and print the best ones."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
-    try:
-        arguments = parse_arguments(argv, KINDS, description=__doc__)
-        from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
+    arguments = parse_arguments(argv, KINDS, description=__doc__)
+    from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
 
-        print(describe_sweep(sweep(*arguments), arguments[2].output_dir))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    print(describe_sweep(sweep(*arguments), arguments[2].output_dir))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

@@ -1,16 +1,22 @@
-"""The cache folder, and atomic writing of files."""
+"""The cache folder, atomic writing of files, and the error for a full disk."""
 
 import functools
 import os
+import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 PARTIAL = ".partial"  # end of the name of a file that is being written
 SAFETENSORS_PARTIAL = ".tmp??????"  # its name while safetensors writes it
+# In the messages of the operating system, of libraries in Rust, of SQLite and of torch if a disk is full.
+DISK_FULL = (
+    "No space left on device", "Disk quota exceeded", "os error 28", "database or disk is full",
+    "PytorchStreamWriter failed",
+)  # fmt: skip
 OLD = 24 * 3600  # seconds; an incomplete file of the cache that is older has no living process
 
 
@@ -55,13 +61,11 @@ def is_partial(path: Path) -> bool:
     return fnmatch(path.name, f".*{PARTIAL}") or fnmatch(path.name, SAFETENSORS_PARTIAL)
 
 
-def remove_partial_files(folder: str | os.PathLike) -> None:
-    """Remove the incomplete files of interrupted processes in a folder and its subfolders.
-
-    No other process may be writing into the folder.
-    """
-    for path in [path for path in Path(folder).rglob(".*") if is_partial(path)]:
-        path.unlink(missing_ok=True)
+def remove_partial_files(paths: Iterable[Path]) -> None:
+    """Remove the incomplete files among `paths`, which an interrupted process left; no other process may write them."""
+    for path in paths:
+        if is_partial(path):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -81,15 +85,35 @@ def keep_file(path: Path, content: bytes) -> None:
         RuntimeError: If the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache_folder() / "partial" / uuid.uuid4().hex
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _remove_old_files(partial.parent)
-        partial.write_bytes(content)
-        partial.replace(path)
+        with explain_full_disk(cache_folder()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = cache_folder() / "partial" / uuid.uuid4().hex
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            _remove_old_files(partial.parent)
+            partial.write_bytes(content)
+            partial.replace(path)
     except OSError as error:
         raise RuntimeError(
-            f"Cannot write to the cache '{cache_folder()}': {error}. Set SER_HF_CACHE to a folder with free space."
+            f"Cannot write to the cache '{cache_folder()}': {error} Set SER_HF_CACHE to choose another folder."
+        ) from error
+
+
+@contextmanager
+def explain_full_disk(folder: str | os.PathLike) -> Iterator[None]:
+    """Replace any error of a library because of a full disk by one sentence, while files are written to a folder.
+
+    Raises:
+        OSError: If the disk of the folder is full; what was written before stays, so that the work can be resumed.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not any(text in str(error) for text in DISK_FULL):
+            raise
+        free = shutil.disk_usage(folder).free / 1e9
+        raise OSError(
+            f"The disk of '{folder}' is full ({free:.1f} GB free). Make space and run the same command again: it "
+            "continues where it stopped."
         ) from error
 
 

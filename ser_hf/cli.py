@@ -1,13 +1,14 @@
-"""`ser-hf`: what people do at the terminal besides launching recipes.
+"""The command `ser-hf`, with everything except the training recipes.
 
-A command is a function of `ser_hf.commands`, which is imported when it is asked for: nobody waits for, or installs,
-what another command needs.
+Each command is a function in `ser_hf.commands`. Its module is imported when the command is called, so that a command
+neither imports nor requires the packages of another command.
 """
 
 import difflib
 import logging
 import platform
 import sys
+from collections.abc import Callable
 from importlib import import_module, metadata
 
 from ser_hf import __version__
@@ -54,16 +55,30 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if command not in COMMANDS:
         return _list_commands(command, asked=set(argv) <= {"data", "-h", "--help"})
-    module, _ = COMMANDS[command]
+    return run_main(_find_command(command), argv[words:])
+
+
+def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
+    """Call the main function of a recipe or command; print an expected error as one message on stderr.
+
+    Returns:
+        The exit code: what `main` returned, 0 for None; 2 after an error; 130 after Ctrl+C.
+    """
     try:
-        run = getattr(import_module(f"ser_hf.commands.{module}"), f"{command.split()[-1]}_command")
-        return run(argv[words:])
+        return main(argv) or 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+
+
+def _find_command(command: str) -> Callable[[list[str]], int]:
+    """Return the function of a command, which imports its module when it is called."""
+    module, _ = COMMANDS[command]
+    name = f"{command.split()[-1]}_command"
+    return lambda argv: getattr(import_module(f"ser_hf.commands.{module}"), name)(argv)
 
 
 def _describe_versions() -> str:

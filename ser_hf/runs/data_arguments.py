@@ -4,10 +4,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
+from ser_hf.runs.ranges import check_ranges
 from ser_hf.tasks import TASKS, check_task
 
 if TYPE_CHECKING:  # imports scipy, which would slow down --help
     from ser_hf.data.hearing import Hearing
+
+
+# Lowest and highest value of each number.
+RANGES = {
+    "min_utterances_per_emotion": (1, 1_000_000),
+    "fold": (1, 100_000),
+    "folds": (2, 1000),
+    "min_duration": (0, 3600),
+    "max_duration": (1, 3600),
+    "window_overlap": (0, 0.9),
+    "augment_probability": (0, 1),
+    "noise_snr": (-20, 100),
+    "time_shift": (0, 1),
+    "mixup": (0, 100),
+    "gain": (0, 60),
+    "pitch": (0, 24),
+    "tempo": (0, 0.9),
+    "speed": (0, 0.9),
+}
 
 
 @dataclass
@@ -139,18 +159,19 @@ class DataArguments:
     )
     tempo: float | None = field(
         default=None,
-        metadata={"help": "Change the speaking rate by up to this share, up or down, but not the pitch, 0 to 1."},
+        metadata={"help": "Change the speaking rate by up to this share, up or down, but not the pitch, 0 to 0.9."},
     )
     speed: float | None = field(
         default=None,
         metadata={
             "help": "Change the playback speed by up to this share, up or down: rate, pitch and formants change as if "
-            "another speaker spoke, 0 to 1."
+            "another speaker spoke, 0 to 0.9."
         },
     )
 
     def __post_init__(self) -> None:
         check_task(self.task)
+        check_ranges(self, RANGES)
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name}: expected above 0 and at most 0.5, found {getattr(self, name)}.")
@@ -166,13 +187,6 @@ class DataArguments:
         self._require_generic("columns", "table", "hub")
         self._require_generic("audio_root", "table")
         self._require_generic("subset", "hub")
-        for name in ("augment_probability", "time_shift", "tempo", "speed"):
-            if not 0 <= (getattr(self, name) or 0) <= 1:
-                raise ValueError(f"{name}: expected 0 to 1, found {getattr(self, name)}.")
-        if not 0 <= self.window_overlap <= 0.9:
-            raise ValueError(f"window_overlap: expected 0 to 0.9, found {self.window_overlap}.")
-        if self.max_duration < 1:
-            raise ValueError(f"max_duration: expected at least 1 second, found {self.max_duration}.")
         if self.protocol is None and self.fold != 1:
             raise ValueError(f"fold: expected with --protocol only. Pass --protocol, or leave out --fold {self.fold}.")
         if self.protocol is not None and self.split != "speaker":

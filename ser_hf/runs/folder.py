@@ -10,7 +10,7 @@ from datasets import ClassLabel, DatasetDict
 from filelock import FileLock, Timeout
 
 from ser_hf import __version__
-from ser_hf.cache import is_partial, remove_partial_files, write_text
+from ser_hf.cache import explain_full_disk, is_partial, remove_partial_files, write_text
 from ser_hf.runs.file_names import DATA_DIGEST, LOCK
 from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
 
@@ -45,15 +45,11 @@ def claim_folder(
 ) -> Iterator[None]:
     """Lock the output folder during a run, and write `recipe.yaml` and the fingerprint of the dataset into it.
 
-    Incomplete files of an interrupted run are removed.
-
     Raises:
         FileExistsError: If the folder contains a run of the same recipe on other data, or another process has the lock.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
-        remove_partial_files(folder)
+    with lock_folder(folder), explain_full_disk(folder):
         digest, held = _digest(dataset), folder / DATA_DIGEST
         if held.exists() and held.read_text() != digest:
             raise FileExistsError(
@@ -68,7 +64,13 @@ def claim_folder(
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Let no other process work in a folder, create it if necessary, and remove the incomplete files of earlier ones.
+
+    Raises:
+        FileExistsError: If another process has the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=PATIENCE)
@@ -77,6 +79,7 @@ def _lock(folder: Path) -> Iterator[None]:
             f"Another process is running in '{folder}'. Wait for it or stop it, then run this again."
         ) from None
     try:
+        remove_partial_files(list(folder.rglob(".*")))
         yield
     finally:
         lock.release()

@@ -3,6 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ser_hf.runs.ranges import check_ranges
+
+# Lowest and highest value of each number.
+RANGES = {
+    "mask_time_prob": (0, 1),
+    "mask_time_length": (1, 10_000),
+    "mask_feature_prob": (0, 1),
+    "mask_feature_length": (1, 10_000),
+}
+
 
 @dataclass
 class ModelArguments:
@@ -59,9 +69,4 @@ class ModelArguments:
                 "Expected either --model_name_or_path (a pretrained encoder) or --model_type (an architecture to train "
                 f"from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
             )
-        for name in ("mask_time_prob", "mask_feature_prob"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected 0 to 1, found {getattr(self, name)}.")
-        for name in ("mask_time_length", "mask_feature_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, found {getattr(self, name)}.")
+        check_ranges(self, RANGES)

@@ -6,7 +6,29 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import TrainingArguments
 
+from ser_hf.runs.ranges import check_ranges
 from ser_hf.runs.training_options import TrainingOptions
+
+# Lowest and highest value of each number.
+RANGES = {
+    "head_learning_rate": (0, 10),
+    "early_stopping_patience": (1, 1000),
+    "learning_rate": (0, 10),
+    "num_train_epochs": (0, 100_000),
+    "per_device_train_batch_size": (1, 100_000),
+    "per_device_eval_batch_size": (1, 100_000),
+    "warmup_steps": (0, 1_000_000),
+    "save_total_limit": (1, 1000),
+    "dataloader_num_workers": (0, 1000),
+    "weight_decay": (0, 10),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, 1),
+    "max_grad_norm": (0, 1_000_000),
+    "label_smoothing_factor": (0, 1),
+    "gradient_accumulation_steps": (1, 100_000),
+    "seed": (0, 2**32 - 1),
+}
 
 
 @dataclass
@@ -29,8 +51,7 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
                 "resume_from_checkpoint and max_steps: leave them out. A run resumes automatically from its "
                 "checkpoints in output_dir, and its length is num_train_epochs."
             )
-        if self.num_train_epochs < 0:
-            raise ValueError(f"num_train_epochs: expected 0 or more, found {self.num_train_epochs}.")
+        check_ranges(self, RANGES)
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
         # without a GPU, transformers accepts bf16 only if use_cpu is set

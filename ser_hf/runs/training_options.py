@@ -74,6 +74,9 @@ class TrainingOptions:
     eval_strategy: str = field(default="epoch", metadata={"help": "When to validate."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint to resume from."})
     logging_strategy: str = field(default="epoch", metadata={"help": "When to log the training loss."})
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Leave it out: a loss that is not a number stops the training."}
+    )
     save_total_limit: int | None = field(
         default=2, metadata={"help": "Number of checkpoints to keep, including the best."}
     )

@@ -18,7 +18,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
-from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of
+from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of, load_config
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -43,14 +43,24 @@ def prepare_process(training: SerTrainingArguments) -> None:
         )
 
 
-def check_setup(training: SerTrainingArguments) -> None:
-    """Set up a Trainer without a model and data, so that a missing package is found before any audio is read.
+def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> None:
+    """Load the config of the encoder and set up a Trainer without data, so that faults are found before reading audio.
+
+    Args:
+        model_args: Model arguments of the recipe.
+        training: Training arguments of the recipe.
 
     Raises:
+        OSError: If the encoder is missing.
         ImportError: If a package for the optimizer or for `report_to` is not installed.
-        ValueError: If the optimizer, its arguments or the learning rate schedule are unknown.
+        ValueError: If the optimizer, its arguments or the learning rate schedule are unknown, or the head would stay
+            random.
         RuntimeError: For other reasons of the Trainer.
     """
+    if training.num_train_epochs == 0 and model_args.head_init == "random":
+        raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
+    if model_args.model_name_or_path is not None:
+        load_config(model_args.model_name_or_path, model_args.trust_remote_code)
     with TemporaryDirectory() as folder:
         arguments = copy.copy(training)
         arguments.output_dir, arguments.push_to_hub = folder, False
@@ -116,7 +126,7 @@ def start_head(
         strength: Inverse regularisation of the fit; None to choose it by cross-validation over the speakers.
 
     Raises:
-        ValueError: If the architecture does not support `head_init`, or the head would stay random.
+        ValueError: If the architecture does not support `head_init`.
     """
     options: dict[str, Any] = {"batch_size": training.per_device_eval_batch_size}
     options |= {"strengths": (strength,)} if strength else {}
@@ -125,8 +135,6 @@ def start_head(
         return start_from_readout(model, dataset, collator, **options)
     if head_init == "probe":
         start_from_regression(model, dataset, collator, bf16=training.bf16, **options)
-    elif training.num_train_epochs == 0:
-        raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
     return model
 
 

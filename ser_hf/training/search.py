@@ -152,17 +152,17 @@ def tabulate_trials(study: optuna.Study) -> pandas.DataFrame:
     """Return a row per finished trial.
 
     Returns:
-        Columns `trial` (its number), `ua` (0 to 1), `seconds`, `recipe` (whether it has the settings of the recipe),
-        and one per setting.
+        Columns `trial` (its number, interrupted ones do not count), `ua` (0 to 1), `seconds`, `recipe` (whether it has
+        the settings of the recipe), and one per setting.
     """
     rows = [
         {
-            "trial": trial.number,
+            "trial": number,
             "ua": trial.value,
             "seconds": round(trial.duration.total_seconds(), 1),  # type: ignore[union-attr]
             "recipe": "recipe" in trial.user_attrs,
             **trial.user_attrs["settings"],
         }
-        for trial in study.get_trials(states=(COMPLETE,))
+        for number, trial in enumerate(study.get_trials(states=(COMPLETE,)))
     ]
     return pandas.DataFrame(rows)

@@ -1,6 +1,7 @@
 """Extend the stock Trainer by a head learning rate, batches of similar durations, and predictions in dataset order."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ class SerTrainer(Trainer):
     ):
         args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
         task = load_task(name_task(model.config))
-        callbacks: list[TrainerCallback] = [EpochCallback(data_collator.epoch)]
+        callbacks: list[TrainerCallback] = [EpochCallback(data_collator.epoch), DivergenceCallback()]
         if args.early_stopping_patience is not None:
             callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         if args.ema_decay is not None:
@@ -160,6 +161,22 @@ class EpochCallback(TrainerCallback):
     def on_epoch_begin(self, args, state, control, **kwargs):
         """Write the epoch; when resuming in the middle of an epoch, the fraction is truncated."""
         self.epoch.fill_(int(state.epoch))
+
+
+class DivergenceCallback(TrainerCallback):
+    """Stop the training with an error if a loss is infinite or not a number."""
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Check the losses of an epoch.
+
+        Raises:
+            ValueError: If the training diverged.
+        """
+        if any(not math.isfinite(value) for name, value in logs.items() if name in ("loss", "eval_loss")):
+            raise ValueError(
+                f"The training diverged: the loss is not a finite number in epoch {state.epoch:g}. Lower "
+                f"--learning_rate (now {args.learning_rate:g}), or raise --warmup_steps, and pass a new --output_dir."
+            )
 
 
 def last_checkpoint(folder: str | Path) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from ser_hf.cache import write_text
+from ser_hf.cache import explain_full_disk, remove_partial_files, write_text
 from ser_hf.data.protocols import list_folds
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.data_arguments import DataArguments
@@ -49,21 +49,22 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
     output_dir, first = Path(last.output_dir), PartialState().is_main_process
     utterances, _ = label_utterances(data, load_utterances(data))
     count = len(list_folds(utterances, data.protocol, folds=data.folds, seed=data.split_seed))
+    folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
     if first:
         _claim_parent(output_dir, resolve_recipe(data, *others, last) | {"fold": None}, run.__name__)
-    folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
     for fold, folder in enumerate(folders, 1):
         logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
         try:
             run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
-        except (ValueError, OSError):
+        except (ValueError, OSError, ImportError):
             if first and not list(output_dir.glob("fold_*")):  # no fold has started: another recipe may use the folder
                 (output_dir / RECIPE).unlink()
             raise
     if not first:
         return None
-    results = pool_folds(folders, output_dir, protocol=data.protocol)
-    write_text(output_dir / CARD, render_folds_card(results, folders[0]))
+    with explain_full_disk(output_dir):
+        results = pool_folds(folders, output_dir, protocol=data.protocol)
+        write_text(output_dir / CARD, render_folds_card(results, folders[0]))
     return results
 
 
@@ -74,6 +75,7 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
     """
     check_folder(output_dir, recipe)
     output_dir.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(list(output_dir.iterdir()))
     rerun = f"accelerate launch recipes/cross_validate.py {name} recipe.yaml --data_root FOLDER --output_dir FOLDER"
     write_recipe(output_dir, recipe, comment=f"All folds. Rerun them with:\n{rerun}")
 

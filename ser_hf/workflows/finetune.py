@@ -73,7 +73,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         logger.info("This recipe is finished: more --num_train_epochs would continue it.")
         _push(training)
         return finished
-    check_setup(training)
+    check_setup(model_args, training)
     with training.main_process_first(desc="reading the audio"):
         speech = load_speech(data, raw=SCORED, refit=training.refit)
     set_seed(training.seed)

@@ -13,7 +13,7 @@ from filelock import FileLock
 from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
-from ser_hf.cache import whole_file
+from ser_hf.cache import explain_full_disk, whole_file
 from ser_hf.evaluation.figures.sweep import plot_sweep
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
@@ -68,12 +68,14 @@ def sweep(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_one_gpu(training)
     components.prepare_process(training)
+    components.check_setup(model_args, training)
     space = search_space(arguments, search.search)
     study = open_study(training.output_dir, arguments, space)
     if count_trials(study, COMPLETE) < search.trials:
         dataset = load_speech(data, raw=("validation", "test")).dataset  # validated as in fine-tuning
         parts = DatasetDict({part: dataset[part] for part in ("train", "validation")})
-        run_trials(study, search.trials, arguments, space, parts)
+        with explain_full_disk(training.output_dir):
+            run_trials(study, search.trials, arguments, space, parts)
     return write_sweep(study, arguments)
 
 
@@ -151,7 +153,7 @@ def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
         n_trials=1,
         direction="maximize",
         backend="optuna",
-        sampler=optuna.samplers.TPESampler(seed=trainer.args.seed + len(study.get_trials(deepcopy=False))),
+        sampler=optuna.samplers.TPESampler(seed=trainer.args.seed + count_trials(study, COMPLETE, RUNNING)),
         pruner=optuna.pruners.NopPruner(),
         **connect(trainer.args.output_dir),
     )
@@ -173,11 +175,12 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         with whole_file(folder / "trials.csv") as partial:
             table.to_csv(partial, index=False)
         plot_sweep(table, folder / "sweep.png")
-        best = max(study.get_trials(states=(COMPLETE,)), key=lambda trial: trial.value)  # type: ignore[arg-type, return-value]
-        recipe = resolve_recipe(*apply_settings(arguments, best.user_attrs["settings"]))
+        best = int(table["ua"].idxmax())
+        settings = study.get_trials(states=(COMPLETE,))[best].user_attrs["settings"]
+        recipe = resolve_recipe(*apply_settings(arguments, settings))
         recipe["model_name_or_path"] = arguments[1].model_name_or_path  # with its path: this is not published
         comment = (
-            f"Trial {best.number}, validation UA {best.value:.3f}, the best of {len(table)}. Rerun it with:\n"
+            f"Trial {best}, validation UA {table['ua'][best]:.3f}, the best of {len(table)}. Rerun it with:\n"
             "accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
         )
         write_recipe(folder, recipe, comment=comment)

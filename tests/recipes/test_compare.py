@@ -29,5 +29,5 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
 
 
 def test_an_unfinished_run_ends_in_one_sentence(compare, tmp_path):
-    with pytest.raises(SystemExit, match="expected all_results.json of a finished run"):
+    with pytest.raises(Exception, match="Expected all_results.json of a finished run"):
         compare([str(tmp_path)])

