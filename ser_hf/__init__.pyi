@@ -1,6 +1,6 @@
 from .corpora import load_corpus as load_corpus
 from .heads.probe_arguments import ProbeArguments as ProbeArguments
-from .publishing.hub import publish as publish
+from .publishing.upload import publish as publish
 from .runs.data_arguments import DataArguments as DataArguments
 from .runs.model_arguments import ModelArguments as ModelArguments
 from .runs.training_arguments import SerTrainingArguments as SerTrainingArguments

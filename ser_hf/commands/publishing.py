@@ -71,9 +71,9 @@ def publish_command(argv: list[str]) -> int:
         return int(not all(check.passed for check in checks))
     if repo_id is None:
         parser.error("expected the repository USER/NAME, or --check.")
-    from ser_hf.publishing import hub
+    from ser_hf.publishing import upload
 
-    print(hub.publish(folder, repo_id, **options))
+    print(upload.publish(folder, repo_id, **options))
     return 0
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import WRITERS, clock, write_segments
-from ser_hf.serving.segments import Segment
 
 if TYPE_CHECKING:
     from ser_hf.serving import EmotionClassifier

@@ -15,4 +15,4 @@ from .splits import split_by_speaker as split_by_speaker
 from .splits import split_randomly as split_randomly
 from .summary import read_headers as read_headers
 from .summary import summarize_corpus as summarize_corpus
-from .table import write_utterances as write_utterances
+from .utterance_table import write_utterances as write_utterances

@@ -1,5 +1,5 @@
 from .answers import write_answers as write_answers
 from .card import render_card as render_card
 from .examples import write_examples as write_examples
-from .hub import publish as publish
-from .hub import publishable_files as publishable_files
+from .upload import publish as publish
+from .upload import publishable_files as publishable_files

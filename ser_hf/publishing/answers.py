@@ -20,7 +20,7 @@ from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureE
 from ser_hf.cache import write_text
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
-from ser_hf.models.scores import to_scores
+from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.agreement import TOLERANCE, ask_pipeline
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
 

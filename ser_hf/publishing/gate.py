@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ser_hf.heads.files import load_head
+from ser_hf.heads.head_files import load_head
 from ser_hf.publishing.agreement import check_agreement
 from ser_hf.publishing.answers import check_answers, check_padding
 from ser_hf.publishing.checks import (

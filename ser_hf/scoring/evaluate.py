@@ -25,7 +25,7 @@ from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS, RECIPE, RESULTS
-from ser_hf.runs.predictions import tabulate_utterances
+from ser_hf.runs.prediction_rows import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
 from ser_hf.runs.results import EvaluationRecord, Results, parse_results, write_results
 from ser_hf.runs.speech_data import (

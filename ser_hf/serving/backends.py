@@ -22,11 +22,11 @@ from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import extract_features
 from ser_hf.heads.embedder import Embedder
 from ser_hf.heads.features import classical_features, egemaps_features
-from ser_hf.heads.files import load_head
+from ser_hf.heads.head_files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.backbone import context_of, load_config, load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
-from ser_hf.models.scores import to_scores
+from ser_hf.models.postprocessing import to_scores
 from ser_hf.runs.weights import hash_weights
 from ser_hf.serving.choices import BACKENDS, DTYPES
 from ser_hf.tasks import name_task

@@ -26,10 +26,10 @@ from ser_hf.serving.decoding import (
     plan_array,
     plan_file,
 )
+from ser_hf.serving.emotion_segments import Segment
+from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.preprocessing import check_choice, read_preprocessing
-from ser_hf.serving.segments import Segment
 from ser_hf.serving.stream import stream
-from ser_hf.serving.timeline import timeline
 from ser_hf.tasks import load_task
 
 SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
@@ -207,7 +207,7 @@ class EmotionClassifier:
                 yield Prediction(*source, answer(scores), scores, None)  # type: ignore[arg-type]
 
     def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
-        """Yield the segments of a long recording in constant memory; see `ser_hf.serving.timeline.timeline`."""
+        """Yield the segments of a long recording in constant memory; see `ser_hf.serving.long_recording.timeline`."""
         return timeline(self, path, window=window, hop=hop)
 
     def stream(

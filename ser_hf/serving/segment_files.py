@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ser_hf.cache import whole_file
-from ser_hf.serving.segments import Segment
+from ser_hf.serving.emotion_segments import Segment
 
 
 def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None:

@@ -9,7 +9,7 @@ segment so far, but at most `window` seconds, so all audio is part of a result a
 last window ends 1 s after the speech (`CONTEXT`) or where the next speech segment starts: windows contain up to 1 s of
 the pauses before and after a speech segment, as recordings of utterances do. A speech segment of at most `window`
 seconds therefore finally becomes one window, that is, one utterance. Speech of less than 0.2 s (`LEAST`: a click, a
-breath) is skipped. `ser_hf.serving.segments` explains how the scores of windows become segments.
+breath) is skipped. `ser_hf.serving.emotion_segments` explains how the scores of windows become segments.
 
 Source: chosen by measurement on 100 utterances of four RAVDESS speakers in one recording, with a fine-tuned
 whisper-tiny that was not trained on these speakers. Considered are changes of emotion between two utterances that the
@@ -28,8 +28,8 @@ import numpy as np
 
 from ser_hf.data.silence import MARGIN
 from ser_hf.serving.decoding import check_rate, check_samples
+from ser_hf.serving.emotion_segments import Segment, Window, merge
 from ser_hf.serving.resampling import resample
-from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.speech_detector import BLOCK, SpeechDetector
 from ser_hf.tasks import load_task
 

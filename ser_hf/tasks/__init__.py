@@ -1,7 +1,7 @@
 """Define the tasks of recognition: one module per task, with the same names in each module.
 
 A task is an entry of `TASKS` and a module with the names below. *Outputs* are the names of the C outputs of a model;
-*scores* ``(N, C)`` are the results of `pipeline` for N utterances, see `ser_hf.models.scores`.
+*scores* ``(N, C)`` are the results of `pipeline` for N utterances, see `ser_hf.models.postprocessing`.
 
 ======================================  ============================================================================
 PROBLEM_TYPE                            `config.problem_type` of the model; it selects the function of `pipeline`
@@ -21,7 +21,7 @@ compare(first, second, outputs)         differences of two tables; only for the 
 answer(scores)                          prediction as text, given the scores by output: tables, timeline and page
 match_outputs(outputs, utterances)      the outputs with the names of a corpus, and the outputs that they share
 restrict_scores(scores, names, shared)  the scores ``(N, S)`` of the shared outputs
-calibrate, describe_calibration         see `ser_hf.tasks.calibration`; None if the task has no calibration
+calibrate, describe_calibration         see `ser_hf.tasks.temperature_scaling`; None if the task has no calibration
 CARD                                    section of the model card -> Jinja template, see `ser_hf.publishing.card`
 ======================================  ============================================================================
 

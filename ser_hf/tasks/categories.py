@@ -19,7 +19,7 @@ from ser_hf.evaluation.predictions import Scores, summarize
 from ser_hf.evaluation.scores import METRICS as FORMULAS
 from ser_hf.evaluation.scores import count_confusion
 from ser_hf.tasks import Metric
-from ser_hf.tasks.calibration import calibrate, describe_calibration
+from ser_hf.tasks.temperature_scaling import calibrate, describe_calibration
 
 if TYPE_CHECKING:  # imports torch
     from transformers import EvalPrediction, TrainingArguments

@@ -21,7 +21,7 @@ from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.runs.predictions import tabulate_dataset
+from ser_hf.runs.prediction_rows import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.results import Results, TrainingRecord, read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems

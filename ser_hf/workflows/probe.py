@@ -12,7 +12,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.evaluation import write_predictions
 from ser_hf.evaluation.figures import plot_candidates
 from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
-from ser_hf.heads.files import save_head
+from ser_hf.heads.head_files import save_head
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
@@ -21,7 +21,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_machine, describe_test
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
-from ser_hf.runs.predictions import tabulate_dataset
+from ser_hf.runs.prediction_rows import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.results import CandidateRecord, Results, TrainingRecord, read_results, write_results
 from ser_hf.runs.speech_data import Speech, load_speech, write_findings, write_problems

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
 from ser_hf.cache import explain_full_disk, whole_file
-from ser_hf.evaluation.figures.sweep import plot_sweep
+from ser_hf.evaluation.figures.sweep_trials import plot_sweep
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.recipe import resolve_recipe, write_recipe

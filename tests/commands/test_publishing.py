@@ -14,7 +14,7 @@ from transformers import pipeline
 from ser_hf.cli import main
 from ser_hf.data import decode_audio
 from ser_hf.evaluation import write_predictions
-from ser_hf.publishing import gate, hub
+from ser_hf.publishing import gate, upload
 from ser_hf.runs.results import read_results
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
@@ -32,7 +32,7 @@ def folder(tmp_path):
 def sent(monkeypatch):
     """What was handed over for publishing, had anything been sent."""
     calls = []
-    monkeypatch.setattr(hub, "publish", lambda *where, **how: calls.append((where, how)) or "https://the.commit")
+    monkeypatch.setattr(upload, "publish", lambda *where, **how: calls.append((where, how)) or "https://the.commit")
     return calls
 
 

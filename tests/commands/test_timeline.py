@@ -10,7 +10,7 @@ from architectures import feature_extractor, tiny_model
 from ser_hf.cli import main
 from ser_hf.commands import timeline as commands
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.segments import Segment
+from ser_hf.serving.emotion_segments import Segment
 
 RATE = 16_000
 

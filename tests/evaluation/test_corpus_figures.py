@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ser_hf.evaluation.figures.corpus import plot_corpus
-from ser_hf.evaluation.figures.gallery import plot_gallery
+from ser_hf.evaluation.figures.spectrograms import plot_gallery
 
 FEMALE, MALE, UNKNOWN = to_rgb("#E69F00"), to_rgb("#0072B2"), to_rgb("#999999")
 ROWS = [  # corpus, emotion, speaker, gender, duration

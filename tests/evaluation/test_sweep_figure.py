@@ -3,7 +3,7 @@ import numpy as np
 import pandas
 import pytest
 
-from ser_hf.evaluation.figures.sweep import plot_sweep
+from ser_hf.evaluation.figures.sweep_trials import plot_sweep
 
 TABLE = pandas.DataFrame({
     "trial": [4, 0, 1], "ua": [0.7, 0.5, 0.4], "seconds": [1.0, 1.0, 1.0], "recipe": [False, True, False],

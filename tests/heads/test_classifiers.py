@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from ser_hf.heads import classifiers as heads
 from ser_hf.heads.classifiers import HEADS, cross_validate_head, fit_head, inner_folds, rotate
-from ser_hf.heads.files import load_head, save_head
+from ser_hf.heads.head_files import load_head, save_head
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import HEAD_NAMES
 

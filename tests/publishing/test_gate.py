@@ -9,7 +9,7 @@ from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file, save_file
 
 from ser_hf.heads.classifiers import fit_head
-from ser_hf.heads.files import save_head
+from ser_hf.heads.head_files import save_head
 from ser_hf.models import MelConfig, MelForAudioClassification
 from ser_hf.models.backbone import default_feature_extractor
 from ser_hf.publishing import bare_pipeline

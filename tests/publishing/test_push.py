@@ -10,7 +10,7 @@ from huggingface_hub.utils import logging as hub_logging
 from publishing.hub_server import TOKEN, serve
 
 from ser_hf.publishing import retry as connection
-from ser_hf.publishing.hub import push
+from ser_hf.publishing.upload import push
 
 RECIPE = {"corpus": "ravdess", "seed": 3, "num_train_epochs": 2}
 

@@ -15,7 +15,7 @@ from publishing.hub_server import TOKEN, serve
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.heads.features import classical_features
-from ser_hf.heads.files import load_head
+from ser_hf.heads.head_files import load_head
 from ser_hf.workflows import probe as workflow
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"

@@ -13,7 +13,7 @@ from ser_hf.data.audio import SAMPLING_RATE, decode_audio
 from ser_hf.data.hearing import Hearing
 from ser_hf.heads.classifiers import Head, build_head
 from ser_hf.heads.features import classical_features
-from ser_hf.heads.files import save_head
+from ser_hf.heads.head_files import save_head
 from ser_hf.serving import EmotionClassifier
 
 NAMES = ("wav2vec2-group", "hubert-layer", "wav2vec2-bert", "whisper", "audio-spectrogram-transformer", "sew")

@@ -11,7 +11,7 @@ from ser_hf.data import decode_audio
 from ser_hf.data.hearing import Hearing
 from ser_hf.heads.classifiers import Head, build_head
 from ser_hf.heads.features import classical_features
-from ser_hf.heads.files import save_head
+from ser_hf.heads.head_files import save_head
 from ser_hf.models.backbone import default_feature_extractor
 from ser_hf.models.configuration_mel import MelConfig
 from ser_hf.serving import EmotionClassifier

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import write_segments
-from ser_hf.serving.segments import Segment
 
 SEGMENTS = [
     Segment(0.9, 3.25, "angry", 0.875, False, {"angry": 0.875, "<sad> & low": 0.125}),

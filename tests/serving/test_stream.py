@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.stream import stream
-from ser_hf.serving.timeline import timeline
 
 TALK = (("", 1.0), ("sad", 2.3), ("", 1.4), ("angry", 6.2), ("neutral", 5.1), ("", 0.8), ("sad", 0.5), ("", 0.3))
 RATES = [8_000, 16_000, 44_100, 48_000]

@@ -1,11 +1,11 @@
-from .calibration import plot_coverage as plot_coverage
-from .calibration import plot_reliability as plot_reliability
 from .candidates import plot_candidates as plot_candidates
 from .confusion import plot_confusion as plot_confusion
 from .corpus import plot_corpus as plot_corpus
 from .curves import plot_curves as plot_curves
-from .gallery import plot_gallery as plot_gallery
+from .reliability import plot_coverage as plot_coverage
+from .reliability import plot_reliability as plot_reliability
 from .run_comparison import plot_runs as plot_runs
 from .speakers import plot_speakers as plot_speakers
-from .sweep import plot_sweep as plot_sweep
+from .spectrograms import plot_gallery as plot_gallery
+from .sweep_trials import plot_sweep as plot_sweep
 from .timeline import plot_timeline as plot_timeline

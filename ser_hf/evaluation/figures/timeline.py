@@ -15,8 +15,8 @@ import soundfile
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ser_hf.evaluation.figures.gallery import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
 from ser_hf.evaluation.figures.saving import save_figure
+from ser_hf.evaluation.figures.spectrograms import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
 
 COLUMNS = 1200  # about one pixel each
 FRAME = 0.04  # seconds; resolves the harmonics of a voice
@@ -48,8 +48,8 @@ def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], pa
 
     Args:
         audio: Recording in any format of libsndfile; channels are averaged.
-        segments: Segments of the recording, for example from `ser_hf.serving.timeline.timeline`; without segments, one
-            empty lane is drawn.
+        segments: Segments of the recording, for example from `ser_hf.serving.long_recording.timeline`; without
+            segments, one empty lane is drawn.
         path: PNG file to write (150 dpi), in a folder that exists.
 
     Raises:

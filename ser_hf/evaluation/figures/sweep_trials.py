@@ -1,4 +1,4 @@
-"""Draw the results of a hyperparameter search."""
+"""Draw the trials of a hyperparameter search."""
 
 from pathlib import Path
 

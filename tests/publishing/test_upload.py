@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from ser_hf.publishing import publishable_files, render_card
-from ser_hf.publishing.hub import check_licence, collect_files, publish
+from ser_hf.publishing.upload import check_licence, collect_files, publish
 from ser_hf.runs.results import read_results
 
 RUN = ("README.md", "all_results.json", "answers.json", "recipe.yaml", "figures/confusion.png")

@@ -1,4 +1,4 @@
-"""The scores that the stock pipeline computes from logits."""
+"""The postprocessing of the stock pipeline, which computes scores from logits."""
 
 import numpy as np
 from scipy.special import expit, softmax

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from scipy.special import softmax
 
 from ser_hf.evaluation.predictions import COLUMNS
-from ser_hf.tasks.calibration import calibrate, describe_calibration
+from ser_hf.tasks.temperature_scaling import calibrate, describe_calibration
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 EMOTIONS = ["angry", "calm", "happy", "sad"]

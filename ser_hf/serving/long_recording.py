@@ -7,8 +7,8 @@ from itertools import chain, islice, pairwise
 import numpy as np
 
 from ser_hf.data.audio import read_header
+from ser_hf.serving.emotion_segments import Segment, Window, merge
 from ser_hf.serving.resampling import read_chunks
-from ser_hf.serving.segments import Segment, Window, merge
 from ser_hf.serving.stream import Recogniser, cut_speech_windows
 from ser_hf.tasks import load_task
 

@@ -6,7 +6,7 @@ import soundfile
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.data.collator import extract_features
-from ser_hf.serving.timeline import timeline
+from ser_hf.serving.long_recording import timeline
 
 
 def changes_of(segments):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ser_hf.serving.segments import Window, merge
+from ser_hf.serving.emotion_segments import Window, merge
 from ser_hf.tasks.categories import answer
 
 

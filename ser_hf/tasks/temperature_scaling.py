@@ -22,7 +22,7 @@ from ser_hf.evaluation.calibration import (
     reliability,
 )
 from ser_hf.evaluation.predictions import average_windows
-from ser_hf.models.scores import to_scores
+from ser_hf.models.postprocessing import to_scores
 
 if TYPE_CHECKING:  # imports torch
     from transformers import PreTrainedModel

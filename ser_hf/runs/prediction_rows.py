@@ -14,7 +14,7 @@ from datasets import Dataset
 
 from ser_hf.corpora import Utterance
 from ser_hf.evaluation.predictions import COLUMNS, average_windows
-from ser_hf.models.scores import to_scores
+from ser_hf.models.postprocessing import to_scores
 
 
 def tabulate_dataset(
