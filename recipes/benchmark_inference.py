@@ -127,9 +127,9 @@ def print_table(
 ) -> None:
     """Print the table in Markdown."""
     print("", f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|", sep="\n")
-    reference = to_scores(expected, expected[0])
+    reference = stack_scores(expected, expected[0])
     for name, rate in rates.items():
-        scores = to_scores(answers[name], expected[0])
+        scores = stack_scores(answers[name], expected[0])
         others = (scores.argmax(1) != reference.argmax(1)).sum()
         cells = [
             name,
@@ -148,6 +148,6 @@ def to_dict(answer: list[dict]) -> dict[str, float]:
     return {item["label"]: item["score"] for item in answer}
 
 
-def to_scores(answers: Sequence[Mapping[str, float]], emotions: Sequence[str]) -> np.ndarray:
+def stack_scores(answers: Sequence[Mapping[str, float]], emotions: Sequence[str]) -> np.ndarray:
     """Return the scores ``(N, C)`` of N answers."""
     return np.array([[answer[emotion] for emotion in emotions] for answer in answers])

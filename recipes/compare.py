@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
     parser.add_argument("--output", help="PNG file to draw")
     arguments = parser.parse_args(argv)
-    runs = [describe_run(Path(folder)) for folder in arguments.folders]
+    runs = [summarize_run(Path(folder)) for folder in arguments.folders]
     print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for run in runs:
         print(f"| {' | '.join(run['cells'])} |")
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
         figures.plot_runs(runs, arguments.output)
 
 
-def describe_run(folder: Path) -> dict:
+def summarize_run(folder: Path) -> dict:
     """Return the values of a run for the table and the figure."""
     from ser_hf.runs.results import read_results  # imports pandas, which is slow, so after --help
 

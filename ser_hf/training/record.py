@@ -3,12 +3,12 @@
 import math
 
 from datasets import DatasetDict
-from transformers import PreTrainedConfig, TrainerState
+from transformers import PreTrainedConfig
 
 from ser_hf.models.backbone import context_of
 from ser_hf.runs.description import describe_machine
 from ser_hf.runs.results import ContextRecord, TrainingRecord
-from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer import SerTrainer, best_evaluation
 
 
 def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> TrainingRecord:
@@ -25,7 +25,7 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
         epochs=state.num_train_epochs,
         epochs_run=state.epoch or 0,
-        best_epoch=best_epoch(state),
+        best_epoch=best_evaluation(trainer)["epoch"],
         refit=trainer.args.refit,
         steps=state.global_step,
         seconds=seconds,
@@ -33,14 +33,6 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
         processes=trainer.args.world_size,
         **describe_machine(),
     )
-
-
-def best_epoch(state: TrainerState) -> float:
-    """Return the epoch whose weights were best on the validation speakers; without validation, the last."""
-    best = [
-        log["epoch"] for log in state.log_history if log.get("step") == state.best_global_step and "eval_loss" in log
-    ]
-    return best[0] if best else state.epoch or 0
 
 
 def describe_context(config: PreTrainedConfig, dataset: DatasetDict) -> ContextRecord:

@@ -16,8 +16,7 @@ from ser_hf.models.temperature import fold_temperature
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.training.components import make_model, make_trainer, start_head
-from ser_hf.training.record import best_epoch
-from ser_hf.training.trainer import SerTrainer, last_checkpoint
+from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
 
 
 def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, dataset: DatasetDict) -> None:
@@ -33,7 +32,7 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
         model_args: How the model is built and starts.
         dataset: With "train", "validation" and "refit" (both of them as training rows).
     """
-    epochs = best_epoch(chosen.state)
+    epochs = best_evaluation(chosen)["epoch"]
     training = copy.copy(chosen.args)  # a copy, as these arguments are not checked anew: nothing is validated
     training.output_dir = str(Path(chosen.args.output_dir, "refit", f"{epochs:g}_of_{training.num_train_epochs:g}"))
     training.eval_strategy, training.load_best_model_at_end = IntervalStrategy.NO, False

@@ -179,6 +179,17 @@ class DivergenceCallback(TrainerCallback):
             )
 
 
+def best_evaluation(trainer: SerTrainer) -> dict[str, float]:
+    """Return the logged evaluation of the best epoch on the validation speakers: "epoch", "eval_loss" and the metrics.
+
+    It is the last evaluation if no value of the metric is a number, and only the epoch if there was no evaluation.
+    """
+    state, metric = trainer.state, f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
+    evaluations = [log for log in state.log_history if metric in log]
+    best = [log for log in evaluations if log[metric] == state.best_metric] or evaluations[-1:]
+    return best[0] if best else {"epoch": state.epoch or 0}
+
+
 def last_checkpoint(folder: str | Path) -> str | None:
     """Return the newest complete checkpoint of a run, or None; if incomplete, its state file is missing or cut."""
     states = filter(_is_json, Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}"))

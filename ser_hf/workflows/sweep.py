@@ -35,7 +35,7 @@ from ser_hf.training.search import (
     suggest,
     tabulate_trials,
 )
-from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer import SerTrainer, best_evaluation
 from ser_hf.workflows.sweep_arguments import SweepArguments
 
 SHOWN = 5  # best trials in the printed table
@@ -149,7 +149,7 @@ def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
         hp_space=lambda trial: {
             name: value for name, value in trial.user_attrs["settings"].items() if hasattr(trainer.args, name)
         },
-        compute_objective=lambda _: best_ua(trainer),
+        compute_objective=lambda _: best_evaluation(trainer)["eval_ua"],
         n_trials=1,
         direction="maximize",
         backend="optuna",
@@ -157,14 +157,6 @@ def run_trial(trainer: SerTrainer, study: optuna.Study) -> None:
         pruner=optuna.pruners.NopPruner(),
         **connect(trainer.args.output_dir),
     )
-
-
-def best_ua(trainer: SerTrainer) -> float:
-    """Return the validation UA of the best epoch so far, chosen as in fine-tuning."""
-    epochs = [log for log in trainer.state.log_history if "eval_ua" in log]
-    best = max if trainer.args.greater_is_better else min
-    metric = f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
-    return best(epochs, key=lambda log: log[metric])["eval_ua"]
 
 
 def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:

@@ -45,7 +45,7 @@ def test_a_readout_is_fitted_anew_with_the_validation_speakers(finetune, tmp_pat
 
 
 def test_the_second_training_stops_after_the_best_epoch_of_the_first(finetune, trained, monkeypatch):
-    monkeypatch.setattr(refit, "best_epoch", lambda state: 1.0)
+    monkeypatch.setattr(refit, "best_evaluation", lambda trainer: {"epoch": 1.0})
     out = finetune("--num_train_epochs", "2", "--refit", "true", "--early_stopping_patience", "2")
     again = str(out / "refit" / "1_of_2")
     assert trained == [(str(out), 24, 2.0), (again, 32, 1.0)]  # of 6 speakers, 8 utterances each
@@ -54,7 +54,7 @@ def test_the_second_training_stops_after_the_best_epoch_of_the_first(finetune, t
 
 def test_an_interrupted_second_training_goes_on_from_its_checkpoint(finetune, monkeypatch, tmp_path):
     options = ("--num_train_epochs", "2", "--refit", "true", "--ema_decay", "0.5")
-    monkeypatch.setattr(refit, "best_epoch", lambda state: 2.0)
+    monkeypatch.setattr(refit, "best_evaluation", lambda trainer: {"epoch": 2.0})
     whole = finetune(*options, output_dir=tmp_path / "whole")
 
     class Interrupted(refit.StopAfter):
