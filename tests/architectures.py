@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from ser_hf.data import extract_features
-from ser_hf.models.backbone import default_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor
 
 TRANSFORMER = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 20}
 CONVOLUTIONS = {

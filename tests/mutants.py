@@ -36,6 +36,7 @@ TESTS = {  # of the others: tests/corpora/test_<module>.py
     "__init__": "tests/corpora/test_corpora.py",
     "cells": "tests/corpora/test_table.py",
     "columns": "tests/corpora/test_table.py",
+    "speech_synthesis": "tests/corpora/test_synthetic.py",
     "table": "tests/corpora/test_table_formats.py",
     "protocols": "tests/data/test_splits.py",
     "predictions": "tests/evaluation/test_predictions.py",

@@ -16,13 +16,14 @@ from transformers.utils import logging
 from ser_hf import __version__
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
-from ser_hf.heads.classifiers import Head, InnerScore, cross_validate_head, fit_head
+from ser_hf.heads.classifiers import Head
 from ser_hf.heads.embedder import Embedder
 from ser_hf.heads.features import classical_features, egemaps_features
+from ser_hf.heads.head_fitting import InnerScore, cross_validate_head, fit_head
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import compute_vectors
-from ser_hf.models.backbone import UNUSED, is_head
+from ser_hf.models.checkpoint_loading import UNUSED, is_head
 
 logger = logging.get_logger(__name__)
 

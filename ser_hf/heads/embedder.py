@@ -18,7 +18,7 @@ from transformers import PreTrainedConfig
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from ser_hf.models.backbone import load_config, load_feature_extractor, load_pretrained
+from ser_hf.models.checkpoint_loading import load_config, load_feature_extractor, load_pretrained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware, real_frames
 
 MIN_DURATION = 0.25  # seconds; shorter utterances are zero-padded, as for the classifiers

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from ser_hf.models.backbone import is_head
+from ser_hf.models.checkpoint_loading import is_head
 
 
 def fold_temperature(model: PreTrainedModel, temperature: float) -> None:

@@ -18,7 +18,8 @@ from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
 from ser_hf.publishing.checks import Check
 from ser_hf.runs.file_names import PREDICTIONS
-from ser_hf.runs.results import AgreementRecord, read_results
+from ser_hf.runs.result_records import AgreementRecord
+from ser_hf.runs.results import read_results
 from ser_hf.runs.weights import hash_paths
 
 TOLERANCE = 1e-4  # largest accepted difference of a score, which is between 0 and 1

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ser_hf.runs.results import Part, Results, TaskScores
+from ser_hf.runs.result_records import Part, Results, TaskScores
 from ser_hf.tasks import load_task
 
 

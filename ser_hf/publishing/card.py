@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.data.dataset import MIN_DURATION
-from ser_hf.models.backbone import POSITIONS_PER_SECOND
+from ser_hf.models.context import POSITIONS_PER_SECOND
 from ser_hf.runs.recipe import corpora_of, read_recipe
-from ser_hf.runs.results import Results
+from ser_hf.runs.result_records import Results
 from ser_hf.tasks import load_task
 
 # Sections for which a task has its own template; a section without a template is left out.

@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATIO
 
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models import configuration_mel, modeling_mel
-from ser_hf.models.backbone import UNUSED, absent_weights, is_head, load_classifier
+from ser_hf.models.checkpoint_loading import UNUSED, absent_weights, is_head, load_classifier
 from ser_hf.runs.weights import weights_of
 
 CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}

@@ -15,7 +15,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
-from ser_hf.models.backbone import default_feature_extractor, load_config, load_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor, load_config, load_feature_extractor
 from ser_hf.publishing.answers import check_padding
 from ser_hf.publishing.checks import (
     CALLS,
@@ -35,16 +35,10 @@ from ser_hf.publishing.checks import (
     read_json,
     run_checks,
 )
-from ser_hf.publishing.foreign import (
-    AUTHORS_CODE,
-    HeadLayout,
-    convert_head,
-    describe_head,
-    load_state,
-    read_text,
-    read_weights,
-)
+from ser_hf.publishing.foreign_heads import AUTHORS_CODE, HeadLayout, describe_head, read_text
+from ser_hf.publishing.foreign_weights import read_weights
 from ser_hf.publishing.gate import check_head
+from ser_hf.publishing.head_conversion import convert_head, load_state
 from ser_hf.publishing.privacy import check_paths, check_tokens
 from ser_hf.runs.weights import weights_of
 

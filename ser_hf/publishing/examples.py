@@ -5,7 +5,7 @@ from pathlib import Path
 import soundfile
 
 from ser_hf.cache import whole_file
-from ser_hf.corpora.synthetic import SAMPLING_RATE, synthesize
+from ser_hf.corpora.speech_synthesis import SAMPLING_RATE, synthesize
 
 FOLDER = "examples"
 SPOKEN = {"angry": 1, "happy": 2, "sad": 4}  # emotion -> speaker of the synthetic corpus

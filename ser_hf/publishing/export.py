@@ -25,7 +25,7 @@ from ser_hf.cache import write_text
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
-from ser_hf.models.backbone import load_feature_extractor, load_trained
+from ser_hf.models.checkpoint_loading import load_feature_extractor, load_trained
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.answers import reference_waveforms
 from ser_hf.publishing.checks import read_json

@@ -8,7 +8,8 @@ from huggingface_hub import metadata_load
 from ser_hf.publishing.checks import Check, read_json
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
-from ser_hf.runs.results import Results, read_results
+from ser_hf.runs.result_records import Results
+from ser_hf.runs.results import read_results
 from ser_hf.runs.weights import hash_weights
 from ser_hf.tasks import load_task
 

@@ -15,7 +15,7 @@ from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.protocols import speakers_of
 from ser_hf.data.splits import Split, is_speaker_independent
-from ser_hf.runs.results import AudioRecord, LeakRecord, Part, Results, SplitRecord
+from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, Results, SplitRecord
 from ser_hf.tasks import load_task
 
 ACTIONS = ("skipped", "too_short", "windowed", "padded")

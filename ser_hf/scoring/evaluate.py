@@ -27,7 +27,8 @@ from ser_hf.runs.description import describe_audio, describe_machine, describe_s
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS, RECIPE, RESULTS
 from ser_hf.runs.prediction_rows import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
-from ser_hf.runs.results import EvaluationRecord, Results, parse_results, write_results
+from ser_hf.runs.result_records import EvaluationRecord, Results
+from ser_hf.runs.results import parse_results, write_results
 from ser_hf.runs.speech_data import (
     audio_folders,
     label_utterances,
@@ -38,7 +39,7 @@ from ser_hf.runs.speech_data import (
 )
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.backends import find_file
+from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.decoding import check_samples
 from ser_hf.tasks import load_task
 

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from ser_hf.evaluation import read_predictions
 from ser_hf.runs.file_names import PREDICTIONS
-from ser_hf.runs.results import RecommendedRecord
+from ser_hf.runs.result_records import RecommendedRecord
 from ser_hf.serving import EmotionClassifier
 
 logger = logging.getLogger(__name__)

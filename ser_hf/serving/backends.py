@@ -4,7 +4,6 @@ Shapes: B waveforms, T samples, C outputs.
 """
 
 import importlib.util
-import json
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -15,20 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import errors, hf_hub_download
-from transformers import AutoFeatureExtractor, PreTrainedConfig, SequenceFeatureExtractor, Wav2Vec2FeatureExtractor
+from transformers import PreTrainedConfig
 
-from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import extract_features
 from ser_hf.heads.embedder import Embedder
 from ser_hf.heads.features import classical_features, egemaps_features
 from ser_hf.heads.head_files import load_head
 from ser_hf.models import make_padding_aware
-from ser_hf.models.backbone import context_of, load_config, load_trained
+from ser_hf.models.checkpoint_loading import load_config, load_trained
+from ser_hf.models.context import context_of
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.models.postprocessing import to_scores
-from ser_hf.runs.weights import hash_weights
+from ser_hf.serving.checkpoint_files import find_file, is_outdated, load_own_feature_extractor
 from ser_hf.serving.choices import BACKENDS, DTYPES
+from ser_hf.serving.devices import choose_device, choose_dtype
 from ser_hf.tasks import name_task
 
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
@@ -229,86 +228,6 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         return np.stack([describe(waveform).to_numpy() for waveform in waveforms])
 
     return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
-
-
-def load_own_feature_extractor(name: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
-    """Load the feature extractor of a checkpoint; those of wav2vec2-like models always return the attention mask.
-
-    Args:
-        name: Folder, or id on the Hub.
-        trust_remote_code: Allow code that comes with the checkpoint.
-
-    Raises:
-        OSError: If the checkpoint has no feature extractor.
-        ValueError: If its sampling rate is not 16 kHz.
-    """
-    try:
-        feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
-    except OSError as error:
-        raise OSError(
-            f"'{name}' has no preprocessor_config.json, which defines the model's input features. "
-            f"`ser-hf doctor {name} --fix` writes the default one of its architecture."
-        ) from error
-    if feature_extractor.sampling_rate != SAMPLING_RATE:
-        found = feature_extractor.sampling_rate
-        raise ValueError(f"'{name}': expected a sampling rate of {SAMPLING_RATE} Hz, found {found} Hz.")
-    if isinstance(feature_extractor, Wav2Vec2FeatureExtractor):
-        feature_extractor.return_attention_mask = True
-    return feature_extractor
-
-
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """Return the device; for None the GPU if there is one, else the CPU.
-
-    Raises:
-        ValueError: If the device is not available.
-    """
-    available = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(1, device=device or available).device
-    except (AssertionError, RuntimeError) as error:  # raised by torch builds without support for the device
-        raise ValueError(f"device: expected an available one, such as '{available}', found '{device}'.") from error
-
-
-def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """Return the type to compute in; "auto" is bfloat16 on hardware that multiplies it natively, else float32.
-
-    Examples:
-        >>> choose_dtype("float32", torch.device("cpu"))
-        torch.float32
-    """
-    if dtype != "auto":
-        return getattr(torch, dtype)
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return torch.bfloat16 if fast else torch.float32
-
-
-def is_outdated(name: str) -> bool:
-    """Tell whether the weights in a folder have changed since the ONNX export, by the hashes in its export.json."""
-    report = Path(name, "onnx", "export.json")
-    exported = json.loads(report.read_text(encoding="utf-8")).get("weights") if report.is_file() else None
-    found = hash_weights(name) if exported else {}
-    return bool(found) and found != exported
-
-
-def find_file(name: str, file: str) -> str | None:
-    """Return the path of a file in a folder or a Hub repository, or None if it has no such file.
-
-    A file on the Hub is downloaded into the cache.
-
-    Args:
-        name: Folder, or id on the Hub.
-        file: Path in the folder or repository.
-    """
-    if Path(name).is_dir():
-        return str(Path(name, file)) if Path(name, file).is_file() else None
-    try:
-        return hf_hub_download(name, file)
-    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError, errors.HFValidationError):
-        return None
 
 
 def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:

@@ -18,7 +18,8 @@ from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.files import audio_files
 from ser_hf.corpora.table import READERS
 from ser_hf.runs.weights import hash_paths
-from ser_hf.serving.backends import ONNX_FILES, find_file
+from ser_hf.serving.backends import ONNX_FILES
+from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.classifier import EmotionClassifier, Prediction
 from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table, open_journal, read_rows
 

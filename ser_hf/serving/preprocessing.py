@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from ser_hf.data.hearing import RAW, TRIMS, Hearing
-from ser_hf.serving.backends import find_file
+from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.choices import PREPROCESSINGS
 
 KEY = "recommended_preprocessing"  # of config.json

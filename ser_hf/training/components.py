@@ -18,7 +18,9 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
-from ser_hf.models.backbone import SPECTROGRAM_MODELS, context_of, load_config
+from ser_hf.models.backbone import SPECTROGRAM_MODELS
+from ser_hf.models.checkpoint_loading import load_config
+from ser_hf.models.context import context_of
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments

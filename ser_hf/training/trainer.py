@@ -23,7 +23,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, 
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
-from ser_hf.models.backbone import is_head
+from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task

@@ -15,7 +15,7 @@ from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, RECIPE
 from ser_hf.runs.folder import check_folder
 from ser_hf.runs.recipe import resolve_recipe, write_recipe
-from ser_hf.runs.results import Results
+from ser_hf.runs.result_records import Results
 from ser_hf.runs.speech_data import label_utterances, load_utterances
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.tasks import load_task

@@ -23,7 +23,8 @@ from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
-from ser_hf.runs.results import Results, TrainingRecord, read_results, write_results
+from ser_hf.runs.result_records import Results, TrainingRecord
+from ser_hf.runs.results import read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments

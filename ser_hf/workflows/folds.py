@@ -10,7 +10,8 @@ import pandas
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS
 from ser_hf.runs.recipe import read_recipe
-from ser_hf.runs.results import AgreementRecord, FoldRecord, Results, read_results, write_results
+from ser_hf.runs.result_records import AgreementRecord, FoldRecord, Results
+from ser_hf.runs.results import read_results, write_results
 from ser_hf.tasks import load_task
 
 

@@ -23,7 +23,8 @@ from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.prediction_rows import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
-from ser_hf.runs.results import CandidateRecord, Results, TrainingRecord, read_results, write_results
+from ser_hf.runs.result_records import CandidateRecord, Results, TrainingRecord
+from ser_hf.runs.results import read_results, write_results
 from ser_hf.runs.speech_data import Speech, load_speech, write_findings, write_problems
 from ser_hf.tasks import categories
 from ser_hf.training.components import make_augmentation

@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from ser_hf.corpora.synthetic import SENTENCES, VOICES, synthesize, synthetic, write_synthetic
+from ser_hf.corpora.speech_synthesis import SENTENCES, VOICES, synthesize
+from ser_hf.corpora.synthetic import synthetic, write_synthetic
 
 module = importlib.import_module("ser_hf.corpora.synthetic")  # in the package, the function has this name
 

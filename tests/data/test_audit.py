@@ -8,7 +8,7 @@ import soundfile
 import soxr
 
 from ser_hf.corpora import Utterance, load_corpus
-from ser_hf.corpora.synthetic import synthesize
+from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.data.audit import (
     audit_split,
     describe_findings,

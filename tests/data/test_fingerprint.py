@@ -4,7 +4,7 @@ import soundfile
 import soxr
 
 from ser_hf.corpora import Utterance
-from ser_hf.corpora.synthetic import synthesize
+from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.data import fingerprint
 from ser_hf.data.fingerprint import find_identical, find_near_identical
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_hf.corpora.synthetic import synthesize
+from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.data.silence import find_speech, remove_pauses, trim_ends
 
 EMOTIONS = ("angry", "disgust", "fearful", "happy", "neutral", "sad")

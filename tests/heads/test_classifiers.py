@@ -13,9 +13,10 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ser_hf.heads import classifiers as heads
-from ser_hf.heads.classifiers import HEADS, cross_validate_head, fit_head, inner_folds, rotate
+from ser_hf.heads import classifiers, head_fitting
+from ser_hf.heads.classifiers import HEADS
 from ser_hf.heads.head_files import load_head, save_head
+from ser_hf.heads.head_fitting import cross_validate_head, fit_head, inner_folds, rotate
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import HEAD_NAMES
 
@@ -84,7 +85,7 @@ def test_speakers_that_tell_nothing_score_chance(name):
 def test_scaling_is_fitted_on_the_training_rows_only(monkeypatch, fitted, name):
     loud = TRAIN.copy()
     loud[0] *= 1000
-    monkeypatch.setattr(heads, "GRIDS", {})  # the loud row may change which parameter is best
+    monkeypatch.setattr(classifiers, "GRIDS", {})  # the loud row may change which parameter is best
     fold = next(held for _, held in inner_folds(LABELS, SPEAKERS) if 0 in held)
     others = fold[fold != 0]
     before, after = (cross_validate_head(name, vectors, LABELS, SPEAKERS) for vectors in (TRAIN, loud))
@@ -125,11 +126,11 @@ def test_one_speaker_and_an_unknown_one_are_errors():
         cross_validate_head("knn", TRAIN, LABELS, [None, *SPEAKERS[1:]])
 
 
-@pytest.mark.parametrize("name", heads.ROTATABLE)
+@pytest.mark.parametrize("name", head_fitting.ROTATABLE)
 def test_rotating_many_numbers_changes_no_margin(monkeypatch, name):
     vectors, labels, speakers = blobs(dimensions=300, spread=3, each=3)
     rotated = cross_validate_head(name, vectors, labels, speakers)
-    monkeypatch.setattr(heads, "ROTATABLE", ())
+    monkeypatch.setattr(head_fitting, "ROTATABLE", ())
     plain = cross_validate_head(name, vectors, labels, speakers)
     assert rotated.parameters == plain.parameters
     assert np.abs(rotated.margins - plain.margins).max() < 0.01 * plain.margins.std()
@@ -163,7 +164,7 @@ def test_the_same_seed_gives_the_same_head(fitted, name):
 
 def test_an_inner_score_that_is_at_hand_is_not_computed_again(monkeypatch, fitted):
     inner = cross_validate_head("svm_linear", TRAIN, LABELS, SPEAKERS)
-    monkeypatch.setattr(heads, "cross_validate_head", None)
+    monkeypatch.setattr(head_fitting, "cross_validate_head", None)
     head = fit_head("svm_linear", TRAIN, LABELS, SPEAKERS, inner=inner)
     assert np.allclose(head.predict_proba(TEST), fitted["svm_linear"].predict_proba(TEST))
 

@@ -10,7 +10,7 @@ from ser_hf.data.hearing import Hearing
 from ser_hf.heads import comparison
 from ser_hf.heads.comparison import ProbeArguments, compare_heads, gather_features, name_speakers
 from ser_hf.heads.embedder import Embedder
-from ser_hf.models.backbone import is_head
+from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.speech_data import load_speech
 from ser_hf.training.components import make_augmentation

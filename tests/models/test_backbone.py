@@ -12,7 +12,8 @@ from transformers import (
 
 from ser_hf.data import extract_features
 from ser_hf.models import build_model
-from ser_hf.models.backbone import cut_context, is_head
+from ser_hf.models.checkpoint_loading import is_head
+from ser_hf.models.context import cut_context
 
 EMOTIONS = ["happy", "sad", "surprised"]
 

@@ -6,7 +6,7 @@ from transformers import AutoModelForAudioClassification
 
 from ser_hf.data import extract_features
 from ser_hf.evaluation.calibration import calibration_errors, fit_temperature
-from ser_hf.models.backbone import default_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor
 from ser_hf.models.configuration_mel import MelConfig
 from ser_hf.models.modeling_mel import MelForAudioClassification
 from ser_hf.models.temperature import fold_temperature

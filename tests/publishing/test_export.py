@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from ser_hf.data import extract_features, load_audio
 from ser_hf.models import MelConfig, MelForAudioClassification, make_padding_aware
-from ser_hf.models.backbone import default_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor
 from ser_hf.publishing import export, export_comparison
 from ser_hf.publishing.export import TRANSFORMERS_JS, UNSUPPORTED, export_onnx, open_session
 from ser_hf.publishing.export_comparison import compare_exports

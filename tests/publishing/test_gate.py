@@ -8,10 +8,10 @@ import pytest
 from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file, save_file
 
-from ser_hf.heads.classifiers import fit_head
 from ser_hf.heads.head_files import save_head
+from ser_hf.heads.head_fitting import fit_head
 from ser_hf.models import MelConfig, MelForAudioClassification
-from ser_hf.models.backbone import default_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor
 from ser_hf.publishing import bare_pipeline
 from ser_hf.publishing.answers import check_answers, check_padding, reference_waveforms, write_answers
 from ser_hf.publishing.gate import describe_checks, require, run_gate

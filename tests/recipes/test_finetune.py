@@ -14,7 +14,7 @@ import yaml
 from transformers import AutoModelForAudioClassification, pipeline
 
 from ser_hf.evaluation import read_predictions
-from ser_hf.models.backbone import is_head
+from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.publishing import bare_pipeline
 from ser_hf.publishing.agreement import check_agreement
 from ser_hf.serving import EmotionClassifier

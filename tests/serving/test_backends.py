@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 from transformers import pipeline
 
 from ser_hf.serving import EmotionClassifier, backends
-from ser_hf.serving.backends import choose_dtype, load_onnx, load_own_feature_extractor
+from ser_hf.serving.backends import load_onnx
+from ser_hf.serving.checkpoint_files import load_own_feature_extractor
+from ser_hf.serving.devices import choose_dtype
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 RNG = np.random.default_rng(0)

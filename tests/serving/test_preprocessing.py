@@ -12,7 +12,7 @@ from ser_hf.data.hearing import Hearing
 from ser_hf.heads.classifiers import Head, build_head
 from ser_hf.heads.features import classical_features
 from ser_hf.heads.head_files import save_head
-from ser_hf.models.backbone import default_feature_extractor
+from ser_hf.models.checkpoint_loading import default_feature_extractor
 from ser_hf.models.configuration_mel import MelConfig
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.preprocessing import read_preprocessing

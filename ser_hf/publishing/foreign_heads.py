@@ -1,10 +1,7 @@
-"""Identify heads of other toolkits by the names and shapes of their weights, and convert them if they are linear.
+"""Identify heads of other toolkits by the names and shapes of their weights.
 
-The stock classes compute ``classifier(mean over frames(projector(hidden)))``. A head without a nonlinearity between
-the frames and the logits computes the same function with other weight names: a single layer becomes the classifier,
-with an identity matrix as the projector. Only tensors are unpickled, and no code of a checkpoint is run.
-
-Shapes: D hidden, P projected, C classes.
+A head without a nonlinearity between the frames and the logits is linear and can be converted
+(`ser_hf.publishing.head_conversion`). No code of a checkpoint is run.
 
 Source: the names are those of s3prl (s3prl/downstream/model.py), SpeechBrain (recipes/IEMOCAP/emotion_recognition),
 soxan (src/models.py), and the Hub's ehcalabres/wav2vec2-lg-xlsr-en-speech-emotion-recognition and
@@ -12,22 +9,16 @@ audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim.
 """
 
 import argparse
-import copy
-import pickle
 import re
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
+from transformers import PreTrainedConfig
 
-from ser_hf.models.backbone import UNUSED, absent_weights, is_head
+from ser_hf.models.checkpoint_loading import UNUSED, is_head
+from ser_hf.publishing.foreign_weights import map_encoder, read_state_dict, stock_shapes
 
 LINEAR_HEADS = {  # description: (layer before the pooling or None, last layer, weights of a sum of layers)
     "s3prl's head 'projector', 'model.post_net.linear'": ("projector", "model.post_net.linear", "Featurizer.weights"),
@@ -41,8 +32,6 @@ LEFTOVERS = (  # weights of pretraining, transcription and the optimizer, which 
     "best_score", "decoder.", "lm_head.", "model.decoder.", "Optimizer.", "project_hid.", "project_q.", "proj_out.",
     "quantizer.",
 )  # fmt: skip
-RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
-
 AUTHORS_CODE = "only its author's code defines what it computes with these weights."
 TANH = (
     "classes with these weight names have a tanh between the two layers, but stock classes have none; renamed weights "
@@ -83,61 +72,6 @@ class HeadLayout:
     layer_weights: str | None = None
 
 
-def read_weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint by name, memory-mapped from the files.
-
-    The files are `model*.safetensors`, or `pytorch_model*.bin` if there are none of these; `*.ckpt` is added if they
-    have no head.
-
-    Args:
-        folder: The checkpoint.
-
-    Raises:
-        FileNotFoundError: If the folder has none of these files.
-        ValueError: If a file is damaged, or is a pickle of more than tensors.
-    """
-    folder = Path(folder)
-    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    weights = {key: tensor for path in files for key, tensor in _flatten_tensors(_load_file(path))}
-    if not any(map(is_head, weights)):
-        files = files + (separate := sorted(folder.glob("*.ckpt")))
-        weights |= {key: tensor for path in separate for key, tensor in _flatten_tensors(_load_file(path))}
-    if not files:
-        raise FileNotFoundError(f"'{folder}' has no weights: expected model.safetensors or pytorch_model.bin.")
-    return weights
-
-
-def _load_file(path: Path) -> dict:
-    with path.open("rb") as file:
-        if file.read(24).startswith(b"version https://git-lfs"):
-            raise ValueError(f"'{path}' is a pointer of Git LFS, not the weights: run `git lfs pull`.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        # s3prl stores its command line with the weights, in a Namespace, which can only hold attributes.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            stored = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        raise ValueError(
-            f"'{path}' is a pickle of more than tensors ({asked[1] if asked else 'not a state dict'}); "
-            "loading it could run foreign code, so it was not loaded. Ask its author for safetensors."
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError) as error:
-        raise ValueError(f"'{path}' cannot be read and may be truncated ({error}). Download it again.") from error
-    if not isinstance(stored, dict):
-        raise ValueError(f"'{path}' contains a {type(stored).__name__}: expected a state dict of tensors by name.")
-    return stored
-
-
-def _flatten_tensors(stored: dict, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    for key, value in stored.items():
-        if isinstance(value, torch.Tensor):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, dict):  # s3prl: {"Downstream": …, "Featurizer": …}
-            yield from _flatten_tensors(value, prefix if key == "Downstream" else f"{prefix}{key}.")
-
-
 def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[str, torch.Tensor]) -> HeadLayout:
     """Identify the head of a checkpoint by the names and shapes of its weights.
 
@@ -151,13 +85,13 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
         KeyError: If transformers has no audio classifier of this architecture.
         ValueError: If a file cannot be read.
     """
-    stock = _stock_shapes(config)
+    stock = stock_shapes(config)
     head = {name: tensor.shape for name, tensor in weights.items() if is_head(name)}
     if head == {name: shape for name, shape in stock.items() if is_head(name)}:
         return HeadLayout("stock", "the head of transformers' own class")
     if reason := _find_nonlinearity(folder, config, weights):
         return HeadLayout("foreign", *reason)
-    encoder = _map_encoder(config, weights)
+    encoder = map_encoder(config, weights)
     layout = _find_linear_head(weights)
     known = (layout.projector, layout.classifier, layout.layer_weights) if layout else ()
     others = [
@@ -177,7 +111,7 @@ def describe_head(folder: str | Path, config: PreTrainedConfig, weights: dict[st
 
 def _follow_arguments(folder: str | Path, config: PreTrainedConfig, layout: HeadLayout) -> HeadLayout:
     files = [path for pattern in ("pytorch_model*.bin", "*.ckpt") for path in sorted(Path(folder).glob(pattern))]
-    commands = [stored for path in files if isinstance(stored := _load_file(path).get("Args"), argparse.Namespace)]
+    commands = [stored for path in files if isinstance(stored := read_state_dict(path).get("Args"), argparse.Namespace)]
     arguments = {name: value for command in commands for name, value in vars(command).items()}
     layer = arguments.get("upstream_layer_selection")
     if arguments.get("upstream_feature_normalize"):
@@ -242,74 +176,3 @@ def _find_misfit(config: PreTrainedConfig, weights: dict, layout: HeadLayout, un
     if layout.layer_weights and len(weights[layout.layer_weights]) != config.num_hidden_layers + 1:
         return "its sum of layers has another number of layers than the stock sum."
     return ""
-
-
-def _stock_shapes(config: PreTrainedConfig) -> dict[str, torch.Size]:
-    with torch.device("meta"):  # no memory, no random numbers
-        model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)  # type: ignore[operator]
-    return {name: tensor.shape for name, tensor in model.state_dict().items()}
-
-
-def _map_encoder(config: PreTrainedConfig, weights: dict) -> dict[str, str]:
-    """Map the names of the encoder's weights in the checkpoint to their names in the stock class."""
-    names = {name for name in _stock_shapes(config) if not is_head(name)}
-    prefix = min(names).partition(".")[0]
-    encoder = {}
-    for key in weights:
-        name = key
-        for old, new in RENAMED.items():
-            name = name.replace(old, new) if name.endswith(old) else name
-        bare = name.removeprefix("model.")  # prefix of the encoder in SpeechBrain and Whisper
-        for candidate in (name, bare, f"{prefix}.{bare}"):
-            if candidate in names:
-                encoder[key] = candidate
-    return encoder
-
-
-def convert_head(config: PreTrainedConfig, weights: dict[str, torch.Tensor], layout: HeadLayout) -> PreTrainedModel:
-    """Return the stock model that computes the same function as a checkpoint with a linear head.
-
-    Args:
-        config: Configuration of the checkpoint; it is not changed.
-        weights: Tensors from `read_weights`.
-        layout: Layout from `describe_head`.
-
-    Raises:
-        ValueError: If the head is not linear, or the shapes do not match the encoder.
-    """
-    if layout.kind != "linear":
-        raise ValueError(f"Expected a linear head, found {layout.description}: {layout.reason}")
-    classifier = weights[f"{layout.classifier}.weight"]  # (C, P) or (C, D)
-    classes, size = classifier.shape
-    config = copy.deepcopy(config)
-    config.classifier_proj_size = size
-    config.use_weighted_layer_sum = layout.layer_weights is not None
-    if config.num_labels != classes:
-        config.num_labels = classes
-    projector = weights[f"{layout.projector}.weight"] if layout.projector else torch.eye(size, dtype=classifier.dtype)
-    state = {name: weights[key] for key, name in _map_encoder(config, weights).items()}
-    state |= {"classifier.weight": classifier, "projector.weight": projector}
-    for name, layer in (("classifier", layout.classifier), ("projector", layout.projector)):
-        weight = state[f"{name}.weight"]
-        state[f"{name}.bias"] = weights.get(f"{layer}.bias", weight.new_zeros(len(weight)))
-    if layout.layer_weights:
-        state["layer_weights"] = weights[layout.layer_weights]
-    return load_state(config, state)
-
-
-def load_state(config: PreTrainedConfig, state: dict[str, torch.Tensor]) -> PreTrainedModel:
-    """Return the stock audio classifier with these weights.
-
-    Args:
-        config: Configuration of the model.
-        state: All weights by their names in the stock class.
-
-    Raises:
-        ValueError: If a weight is missing, and would be random, or has another shape.
-    """
-    model, loading = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)].from_pretrained(  # type: ignore[attr-defined]
-        None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
-    )
-    if absent := absent_weights(loading):
-        raise ValueError(f"Expected all weights of {type(model).__name__}, found none that fit {absent}.")
-    return model

@@ -11,7 +11,9 @@ from torch.nn.functional import linear
 from transformers import AutoConfig, AutoModelForAudioClassification
 
 from ser_hf.publishing.doctor import examine, repair
-from ser_hf.publishing.foreign import convert_head, describe_head, read_weights
+from ser_hf.publishing.foreign_heads import describe_head
+from ser_hf.publishing.foreign_weights import read_weights
+from ser_hf.publishing.head_conversion import convert_head
 
 HIDDEN, PROJECTED, CLASSES, LAYERS = 16, 8, 4, 3
 STOCK = ["Wav2Vec2ForSequenceClassification"]
