@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import cattrs
 
@@ -46,7 +46,7 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         ValueError: If the text is damaged, or has a newer schema than this version of ser_hf.
     """
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refuse_constant)
         if not isinstance(found, dict) or not isinstance(found.get("schema", 1), int):
             raise ValueError("no object with a whole number as its schema")
         content: dict[str, Any] = {"schema": 1, "task": "categories"} | found
@@ -57,13 +57,27 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         converter.register_structure_hook_func(
             lambda kind: kind is TaskScores, lambda value, _: cattrs.structure(value, task.Scores)
         )
-        return converter.structure(_upgrade(content, task), Results)
+        results = converter.structure(_upgrade(content, task), Results)
+        _check_complete(results, task)
     except (cattrs.BaseValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = "; ".join(cattrs.transform_error(error)) if isinstance(error, cattrs.BaseValidationError) else error
         raise ValueError(
             f"'{name}': expected the results of a run of schema {SCHEMA} or older, found: {reason}. "
             "Delete it, and run the recipe again."
         ) from error
+    return results
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which is not a number")
+
+
+def _check_complete(results: Results, task: ModuleType) -> None:
+    if results.training is None and results.evaluation is None:
+        raise ValueError("neither 'training' nor 'evaluation'")
+    for scores in filter(None, (results.test, results.validation)):
+        if absent := sorted(set(task.METRICS) - set(scores.intervals)):
+            raise ValueError(f"no interval of {absent}")
 
 
 def _upgrade(content: dict, task: ModuleType) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ser_hf.evaluation import Scores
-from ser_hf.runs.result_records import AudioRecord, Results
+from ser_hf.runs.result_records import AudioRecord, Results, TrainingRecord
 from ser_hf.runs.results import parse_results, read_results, write_results
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -16,7 +16,7 @@ SCORES = Scores(
     wa=0.5,
     ua=0.25,
     macro_f1=0.75,
-    intervals={"ua": [0.0, 0.5]},
+    intervals={"wa": [0.25, 0.75], "ua": [0.0, 0.5], "macro_f1": [0.5, 1.0]},
     interval_unit="speaker",
     warning=None,
     per_emotion={"sad": {"recall": 0.5}},
@@ -26,11 +26,19 @@ SCORES = Scores(
 
 
 def test_results_are_read_back_as_written(tmp_path):
-    results = Results(["happy", "sad"], SCORES, audio=AudioRecord(hours=1.5, skipped=3))
+    training = TrainingRecord("CPU, 2 threads", "2026-11-29", seconds=60.0)
+    results = Results(["happy", "sad"], SCORES, audio=AudioRecord(hours=1.5, skipped=3), training=training)
     write_results(tmp_path, results)
     assert read_results(tmp_path) == results
     content = json.loads((tmp_path / "all_results.json").read_text())
-    assert sorted(content) == ["audio", "outputs", "schema", "task", "test"]  # parts that this run lacks are absent
+    assert sorted(content) == [
+        "audio",
+        "outputs",
+        "schema",
+        "task",
+        "test",
+        "training",
+    ]  # parts that this run lacks are absent
     assert content["schema"] == 3 and content["test"]["ua"] == 0.25 and content["audio"]["skipped"] == 3
 
 
@@ -61,3 +69,22 @@ def test_results_of_older_versions_are_read(folder):
 def test_damaged_and_newer_results_are_refused_with_the_reason(text, message):
     with pytest.raises(ValueError, match=message):
         parse_results(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content.pop("training"), "neither 'training' nor 'evaluation'"),
+        (lambda content: content["test"].update(intervals={}), r"no interval of \['macro_f1', 'ua', 'wa'\]"),
+        (lambda content: content["test"].update(ua=float("nan")), "found: NaN, which is not a number. Delete it"),
+        (
+            lambda content: content["validation"].update(intervals={"ua": [0, 1]}),
+            r"no interval of \['macro_f1', 'wa'\]",
+        ),
+    ],
+)
+def test_incomplete_results_are_refused_with_the_reason(change, message):
+    content = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text())
+    change(content)
+    with pytest.raises(ValueError, match=message):
+        parse_results(json.dumps(content))
