@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, a process per core; read when torch is imported
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched in tests; read when huggingface_hub is first imported
+from ser_hf.corpora.synthetic import synthetic  # noqa: E402  # after the variables above
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -37,6 +40,16 @@ def toy_ravdess(tmp_path_factory):
                 name = f"03-01-{emotion:02d}-01-01-{repetition:02d}-{actor:02d}.wav"
                 seconds = 0.4 + 0.05 * ((actor + repetition) % 4)
                 write_tone(root / f"Actor_{actor:02d}" / name, seconds=seconds, frequency=150 * emotion + 5 * actor)
+    return root
+
+
+@pytest.fixture(scope="session")
+def synthetic_corpus(tmp_path_factory):
+    """The synthetic corpus, written once for the tests of all processes."""
+    run = tmp_path_factory.getbasetemp()
+    root = (run.parent if os.environ.get("PYTEST_XDIST_WORKER") else run) / "synthetic"
+    with FileLock(f"{root}.lock"):
+        next(synthetic(root))
     return root
 
 

@@ -11,21 +11,12 @@ import pytest
 import soundfile
 
 from ser_hf.cli import main
-from ser_hf.corpora.synthetic import synthetic
-
-
-@pytest.fixture(scope="module")
-def spoken(tmp_path_factory):
-    """The synthetic corpus: sentences that are really different recordings."""
-    root = tmp_path_factory.mktemp("synthetic")
-    next(synthetic(root))
-    return root
 
 
 @pytest.fixture
-def copied(spoken, tmp_path):
+def copied(synthetic_corpus, tmp_path):
     """Class folders of three sentences by six speakers, in two emotions."""
-    for path in spoken.rglob("sp0[1-6]-*-0[1-3].wav"):
+    for path in synthetic_corpus.rglob("sp0[1-6]-*-0[1-3].wav"):
         _, emotion, _ = path.stem.split("-")
         if emotion in ("angry", "sad"):
             (tmp_path / "data" / emotion).mkdir(parents=True, exist_ok=True)

@@ -20,8 +20,8 @@ module = importlib.import_module("ser_hf.corpora.synthetic")  # in the package, 
 
 
 @pytest.fixture(scope="module")
-def utterances(tmp_path_factory):
-    return list(synthetic(tmp_path_factory.mktemp("synthetic") / "corpus"))
+def utterances(synthetic_corpus):
+    return list(synthetic(synthetic_corpus))
 
 
 @pytest.fixture(scope="module")

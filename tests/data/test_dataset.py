@@ -4,7 +4,6 @@ import soundfile
 from datasets import Audio
 
 from ser_hf.corpora import Utterance, load_corpus
-from ser_hf.corpora.synthetic import synthetic
 from ser_hf.data import build_dataset, prepare_audio, split_by_speaker
 from ser_hf.data.dataset import load_row
 from ser_hf.data.hearing import Hearing
@@ -15,10 +14,9 @@ def utterance(path, **fields):
 
 
 @pytest.fixture(scope="session")
-def spoken(tmp_path_factory):
+def spoken(synthetic_corpus):
     """An utterance of the synthetic corpus, ``(T,)`` float32 at 16 kHz."""
-    first = next(synthetic(tmp_path_factory.mktemp("synthetic")))
-    return soundfile.read(first.path, dtype="float32")[0]
+    return soundfile.read(synthetic_corpus / "speaker_01" / "sp01-angry-01.wav", dtype="float32")[0]
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ def test_the_spectrogram_shows_a_tone_at_its_frequency(drawn, tmp_path, rate, se
     assert spectrogram.get_ylim()[1] == pytest.approx(2595 * np.log10(1 + min(8000, rate / 2) / 700))
 
 
+@pytest.mark.slow
 def test_a_long_recording_takes_no_more_memory_than_a_short_one(tmp_path, monkeypatch):
     monkeypatch.setattr("ser_hf.evaluation.figures.timeline.save_figure", lambda *_, **__: None)
     peaks = []

@@ -38,6 +38,7 @@ def test_vectors_come_in_the_order_of_the_dataset(dataset):
     assert max(CALLS) == 5
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_gives(dataset):
     def measure(waveforms):
         return np.array([[waveform.std(), len(waveform)] for waveform in waveforms])

@@ -123,6 +123,7 @@ def test_a_new_head_leaves_the_rest_loaded(tmp_path):
     torch.testing.assert_close(loaded.projector.weight, model.projector.weight)
 
 
+@pytest.mark.slow
 def test_checkpoint_runs_as_remote_code_without_ser_hf(tmp_path):
     folder = tmp_path / "checkpoint"
     id2label = dict(enumerate(["angry", "calm", "happy", "sad"]))

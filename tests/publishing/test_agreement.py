@@ -212,6 +212,7 @@ def test_a_pipeline_that_fails_gives_its_reason_and_no_exception(folder, toy_rav
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_answers_before_a_failure_are_kept_and_stretches_are_those_of_the_file(published_folder, tmp_path):
     rng = np.random.default_rng(0)
     stereo = rng.normal(0, 0.1, (48_000, 2)).astype(np.float32)

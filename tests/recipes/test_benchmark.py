@@ -45,6 +45,7 @@ def read_rows(text):
     return {name: cells for name, *cells in rows[2:]}
 
 
+@pytest.mark.slow
 def test_every_way_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, capsys):
     inference.compare_inference(checkpoint, paths, paths)
     rows = read_rows(capsys.readouterr().out)
