@@ -30,6 +30,7 @@ SYNONYMS = {
     "other": ("oth",),
     "no_agreement": ("xxx",),  # no emotion has most of the annotators' votes: a label, but not an emotion
 }
+NO_AGREEMENT = "no_agreement"
 CANONICAL = {alias: name for name, aliases in SYNONYMS.items() for alias in (name, *aliases)}
 
 LABEL_SETS = {
@@ -60,8 +61,9 @@ def map_labels(
     min_utterances: int = 1,
     rare_emotion: str | None = None,
     target: str = "emotion",
+    keep_no_agreement: bool = False,
 ) -> tuple[list[Utterance], Counter]:
-    """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
+    """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones; likewise in the votes.
 
     Args:
         utterances: Utterances of a corpus.
@@ -72,6 +74,7 @@ def map_labels(
         rare_emotion: Name into which rare emotions are merged; None drops them.
         target: What is recognised: "emotion", "gender", "emotion_gender" or "intensity". It replaces the emotion in the
             returned utterances.
+        keep_no_agreement: Whether to keep the utterances with the label "no_agreement".
 
     Returns:
         The kept utterances, and the number of dropped utterances by emotion and reason.
@@ -88,7 +91,10 @@ def map_labels(
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
-    names = _rename(found, label_set, label_map or {}, target)
+    label_map = {canonical_emotion(old): canonical_emotion(new) for old, new in (label_map or {}).items()}
+    names = _rename(found, label_set, label_map, target)
+    if keep_no_agreement and NO_AGREEMENT in names:
+        names[NO_AGREEMENT] = NO_AGREEMENT
     names, rare = _without_rare(found, names, min_utterances, rare_emotion)
     kept = []
     dropped: Counter[str] = Counter()
@@ -99,7 +105,8 @@ def map_labels(
             reason = " (rare)" if emotion in rare else f" (no {target})" if names[emotion] else ""
             dropped[emotion + reason] += 1
         else:
-            kept.append(utterance if label == emotion else replace(utterance, emotion=label))
+            votes = utterance.votes and _rename_votes(utterance.votes, label_set, label_map)
+            kept.append(replace(utterance, emotion=label, votes=votes))
     if not kept:
         raise ValueError(
             f"Label set '{label_set}' and target '{target}' keep none of the {len(utterances)} utterances: expected "
@@ -111,18 +118,28 @@ def map_labels(
 
 def _rename(found: Counter, label_set: str, label_map: dict[str, str], target: str) -> dict[str, str | None]:
     """Return the new name of each emotion; None drops it."""
-    label_map = {canonical_emotion(old): canonical_emotion(new) for old, new in label_map.items()}
     if unknown := sorted(set(label_map) - set(found)):
         near = difflib.get_close_matches(unknown[0], found, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"label_map renames {unknown}: expected emotions of the corpus, {sorted(found)}.{hint}")
-    keep = LABEL_SETS[label_set]
-    names = {emotion: label_map.get(emotion, emotion) or None for emotion in found}
-    if keep is not None:
-        return {emotion: name and keep.get(name) for emotion, name in names.items()}
-    if target.startswith("emotion") and names.get("no_agreement") == "no_agreement":
-        names["no_agreement"] = None
+    names = {emotion: _rename_emotion(emotion, label_set, label_map) for emotion in found}
+    if target.startswith("emotion") and names.get(NO_AGREEMENT) == NO_AGREEMENT:
+        names[NO_AGREEMENT] = None
     return names
+
+
+def _rename_emotion(emotion: str, label_set: str, label_map: dict[str, str]) -> str | None:
+    keep, name = LABEL_SETS[label_set], label_map.get(emotion, emotion) or None
+    return name if keep is None else name and keep.get(name)
+
+
+def _rename_votes(votes: dict[str, float], label_set: str, label_map: dict[str, str]) -> dict[str, float]:
+    """Return the votes by new name; votes for dropped emotions are left out."""
+    renamed: Counter[str] = Counter()
+    for emotion, count in votes.items():
+        if name := _rename_emotion(emotion, label_set, label_map):
+            renamed[name] += count  # type: ignore[assignment]  # counts may be fractions
+    return dict(renamed)
 
 
 def _without_rare(

@@ -151,6 +151,16 @@ def synthesize(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> n
     return _record(speech, voice.level + delivery.level, rng)
 
 
+def deliver(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> Delivery:
+    """Return the delivery with which `synthesize` speaks a sentence, given the same arguments.
+
+    Examples:
+        >>> deliver("sad", speaker=2, sentence=3).tempo < 0  # slower than neutral
+        True
+    """
+    return _deliver(emotion, np.random.default_rng([seed, speaker, EMOTIONS.index(emotion), sentence]))
+
+
 def _deliver(emotion: str, rng: np.random.Generator) -> Delivery:
     """Draw the delivery of one utterance, with 0.8 to 1.1 of the full difference from neutral."""
     neutral, full = np.array(DELIVERIES["neutral"]), np.array(DELIVERIES[emotion])

@@ -20,6 +20,7 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
+from ser_hf.corpora.simulated_annotators import annotate
 from ser_hf.corpora.speech_synthesis import EMOTIONS, SAMPLING_RATE, SENTENCES, VOICES, synthesize
 from ser_hf.corpora.utterance import Utterance
 
@@ -33,7 +34,8 @@ def synthetic(root: str | os.PathLike) -> Iterator[Utterance]:
         root: Corpus folder.
 
     Yields:
-        One utterance per file, with speaker, gender, text and vocal channel.
+        One utterance per file, with speaker, gender, text and vocal channel, and with the votes and mean ratings
+        (1 to 7) of five simulated annotators.
 
     Raises:
         FileNotFoundError: If `root` is not empty and contains no files of this corpus.
@@ -56,6 +58,7 @@ def synthetic(root: str | os.PathLike) -> Iterator[Utterance]:
             gender=VOICES[int(speaker)].gender,
             text=SENTENCES[int(sentence)],
             vocal_channel="speech",
+            **annotate(emotion, int(speaker), int(sentence)),
         )
 
 

@@ -32,6 +32,7 @@ class CalibrationRecord:
         before: Calibration errors of each part before, by part and error (ece, brier, nll).
         after: The same after.
         threshold: "score", "rule", and coverage and accuracy by part.
+        majority_temperature: Of a model of votes: the temperature that the emotions with the most votes would give.
     """
 
     temperature: float
@@ -39,9 +40,10 @@ class CalibrationRecord:
     before: dict[str, dict]
     after: dict[str, dict]
     threshold: dict
+    majority_temperature: float | None = None
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """Return the temperature, 0.05 to 20, by which to divide logits so that their scores are calibrated.
 
     The temperature minimises the NLL with a weak prior: its logarithm is normally distributed with mean 0 and standard
@@ -50,7 +52,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     Args:
         logits: ``(N, C)`` logits of utterances on which the model was not trained.
-        labels: ``(N,)``.
+        targets: Labels ``(N,)``, or shares of the votes ``(N, C)``.
 
     Source:
         Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599
@@ -61,10 +63,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         >>> round(fit_temperature(logits, labels), 1)
         2.7
     """
-    logits, rows = np.asarray(logits, dtype=float), np.arange(len(labels))
+    logits = np.asarray(logits, dtype=float)
+    shares = np.eye(logits.shape[1])[targets] if targets.ndim == 1 else targets
 
     def loss(exponent: float) -> float:
-        return exponent**2 / 2 - log_softmax(logits / np.exp(exponent), axis=1)[rows, labels].sum()
+        return exponent**2 / 2 - (shares * log_softmax(logits / np.exp(exponent), axis=1)).sum()
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(BOUNDS), method="bounded").x))
 

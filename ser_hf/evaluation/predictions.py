@@ -22,10 +22,10 @@ import pandas
 from numpy.typing import ArrayLike
 
 from ser_hf.cache import whole_file
+from ser_hf.evaluation.bootstrap import choose_interval_unit
 from ser_hf.evaluation.scores import METRICS, compute_scores, count_confusion, ua, wa
 
 COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split"]  # of every task
-DEPENDABLE_SPEAKERS = 10
 
 
 def average_windows(scores: np.ndarray, utterances: ArrayLike) -> np.ndarray:
@@ -160,7 +160,7 @@ def summarize(
     """
     scores = compute_scores(predictions["target"], predictions["prediction"], emotions)
     speakers = _count_speakers(predictions, emotions)
-    unit, warning = _choose_interval_unit(predictions, len(speakers))
+    unit, warning = choose_interval_unit(predictions, len(speakers))
     generator = np.random.default_rng(seed)
     if unit == "speaker":
         resampled = _resample_speakers(np.stack([*speakers.values()]), resamples, generator)
@@ -224,22 +224,6 @@ def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> di
         scores = {"ua": float(ua(confusion)), "wa": float(wa(confusion)), "utterances": len(rows)}
         genders[gender] = scores | {"speakers": len(rows.groupby(["corpus", "speaker"]))}
     return genders
-
-
-def _choose_interval_unit(predictions: pandas.DataFrame, speakers: int) -> tuple[str, str | None]:
-    """Return what the bootstrap resamples, 'speaker' or 'utterance', and a warning for the reader or None."""
-    unnamed = int(predictions["speaker"].isna().sum())
-    if unnamed:
-        reason = f"{unnamed} of {len(predictions)} utterances have no speaker"
-        return "utterance", f"95 % interval over utterances, as {reason}: it is too narrow for new speakers."
-    if speakers == 1:
-        return "utterance", "95 % interval over the utterances of one speaker: it says nothing about others."
-    if speakers < DEPENDABLE_SPEAKERS:
-        return "speaker", (
-            f"95 % interval from {speakers} speakers only: read it as a rough guide "
-            f"({DEPENDABLE_SPEAKERS} or more make it dependable)."
-        )
-    return "speaker", None
 
 
 def _resample_speakers(confusions: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:

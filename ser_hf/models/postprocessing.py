@@ -1,4 +1,4 @@
-"""The postprocessing of the stock pipeline, which computes scores from logits."""
+"""Compute scores from logits as the stock pipeline does, and ratings on the scale of the annotators."""
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -24,3 +24,18 @@ def to_scores(logits: np.ndarray, problem_type: str | None) -> np.ndarray:
     if problem_type == "regression":
         return logits
     return expit(logits) if problem_type == "multi_label_classification" else softmax(logits, -1)
+
+
+def to_ratings(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """Return ratings on the scale of the annotators, given the values of a regression; the shape is kept.
+
+    Args:
+        values: Predicted values; those outside 0 to 1 are clipped.
+        scale: Lowest and highest rating.
+
+    Examples:
+        >>> to_ratings(np.array([0.5, 1.1]), (1, 7)).tolist()
+        [4.0, 7.0]
+    """
+    low, high = scale
+    return low + (high - low) * np.clip(values, 0, 1)

@@ -27,10 +27,13 @@ RECOGNISED = {
 CAPTIONS = {
     "confusion": "Confusion matrix of the test split",
     "speakers": "Unweighted average recall by test speaker",
-    "curves": "Loss and validation UA over epochs",
+    "curves": "Loss and validation score over epochs",
     "reliability": "Accuracy against score, before and after calibration",
     "coverage": "Accuracy of the accepted utterances against their share",
     "candidates": "All heads",
+    "ratings": "Predicted against rated values of the test utterances, as shares of the scale",
+    "plane": "Test utterances in the plane of valence and arousal, rated and predicted",
+    "votes": "Mean share of the votes and mean score of each emotion, test utterances",
 }
 SPEAKERS_SHOWN = 12
 ENVIRONMENT = Environment(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
+from ser_hf.corpora.ratings import DIMENSIONS, RATING_SCALES
 from ser_hf.runs.ranges import check_ranges
 from ser_hf.tasks import TASKS, check_task
 
@@ -71,6 +72,22 @@ class DataArguments:
     )
     target: Literal["emotion", "gender", "emotion_gender", "intensity"] = field(
         default="emotion", metadata={"help": "Label that is used as the category."}
+    )
+    no_consensus: Literal["keep", "drop"] = field(
+        default="keep",
+        metadata={"help": "votes: keep or drop the utterances on whose emotion the annotators do not agree."},
+    )
+    dimensions: list[str] = field(
+        default_factory=lambda: list(DIMENSIONS),
+        metadata={"help": "dimensions: one or more of " + ", ".join(DIMENSIONS) + "."},
+    )
+    rating_scale: list[float] = field(
+        default_factory=list,
+        metadata={
+            "help": "dimensions: lowest and highest rating of a table, folder or dataset; known for "
+            + ", ".join(RATING_SCALES)
+            + "."
+        },
     )
     label_set: Literal["all", "four", "big6"] = field(
         default="all", metadata={"help": "Emotions to keep; 'four' merges excited into happy, as usual for IEMOCAP."}
@@ -175,6 +192,10 @@ class DataArguments:
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) <= 0.5:
                 raise ValueError(f"{name}: expected above 0 and at most 0.5, found {getattr(self, name)}.")
+        if unknown := sorted(set(self.dimensions) - set(DIMENSIONS)) or not self.dimensions:
+            raise ValueError(f"dimensions: expected some of {list(DIMENSIONS)}, found {unknown or self.dimensions}.")
+        if self.rating_scale and not (len(self.rating_scale) == 2 and self.rating_scale[0] < self.rating_scale[1]):
+            raise ValueError(f"rating_scale: expected the lowest and the highest rating, found {self.rating_scale}.")
         for name, spelling in (("label_map", "old=new"), ("columns", "field=column")):
             if bad := [item for item in getattr(self, name) if "=" not in item]:
                 raise ValueError(f"{name}: expected {spelling}, found {bad}.")

@@ -237,6 +237,7 @@ class Results:
         candidates: Compared heads of a probe.
         evaluation: Description of the evaluation of a checkpoint on a corpus.
         protocol: Protocol of a cross-validation.
+        rating_scale: Lowest and highest rating of the corpora, for the task "dimensions".
         recipe: Settings of all folds of a cross-validation.
         mean: Mean of each metric over the folds.
         sd: Standard deviation of each metric over the folds (n - 1).
@@ -259,6 +260,7 @@ class Results:
     candidates: list[CandidateRecord] | None = None
     evaluation: EvaluationRecord | None = None
     protocol: str | None = None
+    rating_scale: tuple[float, float] | None = None
     recipe: dict | None = None
     mean: dict[str, float] | None = None
     sd: dict[str, float] | None = None

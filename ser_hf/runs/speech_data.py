@@ -16,6 +16,7 @@ from datasets import DatasetDict
 from ser_hf.cache import cache_folder, whole_file, write_text
 from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.labels import SYNONYMS
+from ser_hf.corpora.ratings import RATING_SCALES, scale_ratings
 from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (
     Finding,
@@ -83,8 +84,11 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
         min_utterances=data.min_utterances_per_emotion,
         rare_emotion=data.rare_emotion,
         target=data.target,
+        keep_no_agreement=data.no_consensus == "keep" if data.task == "votes" else data.task == "dimensions",
     )
     task = load_task(data.task)
+    if data.task == "dimensions":
+        utterances = list(scale_ratings(utterances, name_scales(data), data.dimensions))
     outputs = task.list_outputs(utterances)
     known = [task.target_of(utterance, outputs) is not None for utterance in utterances]
     dropped.update(f"{row.emotion} (no target)" for row in compress(utterances, map(not_, known)))
@@ -96,6 +100,23 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
         if unusual := {name: count for name, count in sorted(names.items()) if name not in SYNONYMS}:
             logger.info(f"Emotion names that only this corpus uses: {unusual}. --label_map renames or drops them.")
     return utterances, dropped
+
+
+def name_scales(data: DataArguments) -> dict[str, tuple[float, float]]:
+    """Return the lowest and highest rating of each corpus of a recipe, by its name, if the scale is known."""
+    scales = {}
+    for corpus, name in zip(data.corpus, name_roots(data), strict=True):
+        if scale := RATING_SCALES.get(corpus) or tuple(data.rating_scale):
+            scales[name] = scale
+    return scales  # type: ignore[return-value]
+
+
+def common_scale(data: DataArguments) -> tuple[float, float] | None:
+    """Return the rating scale of all corpora of a recipe; None if the task has no ratings, (0, 1) if scales differ."""
+    if data.task != "dimensions":
+        return None
+    scales = set(name_scales(data).values())
+    return scales.pop() if len(scales) == 1 else (0, 1)
 
 
 def select_split(data: DataArguments, utterances: list[Utterance]) -> Split:

@@ -10,11 +10,17 @@ from ser_hf.tasks import load_task
 # Option -> value if it is not used. The attribute OPTIONS of a task lists the options that the task has.
 OPTIONAL = {
     "class_weights": "none",
+    "dimensions": ["arousal", "valence", "dominance"],
     "head_init": "random",
     "label_smoothing_factor": 0.0,
     "mixup": 0.0,
+    "no_consensus": "keep",
+    "rating_scale": [],
     "recommended_trim": "none",
+    "regression_loss": "ccc",
     "target": "emotion",
+    "vote_dropout": 0.0,
+    "vote_smoothing": 0.0,
 }
 
 

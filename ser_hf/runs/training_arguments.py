@@ -11,6 +11,8 @@ from ser_hf.runs.training_options import TrainingOptions
 
 # Lowest and highest value of each number.
 RANGES = {
+    "vote_smoothing": (0, 100),
+    "vote_dropout": (0, 0.9),
     "head_learning_rate": (0, 10),
     "early_stopping_patience": (1, 1000),
     "learning_rate": (0, 10),

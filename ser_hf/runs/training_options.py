@@ -34,6 +34,14 @@ class TrainingOptions:
             "task has classes."
         },
     )
+    regression_loss: Literal["ccc", "mse", "ccc_mse"] = field(
+        default="ccc",
+        metadata={"help": "dimensions: 1 - CCC over the batch of a step, mean squared error, or the sum of both."},
+    )
+    vote_smoothing: float = field(default=0.0, metadata={"help": "votes: votes that are added to every emotion."})
+    vote_dropout: float = field(
+        default=0.0, metadata={"help": "votes: probability that an annotator is left out in a training step, 0 to 0.9."}
+    )
     ema_decay: float | None = field(
         default=None,
         metadata={

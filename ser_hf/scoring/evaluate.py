@@ -110,7 +110,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         audio=describe_audio(parts, problems, dropped),
         evaluation=describe_evaluation(options, classifier, overlap, scores, problems, seconds),
     )
-    task.draw_scores(results.test, folder / FIGURES)
+    task.draw_scores(results.test, table, folder / FIGURES)
     write_results(folder, results)
     return results
 

@@ -50,6 +50,7 @@ class Backend:
         pads: Whether waveforms of different lengths can share a batch.
         uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
         task: What is recognised, a key of `ser_hf.tasks.TASKS`.
+        rating_scale: Lowest and highest rating; None if the model predicts no ratings.
 
     Examples:
         >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.full((len(waveforms), 2), 0.5))
@@ -64,6 +65,7 @@ class Backend:
     pads: bool = True
     uncertainty_threshold: float | None = None
     task: str = "categories"
+    rating_scale: tuple[float, float] | None = None
 
 
 def load_backend(
@@ -238,4 +240,5 @@ def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: 
             "Write their names into id2label of its config.json."
         )
     threshold = getattr(config, "uncertainty_threshold", None)
-    return Backend(name, emotions, run, context_of(config), pads, threshold, name_task(config))
+    scale = getattr(config, "rating_scale", None)
+    return Backend(name, emotions, run, context_of(config), pads, threshold, name_task(config), scale)

@@ -17,6 +17,7 @@ from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
+from ser_hf.models.postprocessing import to_ratings
 from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import (
     Piece,
@@ -45,7 +46,7 @@ class Prediction:
         end: End in the file in seconds, as given; None for the end of the file.
         duration: Seconds of audio before trimming; None if the file is unreadable.
         emotion: The emotion with the best score, or what another task answers; None if there is an error.
-        scores: Score of every emotion, best first; None if there is an error.
+        scores: Score of every emotion, best first, or rating of every dimension; None if there is an error.
         error: Message of the error; None if there is none.
 
     Examples:
@@ -70,6 +71,7 @@ class EmotionClassifier:
         emotions: Names of the C outputs, in the order of `score`.
         sampling_rate: Sampling rate of the waveforms for `score`, 16000 Hz.
         uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
+        rating_scale: Lowest and highest rating that are returned; None if the model predicts no ratings.
         backend: "torch", "onnx" or "probe".
         hearing: How silence and long audio are handled.
         context: Longest input of the model in seconds; infinite if there is no limit.
@@ -87,6 +89,7 @@ class EmotionClassifier:
         self.task = backend.task
         self.emotions = backend.emotions
         self.uncertainty_threshold = backend.uncertainty_threshold
+        self.rating_scale = backend.rating_scale
         self.backend = backend.name
         self.hearing = hearing
         self.context = backend.context
@@ -217,7 +220,7 @@ class EmotionClassifier:
         return stream(self, chunks, sampling_rate, window=window, hop=hop)
 
     def score(self, waveforms: Sequence[np.ndarray], *, batch_size: int = 8) -> np.ndarray:
-        """Return the scores ``(B, C)`` of waveforms; silence is not trimmed (see `trim`).
+        """Return the scores ``(B, C)`` of waveforms, ratings from 0 to 1; silence is not trimmed (see `trim`).
 
         Waveforms longer than `hearing.max_duration` are scored in overlapping windows, and the scores are averaged.
         Waveforms shorter than 50 ms are zero-padded. The scores equal those of `pipeline` and do not depend on the
@@ -247,6 +250,10 @@ class EmotionClassifier:
         batches = [order[i : i + size] for i in range(0, len(order), size)]
         scores = np.concatenate([self._backend.run([windows[i] for i in batch]) for batch in batches])
         return average_windows(scores[np.argsort(order)], utterances)
+
+    def rescale(self, scores: np.ndarray) -> np.ndarray:
+        """Return results of `score` as they are shown: ratings on `rating_scale`, other scores unchanged."""
+        return scores if self.rating_scale is None else to_ratings(scores, self.rating_scale)
 
     def trim(self, waveform: np.ndarray) -> np.ndarray:
         """Return a waveform ``(T,)`` trimmed according to `hearing`, as calls and `predict_files` do."""
@@ -288,8 +295,9 @@ class EmotionClassifier:
                     scored, failure = [], None
 
     def _name(self, scores: np.ndarray) -> dict[str, float]:
-        best_first = np.argsort(-scores, kind="stable")
-        return {self.emotions[i]: float(scores[i]) for i in best_first}
+        shown = self.rescale(scores)
+        order = np.argsort(-shown, kind="stable") if self.rating_scale is None else range(len(shown))
+        return {self.emotions[i]: float(shown[i]) for i in order}
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -55,4 +55,5 @@ def _score_in_batches(
     classifier: Recogniser, windows: Iterator[Window], size: int
 ) -> Iterator[tuple[Window, np.ndarray]]:
     while batch := list(islice(windows, size)):
-        yield from zip(batch, classifier.score([classifier.trim(window.waveform) for window in batch]), strict=True)
+        scores = classifier.score([classifier.trim(window.waveform) for window in batch])
+        yield from zip(batch, classifier.rescale(scores), strict=True)

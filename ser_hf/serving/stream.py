@@ -49,6 +49,9 @@ class Recogniser(Protocol):
     def score(self, waveforms: list[np.ndarray]) -> np.ndarray:
         """Return scores ``(B, C)`` of B waveforms ``(T,)``."""
 
+    def rescale(self, scores: np.ndarray) -> np.ndarray:
+        """Return scores as they are shown."""
+
     def trim(self, waveform: np.ndarray) -> np.ndarray:
         """Return a waveform ``(T,)`` trimmed according to the preprocessing."""
 
@@ -83,7 +86,7 @@ def stream(
     windows = cut_speech_windows(
         map(_to_checked_array, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop
     )
-    scored = ((each, classifier.score([classifier.trim(each.waveform)])[0]) for each in windows)
+    scored = ((each, classifier.rescale(classifier.score([classifier.trim(each.waveform)])[0])) for each in windows)
     yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
 
 

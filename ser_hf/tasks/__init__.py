@@ -16,7 +16,7 @@ compute_metrics(prediction)             `METRICS` by name for an `EvalPrediction
 tabulate(targets, scores, outputs)      columns of the task in predictions.csv, for N values of `target_of`
 Scores, summarize(table, outputs)       scores of a table: a dataclass with `utterances`, `speakers`, `intervals`,
                                         `interval_unit`, `warning`, `per_speaker` and each of `METRICS`
-draw_scores(scores, folder)             figures of the scores, written to a folder that is created
+draw_scores(scores, table, folder)      figures of the scores and their table, written to a folder that is created
 compare(first, second, outputs)         differences of two tables; only for the option "recommended_trim"
 answer(scores)                          prediction as text, given the scores by output: tables, timeline and page
 match_outputs(outputs, utterances)      the outputs with the names of a corpus, and the outputs that they share
@@ -36,7 +36,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-TASKS = {"categories": "ser_hf.tasks.categories"}  # name -> module, imported when it is needed
+TASKS = {  # name -> module, imported when it is needed
+    "categories": "ser_hf.tasks.categories",
+    "votes": "ser_hf.tasks.votes",
+    "dimensions": "ser_hf.tasks.dimensions",
+}
 CONFIG_KEY = "ser_hf_task"  # of config.json
 
 

@@ -88,11 +88,12 @@ def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str])
     return table.join(pandas.DataFrame(scores, columns=[f"score_{emotion}" for emotion in outputs]))
 
 
-def draw_scores(scores: Scores, folder: str | Path) -> None:
+def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> None:
     """Draw the confusion matrix and, if speakers are known, the score of each speaker.
 
     Args:
         scores: Scores of the test utterances.
+        table: Rows of these utterances.
         folder: Folder for confusion.png and speakers.png; it is created.
     """
     folder = Path(folder)

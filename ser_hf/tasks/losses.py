@@ -1,6 +1,6 @@
 """Define losses for `Trainer(compute_loss_func=…)` with stock heads.
 
-Shapes: B batch, C classes.
+Shapes: B batch, C classes, D dimensions, S all utterances of an optimizer step.
 """
 
 from collections.abc import Sequence
@@ -68,3 +68,113 @@ class CrossEntropy:
         if num_items_in_batch is None:
             return total / len(labels)
         return total * (labels.shape[1] if labels.ndim == 2 else 1) / num_items_in_batch  # the Trainer counts values
+
+
+class VoteDivergence:
+    """Compute the Kullback-Leibler divergence of the predicted distribution from the votes of the annotators.
+
+    Args:
+        smoothing: Votes that are added to every class.
+        dropout: Probability in training that the vote of an annotator is left out, 0 to 1; at least one remains.
+
+    Source:
+        Chou et al. 2024, Minority Views Matter, https://arxiv.org/abs/2404.15083, for training on all annotations.
+
+    Examples:
+        >>> outputs = SequenceClassifierOutput(logits=torch.zeros(1, 2))
+        >>> VoteDivergence()(outputs, torch.tensor([[3.0, 1.0]]))
+        tensor(0.1308)
+    """
+
+    def __init__(self, *, smoothing: float = 0.0, dropout: float = 0.0):
+        self.smoothing = smoothing
+        self.dropout = dropout
+
+    def __call__(
+        self,
+        outputs: SequenceClassifierOutput,
+        labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of logits ``(B, C)``.
+
+        Args:
+            outputs: Output of the model, with logits.
+            labels: Number of votes for each class ``(B, C)``.
+            num_items_in_batch: Number of label values in the whole batch of the step; None for this batch alone.
+        """
+        if self.dropout and torch.is_grad_enabled():
+            left = torch.binomial(labels.round(), torch.full_like(labels, 1 - self.dropout))
+            labels = torch.where(left.sum(1, keepdim=True) > 0, left, labels)
+        votes = labels + self.smoothing
+        votes = votes / votes.sum(1, keepdim=True)
+        logs = functional.log_softmax(outputs["logits"].float(), dim=1)
+        total = functional.kl_div(logs, votes, reduction="sum")
+        return total / len(labels) if num_items_in_batch is None else total * labels.shape[1] / num_items_in_batch
+
+
+class RegressionLoss:
+    """Compute 1 - CCC, the mean squared error, or their sum, averaged over the dimensions.
+
+    The CCC of a part of a batch differs from the CCC of the batch. Therefore the loss is computed over all utterances
+    of an optimizer step: `step` has the values that the model predicts for them, and only the values of the current
+    part have gradients. The gradients of the parts add up to the gradient of the whole step.
+
+    Args:
+        kind: "ccc", "mse" or "ccc_mse".
+
+    Attributes:
+        step: Values and labels ``(S, D)`` of a step, and the first row of the next part in them; set by the Trainer if
+            a step has several parts, else None.
+        parts: Number of parts of a step, over all processes.
+
+    Source:
+        Trigeorgis et al. 2016, Adieu Features?, https://doi.org/10.1109/ICASSP.2016.7472669, for the loss 1 - CCC.
+
+    Examples:
+        >>> outputs = SequenceClassifierOutput(logits=torch.tensor([[0.2], [0.3], [0.4]]))
+        >>> RegressionLoss("ccc")(outputs, torch.tensor([[0.1], [0.2], [0.3]]))
+        tensor(0.4286)
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.step: tuple[torch.Tensor, torch.Tensor, int] | None = None
+        self.parts = 1
+
+    def __call__(
+        self,
+        outputs: SequenceClassifierOutput,
+        labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of logits ``(B, D)`` with labels ``(B, D)``; the losses of the parts of a step add up.
+
+        `num_items_in_batch` is not used: it is the number of label values in the whole step.
+        """
+        values = outputs["logits"].float()
+        if self.step is None or not torch.is_grad_enabled():
+            return self._compare(values, labels)
+        others, whole, first = self.step
+        last = first + len(values)
+        self.step = others, whole, last
+        loss = self._compare(torch.cat([others[:first], values, others[last:]]), whole)
+        return loss - loss.detach() * (1 - 1 / self.parts)  # the gradient of the step, and a part of its value
+
+    def _compare(self, values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        error = functional.mse_loss(values, labels) if "mse" in self.kind else torch.zeros((), device=values.device)
+        return error + (1 - concordance(values, labels).mean()) if "ccc" in self.kind else error
+
+
+def concordance(values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the concordance correlation coefficient of each dimension ``(D,)``, given two ``(B, D)``.
+
+    A small constant in the denominator makes it 0 instead of undefined if all values and labels are equal.
+
+    Examples:
+        >>> concordance(torch.tensor([[2.0], [3.0], [4.0]]), torch.tensor([[1.0], [2.0], [3.0]]))
+        tensor([0.5714])
+    """
+    offset = values.mean(0) - labels.mean(0)
+    covariance = ((values - values.mean(0)) * (labels - labels.mean(0))).mean(0)
+    return 2 * covariance / (values.var(0, correction=0) + labels.var(0, correction=0) + offset**2 + 1e-8)

@@ -46,13 +46,16 @@ def calibrate(model: "PreTrainedModel", validation: Dataset, logits: np.ndarray)
     """
     from ser_hf.models.temperature import fold_temperature
 
-    temperature = fit_temperature(logits, np.array(validation["label"]))
+    labels, shares = _read_targets(validation)
+    temperature = fit_temperature(logits, labels if shares is None else shares)
     try:
         fold_temperature(model, temperature)
     except ValueError as error:
         logger.warning(f"Not calibrated: {error}")
         return logits
     logits = logits / temperature
+    if shares is not None:
+        model.config.majority_temperature = fit_temperature(logits * temperature, labels)
     model.config.uncertainty_threshold = choose_threshold(*_score_utterances(validation, logits))
     return logits
 
@@ -87,7 +90,16 @@ def describe_calibration(
         after={part: calibration_errors(*scored) for part, scored in after.items()},
         threshold={"score": threshold, "rule": THRESHOLD_RULE}
         | {part: coverage_at(*scored, threshold) for part, scored in after.items()},
+        majority_temperature=getattr(model.config, "majority_temperature", None),
     )
+
+
+def _read_targets(dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the labels ``(N,)``, and if the targets are votes, their shares ``(N, C)``; a label has the most votes."""
+    targets = np.array(dataset["label"])
+    if targets.ndim == 1:
+        return targets, None
+    return targets.argmax(1), targets / targets.sum(1, keepdims=True)
 
 
 def _score_utterances(dataset: Dataset, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,4 +107,4 @@ def _score_utterances(dataset: Dataset, logits: np.ndarray) -> tuple[np.ndarray,
     utterances = np.array(dataset["utterance"])
     _, first = np.unique(utterances, return_index=True)
     scores = average_windows(to_scores(logits, "single_label_classification"), utterances)
-    return scores, np.array(dataset["label"])[first]
+    return scores, _read_targets(dataset)[0][first]

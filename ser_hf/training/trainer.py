@@ -27,7 +27,9 @@ from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
+from ser_hf.tasks.losses import RegressionLoss
 from ser_hf.training.averaging import WeightAverage
+from ser_hf.training.whole_step import predict_step
 
 
 class SerTrainer(Trainer):
@@ -86,6 +88,13 @@ class SerTrainer(Trainer):
         best = state.best_model_checkpoint if self.args.load_best_model_at_end else None
         self._load_from_checkpoint(best or resume_from_checkpoint)
         return TrainOutput(state.global_step, 0.0, {})
+
+    def get_batch_samples(self, epoch_iterator, num_batches: int, device: torch.device):
+        """Return the batches of an optimizer step, after a loss over the whole step got all predictions for them."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches and isinstance(self.compute_loss_func, RegressionLoss):
+            predict_step(self, batches, self.compute_loss_func)
+        return batches, count
 
     def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset

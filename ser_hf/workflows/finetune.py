@@ -25,7 +25,7 @@ from ser_hf.runs.prediction_rows import tabulate_dataset
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
-from ser_hf.runs.speech_data import Speech, audio_folders, load_speech, write_findings, write_problems
+from ser_hf.runs.speech_data import Speech, audio_folders, common_scale, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
@@ -79,6 +79,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         speech = load_speech(data, raw=SCORED, refit=training.refit)
     set_seed(training.seed)
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
+    if scale := common_scale(data):
+        model.config.rating_scale = list(scale)
     first = training.process_index == 0
     with claim_folder(training.output_dir, recipe, speech.dataset) if first else nullcontext():
         if first:
@@ -137,7 +139,7 @@ def _write_evidence(
     write_predictions(pandas.concat(tables), folder / PREDICTIONS)
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
-    task.draw_scores(parts["test"], folder / FIGURES)
+    task.draw_scores(parts["test"], predictions[predictions["split"] == "test"], folder / FIGURES)
     if described.epochs_run:
         metric = next(iter(task.METRICS))
         plot_curves(
@@ -160,6 +162,7 @@ def _write_evidence(
         calibration=task.calibrate and task.describe_calibration(trainer.model, dataset, logits, folder / FIGURES),
         context=describe_context(config, dataset),
         agreement=agreement,
+        rating_scale=getattr(config, "rating_scale", None),
     )
     if preprocessing := getattr(config, "recommended_preprocessing", None):
         results.recommended = score_recommended(folder, folders, preprocessing, task)

@@ -48,6 +48,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
         task.summarize(pooled, outputs),
         task=name,
         protocol=protocol,
+        rating_scale=results[0].rating_scale,
         recipe=recipe,
         mean={metric: float(values.mean()) for metric, values in scores.items()},
         sd={metric: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for metric, values in scores.items()},
@@ -56,7 +57,7 @@ def pool_folds(folders: Sequence[str | Path], output_dir: str | Path, *, protoco
         training=results[-1].training and replace(results[-1].training, seconds=seconds),
     )
     output_dir = Path(output_dir)
-    task.draw_scores(pooled_results.test, output_dir / FIGURES)
+    task.draw_scores(pooled_results.test, pooled, output_dir / FIGURES)
     write_predictions(pooled, output_dir / PREDICTIONS)
     write_results(output_dir, pooled_results)
     return pooled_results

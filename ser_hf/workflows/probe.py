@@ -127,7 +127,7 @@ def write_evidence(
         training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
     )
     write_predictions(pandas.concat([held_out, predicted], ignore_index=True), folder / PREDICTIONS)
-    categories.draw_scores(scores, folder / FIGURES)
+    categories.draw_scores(scores, predicted, folder / FIGURES)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
     save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
     write_text(folder / CARD, render_probe_card(folder, results))

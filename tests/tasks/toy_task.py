@@ -60,7 +60,7 @@ def summarize(table, outputs):
     return Scores(len(table), table["speaker"].nunique(), ccc(*pairs.T), {"ccc": interval})
 
 
-def draw_scores(scores, folder):
+def draw_scores(scores, table, folder):
     Path(folder).mkdir(parents=True, exist_ok=True)
 
 

@@ -2,6 +2,8 @@ from .candidates import plot_candidates as plot_candidates
 from .confusion import plot_confusion as plot_confusion
 from .corpus import plot_corpus as plot_corpus
 from .curves import plot_curves as plot_curves
+from .ratings import plot_plane as plot_plane
+from .ratings import plot_ratings as plot_ratings
 from .reliability import plot_coverage as plot_coverage
 from .reliability import plot_reliability as plot_reliability
 from .run_comparison import plot_runs as plot_runs
@@ -9,3 +11,4 @@ from .speakers import plot_speakers as plot_speakers
 from .spectrograms import plot_gallery as plot_gallery
 from .sweep_trials import plot_sweep as plot_sweep
 from .timeline import plot_timeline as plot_timeline
+from .votes import plot_votes as plot_votes
