@@ -63,7 +63,9 @@ def map_labels(
     target: str = "emotion",
     keep_no_agreement: bool = False,
 ) -> tuple[list[Utterance], Counter]:
-    """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones; likewise in the votes.
+    """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
+
+    Votes are renamed like emotions; votes for emotions that are dropped are left out.
 
     Args:
         utterances: Utterances of a corpus.

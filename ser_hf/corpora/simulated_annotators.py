@@ -86,8 +86,8 @@ def _range(name: str) -> float:
 def _rate(delivery: Delivery, annotator: Annotator, generator: np.random.Generator) -> list[int]:
     """Return arousal, valence and dominance, whole numbers from 1 to 7."""
     d = delivery
-    arousal = 4 + 0.25 * d.pitch + 6 * d.tempo + 0.3 * (d.stress - 3)
-    valence = 4 + 20 * (d.smile - 1) - d.tremor - 1.5 * d.breath - 20 * d.roughness
-    dominance = 4 + 8 * (0.58 - d.open_quotient) + 0.4 * (d.stress - 3) - d.tremor - d.breath
+    arousal = 4 + 0.15 * d.pitch + 4 * d.tempo + 0.2 * (d.stress - 3)
+    valence = 4 + 15 * (d.smile - 1) - d.tremor - 1.5 * d.breath - 12 * d.roughness
+    dominance = 4 + 5 * (0.58 - d.open_quotient) + 0.3 * (d.stress - 3) - d.tremor - d.breath
     ratings = np.array([arousal, valence, dominance]) + annotator[2:] + 0.5 * generator.standard_normal(3)
     return np.clip(np.rint(ratings), *RATING_SCALE).astype(int).tolist()

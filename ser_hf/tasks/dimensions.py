@@ -122,7 +122,7 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
         >>> rows = [["x", speaker, None, 0.2, 0.3] for speaker in "ab"] + [["x", "b", None, 0.8, 0.7]]
         >>> names = ["corpus", "speaker", "gender", "target_arousal", "score_arousal"]
         >>> round(summarize(pandas.DataFrame(rows, columns=names), ["arousal"]).ccc, 4)
-        0.8
+        0.9143
     """
     targets, values = (table[[f"{kind}_{name}" for name in outputs]].to_numpy(float) for kind in ("target", "score"))
     groups = table.groupby(["corpus", "speaker"]).indices
@@ -192,13 +192,13 @@ def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> 
 
 
 def answer(scores: Mapping[str, float]) -> str:
-    """Return the values of all dimensions as text.
+    """Return the values of all outputs as text.
 
     Examples:
         >>> answer({"arousal": 5.25, "valence": 2.0})
         'arousal 5.2, valence 2.0'
     """
-    return ", ".join(f"{name} {scores[name]:.1f}" for name in DIMENSIONS if name in scores)
+    return ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
 
 
 def match_outputs(outputs: Sequence[str], utterances: Sequence[Utterance]) -> tuple[list[str], list[str]]:

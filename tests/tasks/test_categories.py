@@ -35,7 +35,10 @@ def test_every_task_has_the_same_names(name):
 
 
 def test_an_unknown_task_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"expected one of \['categories'\], found 'categorys'. Did you mean 'cat"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected one of \['categories', 'votes', 'dimensions'\], found 'categorys'. Did you mean 'cat",
+    ):
         load_task("categorys")
 
 
@@ -46,7 +49,7 @@ def test_an_unknown_task_is_refused_with_the_nearest():
         ({"problem_type": "single_label_classification"}, "categories"),
         ({"problem_type": "multi_label_classification"}, "categories"),
         ({}, "categories"),
-        ({"problem_type": "regression"}, "toy"),
+        ({"problem_type": "regression"}, "dimensions"),
     ],
 )
 def test_a_checkpoint_that_records_no_task_has_that_of_its_problem_type(monkeypatch, config, name):

@@ -1,0 +1,125 @@
+"""Votes and ratings, end to end: from a table to a stock checkpoint, its card, predictions and evaluation."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+from transformers import pipeline
+
+from ser_hf import DataArguments, EmotionClassifier
+from ser_hf.evaluation import read_predictions
+from ser_hf.publishing.gate import run_gate
+from ser_hf.scoring.evaluate import evaluate
+from ser_hf.scoring.evaluation_arguments import EvaluationArguments
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """48 tones of 6 speakers: votes of five annotators and ratings from 1 to 5 follow the pitch."""
+    root = tmp_path_factory.mktemp("rated")
+    rows = []
+    for i in range(48):
+        pitch, name = 150 + 60 * (i % 8), f"s{i % 6}_{i}.wav"
+        times = np.arange(8000) / 16000
+        soundfile.write(root / name, 0.3 * np.sin(2 * np.pi * pitch * times), 16000)
+        happy = min(5, (i % 8) * 5 // 7)
+        emotion = "happy" if happy > 2 else "sad"
+        rows.append([name, emotion, f"s{i % 6}", happy, 5 - happy, 1 + 4 * (i % 8) / 7, 5 - 4 * (i % 8) / 7])
+    columns = ["path", "emotion", "speaker", "votes_happy", "votes_sad", "arousal", "valence"]
+    pandas.DataFrame(rows, columns=columns).to_csv(root / "rated.csv", index=False)
+    return root / "rated.csv"
+
+
+@pytest.fixture
+def train(table, encoders, tmp_path):
+    main = runpy.run_path(str(RECIPE))["main"]
+
+    def run(*argv):
+        out = tmp_path / "out"
+        main([
+            "--corpus", "table", "--data_root", str(table), "--model_name_or_path", str(encoders / "whisper"),
+            "--output_dir", str(out), "--use_cpu", "true", "--num_train_epochs", "2", "--learning_rate", "0.001",
+            "--per_device_train_batch_size", "8", "--dataloader_num_workers", "0", *argv,
+        ])  # fmt: skip
+        return out
+
+    return run
+
+
+def loss_curve(folder):
+    last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    return [
+        log["loss"] for log in json.loads((last / "trainer_state.json").read_text())["log_history"] if "loss" in log
+    ]
+
+
+def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
+    out = train("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "1")
+    config = json.loads((out / "config.json").read_text())
+    assert (config["problem_type"], config["rating_scale"]) == ("regression", [1, 5])
+    assert config["id2label"] == {"0": "arousal", "1": "valence"}
+    predictions = read_predictions(out / "predictions.csv")
+    assert [name for name in predictions if "_" in name] == [
+        "target_arousal", "target_valence", "score_arousal", "score_valence",
+    ]  # fmt: skip
+    assert predictions["target_arousal"].between(0, 1).all()
+    row = predictions[predictions["split"] == "test"].iloc[0]
+    samples, _ = soundfile.read(table.parent / row["path"], dtype="float32")
+    answers = pipeline("audio-classification", model=str(out))(samples, top_k=None)
+    assert {answer["label"]: answer["score"] for answer in answers} == {
+        "arousal": pytest.approx(row["score_arousal"], abs=1e-5),
+        "valence": pytest.approx(row["score_valence"], abs=1e-5),
+    }
+    shown = EmotionClassifier.from_pretrained(out)(samples, sampling_rate=16_000)
+    assert list(shown) == ["arousal", "valence"]
+    assert shown["arousal"] == pytest.approx(1 + 4 * min(1, max(0, row["score_arousal"])), abs=1e-4)
+    card = (out / "README.md").read_text()
+    assert "1 + 4 × value is the rating on the scale of the" in card and "| valence |" in card
+    assert all(check.passed for check in run_gate(out))
+
+
+def test_the_ccc_loss_of_accumulated_batches_is_that_of_whole_batches(train, tmp_path):
+    options = ("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "4")
+    whole = loss_curve(train(*options))
+    parts = loss_curve(train(*options, "--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "4",
+                             "--output_dir", str(tmp_path / "parts")))  # fmt: skip
+    assert parts == pytest.approx(whole, rel=1e-4)
+
+
+def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, tmp_path):
+    out = train("--task", "votes", "--vote_smoothing", "0.1", "--vote_dropout", "0.2")
+    predictions = read_predictions(out / "predictions.csv")
+    assert {"target", "prediction", "target_happy", "score_happy"} <= set(predictions)
+    assert set(predictions["target_happy"]) <= {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
+    results = json.loads((out / "all_results.json").read_text())
+    assert results["task"] == "votes" and results["calibration"]["majority_temperature"] > 0
+    assert "The temperature was fitted on the distributions of the votes" in (out / "README.md").read_text()
+    assert all(check.passed for check in run_gate(out))
+    options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
+    scored = evaluate(DataArguments(["table"], [str(table)]), options)
+    assert scored.task == "votes" and scored.test.utterances == 48
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--task", "dimensions"), "rating_scale: the scale of 'table' is unknown"),
+        (
+            ("--task", "dimensions", "--rating_scale", "1", "3"),
+            "expected ratings from 1 to 3 in 'table', found valence",
+        ),
+        (("--task", "dimensions", "--mixup", "0.4"), "mixup: the task 'dimensions' has no such option"),
+        (("--task", "dimensions", "--dimensions", "tension"), r"dimensions: expected some of .* found \['tension'\]"),
+        (("--vote_dropout", "0.5"), "vote_dropout: the task 'categories' has no such option"),
+        (("--task", "votes", "--head_init", "probe"), "head_init: the task 'votes' has no such option"),
+    ],
+)
+def test_an_option_that_does_not_suit_the_task_ends_in_one_sentence(train, argv, message):
+    with pytest.raises(ValueError, match=message):
+        train(*argv)
