@@ -11,8 +11,10 @@ import yaml
 from ser_hf.cache import write_text
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
+from ser_hf.runs.task_options import OPTIONAL
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.training_options import TrainingOptions
+from ser_hf.tasks import load_task
 
 # Paths of data and results, which are valid on one machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
@@ -27,13 +29,17 @@ LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", 
 def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
     """Return all settings that influence the results; of the keys of the Trainer, only those that are set.
 
+    Options that the task does not have are left out.
+
     Of a model folder, only the name is recorded and not the path, because the recipe will be published.
 
     Args:
         data: Corpora, labels, split and augmentation.
         *arguments: Dataclasses with the other settings of the recipe: model and training, or probe.
     """
+    absent = OPTIONAL.keys() - set(load_task(data.task).OPTIONS) - {"target"}
     recipe = {key: value for each in (data, *arguments) for key, value in _recorded_keys(each).items()}
+    recipe = {key: value for key, value in recipe.items() if key not in absent}
     name = recipe["model_name_or_path"]
     if name is not None and Path(name).is_dir():
         recipe["model_name_or_path"] = Path(name).name

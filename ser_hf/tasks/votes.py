@@ -201,7 +201,7 @@ def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    figures.plot_votes(scores, folder / "votes.png")
+    figures.plot_votes(scores.per_emotion, folder / "votes.png")
     if scores.majority:
         figures.plot_confusion(scores.majority, folder / "confusion.png")
 

@@ -28,7 +28,10 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--label_set", "five"], "invalid choice: 'five'"),
         (["--test_share", "0.9"], "test_share: expected above 0 and at most 0.5, found 0.9"),
         (["--label_map", "calm"], r"label_map: expected old=new, found \['calm'\]"),
-        (["--task", "category"], "task: expected one of .'categories'., found 'category'. Did you mean 'categories'"),
+        (
+            ["--task", "category"],
+            "task: expected one of .'categories', 'votes', 'dimensions'., found 'category'. Did you mean 'categories'",
+        ),
         (["--corpus", "folder"], r"data_root: expected a folder for each corpus of \['folder'\], found \[\]"),
         (["--speaker_pattern", "x"], "speaker_pattern: only for folder, table, hub"),
         (["--protocol", "emobox", "--split", "random"], "a protocol defines its own split"),
