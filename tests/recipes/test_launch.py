@@ -118,3 +118,13 @@ def test_two_machines_give_the_loss_curve_of_one_process(tmp_path, single):
         _, stderr = machine.communicate(timeout=580)
         assert machine.returncode == 0, stderr[-3000:]
     check_ranks(tmp_path / "out", single)
+
+
+def test_two_ranks_give_the_ccc_loss_of_one_process(tmp_path):
+    task = ("--task", "dimensions", "--num_train_epochs", "1", "--logging_strategy", "steps", "--logging_steps", "1")
+    run(tmp_path / "one", *task, "--per_device_train_batch_size", "16")
+    launch = ("--multi_gpu", "--num_processes", "2", "--main_process_port", str(free_port()))
+    parts = ("--per_device_train_batch_size", "4", "--gradient_accumulation_steps", "2")
+    run(tmp_path / "two", *task, *parts, launch=launch)
+    assert len(losses(tmp_path / "one")) > 10
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=LOSS_TOLERANCE)
