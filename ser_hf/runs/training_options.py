@@ -92,6 +92,13 @@ class TrainingOptions:
     restore_callback_states_from_checkpoint: bool = field(
         default=True, metadata={"help": "Restore the counter of early stopping when resuming."}
     )
+    hub_token: str | None = field(
+        default=None,
+        metadata={
+            "help": "Token for push_to_hub; it is never written to disk. Better set HF_TOKEN, or run `hf auth login`: "
+            "other users of the machine can see the command line."
+        },
+    )
     remove_unused_columns: bool = field(default=False, metadata={"help": "The collator needs all columns."})
     dataloader_num_workers: int = field(
         default=min(4, (os.cpu_count() or 1) - 1),

@@ -124,7 +124,7 @@ def make_trials_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
     data, model_args, training = arguments
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
-    training = dataclasses.replace(training, push_to_hub=False)
+    training = dataclasses.replace(training, push_to_hub=False, hub_token=None)
     training.save_strategy, training.load_best_model_at_end = SaveStrategy.NO, False  # no weights are kept
     parts = {"data": data, "model_args": model_args, "training": training}
     return components.make_trainer(model, feature_extractor, dataset, **parts)

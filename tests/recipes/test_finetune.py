@@ -46,8 +46,10 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
         "num_train_epochs: 2\nper_device_train_batch_size: 8\nhead_learning_rate: 0.01\nmask_time_prob: 0.1\n"
         "noise_snr: 10\nmixup: 0.3\nbf16: true\n"
     )
-    run = launch(config, "--data_root", toy_ravdess, "--output_dir", out)
+    run = launch(config, "--data_root", toy_ravdess, "--output_dir", out, "--hub_token", "hf_secretOfMine")
     assert run.returncode == 0, run.stderr
+    assert not [path for path in out.rglob("*") if path.is_file() and b"secretOfMine" in path.read_bytes()]
+    assert "secretOfMine" not in run.stdout + run.stderr
     assert f"The checkpoint is in {out}" in run.stdout
     names = {path.name for path in out.iterdir()}
     assert names >= {
