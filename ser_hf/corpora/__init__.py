@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from ser_hf.corpora import (
     aesdd,
     cafe,
+    class_folders,
     crema_d,
     emodb,
     emov_db,
     emovo,
     esd,
-    generic,
     hub,
     iemocap,
     jl_corpus,
@@ -31,6 +31,7 @@ from ser_hf.corpora import (
     urdu,
 )
 from ser_hf.corpora.labels import canonical_emotion, map_labels
+from ser_hf.corpora.spelling import spell_utterances
 from ser_hf.corpora.utterance import Utterance
 
 CORPORA = {
@@ -41,7 +42,7 @@ CORPORA = {
     "emov_db": emov_db.emov_db,
     "emovo": emovo.emovo,
     "esd": esd.esd,
-    "folder": generic.folder,
+    "folder": class_folders.folder,
     "hub": hub.hub,
     "iemocap": iemocap.iemocap,
     "jl_corpus": jl_corpus.jl_corpus,
@@ -80,4 +81,4 @@ def load_corpus(name: str, root: str | os.PathLike, **options) -> Iterator[Utter
         near = difflib.get_close_matches(name, CORPORA, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise ValueError(f"Unknown corpus '{name}': expected one of {sorted(CORPORA)}.{hint}")
-    return CORPORA[name](root, **options)
+    return spell_utterances(CORPORA[name](root, **options))

@@ -15,8 +15,8 @@ Source: the readme and the web page of the corpus, following Vryzas et al. 2018,
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"a": "angry", "d": "disgust", "f": "fearful", "h": "happy", "s": "sad"}
@@ -35,7 +35,7 @@ def aesdd(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="AESDD", example="anger/a03 (4).wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="AESDD", example="anger/a03 (4).wav").values():
         emotion, speaker, take = match.groups()
         yield Utterance(
             path=path,

@@ -15,8 +15,8 @@ https://arxiv.org/abs/2406.07162
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import first_copies, match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -57,7 +57,7 @@ def cafe(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="CaFE", example="Peur/Faible/02-P-1-4.wav")
-    for path, match in first_copies(files, corpus="CaFE").values():
+    for path, match in files.values():
         actor, emotion, intensity, sentence = match.groups()
         yield Utterance(
             path=path,

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.cells import read_number
-from ser_hf.corpora.files import first_copies, match_names, read_table
+from ser_hf.corpora.files import read_table
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fearful", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
@@ -47,7 +48,7 @@ FILE_NAME = r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(LO|MD|HI|XX?)"
 def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
     """Yield the utterances of CREMA-D, each once.
 
-    Files in `AudioMP3` come last, and only if they have no other version.
+    Files in `AudioMP3` are taken only if they have no other version.
 
     Args:
         root: Corpus folder; audio files may be at any depth.
@@ -62,8 +63,7 @@ def crema_d(root: str | os.PathLike) -> Iterator[Utterance]:
     actors = {row["ActorID"]: row for row in _read_tables(root, "VideoDemographics.csv", "ActorID", "Age", "Sex")}
     votes = _count_voice_votes(root)
     files = match_names(root, FILE_NAME, corpus="CREMA-D", example="AudioWAV/1001_IEO_ANG_HI.wav")
-    mp3_last = sorted(files, key=lambda file: "AudioMP3/" in file[1].string)  # so that AudioWAV is kept
-    for path, match in first_copies(mp3_last, corpus="CREMA-D").values():
+    for path, match in files.values():
         actor, sentence, emotion, intensity = match.groups()
         demographics = actors.get(actor, {"Sex": "", "Age": ""})
         age = read_number(demographics["Age"])

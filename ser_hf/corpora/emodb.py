@@ -15,8 +15,8 @@ Source: Burkhardt et al. 2005, doi:10.21437/Interspeech.2005-446, and http://emo
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {  # Wut, Langeweile, Ekel, Angst, Freude, Trauer
@@ -67,7 +67,7 @@ def emodb(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="Emo-DB", example="wav/03a01Fa.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="Emo-DB", example="wav/03a01Fa.wav").values():
         speaker, sentence, emotion, version = match.groups()
         gender, age = SPEAKERS.get(speaker, (None, None))
         yield Utterance(

@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names, stem_of
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"amused": "amused", "angry": "angry", "disgusted": "disgust", "neutral": "neutral", "sleepy": "sleepy"}
@@ -41,7 +41,9 @@ def emov_db(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     texts = _texts(Path(root).expanduser() / "cmuarctic.data")
-    for path, match in match_names(root, FILE_NAME, corpus="EmoV-DB", example="bea_Amused/amused_1-15_0001.wav"):
+    example = "bea_Amused/amused_1-15_0001.wav"
+    files = match_names(root, FILE_NAME, corpus="EmoV-DB", example=example, name=lambda m: f"{m[1]} {stem_of(m)}")
+    for path, match in files.values():
         speaker, emotion, sentence = match.groups()
         yield Utterance(
             path=path,

@@ -14,8 +14,8 @@ https://aclanthology.org/L14-1478; ages and sentences from EmoBox, https://githu
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {  # disgusto, gioia, neutrale, paura, rabbia, sorpresa, tristezza
@@ -59,7 +59,7 @@ def emovo(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="EMOVO", example="f2/gio-f2-b1.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="EMOVO", example="f2/gio-f2-b1.wav").values():
         emotion, speaker, sentence = match.groups()
         yield Utterance(
             path=path,

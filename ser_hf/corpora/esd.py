@@ -20,8 +20,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"Angry": "angry", "Happy": "happy", "Neutral": "neutral", "Sad": "sad", "Surprise": "surprised"}
@@ -46,7 +46,7 @@ def esd(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     tables = {}
-    for path, match in match_names(root, FILE_NAME, corpus="ESD", example="0011/Angry/0011_000351.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="ESD", example="0011/Angry/0011_000351.wav").values():
         speaker, emotion, split, name = match.groups()
         language = "zh" if speaker <= "0010" else "en"
         folder = Path(path).parents[2 if split else 1]

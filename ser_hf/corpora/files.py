@@ -1,29 +1,134 @@
-"""Find the audio files of a corpus, match their names, and read the tables of its owners."""
+"""Find the audio files of a corpus, name the files that are not read, and read the tables of its owners."""
 
 import csv
-import difflib
+import errno
 import logging
+import mimetypes
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-# libsndfile reads the first row. Files of the second row are reported as unreadable instead of being ignored.
-AUDIO_EXTENSIONS = {
-    ".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64",
-    ".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr",
-}  # fmt: skip
+# Files that libsndfile reads, by their usual extensions.
+SNDFILE_EXTENSIONS = frozenset({
+    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus", ".aiff",
+    ".aif", ".aifc", ".au", ".snd", ".caf", ".voc", ".sph", ".nist", ".paf", ".pvf", ".avr", ".ircam", ".svx",
+})  # fmt: skip
+# Recordings and videos that need FFmpeg; without it, they are reported as unreadable instead of being ignored.
+FFMPEG_EXTENSIONS = frozenset({
+    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".aac", ".3gp", ".3gpp", ".3g2", ".amr", ".awb", ".gsm", ".qcp", ".wma",
+    ".wmv", ".asf", ".webm", ".weba", ".mka", ".mkv", ".avi", ".flv", ".mpg", ".mpeg", ".mts", ".vob", ".ogv", ".spx",
+    ".ape", ".wv", ".tta", ".tak", ".shn", ".mpc", ".ac3", ".dts", ".ra", ".rm",
+})  # fmt: skip
+AUDIO_EXTENSIONS = SNDFILE_EXTENSIONS | FFMPEG_EXTENSIONS
+# Labels and features that lie beside audio, apart from the texts, images and archives that `mimetypes` knows.
+ANNOTATIONS = frozenset({".lab", ".textgrid", ".eaf", ".trs", ".md", ".yaml", ".yml", ".npy", ".npz", ".parquet"})
+# Files and folders that macOS, Windows and network drives create.
+LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+LITTER |= {"__macosx", "$recycle.bin", "system volume information", "@eadir", "lost+found"}
+
+ICLOUD = ": download them in the Finder, or with 'brctl download FILE'"
 
 logger = logging.getLogger(__name__)
 
 
-def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list[str]:
-    """List the audio files at any depth under a folder, sorted; hidden files and folders are ignored.
+class Listing(NamedTuple):
+    """Hold the paths below a folder by what they are, each list sorted.
 
-    Links to folders are not followed; one warning counts them.
+    Examples:
+        >>> Listing(["a/b.wav"], others=["a/b.txt", "a/notes.txt"]).describe("a")
+        "2 files under 'a' have no extension of audio and were not read: 2 .txt (first: 'b.txt')."
+    """
+
+    audio: list[str]  # files with an extension of audio
+    others: Sequence[str] = ()  # all other files
+    links: Sequence[str] = ()  # links to folders
+    closed: Sequence[str] = ()  # folders that cannot be opened
+    special: Sequence[str] = ()  # named pipes, devices and sockets
+    absent: Sequence[str] = ()  # placeholders of iCloud, whose content is not on this disk
+
+    def describe(self, root: str | os.PathLike) -> str:
+        """Return a sentence for each kind of path that is not read; an empty text if all are."""
+        root = Path(root).expanduser()
+        kinds = Counter(os.path.splitext(path)[1].lower() or "without extension" for path in self.others)
+        listed = [f"{count} {kind}" for kind, count in kinds.most_common(8)] + ["…"] * (len(kinds) > 8)
+        reasons = (
+            (self.others, "file", f"have no extension of audio and were not read: {', '.join(listed)}", ""),
+            (self.links, "link", "to folders were not followed", ""),
+            (self.closed, "folder", "cannot be opened and were skipped", ""),
+            (self.special, "file", "are named pipes, devices or sockets and were not read", ""),
+            (self.absent, "file", "are placeholders of iCloud", ICLOUD),
+        )
+        return " ".join(
+            f"{pluralize(len(paths), noun)} under '{root}' {fate} (first: '{os.path.relpath(paths[0], root)}'){remedy}."
+            for paths, noun, fate, remedy in reasons
+            if paths
+        )
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Examples:
+        >>> pluralize(1, "speaker"), pluralize(2, "speaker")
+        ('1 speaker', '2 speakers')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def list_files(root: str | os.PathLike) -> Listing:
+    """List the files at any depth under a folder; hidden files and folders, and `LITTER`, are ignored.
+
+    Links to folders are not followed, folders that cannot be opened are skipped, and special files such as named pipes
+    are among the others.
+
+    Raises:
+        FileNotFoundError: If `root` is not a folder.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"data_root '{root}' is not a folder: expected the folder of the corpus.")
+    found: dict[str, list[str]] = {kind: [] for kind in Listing._fields}
+    folders = [str(root)]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    _sort_entry(entry, found, folders)
+        except PermissionError:
+            found["closed"].append(folder)
+    return Listing(**{kind: sorted(paths) for kind, paths in found.items()})
+
+
+def _sort_entry(entry: os.DirEntry, found: dict[str, list[str]], folders: list[str]) -> None:
+    """Add a path to one of the lists; a folder is added to `folders`."""
+    name = entry.name.lower()
+    if name.startswith(".") or name.startswith("~$") or name in LITTER:
+        if name.endswith(".icloud"):
+            found["absent"].append(entry.path)
+        return
+    try:
+        is_folder, is_file = entry.is_dir(), entry.is_file()
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a link to itself, which is a file that cannot be read
+            raise
+        is_folder, is_file = False, False
+    if is_folder:
+        (found["links"] if entry.is_symlink() else folders).append(entry.path)
+    elif not is_file and not entry.is_symlink():
+        found["special"].append(entry.path)
+    else:
+        found["audio" if os.path.splitext(name)[1] in AUDIO_EXTENSIONS else "others"].append(entry.path)
+
+
+def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list[str]:
+    """List the audio files at any depth under a folder, sorted, and log once which other files there are.
 
     Args:
-        root: Folder to search.
+        root: Folder to search, see `list_files`.
         allow_outside: Accept audio files that are links to a target outside `root` or to a missing file.
 
     Returns:
@@ -33,129 +138,42 @@ def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list
         FileNotFoundError: If `root` is not a folder.
         ValueError: If an audio file is a link to a target outside `root` and `allow_outside` is False.
     """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f"data_root '{root}' is not a folder: expected the folder of the corpus.")
-    found, links, folders = [], [], [str(root)]
-    linked: list[str] = []
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    (linked if entry.is_symlink() else folders).append(entry.path)
-                elif os.path.splitext(entry.name)[1].lower() in AUDIO_EXTENSIONS:
-                    found.append(entry.path)
-                    if entry.is_symlink():
-                        links.append(entry.path)
+    listing = list_files(root)
     if not allow_outside:
-        _refuse_outside(links, root)
-    if linked:
-        logger.warning(f"Skipped {len(linked)} links to folders under '{root}' (first: {min(linked)}).")
-    return sorted(found)
+        _refuse_outside(listing.audio, Path(root).expanduser())
+    if message := listing.describe(root):
+        harmless = all(map(is_document, listing.others)) and not any(listing[2:])
+        log_once(logging.INFO if harmless else logging.WARNING, message)
+    return listing.audio
 
 
-def _refuse_outside(links: list[str], root: Path) -> None:
+def is_document(path: str) -> bool:
+    """Return whether the extension of a file is one of labels, texts, images, features or archives.
+
+    Examples:
+        >>> [name for name in ("a.txt", "a.TextGrid", "a.csv.gz", "a.xyz", "a") if is_document(name)]
+        ['a.txt', 'a.TextGrid', 'a.csv.gz']
+    """
+    kind, encoding = mimetypes.MimeTypes().guess_type(path)  # without the types that only this machine knows
+    known = bool(encoding) or (kind or "").startswith(("text", "image", "application"))
+    return known or os.path.splitext(path)[1].lower() in ANNOTATIONS
+
+
+@lru_cache(1_000)
+def log_once(level: int, message: str) -> None:
+    """Log a message unless it was logged before: several steps of one command list the same folder."""
+    logger.log(level, message)
+
+
+def _refuse_outside(paths: list[str], root: Path) -> None:
     inside = os.path.join(os.path.realpath(root), "")
-    if outside := sorted(path for path in links if not os.path.realpath(path).startswith(inside)):
+    links = (path for path in paths if os.path.islink(path))
+    if outside := [path for path in links if not os.path.realpath(path).startswith(inside)]:
         raise ValueError(
             f"{len(outside)} audio files under '{root}' are links to files outside it: expected audio files, "
             f"found '{outside[0]}' -> '{os.path.realpath(outside[0])}'. Copy the files (cp -rL), or pass as data_root "
             "the folder that contains both links and files, or use the corpus 'table' with --allow_outside."
         )
-
-
-def match_names(root: str | os.PathLike, grammar: str, *, corpus: str, example: str) -> Iterator[tuple[str, re.Match]]:
-    """Yield each audio file whose path matches the grammar of the corpus, with the match, sorted by path.
-
-    One warning counts the files that do not match.
-
-    Args:
-        root: Folder of the corpus.
-        grammar: Regular expression (verbose) that matches the end of the path below `root`, written with `/` and
-            without extension. It starts at the beginning of a folder name or of the file name.
-        corpus: Usual name of the corpus, for messages.
-        example: A matching path with extension, for messages.
-
-    Yields:
-        Path and match.
-
-    Raises:
-        FileNotFoundError: If `root` is not a folder, or no file matches.
-    """
-    expression = re.compile(f"(?:.*/)?(?:{grammar})", re.VERBOSE)
-    paths = audio_files(root)
-    below = len(str(Path(root).expanduser())) + 1
-    others = []
-    for path in paths:
-        name = path[below:].replace(os.sep, "/")
-        if match := expression.fullmatch(os.path.splitext(name)[0]):
-            yield path, match
-        else:
-            others.append(name)
-    if len(others) == len(paths):
-        raise FileNotFoundError(no_utterances(root, others, corpus=corpus, example=example))
-    if others:
-        logger.warning(
-            f"Skipped {len(others)} of {len(paths)} audio files under '{root}': expected names like {example} "
-            f"(first: {others[0]})."
-        )
-
-
-def first_copies(
-    files: Iterable[tuple[str, re.Match]],
-    *,
-    corpus: str,
-    name: Callable[[re.Match], str] = lambda match: os.path.basename(match.string),
-) -> dict[str, tuple[str, re.Match]]:
-    """Keep the first file of each name; one warning counts the others.
-
-    Args:
-        files: Paths and matches, as `match_names` yields them.
-        corpus: Usual name of the corpus, for messages.
-        name: Function from a match to its name; by default the file name without extension.
-
-    Returns:
-        Path and match by name.
-    """
-    kept: dict[str, tuple[str, re.Match]] = {}
-    copies = []
-    for path, match in files:
-        if kept.setdefault(name(match), (path, match))[0] != path:
-            copies.append(path)
-    if copies:
-        logger.warning(
-            f"Left out {len(copies)} {corpus} files as duplicates by name; their audio was not compared "
-            f"(first: {copies[0]})."
-        )
-    return kept
-
-
-def pair_names(
-    labelled: Collection[str], audible: Collection[str], root: str | os.PathLike, *, corpus: str, example: str
-) -> list[str]:
-    """Return the sorted names of the utterances that have both a label and an audio file.
-
-    One warning counts the utterances without audio, another those without label.
-
-    Args:
-        labelled: Names of the utterances in the tables of the corpus.
-        audible: Names of the audio files, without extension.
-        root: Folder of the corpus, for messages.
-        corpus: Usual name of the corpus, for messages.
-        example: Path of an utterance, for messages.
-
-    Raises:
-        FileNotFoundError: If no utterance has both.
-    """
-    labelled, audible = set(labelled), set(audible)
-    if not labelled & audible:
-        raise FileNotFoundError(no_utterances(root, sorted(audible), corpus=corpus, example=example))
-    for names, lack in ((labelled - audible, "audio"), (audible - labelled, "label")):
-        if names:
-            logger.warning(f"Left out {len(names)} {corpus} utterances without {lack} (first: {min(names)}).")
-    return sorted(labelled & audible)
 
 
 def read_table(path: Path, *columns: str, **dialect) -> Iterator[dict[str, str]]:
@@ -181,13 +199,3 @@ def read_table(path: Path, *columns: str, **dialect) -> Iterator[dict[str, str]]
                 "original table of the corpus?"
             )
         yield from rows
-
-
-def no_utterances(root: str | os.PathLike, names: list[str], *, corpus: str, example: str) -> str:
-    """Return the error message for a folder without utterances: expected file names and the nearest name found."""
-    near = difflib.get_close_matches(example, names, n=1, cutoff=0.0)
-    seen = f"of {len(names)} audio files the nearest is '{near[0]}'" if near else "found no audio file"
-    return (
-        f"No {corpus} utterances under '{root}': expected files like {example}, {seen}. Is data_root the folder of the "
-        "unpacked corpus?"
-    )

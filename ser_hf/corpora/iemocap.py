@@ -30,8 +30,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.cells import read_number
-from ser_hf.corpora.files import first_copies, match_names, pair_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names, pair_names, stem_of
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -71,8 +71,11 @@ def iemocap(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder, has no label files, or no labelled turn has audio.
     """
     example = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
-    files = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example)
-    audio = first_copies((file for file in files if file[1][3]), corpus="IEMOCAP")
+
+    def name_turn(match: re.Match) -> str | None:
+        return stem_of(match) if match[3] else None
+
+    audio = match_names(root, FILE_NAME, corpus="IEMOCAP", example=example, name=name_turn)
     labels = _read_dialogue_labels(Path(root).expanduser())
     texts = _read_transcripts(Path(root).expanduser())
     for name in pair_names(labels, audio, root, corpus="IEMOCAP", example=example):

@@ -18,8 +18,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import first_copies, match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -50,7 +50,7 @@ def jl_corpus(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     files = match_names(root, FILE_NAME, corpus="JL-Corpus", example="male1_angry_10a_1.wav")
-    for path, match in first_copies(files, corpus="JL-Corpus").values():
+    for path, match in files.values():
         speaker, gender, emotion, session, repetition = match.groups()
         yield Utterance(
             path=path,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ser_hf.corpora.spelling import clean_text
 from ser_hf.corpora.utterance import Utterance
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def canonical_emotion(name: str) -> str:
         >>> canonical_emotion("Anger"), canonical_emotion(" Pride ")
         ('angry', 'pride')
     """
-    key = name.strip().lower().replace(" ", "_").replace("-", "_")
+    key = clean_text(name).lower().replace(" ", "_").replace("-", "_")
     return CANONICAL.get(key, key)
 
 

@@ -20,8 +20,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import first_copies, match_names, pair_names, read_table
+from ser_hf.corpora.files import read_table
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import Audio, match_names, pair_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -84,17 +85,19 @@ def meld(root: str | os.PathLike) -> Iterator[Utterance]:
             )
 
 
-def _find_audio(root: str | os.PathLike) -> dict[str, tuple[str, re.Match]]:
-    audio: list[tuple[str, re.Match]] = []
-    videos: list[tuple[str, re.Match]] = []
-    for path, match in match_names(root, FILE_NAME, corpus="MELD", example=EXAMPLE):
-        (videos if path.lower().endswith(VIDEOS) else audio).append((path, match))
-    if silent := sorted({SPLITS[match[1]] for _, match in videos} - {SPLITS[match[1]] for _, match in audio}):
+def _find_audio(root: str | os.PathLike) -> Audio:
+    files = match_names(root, FILE_NAME, corpus="MELD", example=EXAMPLE, name=_name_utterance)
+    audio = {name: file for name, file in files.items() if not file[0].lower().endswith(VIDEOS)}
+    if silent := sorted({SPLITS[match[1]] for _, match in files.values()} - {SPLITS[m[1]] for _, m in audio.values()}):
         raise ValueError(
             f"MELD under '{root}' has videos only for {silent}: expected audio files like dia0_utt0.wav. Extract 16 "
             f"kHz mono audio beside the videos with: cd {shlex.quote(str(root))} && {EXTRACT}"
         )
-    return first_copies(audio, corpus="MELD", name=lambda match: f"{SPLITS[match[1]]}_dia{match[2]}_utt{match[3]}")
+    return audio
+
+
+def _name_utterance(match: re.Match) -> str:
+    return f"{SPLITS[match[1]]}_dia{match[2]}_utt{match[3]}"
 
 
 def _read_partitions(root: Path) -> dict[str, dict[str, str]]:

@@ -30,8 +30,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import first_copies, match_names, pair_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names, pair_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "O": "other", "S": "sad", "X": "no_agreement"}
@@ -55,8 +55,7 @@ def msp_improv(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder, has no label file, or no labelled turn has audio.
     """
     example = "session1/S01A/T/MSP-IMPROV-S01A-F01-T-FM01.wav"
-    files = match_names(root, FILE_NAME, corpus="MSP-IMPROV", example=example)
-    audio = first_copies(files, corpus="MSP-IMPROV")
+    audio = match_names(root, FILE_NAME, corpus="MSP-IMPROV", example=example)
     root = Path(root).expanduser()
     labels = _read_labels(root)
     texts = {path.stem: path for path in root.glob("**/*ranscription*/**/MSP-IMPROV-*.txt")}

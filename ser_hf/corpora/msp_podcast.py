@@ -27,8 +27,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ser_hf.corpora.cells import read_number
-from ser_hf.corpora.files import first_copies, match_names, pair_names, read_table
+from ser_hf.corpora.files import read_table
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names, pair_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -76,7 +77,7 @@ def msp_podcast(root: str | os.PathLike) -> Iterator[Utterance]:
     root = Path(root).expanduser()
     example = "Audios/MSP-PODCAST_0001_0008.wav"
     rows, votes = _read_consensus(root), _count_votes(root)
-    audio = first_copies(match_names(root, FILE_NAME, corpus="MSP-Podcast", example=example), corpus="MSP-Podcast")
+    audio = match_names(root, FILE_NAME, corpus="MSP-Podcast", example=example)
     for name in pair_names(rows, audio, root, corpus="MSP-Podcast", example=example):
         row, (path, match) = rows[name], audio[name]
         text = root / "Transcripts" / f"{name}.txt"

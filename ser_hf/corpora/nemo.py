@@ -17,8 +17,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names, read_table
+from ser_hf.corpora.files import read_table
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -57,7 +58,7 @@ def nemo(root: str | os.PathLike) -> Iterator[Utterance]:
         ValueError: If `data.tsv` lacks a column.
     """
     texts = _read_sentences(Path(root).expanduser() / "data.tsv")
-    for path, match in match_names(root, FILE_NAME, corpus="nEMO", example="samples/WR0_surprised_64.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="nEMO", example="samples/WR0_surprised_64.wav").values():
         speaker, emotion = match.groups()
         gender, age = SPEAKERS.get(speaker, (None, None))
         yield Utterance(

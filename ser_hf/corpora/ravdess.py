@@ -14,10 +14,11 @@ Source: Livingstone & Russo 2018, doi:10.1371/journal.pone.0196391
 """
 
 import os
+import re
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import first_copies, match_names, no_utterances
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names, no_utterances, stem_of
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -67,9 +68,12 @@ def ravdess_song(root: str | os.PathLike) -> Iterator[Utterance]:
 
 def _parse_channel(root: str | os.PathLike, *, channel: str, corpus: str) -> Iterator[Utterance]:
     example = f"Actor_01/03-{channel}-05-01-02-01-12.wav"
-    files = match_names(root, FILE_NAME, corpus="RAVDESS", example=example)
+
+    def name(match: re.Match) -> str | None:
+        return stem_of(match) if match[1] == channel else None
+
     # a widely used copy of the corpus contains all files again in a sub-folder
-    audio = first_copies((file for file in files if file[1][1] == channel), corpus="RAVDESS")
+    audio = match_names(root, FILE_NAME, corpus="RAVDESS", example=example, name=name)
     if not audio:
         raise FileNotFoundError(no_utterances(root, [], corpus="RAVDESS", example=example))
     for path, match in audio.values():

@@ -15,8 +15,8 @@ Source: Haq & Jackson 2009, Speaker-dependent audio-visual emotion recognition, 
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -28,7 +28,7 @@ EMOTIONS = {
     "sa": "sad",
     "su": "surprised",
 }
-FILE_NAME = r"(DC|JE|JK|KL)[/_]([a-z]+)\d\d"
+FILE_NAME = r"(DC|JE|JK|KL)[/_]([a-z]+)(\d\d)"
 
 
 def savee(root: str | os.PathLike) -> Iterator[Utterance]:
@@ -43,8 +43,10 @@ def savee(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="SAVEE", example="AudioData/DC/sa03.wav"):
-        speaker, emotion = match.groups()
+    for path, match in match_names(
+        root, FILE_NAME, corpus="SAVEE", example="AudioData/DC/sa03.wav", name=lambda match: "".join(match.groups())
+    ).values():
+        speaker, emotion, _ = match.groups()
         yield Utterance(
             path=path,
             corpus="savee",

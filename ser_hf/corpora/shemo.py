@@ -16,8 +16,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"A": "angry", "F": "fearful", "H": "happy", "N": "neutral", "S": "sad", "W": "surprised"}
@@ -38,7 +38,7 @@ def shemo(root: str | os.PathLike) -> Iterator[Utterance]:
     """
     transcripts = Path(root).expanduser().rglob("*.ort")
     texts = {path.stem: _read_orthography(path) for path in transcripts}
-    for path, match in match_names(root, FILE_NAME, corpus="ShEMO", example="female/F03S02.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="ShEMO", example="female/F03S02.wav").values():
         speaker, gender, emotion = match.groups()
         yield Utterance(
             path=path,

@@ -15,8 +15,8 @@ Source: Sultana et al. 2021, doi:10.1371/journal.pone.0250173
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -43,7 +43,7 @@ def subesco(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="SUBESCO", example="F_07_TITHI_S_8_HAPPY_1.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="SUBESCO", example="F_07_TITHI_S_8_HAPPY_1.wav").values():
         gender, number, emotion, take = match.groups()
         yield Utterance(
             path=path,

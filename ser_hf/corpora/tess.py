@@ -15,8 +15,8 @@ Source: Dupuis & Pichora-Fuller 2010, doi:10.5683/SP2/E8H2MF
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import first_copies, match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {
@@ -44,8 +44,9 @@ def tess(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    files = match_names(root, FILE_NAME, corpus="TESS", example="OAF_Fear/OAF_back_fear.wav")
-    for path, match in first_copies(files, corpus="TESS", name=lambda match: "_".join(match.groups())).values():
+    example = "OAF_Fear/OAF_back_fear.wav"
+    files = match_names(root, FILE_NAME, corpus="TESS", example=example, name=lambda match: "_".join(match.groups()))
+    for path, match in files.values():
         speaker, word, emotion = match[1] + "F", match[2], match[3]
         yield Utterance(
             path=path,

@@ -17,8 +17,8 @@ Source: Canpolat et al. 2020, https://aclanthology.org/2020.sltu-1.52, and the r
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"Angry": "angry", "Calm": "calm", "Happy": "happy", "Sad": "sad"}
@@ -38,7 +38,7 @@ def turev_db(root: str | os.PathLike) -> Iterator[Utterance]:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
     example = "Sound Source/Angry/1984_kz_dugun.wav"
-    for path, match in match_names(root, FILE_NAME, corpus="TurEV-DB", example=example):
+    for path, match in match_names(root, FILE_NAME, corpus="TurEV-DB", example=example).values():
         emotion, speaker, word = match.groups()
         yield Utterance(
             path=path,

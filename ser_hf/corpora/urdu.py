@@ -16,8 +16,8 @@ Source: Latif et al. 2018, https://arxiv.org/abs/1812.10411, and the README of t
 import os
 from collections.abc import Iterator
 
-from ser_hf.corpora.files import match_names
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.name_grammar import match_names
 from ser_hf.corpora.utterance import Utterance
 
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
@@ -36,7 +36,7 @@ def urdu(root: str | os.PathLike) -> Iterator[Utterance]:
     Raises:
         FileNotFoundError: If `root` is not a folder or no file name matches.
     """
-    for path, match in match_names(root, FILE_NAME, corpus="URDU", example="Angry/SM4_F38_A090.wav"):
+    for path, match in match_names(root, FILE_NAME, corpus="URDU", example="Angry/SM4_F38_A090.wav").values():
         speaker, gender, emotion = match.groups()
         yield Utterance(
             path=path,

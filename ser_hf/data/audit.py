@@ -11,6 +11,7 @@ from itertools import combinations, groupby
 from typing import Any, Literal
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.files import pluralize
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.splits import Split
@@ -147,7 +148,7 @@ def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, l
     lines = []
     for (_, kind), alike in groupby(sorted(findings, key=rank), rank):
         group = list(alike)
-        lines.append(f"{kind}: {_pluralize(len(group), group[0].severity)}")
+        lines.append(f"{kind}: {pluralize(len(group), group[0].severity)}")
         for finding in group[:limit]:
             lines.append(f"  {', '.join(_relative(finding, root).utterances)}: {finding.detail}")
         if len(group) > limit:
@@ -176,7 +177,7 @@ def _find_shared_sentences(split: Split) -> list[Finding]:
     findings = []
     for parts, shared in by_parts.items():
         sides = [[u for utterances in side for u in utterances] for side in zip(*shared, strict=True)]
-        example = f"{_pluralize(len(shared), 'sentence')} (such as '{sides[0][0].text}')"
+        example = f"{pluralize(len(shared), 'sentence')} (such as '{sides[0][0].text}')"
         subject = f"{example}, by design if all speakers read the same list:"
         findings.append(_share("shared sentence", "note", parts, sides, subject))
     return findings
@@ -190,7 +191,7 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
     for emotion, members in sorted(by_emotion.items()):
         part, utterance = members[0]
         if utterance.speaker and len({(u.corpus, u.speaker) for _, u in members}) == 1:
-            detail = f"{_pluralize(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
+            detail = f"{pluralize(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
             findings.append(Finding("one speaker", "note", (utterance.path,), (part,), detail))
     return findings
 
@@ -223,7 +224,7 @@ def _in_two_parts(split: Split, key: Callable) -> Iterator[tuple[tuple[str, str]
 
 
 def _share(kind: Kind, severity: Severity, parts: tuple[str, str], both: Sequence[list], subject: str) -> Finding:
-    counts = " and ".join(f"{_pluralize(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
+    counts = " and ".join(f"{pluralize(len(us), 'utterance')} in {part}" for part, us in zip(parts, both, strict=True))
     return Finding(kind, severity, tuple(us[0].path for us in both), parts, f"{subject} {counts}")
 
 
@@ -246,10 +247,6 @@ def _normalise(text: str) -> str:
     """Return a sentence casefolded, without punctuation and repeated spaces; combining vowel signs are kept."""
     letters = (c for c in unicodedata.normalize("NFKC", text).casefold() if unicodedata.category(c)[0] not in "PS")
     return " ".join("".join(letters).split())
-
-
-def _pluralize(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _relative(finding: Finding, root: str | os.PathLike) -> Finding:

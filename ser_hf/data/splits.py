@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.files import pluralize
 from ser_hf.data.protocols import (
     GENERIC_PROTOCOLS,
     grouping,
@@ -88,7 +89,9 @@ def split_by_protocol(
     test_groups = held_out[fold - 1]
     if missing := sorted(name for _, name in test_groups - set(map(group, utterances))):
         raise ValueError(
-            f"Fold {fold} of '{protocol}' tests on speakers {missing}, who have no utterance in this corpus."
+            f"Fold {fold} of '{protocol}' tests on speakers {missing}, who have no utterance in this corpus. Pass the "
+            "whole corpus as data_root, or choose folds of the speakers that it has: --protocol leave_one_speaker_out "
+            "or group_kfold."
         )
     test = [utterance for utterance in utterances if group(utterance) in test_groups]
     rest = [utterance for utterance in utterances if group(utterance) not in test_groups]
@@ -242,7 +245,7 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
     everyone = set().union(*groups.values())
     if any(name is None for _, name in everyone):
         speaker_hint = (
-            r"Give the pattern of the speaker in the file names, such as --speaker_pattern '^(\w+?)_', or accept an "
+            r"Give the pattern of the speaker in the file names, such as --speaker_pattern '^([^_]+)_', or accept an "
             "inflated, speaker-dependent score with --split random."
         )
         hint = speaker_hint if kind == "speaker" else "Choose another protocol, such as leave_one_speaker_out."
@@ -250,7 +253,8 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
     if len(everyone) < (3 if part == "test" else 2):
         raise ValueError(
             f"No {kind} is left for {part}: expected at least 3 {kind}s in total (train, validation, test), found "
-            f"{len(everyone)} when {part} was chosen. Add {kind}s, or accept an inflated score with --split random."
+            f"{pluralize(len(everyone), kind)} when {part} was chosen. Add {kind}s, or accept an inflated score with "
+            "--split random."
         )
     if alone := sorted(emotion for emotion, names in groups.items() if len(names) == 1):
         raise ValueError(

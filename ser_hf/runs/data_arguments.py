@@ -50,6 +50,13 @@ class DataArguments:
             "'synthetic' needs none: it is written to the cache."
         },
     )
+    layout: str | None = field(
+        default=None,
+        metadata={
+            "help": "folder: meaning of its levels of folders, of partition, language, speaker, session, emotion and * "
+            "(none), such as partition/emotion or speaker/emotion. None: recognised, or refused if ambiguous."
+        },
+    )
     speaker_pattern: str | None = field(
         default=None,
         metadata={"help": r"folder, table, hub: regular expression for the file name; group 1 is the speaker."},
@@ -65,6 +72,13 @@ class DataArguments:
     )
     allow_outside: bool = field(
         default=False, metadata={"help": "table: allow files outside that folder, by absolute paths, .. or links."}
+    )
+    allow_missing: bool = field(
+        default=False,
+        metadata={
+            "help": "Continue although an emotion has no readable audio, or more than a tenth of the utterances is "
+            "skipped."
+        },
     )
     subset: str | None = field(default=None, metadata={"help": "hub: configuration, if the dataset has several."})
     task: str = field(
@@ -204,6 +218,7 @@ class DataArguments:
                 f"data_root: expected a folder for each corpus of {self.corpus}, found {self.data_root}. "
                 "Pass --data_root FOLDER."
             )
+        self._require_generic("layout", "folder")
         self._require_generic("speaker_pattern", "folder", "table", "hub")
         self._require_generic("columns", "table", "hub")
         self._require_generic("audio_root", "table")

@@ -55,7 +55,11 @@ def load_utterances(data: DataArguments) -> Iterator[Utterance]:
     """
     columns = dict(item.split("=", 1) for item in data.columns)
     options: dict[str, dict[str, Any]] = {
-        "folder": {"speaker_pattern": data.speaker_pattern},
+        "folder": {
+            "layout": data.layout,
+            "speaker_pattern": data.speaker_pattern,
+            "allow_missing": data.allow_missing,
+        },
         "table": {
             "columns": columns,
             "audio_root": data.audio_root,

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ser_hf.corpora import canonical_emotion
-from ser_hf.corpora.files import match_names
+from ser_hf.corpora.name_grammar import match_names
 
 OURS = {
     "aesdd": "aesdd", "cafe": "cafe", "cremad": "crema_d", "emodb": "emodb", "emovdb": "emov_db", "emovo": "emovo",
@@ -52,8 +52,8 @@ def named_paths(name: str, paths: list[str]) -> set[str]:
     """Return the paths below the root that fit the grammar of the parser `name`."""
     grammar = importlib.import_module(f"ser_hf.corpora.{name}").FILE_NAME
     with lay_out(paths) as root:
-        files = match_names(root, grammar, corpus=name, example=paths[0])
-        return {Path(path).relative_to(root).as_posix() for path, match in files if all(match.groups())}
+        files = match_names(root, grammar, corpus=name, example=paths[0], name=lambda match: match.string)
+        return {Path(path).relative_to(root).as_posix() for path, match in files.values() if all(match.groups())}
 
 
 @contextmanager

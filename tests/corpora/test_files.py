@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from ser_hf.corpora import load_corpus
@@ -50,7 +52,7 @@ def test_linked_folders_are_counted_and_not_followed(tmp_path, write_audio, capl
         (tmp_path / name).symlink_to("Actor_01")
     (tmp_path / "loop").symlink_to(".")
     assert audio_files(tmp_path) == [str(tmp_path / "Actor_01" / NAME)]
-    assert f"Skipped 3 links to folders under '{tmp_path}' (first: {tmp_path / 'Actor_02'})" in caplog.text
+    assert f"3 links under '{tmp_path}' to folders were not followed (first: 'Actor_02')." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -106,3 +108,87 @@ def test_a_table_that_lacks_a_column_is_named(tmp_path, text):
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(ValueError, match=r"labels.csv' lacks .*'text'\]: expected .*'name', 'text'\], found"):
         list(read_table(tmp_path / "labels.csv", "name", "text"))
+
+
+def test_other_files_are_counted_and_named_once(tmp_path, write_audio, caplog):
+    write_audio(tmp_path / "a.wav")
+    for name in ("b.xyz", "c.xyz", "notes.txt", "d"):
+        (tmp_path / name).touch()
+    for _ in range(2):
+        assert audio_files(tmp_path) == [str(tmp_path / "a.wav")]
+    (record,) = caplog.records
+    assert record.message == (
+        f"4 files under '{tmp_path}' have no extension of audio and were not read: 2 .xyz, 1 without extension, 1 .txt "
+        "(first: 'b.xyz')."
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["a.oga", "a.MP2", "a.sph", "a.snd", "a.voc", "a.m4a", "a.3gp", "a.AVI", "a.mka", "a.amr"]
+)
+def test_recordings_of_every_format_are_taken(tmp_path, name):
+    (tmp_path / name).touch()
+    assert audio_files(tmp_path) == [str(tmp_path / name)]
+
+
+def test_a_link_to_itself_a_pipe_and_a_closed_folder_do_not_stop_the_search(tmp_path, write_audio, caplog, monkeypatch):
+    write_audio(tmp_path / "a.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("closed"):
+            raise PermissionError
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert audio_files(tmp_path) == [str(tmp_path / "a.wav"), str(tmp_path / "loop.wav")]
+    assert "1 folder under" in caplog.text and "cannot be opened and were skipped (first: 'closed')" in caplog.text
+    assert "named pipes, devices or sockets and were not read (first: 'pipe.wav')" in caplog.text
+
+
+def test_placeholders_of_icloud_are_named(tmp_path, write_audio, caplog):
+    write_audio(tmp_path / "a.wav")
+    (tmp_path / ".b.wav.icloud").touch()
+    audio_files(tmp_path)
+    assert "are placeholders of iCloud (first: '.b.wav.icloud'): download them" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("corpus", "first", "second"),
+    [
+        ("emodb", "one/03a01Fa.wav", "two/03a01Fa.wav"),
+        ("savee", "AudioData/DC/sa03.wav", "copy/DC_sa03.wav"),
+        ("emov_db", "a/bea_Amused/amused_1-15_0001.wav", "b/bea_Amused/amused_1-15_0001.wav"),
+        ("esd", "0011/Angry/0011_000351.wav", "esd/0011/Angry/train/0011_000351.wav"),
+        ("shemo", "female/F03S02.wav", "shemo/F03S02.mp3"),
+        ("aesdd", "anger/a03 (4).wav", "x/anger/a03 (4).wav"),
+        ("nemo", "a/WR0_sadness_64.wav", "b/WR0_sadness_64.ogg"),
+        ("urdu", "Angry/SM4_F38_A090.wav", "Urdu/Angry/SM4_F38_A090.wav"),
+        ("subesco", "a/F_07_TITHI_S_8_HAPPY_1.wav", "b/F_07_TITHI_S_8_HAPPY_1.wav"),
+        ("emovo", "f2/gio-f2-b1.wav", "g/gio-f2-b1.wav"),
+        ("turev_db", "Angry/1984_kz_dugun.wav", "copy/Angry/1984_kz_dugun.wav"),
+    ],
+)
+def test_no_corpus_is_read_twice(tmp_path, write_audio, caplog, corpus, first, second):
+    write_audio(tmp_path / first)
+    write_audio(tmp_path / second)
+    assert [utterance.path for utterance in load_corpus(corpus, tmp_path)] == [str(tmp_path / first)]
+    assert "Left out 1 " in caplog.text and "duplicates by name" in caplog.text
+
+
+def test_a_video_of_a_recording_is_no_copy(tmp_path, write_audio, caplog):
+    write_audio(tmp_path / "b" / "03a01Fa.wav")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "03a01Fa.mp4").touch()
+    assert [utterance.path for utterance in load_corpus("emodb", tmp_path)] == [str(tmp_path / "b" / "03a01Fa.wav")]
+    assert "duplicates" not in caplog.text
+
+
+def test_an_empty_corpus_names_the_files_that_it_has_instead(tmp_path):
+    (tmp_path / "03a01Fa.xyz").touch()
+    with pytest.raises(FileNotFoundError, match=r"No Emo-DB utterances.*1 file under .*were not read: 1 .xyz"):
+        list(load_corpus("emodb", tmp_path))
