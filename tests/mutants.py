@@ -38,6 +38,7 @@ TESTS = {  # of the others: tests/corpora/test_<module>.py
     "columns": "tests/corpora/test_table.py",
     "speech_synthesis": "tests/corpora/test_synthetic.py",
     "table": "tests/corpora/test_table_formats.py",
+    "table_rows": "tests/corpora/test_table_formats.py",
     "protocols": "tests/data/test_splits.py",
     "predictions": "tests/evaluation/test_predictions.py",
 }

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from ser_hf.serving import EmotionClassifier
 
 EXAMPLES = """
-PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet) with a column of paths
-(relative to the table) and optional columns of start and end in seconds. The columns of the output are path, start,
-end, duration, prediction, uncertain, score_<emotion> …, error. Unreadable files become error rows. The column
+PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet, .xlsx) with a column of
+paths (relative to the table) and optional columns of start and end in seconds. The columns of the output are path,
+start, end, duration, prediction, uncertain, score_<emotion> …, error. Unreadable files become error rows. The column
 uncertain is empty if the model is not calibrated.
 
 Run the same command again to resume an interrupted table: it adds new files of the folders and retries files with

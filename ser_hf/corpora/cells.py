@@ -12,6 +12,7 @@ from typing import Any
 
 from ser_hf.corpora.columns import BLANKS
 from ser_hf.corpora.labels import canonical_emotion
+from ser_hf.corpora.spelling import clean_text
 
 # Source: SPLIT_KEYWORDS of https://github.com/huggingface/datasets, where "eval" also means test
 SPLITS = {
@@ -27,6 +28,10 @@ EXPECTED = {
     "votes": "number of annotators per emotion, such as 2 or {'sad': 2}",
 }
 
+# How programs write that a value is missing: pandas, R, databases, spreadsheets and people.
+MISSING = {"nan", "none", "null", "nil", "nat", "na", "n/a", "<na>", "#n/a", "#null!", "#ref!", "#value!", "#name?"}
+MISSING |= {"-", "--", "\N{EN DASH}", "\N{EM DASH}", "?", "."}
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,10 +43,11 @@ def read_cells(cells: Mapping[str, object], genders: Counter[str]) -> dict[str, 
         genders: Counter to which unrecognised gender cells are added, for `warn_of_genders`.
 
     Returns:
-        Value of each field. Start and end are in seconds, age in years.
+        Value of each field. Start and end are in seconds, age in years. If the times of the row make no sense, the
+        reason is the field `problem`.
 
     Raises:
-        ValueError: If a cell cannot be converted, or not 0 <= start < end.
+        ValueError: If a cell of another field cannot be converted.
 
     Examples:
         >>> read_cells({"path": "a.wav", "emotion": "Anger", "gender": "f", "start": "1.5", "speaker": ""}, Counter())
@@ -54,17 +60,23 @@ def read_cells(cells: Mapping[str, object], genders: Counter[str]) -> dict[str, 
         try:
             if field == "votes":
                 fields[field] = _votes(cell)
-            elif value := _text(cell):
+            elif value := _text(cell) if field in ("path", "text") else clean_text(_text(cell)):
                 fields[field] = READERS[field](value)
         except (ValueError, TypeError) as error:
-            way_out = "" if field in ("path", "emotion") else f" To ignore the column: --columns {field}="
             found = f"{cell!r:.60}" if isinstance(cell, str | int | float | dict) else type(cell).__name__
-            raise ValueError(f"{field}: expected {EXPECTED.get(field, 'text')}, found {found}.{way_out}") from error
+            reason = f"{field}: expected {EXPECTED.get(field, 'text')}, found {found}."
+            if field in ("start", "end"):
+                fields["problem"] = reason
+                continue
+            way_out = "" if field in ("path", "emotion") else f" To ignore the column: --columns {field}="
+            raise ValueError(f"{reason}{way_out}") from error
     if "gender" in fields and fields["gender"] is None:
         genders[_text(cells["gender"])] += 1
+    if "problem" in fields:
+        return {field: value for field, value in fields.items() if field not in ("start", "end")}
     start, end = fields.get("start") or 0.0, fields.get("end")
     if start < 0 or (end is not None and end <= start):
-        raise ValueError(f"expected 0 <= start < end in seconds, found start {start:g} and end {end}.")
+        fields["problem"] = f"expected 0 <= start < end in seconds, found start {start:g} and end {end}."
     return fields
 
 
@@ -139,8 +151,10 @@ def match_speaker(expression: re.Pattern, name: str) -> str:
 
 
 def _text(cell: object) -> str:
+    """Return a cell as text, which is empty if the value is missing."""
     if isinstance(cell, str):
-        return cell.strip(BLANKS)
+        cell = cell.strip(BLANKS)
+        return "" if clean_text(cell).casefold() in MISSING else cell
     if cell is None or cell != cell:
         return ""
     if not isinstance(cell, int | float):
@@ -150,7 +164,8 @@ def _text(cell: object) -> str:
 
 
 def _number(text: str) -> float | None:
-    value = float(text)
+    # 1,234 may be a thousand as well, unless the table has another delimiter (see `table_rows.py`)
+    value = float(text.replace(",", ".") if re.fullmatch(r"[-+]?(\d+,(\d\d?|\d{4,})|0,\d{3})", text) else text)
     if math.isinf(value):
         raise ValueError
     return None if math.isnan(value) else value
@@ -171,7 +186,7 @@ def _emotion(text: str) -> str:
 
 def _votes(cell: Any) -> dict[str, float] | None:
     if isinstance(cell, str):
-        cell = json.loads(cell.strip(BLANKS) or "{}")
+        cell = json.loads(_text(cell) or "{}")
     votes: dict[str, float] = {}
     for emotion, count in dict(cell or {}).items():  # Parquet: pairs, or a struct with None
         count = _number(_text(count) or "0") or 0.0

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 BLANKS = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"  # the last one is the byte order mark
 
+NUMBERS = ("start", "end", "age", "valence", "arousal", "dominance")  # and each votes_<emotion>
+
 # Usual column names of each field, the most likely first; case and punctuation are ignored.
 SPELLINGS = {
     "path": (
@@ -34,7 +36,13 @@ SPELLINGS = {
 }  # fmt: skip
 
 
-def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = None, *, table: str) -> dict[str, str]:
+def choose_columns(
+    header: Sequence[str],
+    columns: Mapping[str, str] | None = None,
+    *,
+    table: str,
+    required: Sequence[str] = ("path", "emotion"),
+) -> dict[str, str]:
     """Return the column of each field that the table has.
 
     If several columns fit a field, the name listed first in `SPELLINGS` is taken; of two equal names, the first
@@ -44,19 +52,20 @@ def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = No
         header: Column names of the table.
         columns: Column of each field that is guessed wrongly or not found; an empty column name ignores the field.
         table: Name of the table, for error messages.
+        required: Fields that must have a column.
 
     Returns:
         Column name by field.
 
     Raises:
-        ValueError: If `columns` has an unknown field or column, or no column is found for the path or the emotion.
+        ValueError: If `columns` has an unknown field or column, or no column is found for a required field.
 
     Examples:
         >>> choose_columns(["File_Name", "label", "notes"], table="labels.csv")
         {'path': 'File_Name', 'emotion': 'label'}
     """
     given = {field: _find(field, name, header, table) for field, name in (columns or {}).items()}
-    free = {_key(name): name for name in reversed(header) if name not in given.values()}
+    free = {column_key(name): name for name in reversed(header) if name not in given.values()}
     chosen = given | {
         field: next(free[spelling] for spelling in spellings if spelling in free)
         for field, spellings in SPELLINGS.items()
@@ -65,7 +74,7 @@ def choose_columns(header: Sequence[str], columns: Mapping[str, str] | None = No
     if "votes" not in chosen:
         names = {name.strip(BLANKS).lower(): name for name in reversed(header)}
         chosen |= {field: name for field, name in names.items() if field.startswith("votes_")}
-    if missing := [field for field in ("path", "emotion") if not chosen.get(field)]:
+    if missing := [field for field in required if not chosen.get(field)]:
         spelled = " ".join(f"{field}=…" for field in missing)
         raise ValueError(
             f"Expected a column for {' and '.join(missing)} in '{table}', found {list(header)}. "
@@ -81,14 +90,15 @@ def _find(field: str, name: str, header: Sequence[str], table: str) -> str:
         )
     if not name or name in header:
         return name
-    if alike := [column for column in header if _key(column) == _key(name)]:
+    if alike := [column for column in header if column_key(column) == column_key(name)]:
         return alike[0]
     raise ValueError(
         f"columns: '{table}' has no column '{name}'; its columns are {list(header)}.{_suggest(name, header)}"
     )
 
 
-def _key(name: str) -> str:
+def column_key(name: str) -> str:
+    """Return the name of a column without case and punctuation."""
     return re.sub(r"[\W_]", "", name.lower())
 
 

@@ -49,6 +49,11 @@ class Listing(NamedTuple):
     special: Sequence[str] = ()  # named pipes, devices and sockets
     absent: Sequence[str] = ()  # placeholders of iCloud, whose content is not on this disk
 
+    @property
+    def is_harmless(self) -> bool:
+        """Whether all that is not read are documents, see `is_document`."""
+        return all(map(is_document, self.others)) and not any(self[2:])
+
     def describe(self, root: str | os.PathLike) -> str:
         """Return a sentence for each kind of path that is not read; an empty text if all are."""
         root = Path(root).expanduser()
@@ -142,8 +147,7 @@ def audio_files(root: str | os.PathLike, *, allow_outside: bool = False) -> list
     if not allow_outside:
         _refuse_outside(listing.audio, Path(root).expanduser())
     if message := listing.describe(root):
-        harmless = all(map(is_document, listing.others)) and not any(listing[2:])
-        log_once(logging.INFO if harmless else logging.WARNING, message)
+        log_once(logging.INFO if listing.is_harmless else logging.WARNING, message)
     return listing.audio
 
 

@@ -1,23 +1,20 @@
-"""Read any corpus whose labels are in a table (CSV, TSV, JSONL or Parquet) with one row per utterance."""
+"""Read any corpus whose labels are in a table (CSV, TSV, JSONL, Parquet or Excel) with one row per utterance."""
 
-import csv
-import json
 import logging
 import ntpath
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, warn_of_genders
-from ser_hf.corpora.columns import choose_columns
+from ser_hf.corpora.spelling import find_path
+from ser_hf.corpora.table_rows import READERS, read_rows
 from ser_hf.corpora.utterance import Utterance
 
-Rows = Iterator[tuple[int, dict[str, object]]]  # row number, and cells by field
-Choose = Callable[[list[str]], dict[str, str]]  # header -> column by field
-BATCH = 2_000  # rows of Parquet read at a time
 FOLDERS = 50_000  # number of folders whose resolved links are cached
 
 logger = logging.getLogger(__name__)
@@ -37,7 +34,7 @@ def table(
     names that are recognised. Rows are read one at a time, so a long table needs little memory.
 
     Args:
-        root: Table in UTF-8, or a folder that contains one table. Its paths may have Windows backslashes.
+        root: Table, or a folder that contains one table. Its paths may have Windows backslashes.
         columns: Column of each field of `Utterance` that is guessed wrongly or not found; an empty column name ignores
             the field.
         audio_root: Folder to which paths are relative; None for the folder of the table.
@@ -62,29 +59,68 @@ def table(
         [('angry', '1')]
     """
     file = _find_table(Path(root).expanduser())
-    locate = _locator(file.parent if audio_root is None else Path(audio_root).expanduser(), allow_outside)
+    locate = locator(file.parent if audio_root is None else audio_root, allow_outside=allow_outside)
     expression = None if speaker_pattern is None else compile_speaker(speaker_pattern)
-    rows, silent, first = 0, 0, None
     genders: Counter[str] = Counter()
-    for number, cells in _read_rows(file, columns):
-        try:
-            fields = read_cells(cells, genders)
-            if "emotion" in fields:
-                fields["path"] = locate(fields.get("path", ""))
-                if expression:
-                    fields["speaker"] = match_speaker(expression, os.path.basename(fields["path"]))
-        except ValueError as error:
-            raise ValueError(f"Row {number} of '{file}': {error}") from error
+    rows, silent, bad = 0, [], []
+    for number, fields in read_fields(file, columns, locate=locate, genders=genders):
         rows += 1
-        if "emotion" in fields:
-            yield Utterance(corpus="table", **fields)
-        else:
-            silent, first = silent + 1, first or number
-    if silent == rows:
+        if problem := fields.get("problem"):
+            bad.append(problem)
+        if "emotion" not in fields:
+            silent.append(number)
+            continue
+        if expression:
+            fields["speaker"] = _match_row(expression, fields["path"], number, file)
+        yield Utterance(corpus="table", **fields)
+    if len(silent) == rows:
         raise ValueError(f"No utterances in '{file}': expected rows with an emotion, found {rows} rows without one.")
     warn_of_genders(genders, file)
     if silent:
-        logger.warning(f"Left out {silent} of {rows} rows of '{file}' without an emotion (first: row {first}).")
+        count = f"{len(silent)} of {rows} rows of '{file}'"
+        logger.warning(f"Left out {count} without an emotion (first: row {silent[0]}).")
+    if bad:
+        logger.warning(f"Skipped {len(bad)} of {rows} rows (first: {bad[0]}).")
+
+
+def _match_row(expression: re.Pattern, path: str, number: int, file: Path) -> str:
+    try:
+        return match_speaker(expression, os.path.basename(path))
+    except ValueError as error:
+        raise ValueError(f"Row {number} of '{file}': {error}") from error
+
+
+def read_fields(
+    file: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    locate: Callable[[str], str],
+    genders: Counter[str] | None = None,
+    only: Collection[str] = (),
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the fields of each row of a table; a problem with its times is the field `problem`.
+
+    Args:
+        file: Table, see `read_rows`.
+        columns: Column of each field that is guessed wrongly or not found.
+        locate: Function from a path in the table to the path of the file, see `locator`.
+        genders: Counter of unrecognised genders, see `read_cells`.
+        only: Fields to read; the emotion is not required then. Empty for all fields.
+
+    Raises:
+        ValueError: If the table cannot be read, or a cell cannot be converted.
+    """
+    tally: Counter[str] = Counter() if genders is None else genders
+    for number, cells in read_rows(file, columns, required=("path",) if only else ("path", "emotion")):
+        try:
+            fields = read_cells({name: cell for name, cell in cells.items() if not only or name in only}, tally)
+            if only or "emotion" in fields:
+                fields["path"] = locate(fields.get("path", ""))
+        except ValueError as error:
+            raise ValueError(f"Row {number} of '{file}': {error}") from error
+        if "problem" in fields:
+            fields["problem"] = f"Row {number} of '{file}': {fields['problem']}"
+        yield number, fields
 
 
 def _find_table(root: Path) -> Path:
@@ -104,74 +140,17 @@ def _find_table(root: Path) -> Path:
     return found[0]
 
 
-def _read_rows(file: Path, columns: Mapping[str, str] | None) -> Rows:
-    choose = partial(choose_columns, columns=columns, table=str(file))
-    try:
-        yield from READERS[file.suffix.lower()](file, choose)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"Cannot read '{file}': expected a table in UTF-8, found: {error}.") from error
+def locator(root: str | os.PathLike, *, allow_outside: bool) -> Callable[[str], str]:
+    """Return a function from a path in a table to the path of the file; it resolves the links of each folder once.
 
+    Args:
+        root: Folder to which the paths of the table are relative.
+        allow_outside: Accept paths that are outside that folder.
 
-def _read_csv(file: Path, choose: Choose) -> Rows:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        names = re.sub(r'"[^"]*"', "", lines.readline())
-        lines.seek(0)
-        delimiter = max(",;\t", key=names.count)
-        # quotes inside TSV cells are mostly unpaired quotation marks; those around a whole cell are removed
-        tabs = delimiter == "\t"
-        rows = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
-        clean: Callable[[str], str] = _unquote if tabs else str
-        header = [clean(name) for name in next(rows, [])]
-        places = {field: header.index(name) for field, name in choose(header).items()}
-        for row in rows:
-            if not any(map(str.strip, row)):
-                continue
-            if len(row) != len(header):
-                raise ValueError(f"Row {rows.line_num} of '{file}': expected {len(header)} cells, found {len(row)}.")
-            yield rows.line_num, {field: clean(row[place]) for field, place in places.items()}
-
-
-def _unquote(cell: str) -> str:
-    return cell[1:-1].replace('""', '"') if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
-
-
-def _read_jsonl(file: Path, choose: Choose) -> Rows:
-    header = list(dict.fromkeys(name for _, row in _read_objects(file) for name in row))  # a row may lack some
-    chosen = choose(header)
-    for number, row in _read_objects(file):
-        yield number, {field: row.get(name) for field, name in chosen.items()}
-
-
-def _read_objects(file: Path) -> Rows:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.isspace():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"Row {number} of '{file}': expected JSON, found: {error}.") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"Row {number} of '{file}': expected a JSON object, found {line.strip()!r:.60}.")
-            yield number, row
-
-
-def _read_parquet(file: Path, choose: Choose) -> Rows:
-    from pyarrow import ArrowInvalid, parquet  # slow to import, and only needed here
-
-    try:
-        source = parquet.ParquetFile(file)
-    except ArrowInvalid as error:
-        raise ValueError(f"Cannot read '{file}': expected Parquet, found: {error}.") from error
-    with source:
-        chosen = choose(source.schema_arrow.names)
-        batches = source.iter_batches(BATCH, columns=list(set(chosen.values())))
-        for number, row in enumerate((row for batch in batches for row in batch.to_pylist()), 1):
-            yield number, {field: row[name] for field, name in chosen.items()}
-
-
-def _locator(root: Path, allow_outside: bool) -> Callable[[str], str]:
-    """Return a function from a path in the table to the file path; it resolves the links of each folder once."""
+    Raises:
+        FileNotFoundError: If `root` is not a folder.
+    """
+    root = Path(root).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"audio_root '{root}' is not a folder: expected the folder of the relative paths.")
     inside = os.path.join(os.path.realpath(root), "")
@@ -181,7 +160,7 @@ def _locator(root: Path, allow_outside: bool) -> Callable[[str], str]:
         below = cell.replace("\\", "/")
         if ntpath.isabs(cell) and not os.path.isabs(below):
             raise ValueError(f"path '{cell}' is on a Windows drive: expected one relative to '{root}'.")
-        folder, name = os.path.split(os.path.join(root, below))
+        folder, name = os.path.split(find_path(os.path.join(root, below)))
         if name in ("", ".", ".."):
             raise ValueError(f"path: expected an audio file, found '{cell}'.")
         folder, place = follow(folder)
@@ -196,6 +175,3 @@ def _locator(root: Path, allow_outside: bool) -> Callable[[str], str]:
         return path
 
     return locate
-
-
-READERS = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}

@@ -30,6 +30,7 @@ class Utterance:
         valence: From unpleasant to pleasant, on the corpus' own scale.
         arousal: From calm to excited (also called activation), on the corpus' own scale.
         dominance: From weak to strong, on the corpus' own scale.
+        problem: Why the utterance cannot be used, such as times that make no sense; it is skipped and listed.
         votes: Number of annotators who chose each emotion, by canonical name.
 
     Examples:
@@ -58,4 +59,5 @@ class Utterance:
     valence: float | None = None
     arousal: float | None = None
     dominance: float | None = None
+    problem: str | None = None
     votes: dict[str, float] | None = field(default=None, hash=False)

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
+from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.corpora.spelling import find_near_equal
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.splits import Split
@@ -23,6 +25,7 @@ Member = tuple[str, Utterance]  # name of the part of the split, utterance
 Kind = Literal[
     "shared speaker", "shared session", "identical audio", "near-identical audio", "overlapping audio",
     "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
+    "similar speakers", "similar emotions",
 ]  # fmt: skip
 Severity = Literal["leak", "fault", "note"]
 
@@ -62,9 +65,11 @@ def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     findings = [Finding("wrongly named", "note", (path,), (), "this file belongs to no utterance") for path in unnamed]
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
     findings += _find_lone_speakers(split)
+    findings += find_similar_names(split)
     faults, audible = _find_faults(split)
     copies = find_identical_audio(audible) + find_near_identical_audio(audible)
-    return findings + find_overlapping_audio(split) + faults + copies
+    timed = {part: [row for row in rows if not row.problem] for part, rows in split.items()}
+    return findings + find_overlapping_audio(timed) + faults + copies
 
 
 def is_bad(findings: Sequence[Finding]) -> bool:
@@ -81,6 +86,19 @@ def find_shared_speakers(split: Split) -> list[Finding]:
     for parts, (corpus, speaker), both in _in_two_parts(split, lambda u: (u.corpus, u.speaker or "")):
         subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, possibly the same:"
         findings.append(_share("shared speaker", "leak" if speaker else "note", parts, both, subject))
+    return findings
+
+
+def find_similar_names(split: Split) -> list[Finding]:
+    """Find speakers, and emotions, whose names differ in spelling only; speakers in two parts are leaks."""
+    findings = []
+    for kind, fields in (("similar speakers", "speaker"), ("similar emotions", "emotion")):
+        members = {getattr(u, fields): (part, u) for part, u in reversed(_members(split)) if getattr(u, fields)}
+        for names in find_near_equal(members):
+            parts, rows = zip(*(members[name] for name in names), strict=True)
+            severity = "leak" if len(set(parts)) > 1 and kind == "similar speakers" else "fault"
+            detail = f"{' and '.join(map(repr, names))} may be one: expected one spelling"
+            findings.append(Finding(kind, severity, tuple(row.path for row in rows), parts, detail))  # type: ignore[arg-type]
     return findings
 
 
@@ -201,12 +219,21 @@ def _find_faults(split: Split) -> tuple[list[Finding], Split]:
     members = _members(split)
     findings: list[Finding] = []
     audible: Split = {part: [] for part in split}
-    outcomes = map_in_threads(lambda member: list(find_faults(member[1])), members)
+    outcomes = map_in_threads(lambda member: list(_faults_of(member[1])), members)
     for (part, utterance), faults in zip(members, outcomes, strict=True):
         findings += [Finding(kind, grade, (utterance.path,), (part,), detail) for kind, grade, detail in faults]
         if not {"unreadable", "silent"} & {kind for kind, _, _ in faults}:
             audible[part].append(utterance)
     return findings, audible
+
+
+def _faults_of(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, severity and explanation of each fault; of an unreadable file, what it is instead of audio."""
+    if utterance.problem:
+        yield "unreadable", "fault", utterance.problem
+        return
+    for kind, grade, detail in find_faults(utterance):
+        yield kind, grade, (kind == "unreadable" and describe_placeholder(utterance.path)) or detail
 
 
 def _members(split: Split) -> list[tuple[str, Utterance]]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import repeat
@@ -14,6 +14,7 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio, load_audio
 from ser_hf.data.hearing import RAW, UNTRIMMED, Hearing
 from ser_hf.data.silence import remove_pauses, trim_ends
@@ -21,6 +22,7 @@ from ser_hf.data.splits import Split
 
 MIN_DURATION = 0.25  # seconds; SpecAugment fails on shorter audio
 SHORTEST = 0.05  # seconds; encoders fail on shorter audio: SEW needs 45 ms, wav2vec2-BERT 35 ms, wav2vec2 25 ms
+MOST_SKIPPED = 0.1  # share of the utterances
 FIELDS = {item.name for item in fields(Utterance)}
 
 FEATURES = Features(
@@ -90,17 +92,18 @@ def prepare_audio(
         raw: Parts whose audio is used as the stock pipeline receives it, neither trimmed nor split into windows.
 
     Returns:
-        The split with the usable utterances and their durations, and the list of utterances with unusual audio.
-
-    Raises:
-        ValueError: If a part has no usable utterance.
+        The split with the usable utterances and their durations, and the list of utterances with unusual audio; see
+        `check_prepared`.
     """
 
     def prepare(utterance: Utterance, whole: bool) -> tuple[Utterance | None, AudioProblem | None]:
+        if utterance.problem:
+            return None, AudioProblem(utterance.path, "skipped", utterance.problem)
         try:
             utterance = _measure_utterance(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
-            return None, AudioProblem(utterance.path, "skipped", str(error))
+            reason = describe_placeholder(utterance.path) or str(error)
+            return None, AudioProblem(utterance.path, "skipped", reason)
         assert utterance.duration is not None
         lasts = f"lasts {utterance.duration:.3f} s"
         if utterance.duration < min_duration:
@@ -126,12 +129,36 @@ def prepare_audio(
             outcomes = list(tqdm(running, f"Reading {part} audio", len(utterances), unit="file", leave=False))
             prepared[part] = [utterance for utterance, _ in outcomes if utterance is not None]
             problems += [problem for _, problem in outcomes if problem is not None]
-            if not prepared[part]:
-                raise ValueError(
-                    f"Expected usable audio in {part}, but none of its {len(utterances)} utterances is usable. "
-                    f"Last problem: {problems[-1].reason}"
-                )
     return prepared, problems
+
+
+def check_prepared(split: Split, prepared: Split, problems: Sequence[AudioProblem], *, allow_missing: bool) -> None:
+    """Check that enough utterances are usable after `prepare_audio`.
+
+    Args:
+        split: The split before `prepare_audio`.
+        prepared: The split with the usable utterances.
+        problems: The problems that `prepare_audio` found.
+        allow_missing: Accept missing emotions, and more than `MOST_SKIPPED` of the utterances skipped.
+
+    Raises:
+        ValueError: If a part is empty, an emotion has no usable utterance, or too many utterances were skipped.
+    """
+    skipped = [problem for problem in problems if problem.action == "skipped"]
+    before, after = ([u for part in parts.values() for u in part] for parts in (split, prepared))
+    causes = [problem for problem in problems if problem.action in ("skipped", "too short")]
+    first = f" (first: {causes[0].reason})" if causes else ""
+    for part in prepared:
+        if not prepared[part]:
+            count = f"none of its {len(split[part])} utterances is usable"
+            raise ValueError(f"Expected usable audio in {part}, but {count}{first}.")
+    if allow_missing:
+        return
+    way_out = "Mend the files, leave them out, or pass --allow_missing true to go on without them."
+    if lost := sorted({u.emotion for u in before} - {u.emotion for u in after}):
+        raise ValueError(f"No utterance of {lost} has usable audio{first}. {way_out}")
+    if len(skipped) > MOST_SKIPPED * len(before):
+        raise ValueError(f"{len(skipped)} of {len(before)} utterances were skipped{first}. {way_out}")
 
 
 def _measure_utterance(utterance: Utterance, hearing: Hearing) -> Utterance:

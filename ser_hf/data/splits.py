@@ -8,6 +8,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
+from ser_hf.corpora.spelling import find_near_equal
 from ser_hf.data.protocols import (
     GENERIC_PROTOCOLS,
     grouping,
@@ -175,8 +176,8 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
         shared_speakers: Whether a speaker may be in two parts.
 
     Raises:
-        ValueError: If a speaker is in two parts, train has fewer than two emotions, or an emotion of validation or
-            test is missing in train.
+        ValueError: If a speaker is in two parts, under one name or two spellings of it, two emotions differ in spelling
+            only, train has fewer than two emotions, or an emotion of validation or test is missing in train.
     """
     parts = list(split)
     if not shared_speakers:
@@ -188,11 +189,18 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
                         f"Speakers {names} are in both {one} and {other}: expected none. Choose a speaker-independent "
                         "protocol, such as leave_one_speaker_out or group_kfold."
                     )
+        _refuse_similar(split)
     trained = {utterance.emotion for utterance in split["train"]}
     if len(trained) < 2:
         raise ValueError(
             f"Expected at least two emotions to train on, found {sorted(trained)}. Check that data_root "
             "is the folder of the whole corpus and that the label map keeps at least two emotions."
+        )
+    emotions = {utterance.emotion for part in parts for utterance in split[part]}
+    if similar := find_near_equal(emotions):
+        raise ValueError(
+            f"Emotions {list(similar[0])} differ in spelling only: expected one spelling. Rename with --label_map "
+            f"'{similar[0][1]}={similar[0][0]}'."
         )
     for part in parts:
         if untrained := sorted({utterance.emotion for utterance in split[part]} - trained):
@@ -201,6 +209,18 @@ def check_split(split: Split, *, shared_speakers: bool = False) -> Split:
                 "them with --label_map, or choose another --split_seed."
             )
     return split
+
+
+def _refuse_similar(split: Split) -> None:
+    """Refuse speakers in two parts whose names differ in spelling only."""
+    parts = {speaker: part for part in split for speaker in speakers_of(split[part]) if speaker[1]}
+    for corpus in {corpus for corpus, _ in parts}:
+        for names in find_near_equal(name for other, name in parts if other == corpus and name):
+            if len({parts[corpus, name] for name in names}) > 1:
+                raise ValueError(
+                    f"Speakers {list(names)} of {corpus} are in two parts of the split, and their names differ in "
+                    "spelling only: expected one spelling of each speaker. Correct the names of the speakers."
+                )
 
 
 def is_speaker_independent(split: Split) -> bool:

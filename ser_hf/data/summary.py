@@ -13,6 +13,7 @@ import pandas
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.data.audio import AudioHeader, read_header
 
 WIDTH = 100  # characters per line in the terminal
@@ -47,15 +48,16 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     audio = pandas.DataFrame([headers.get(path, NO_HEADER) for path in table["path"]], columns=AudioHeader._fields)
     start, end = table["start"].astype(float).fillna(0.0), table["end"].astype(float).fillna(np.inf)
     length = np.minimum(end, audio["duration"]) - start
-    table["duration"] = length.where(length > 0)
-    table = table.join(audio.drop(columns="duration")).assign(readable=length > 0)
-    if len(lost := table.loc[~table["readable"], "path"]):
-        reason = (
-            outcomes[lost.iloc[0]]
-            if lost.iloc[0] not in headers
-            else f"'{lost.iloc[0]}' holds no sample in this segment"
-        )
+    readable = (length > 0) & table["problem"].isna()
+    table["duration"] = length.where(readable)
+    table = table.join(audio.drop(columns="duration")).assign(readable=readable)
+    if len(lost := table[~readable]):
+        first = utterances[lost.index[0]]
+        unheard = f"'{first.path}' holds no sample in this segment" if first.path in headers else outcomes[first.path]
+        reason = first.problem or unheard
         logger.warning(f"{len(lost)} of {len(table)} utterances have no readable audio (first: {reason}).")
+    if missing := sorted(set(table["emotion"]) - set(table.loc[readable, "emotion"])):
+        logger.warning(f"Emotions without any readable audio: {missing}.")
     return table
 
 
@@ -145,7 +147,7 @@ def _try_header(path: str) -> AudioHeader | str:
     try:
         return read_header(path)
     except (ValueError, OSError) as error:
-        return str(error)
+        return describe_placeholder(path) or str(error)
 
 
 def _summarize_rows(rows: pandas.DataFrame) -> dict:

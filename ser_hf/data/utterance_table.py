@@ -16,11 +16,13 @@ from ser_hf.data.dataset import FEATURES
 
 BATCH = 10_000  # utterances held in memory at a time
 WRITERS = {".csv": csv.CSVWriter, ".parquet": parquet.ParquetWriter}
-NAMES = [item.name for item in fields(Utterance)]
+NAMES = [item.name for item in fields(Utterance) if item.name in FEATURES]
 
 
 def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -> int:
     """Write a table with one row per utterance and the fields of `Utterance` as columns; votes are written as JSON.
+
+    Utterances with a problem are left out.
 
     Args:
         utterances: The utterances of a corpus; they are written in batches, so a generator is never held in memory.
@@ -36,7 +38,7 @@ def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -
     if suffix not in WRITERS:
         raise ValueError(f"output: expected a file {' or '.join(WRITERS)}, found '{path}'.")
     schema = pyarrow.schema([FEATURES.arrow_schema.field(name) for name in NAMES])
-    rows, count = iter(utterances), 0
+    rows, count = (row for row in utterances if not row.problem), 0
     batch = list(islice(rows, BATCH))  # before the file is created, so that an unreadable corpus leaves no file
     with whole_file(path) as partial, WRITERS[suffix](str(partial), schema) as writer:
         while batch:

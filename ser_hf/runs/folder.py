@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from ser_hf import __version__
 from ser_hf.cache import explain_full_disk, is_partial, remove_partial_files, write_text
-from ser_hf.runs.file_names import DATA_DIGEST, LOCK
+from ser_hf.runs.file_names import DATA_DIGEST, LOCK, PROBLEMS
 from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
 
 PATIENCE = 15  # seconds; data loader processes end some seconds after their run was killed
@@ -27,7 +27,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
     try:
         differences = list_differences(read_recipe(folder), recipe, ignored=("num_train_epochs",))
     except (FileNotFoundError, ValueError):  # recipe.yaml is missing or is not the recipe of a run
-        if folder.exists() and any(path.name != LOCK and not is_partial(path) for path in folder.iterdir()):
+        if folder.exists() and any(path.name not in (LOCK, PROBLEMS) and not is_partial(path) for path in folder.iterdir()):
             raise FileExistsError(
                 f"'{folder}' is not empty and contains no run of ser_hf. Pass a new --output_dir."
             ) from None

@@ -4,7 +4,8 @@ import csv
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import compress
 from operator import not_
@@ -15,6 +16,7 @@ from datasets import DatasetDict
 
 from ser_hf.cache import cache_folder, whole_file, write_text
 from ser_hf.corpora import Utterance, load_corpus, map_labels
+from ser_hf.corpora.files import list_files
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.corpora.ratings import RATING_SCALES, scale_ratings
 from ser_hf.data import build_dataset, check_split, prepare_audio
@@ -26,7 +28,7 @@ from ser_hf.data.audit import (
     find_shared_speakers,
     findings_as_json,
 )
-from ser_hf.data.dataset import AudioProblem, Label
+from ser_hf.data.dataset import AudioProblem, Label, check_prepared
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_audit, describe_split
@@ -175,23 +177,35 @@ class Speech(NamedTuple):
     findings: list[Finding]
 
 
-def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool = False) -> Speech:
+def load_speech(
+    data: DataArguments,
+    *,
+    raw: Collection[str] = (),
+    refit: bool = False,
+    output_dir: str | os.PathLike | None = None,
+) -> Speech:
     """Load, label, split and decode the corpora of a recipe; leaks between the parts are logged.
 
     Args:
         data: Corpora, labels and split.
         raw: Parts that are neither trimmed nor split into windows, as in the stock pipeline.
         refit: Whether to add a part "refit" with the utterances of train and validation as training rows.
+        output_dir: Folder for the list of problems if the split fails; None writes no list.
 
     Raises:
-        ValueError: If a corpus, its labels or its split is not as expected, or a part has no readable audio.
+        ValueError: If a corpus, its labels or its split is not as expected, too many utterances are unusable, or a part
+            or an emotion has no readable audio.
         FileNotFoundError: If a folder is missing or does not contain the corpus.
     """
     utterances, dropped = label_utterances(data, load_utterances(data))
-    split = select_split(data, utterances)
+    with keep_problems(data, list_bad_rows(utterances), output_dir):
+        split = select_split(data, utterances)
     together = {"train": split["train"] + split["validation"]}
+    planned = split
     split, problems = prepare_audio(split, data.hearing, min_duration=data.min_duration, raw=raw)
-    check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
+    with keep_problems(data, problems, output_dir):
+        check_prepared(planned, split, problems, allow_missing=data.allow_missing)
+        check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
         count = Counter(problem.action for problem in problems)
         logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
@@ -215,6 +229,38 @@ def load_speech(data: DataArguments, *, raw: Collection[str] = (), refit: bool =
         problems,
         findings,
     )
+
+
+def list_bad_rows(utterances: Iterable[Utterance]) -> list[AudioProblem]:
+    """Return the problems that the reader of the corpus found, before any audio is read."""
+    return [AudioProblem(row.path, "skipped", row.problem) for row in utterances if row.problem]
+
+
+@contextmanager
+def keep_problems(
+    data: DataArguments, problems: Sequence[AudioProblem], output_dir: str | os.PathLike | None
+) -> Iterator[None]:
+    """Write the problems if the block fails, and add to its message where they are and which files were not read.
+
+    Raises:
+        ValueError: If the block raises it.
+    """
+    try:
+        yield
+    except ValueError as error:
+        causes = list(_describe_unread(data))
+        if problems and output_dir is not None:
+            Path(output_dir).mkdir(parents=True, exist_ok=True)
+            write_problems(problems, output_dir)
+            causes.append(f"Problems with the audio: {Path(output_dir, PROBLEMS)}.")
+        raise ValueError(" ".join([str(error), *causes])) from error
+
+
+def _describe_unread(data: DataArguments) -> Iterator[str]:
+    """Yield a text for each corpus folder that contains files which may be audio but were not read."""
+    for corpus, root in zip(data.corpus, audio_folders(data).values(), strict=True):
+        if corpus not in ("table", "hub") and not (listing := list_files(root)).is_harmless:
+            yield listing.describe(root)
 
 
 def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) -> None:

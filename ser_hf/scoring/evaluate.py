@@ -18,20 +18,22 @@ from tqdm import tqdm
 from ser_hf.corpora import Utterance
 from ser_hf.data import decode_audio, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.dataset import AudioProblem, check_prepared
 from ser_hf.data.hearing import RAW
 from ser_hf.data.sampler import evaluation_order
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
-from ser_hf.runs.file_names import FIGURES, PREDICTIONS, RECIPE, RESULTS
+from ser_hf.runs.file_names import FIGURES, PREDICTIONS, PROBLEMS, RECIPE, RESULTS
 from ser_hf.runs.prediction_rows import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
 from ser_hf.runs.result_records import EvaluationRecord, Results
 from ser_hf.runs.results import parse_results, write_results
 from ser_hf.runs.speech_data import (
     audio_folders,
+    keep_problems,
     label_utterances,
+    list_bad_rows,
     load_utterances,
     name_split,
     select_split,
@@ -78,7 +80,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name != PROBLEMS for path in folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
     names = ("device", "dtype", "backend", "preprocessing")
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
@@ -86,10 +88,13 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     utterances, dropped = label_utterances(data, load_utterances(data))
     tested = "all utterances"
     if data.protocol or test_part:
-        utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
+        with keep_problems(data, list_bad_rows(utterances), folder):
+            utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
     overlap = find_overlap(task, classifier.emotions, utterances)
     utterances = [row for row in utterances if task.target_of(row, overlap.shared) is not None]
     parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
+    with keep_problems(data, problems, folder):
+        check_prepared({"test": utterances}, parts, problems, allow_missing=data.allow_missing)
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     seconds = time.monotonic() - began

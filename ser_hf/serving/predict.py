@@ -1,22 +1,20 @@
 """Predict the emotion of every file, and write a table."""
 
-import csv
 import glob
 import hashlib
 import json
+import logging
 import os
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ser_hf import __version__
-from ser_hf.corpora.cells import read_cells
-from ser_hf.corpora.columns import choose_columns
-from ser_hf.corpora.files import audio_files
-from ser_hf.corpora.table import READERS
+from ser_hf.corpora.files import audio_files, list_files, pluralize
+from ser_hf.corpora.table import locator, read_fields
+from ser_hf.corpora.table_rows import READERS
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
 from ser_hf.serving.checkpoint_files import find_file
@@ -26,6 +24,8 @@ from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table,
 # The files that determine the predictions of a model, apart from its weights.
 MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+
+logger = logging.getLogger(__name__)
 
 
 def predict(
@@ -85,7 +85,11 @@ def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
     """
     found = {path: list(_expand(path, columns)) for path in paths}
     if empty := [path for path, inside in found.items() if not inside]:
-        raise FileNotFoundError(f"No audio in {empty}: expected audio files, folders or globs of them, or tables.")
+        folders = [path for path in empty if os.path.isdir(os.path.expanduser(path))]
+        unread = "".join(f" {list_files(folder).describe(folder)}" for folder in folders)
+        raise FileNotFoundError(
+            f"No audio in {empty}: expected audio files, folders or globs of them, or tables.{unread.rstrip()}"
+        )
     keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
     if not any(os.path.exists(path) for path, *_ in keys):
         raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
@@ -165,22 +169,16 @@ def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
 
 
 def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
-    def choose(header: list[str]) -> dict[str, str]:
-        # The emotion is required there but not here.
-        chosen = choose_columns([*header, "emotion"], columns, table=str(table))
-        return {field: chosen[field] for field in ("path", "start", "end") if field in chosen}
-
-    try:
-        for number, cells in READERS[table.suffix.lower()](table, choose):
-            try:
-                fields = read_cells(cells, Counter())
-            except ValueError as error:
-                raise ValueError(f"Row {number} of '{table}': {error}") from error
-            if "path" not in fields:
-                raise ValueError(f"Row {number} of '{table}': expected the path of an audio file, found none.")
-            yield str(table.parent / fields["path"]), fields.get("start"), fields.get("end")
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"Cannot read '{table}': expected a table in UTF-8, found: {error}.") from error
+    """Yield path, start and end of each row; times that are no numbers are counted in one warning and left out."""
+    locate = locator(table.parent, allow_outside=True)
+    unread = []
+    for _, fields in read_fields(table, columns, locate=locate, only=("path", "start", "end")):
+        if "problem" in fields and not {"start", "end"} & fields.keys():
+            unread.append(fields["problem"])
+        else:  # times in the wrong order become an error row
+            yield fields["path"], fields.get("start"), fields.get("end")
+    if unread:
+        logger.warning(f"Left out {pluralize(len(unread), 'row')} (first: {unread[0]}).")
 
 
 def _score_columns(emotions: Sequence[str]) -> list[str]:

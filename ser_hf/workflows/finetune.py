@@ -76,7 +76,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         return finished
     check_setup(model_args, training)
     with training.main_process_first(desc="reading the audio"):
-        speech = load_speech(data, raw=SCORED, refit=training.refit)
+        speech = load_speech(data, raw=SCORED, refit=training.refit, output_dir=training.output_dir)
     set_seed(training.seed)
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
     if scale := common_scale(data):

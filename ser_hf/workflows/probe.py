@@ -63,7 +63,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         logger.info("This recipe is finished.")
         _push_probe(arguments)
         return finished
-    speech = load_speech(data)
+    speech = load_speech(data, output_dir=arguments.output_dir)
     with claim_folder(arguments.output_dir, recipe, speech.dataset, launch="python recipes/probe.py"):
         write_problems(speech.problems, arguments.output_dir)
         write_findings(data, speech.findings, arguments.output_dir)

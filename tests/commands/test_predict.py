@@ -142,14 +142,15 @@ def test_a_folder_that_grew_adds_rows_and_another_model_is_refused(model, calls,
 
 def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.xyz").touch()
     (tmp_path / "table.csv").write_text("emotion\nsad\n")
-    (tmp_path / "rows.csv").write_text("path,start,end\na.wav,1,2\nb.wav,2,1\n")
     for path, message in (
         (tmp_path / "empty", "No audio in"),
         (calls / "*.flac", "No audio in"),
         (tmp_path / "typo.wav", "None of the 1 files exists"),
         (tmp_path / "table.csv", "Expected a column for path"),
-        (tmp_path / "rows.csv", f"Row 3 of '{tmp_path}/rows.csv': expected 0 <= start < end in seconds, found start 2"),
+        (tmp_path / "other", "1 file under"),
     ):
         assert predict("nobody", tmp_path / "out.csv", path) == 2
         assert message in capsys.readouterr().err
@@ -159,6 +160,16 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     with pytest.raises(SystemExit, match="2"):
         predict("nobody", tmp_path / "out.xlsx", calls)
     assert "expected the extension .csv or .jsonl or .parquet" in capsys.readouterr().err
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read_as_the_corpus_reads_it(model, calls, tmp_path, capsys):
+    rows = "sep=;\nDatei;file name;begin;end\nx;day 0\\00.wav;0,1;0,25\nx;day 1\\01.wav;0,3;0,1\nx;day 1\\03.wav;now;\n"
+    (calls / "list.csv").write_bytes(rows.encode("utf-16"))
+    assert predict(model, tmp_path / "out.jsonl", calls / "list.csv") == 0
+    good, bad = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert (good["path"], good["start"], good["duration"]) == (f"{calls}/day 0/00.wav", 0.1, pytest.approx(0.15))
+    assert (bad["path"], bad["start"], bad["end"]) == (f"{calls}/day 1/01.wav", 0.3, 0.1)
+    assert bad["error"] and bad["prediction"] is None
 
 
 def test_a_file_with_an_error_is_tried_again_and_keeps_one_row(model, calls, tmp_path, asked, write_audio):

@@ -4,6 +4,7 @@ import os
 import pandas
 import pytest
 
+from ser_hf.corpora import load_corpus
 from ser_hf.corpora.columns import choose_columns
 from ser_hf.corpora.table import table
 
@@ -115,8 +116,8 @@ def test_genders_get_their_usual_names(write_table, cell, gender, read_one):
 
 @pytest.mark.parametrize(
     ("column", "cell"),
-    [("start", "one"), ("end", '"3,5"'), ("valence", "high"), ("arousal", "inf"), ("age", "twenties"),
-     ("start", "-1"), ("end", "0"), ("votes", "sad"), ("votes", "3"), ("votes_sad", "-1"), ("votes_sad", "yes")],
+    [("valence", "high"), ("arousal", "inf"), ("age", "twenties"), ("dominance", '"1,234"'), ("votes", "sad"),
+     ("votes", "3"), ("votes_sad", "-1"), ("votes_sad", "yes")],
 )  # fmt: skip
 def test_a_cell_that_makes_no_sense_is_an_error_with_its_row(write_table, column, cell):
     path = write_table(f"path,emotion,{column}\na.wav,sad,\nb.wav,sad,{cell}\n")
@@ -128,8 +129,6 @@ def test_a_cell_that_makes_no_sense_is_an_error_with_its_row(write_table, column
     ("column", "expected"),
     [
         ("path", "a file name"),
-        ("start", "seconds such as 1.5"),
-        ("end", "seconds such as 1.5"),
         ("valence", "a number such as 1.5"),
         ("arousal", "a number such as 1.5"),
         ("dominance", "a number such as 1.5"),
@@ -196,3 +195,47 @@ def test_genders_of_unknown_names_are_counted_in_one_warning(write_table, caplog
     (record,) = caplog.records
     assert f"3 genders of '{path}' were not recognised" in record.message
     assert "found '1' 2 times, 'weiblich' 1 times" in record.message
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "problem"),
+    [
+        ("one", "2", "start: expected seconds such as 1.5, found 'one'"),
+        ("1", "00:02", "end: expected seconds such as 1.5, found '00:02'"),
+        ("-1", "2", "expected 0 <= start < end in seconds, found start -1 and end 2.0"),
+        ("2", "1", "found start 2 and end 1.0"),
+        ("", "0", "found start 0 and end 0.0"),
+    ],
+)
+def test_a_row_whose_times_make_no_sense_is_one_problem_among_good_rows(write_table, caplog, start, end, problem):
+    path = write_table(f"path,emotion,start,end\na.wav,sad,0,1\nb.wav,sad,{start},{end}\nc.wav,sad,1,2\n")
+    good, bad, last = table(path)
+    assert (good.problem, last.problem) == (None, None)
+    assert bad.problem.startswith(f"Row 3 of '{path}': ") and problem in bad.problem
+    assert "Skipped 1 of 3 rows (first: Row 3" in caplog.text
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "None", "NULL", "-", "N/A", "<NA>", "\u2014", " \u200bnan\u00a0"])
+def test_a_missing_value_is_no_emotion_and_no_speaker(write_table, caplog, cell):
+    path = write_table(f"path,emotion,speaker,age\na.wav,{cell},p1,30\nb.wav,sad,{cell},{cell}\n")
+    (utterance,) = table(path)
+    assert (utterance.emotion, utterance.speaker, utterance.age) == ("sad", None, None)
+    assert "Left out 1 of 2 rows" in caplog.text
+
+
+@pytest.mark.parametrize(("cell", "seconds"), [("1.5", 1.5), ('"1,5"', 1.5), ('"0,125"', 0.125), ('"2,3456"', 2.3456)])
+def test_decimal_commas_are_read(write_table, cell, seconds, read_one):
+    assert read_one(write_table(f"path,emotion,start\na.wav,sad,{cell}\n")).start == seconds
+
+
+def test_a_comma_of_thousands_or_decimals_is_not_guessed_unless_the_delimiter_says_it(write_table, read_one):
+    assert "found '1,234'" in read_one(write_table('path,emotion,start\na.wav,sad,"1,234"\n')).problem
+    utterance = read_one(write_table("path;emotion;start;votes_joy\na.wav;sad;1,234;0,5\n"))
+    assert (utterance.start, utterance.votes) == (1.234, {"happy": 0.5})
+
+
+def test_labels_and_speakers_of_several_spellings_are_one(write_table):
+    rows = ["a.wav,Angry ,01", "b.wav,ANG\u200bRY,1", "c.wav,angry\u00a0,1.0", "d.wav,Anger,2"]
+    rows = list(load_corpus("table", write_table("\n".join(["path,emotion,speaker", *rows]))))
+    assert {row.emotion for row in rows} == {"angry"}
+    assert [row.speaker for row in rows] == ["01", "01", "01", "2"]

@@ -6,6 +6,7 @@ import sys
 import pandas
 import pytest
 
+from ser_hf.corpora import load_corpus
 from ser_hf.corpora.table import table
 
 
@@ -39,17 +40,127 @@ def test_speech_marks_in_a_tsv_stand_for_themselves(write_table):
     assert [utterance.text for utterance in table(write_table(text, "labels.tsv"))] == ['"Go, he said', 'Go" he said']
 
 
-@pytest.mark.parametrize("row", ["a.wav", "a.wav,sad,x", '"a.wav,sad'])
+@pytest.mark.parametrize("row", ["a.wav", "a.wav,sad,x", "a.wav,sad,,x"])
 def test_a_row_with_missing_or_extra_cells_is_an_error(write_table, row):
     with pytest.raises(ValueError, match="Row 3 of .*expected 2 cells, found"):
         list(table(write_table(f"path,emotion\nb.wav,sad\n{row}\n")))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_table_that_is_not_utf8_is_named(write_table, encoding):
-    path = write_table("path,emotion\nä.wav,sad\n", encoding=encoding)
-    with pytest.raises(ValueError, match="labels.csv': expected a table in UTF-8"):
+def test_a_table_that_is_not_utf8_is_named_with_the_way_out(write_table):
+    path = write_table("path,emotion\nä.wav,sad\n", encoding="latin-1")
+    with pytest.raises(ValueError, match="labels.csv': expected a table in UTF-8.*Excel: 'CSV UTF-8'.*iconv"):
         list(table(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("start", ["", "\n \n", ";;\n\n", "sep=;\n"])
+def test_encodings_line_ends_and_lines_before_the_header_do_not_matter(tmp_path, encoding, ends, start):
+    text = f'{start}path;emotion;text\nä.wav;sad;one\n\nb.wav;joy;"two\nlines"\n'.replace("\n", ends)
+    (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+    first, second = table(tmp_path)
+    assert (os.path.basename(first.path), first.emotion, first.text) == ("ä.wav", "sad", "one")
+    assert (second.emotion, second.text.split()) == ("happy", ["two", "lines"])
+
+
+def test_columns_may_be_separated_by_bars(write_table, read_one):
+    utterance = read_one(write_table("path|emotion|text\na.wav|sad|well, no; yes\n"))
+    assert (utterance.emotion, utterance.text) == ("sad", "well, no; yes")
+
+
+def test_a_line_that_names_the_separator_wins(write_table, read_one):
+    utterance = read_one(write_table("sep=,\nfile;name,path,emotion\nx,a.wav,sad\n"), columns={"session": "file;name"})
+    assert (utterance.emotion, utterance.session) == ("sad", "x")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ['a.wav,"oh,sad', "b.wav,hm,joy", "c.wav,no,sad"],
+        ['a.wav,"oh,sad', "b.wav,hm,joy", 'c.wav,no",sad'],
+        ['a.wav,"oh,sad', 'b.wav,hm",joy'],
+        ['a.wav,"oh,sad', 'b.wav,"hm,joy'],
+        ['a.wav,"oh" he said,sad'],
+    ],
+)
+def test_a_quotation_mark_without_partner_swallows_no_row(write_table, rows):
+    text = "\n".join(["path,text,emotion", "z.wav,good,sad", *rows, ""])
+    with pytest.raises(ValueError, match="Row 3 of .*expected a closing quotation mark.*or save the table with tabs"):
+        list(table(write_table(text)))
+
+
+@pytest.mark.parametrize("rows", [['"oh,a.wav,sad', 'no",b.wav,joy'], ['"oh,a.wav,sad', "no,b.wav,joy"]])
+def test_a_quotation_mark_in_the_first_column_swallows_no_row(write_table, rows):
+    with pytest.raises(ValueError, match="Row 2 of .*expected a closing quotation mark"):
+        list(table(write_table("\n".join(["text,path,emotion", *rows, ""]))))
+
+
+def test_texts_of_several_lines_with_commas_are_no_rows(write_table, read_one):
+    assert read_one(write_table('path,emotion,text\na.wav,sad,"Well, no, yes,\nand so, on"\n')).text.startswith("Well")
+
+
+def test_a_repeated_header_is_left_out_and_counted(write_table, caplog):
+    path = write_table("path,emotion\na.wav,sad\npath,emotion\nb.wav,joy\nPath,Emotion\n".replace("Path,E", "path,e"))
+    assert [row.emotion for row in table(path)] == ["sad", "happy"]
+    assert f"Left out 2 repeated headers within '{path}' (first: row 3)" in caplog.text
+
+
+def test_a_header_of_another_order_is_refused(write_table):
+    with pytest.raises(ValueError, match=r"Row 3 of .* is another header: expected \['path', 'emotion'\]"):
+        list(table(write_table("path,emotion\na.wav,sad\nemotion,path\nsad,b.wav\n")))
+
+
+def test_a_table_without_header_is_named(write_table):
+    with pytest.raises(ValueError, match=r"has no header: expected a first row such as path,emotion,speaker"):
+        list(table(write_table("a.wav,sad\nb.wav,joy\n")))
+
+
+def test_empty_cells_beyond_the_last_column_are_ignored(write_table, read_one):
+    assert read_one(write_table("path,emotion\na.wav,sad,,\n")).emotion == "sad"
+
+
+def write_workbook(path, *sheets):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"Sheet {number}")
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_workbook_is_read(tmp_path, caplog):
+    rows = [[], ["path", "emotion", "speaker", "start", "text"], ["a.wav", "Joy", 1, 0.5, None], ["b.wav", "#N/A"]]
+    rows += [["sub\\c.wav", "sad", "01", "1,5", "x, y"]]
+    path = write_workbook(tmp_path / "labels.xlsx", [], rows, [["notes"]])
+    first, second = load_corpus("table", tmp_path)
+    assert (first.emotion, first.speaker, first.start) == ("happy", "1", 0.5)
+    assert (second.emotion, second.speaker, second.start, second.text) == ("sad", "1", 1.5, "x, y")
+    assert second.path == str(tmp_path / "sub" / "c.wav")
+    assert f"Read the sheet 'Sheet 1' of '{path}'; not read: ['Sheet 2']" in caplog.text
+    assert "Left out 1 of 3 rows" in caplog.text and "first: row 4" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv"])
+def test_a_workbook_under_the_name_of_a_text_is_called_a_workbook(tmp_path, name):
+    os.rename(write_workbook(tmp_path / "a.xlsx", [["path", "emotion"], ["a.wav", "sad"]]), tmp_path / name)
+    with pytest.raises(ValueError, match="is a workbook of Excel: save it as .xlsx"):
+        list(table(tmp_path / name))
+
+
+def test_what_is_no_workbook_is_named(write_table):
+    pytest.importorskip("openpyxl")
+    with pytest.raises(ValueError, match="expected a workbook of Excel"):
+        list(table(write_table("path,emotion\na.wav,sad\n", "labels.xlsx")))
+
+
+def test_a_workbook_needs_openpyxl_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (tmp_path / "labels.xlsx").touch()
+    with pytest.raises(ImportError, match=r"pip install ser_hf\[excel\], or save it as 'CSV UTF-8'"):
+        list(table(tmp_path))
 
 
 def test_jsonl_keeps_numbers_as_text_and_rows_may_leave_fields_out(write_table):

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_a_wrong_root_says_what_was_expected(write_table, tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
         list(table(tmp_path / "missing"))
     notes = write_table("read me", "notes.txt")
-    with pytest.raises(FileNotFoundError, match=r"No table in .*\.csv, \.tsv, \.jsonl, \.parquet"):
+    with pytest.raises(FileNotFoundError, match=r"No table in .*\.csv, \.tsv, \.jsonl, \.parquet, \.xlsx"):
         list(table(tmp_path))
     with pytest.raises(ValueError, match=r"Expected a table among .*found .*notes.txt"):
         list(table(notes))
@@ -101,3 +102,23 @@ def test_the_pattern_gives_the_speaker(write_table):
         list(table(path, speaker_pattern="(s01)"))
     with pytest.raises(ValueError, match="not a regular expression"):
         list(table(path, speaker_pattern="("))
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_the_other_unicode_form_is_found(tmp_path, written, stored, read_one):
+    folder, name = (unicodedata.normalize(stored, text) for text in ("Gefühl", "Ärger.wav"))
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / name).touch()
+    cell = unicodedata.normalize(written, "Gefühl\\Ärger.wav")
+    (tmp_path / "labels.csv").write_text(f"path,emotion\n{cell},sad\n", encoding="utf-8")
+    assert read_one(tmp_path).path == str(tmp_path / folder / name)
+
+
+def test_a_folder_in_the_other_unicode_form_does_not_lead_out(tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.wav").touch()
+    (tmp_path / "root" / unicodedata.normalize("NFD", "ü")).symlink_to(tmp_path / "out")
+    (tmp_path / "root" / "labels.csv").write_text("path,emotion\nü/a.wav,sad\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="is outside"):
+        list(table(tmp_path / "root"))

@@ -14,6 +14,7 @@ from ser_hf.data.audit import (
     describe_findings,
     find_identical_audio,
     find_shared_speakers,
+    find_similar_names,
     findings_as_json,
     is_bad,
 )
@@ -242,3 +243,27 @@ def test_four_leaks_planted_in_ravdess_are_found_and_nothing_else(shared, tmp_pa
     # The corpus itself holds one recording twice: actor 07's second take of this sentence is a copy of the first.
     (twice,) = [finding.utterances for finding in others if finding.kind != "shared sentence"]
     assert [Path(path).stem for path in twice] == ["03-01-03-01-02-01-07", "03-01-03-01-02-02-07"]
+
+
+@pytest.mark.parametrize(("other", "severity"), [("test", "leak"), ("train", "fault")])
+def test_speakers_whose_names_differ_in_spelling_only_are_found(speak, other, severity):
+    one, two = speak("a.wav", speaker=1), replace(speak("b.wav", speaker=2), speaker="Speaker-01")
+    one = replace(one, speaker="speaker 1")
+    (finding,) = find_similar_names({"train": [one, two]} if other == "train" else {"train": [one], "test": [two]})
+    assert (finding.kind, finding.severity) == ("similar speakers", severity)
+    assert finding.detail == "'Speaker-01' and 'speaker 1' may be one: expected one spelling"
+
+
+def test_emotions_whose_names_differ_in_spelling_only_are_found(speak):
+    rows = [speak("a.wav", emotion="angry"), speak("b.wav", 2, emotion="angry.")]
+    assert [finding.kind for finding in find_similar_names({"all": rows})] == ["similar emotions"]
+
+
+def test_an_unreadable_file_is_called_what_it_is_and_a_bad_row_has_its_reason(tmp_path, speak):
+    (tmp_path / "page.wav").write_text("<!DOCTYPE html><title>Sign in</title>")
+    page = Utterance(path=str(tmp_path / "page.wav"), corpus="toy", emotion="sad")
+    bad = replace(speak("a.wav"), problem="Row 3: start: expected seconds")
+    findings = of_kind(audit_split({"all": [page, bad, speak("a.wav")]}), "unreadable")
+    assert [finding.detail.partition(": ")[0] for finding in findings] == [
+        f"'{tmp_path}/page.wav' is not audio but an HTML page", "Row 3",
+    ]  # fmt: skip

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -5,7 +7,7 @@ from datasets import Audio
 
 from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.data import build_dataset, prepare_audio, split_by_speaker
-from ser_hf.data.dataset import load_row
+from ser_hf.data.dataset import check_prepared, load_row
 from ser_hf.data.hearing import Hearing
 
 
@@ -166,8 +168,9 @@ def test_segments_have_their_own_durations(tmp_path, write_audio):
 
 
 def test_a_part_without_a_readable_file_is_refused(rotten):
+    split = {"train": [rotten["good"]], "test": [rotten["text"]]}
     with pytest.raises(ValueError, match="Expected usable audio in test, but none of its 1 utterances"):
-        prepare_audio({"train": [rotten["good"]], "test": [rotten["text"]]})
+        check_prepared(split, *prepare_audio(split), allow_missing=True)
 
 
 def test_the_dataset_has_audio_at_16_khz_labels_and_relative_paths(toy_ravdess):
@@ -183,3 +186,41 @@ def test_the_dataset_has_audio_at_16_khz_labels_and_relative_paths(toy_ravdess):
     assert row["audio"]["path"] == str(toy_ravdess / row["path"])
     assert features["label"].int2str(row["label"]) == row["emotion"]
     assert [row["index"] for row in dataset["train"]] == list(range(len(dataset["train"])))
+
+
+def test_an_emotion_that_vanishes_is_refused_unless_allowed(rotten):
+    good = [rotten["good"]] * 30 + [replace(rotten["good"], emotion="happy")]
+    split = {"train": [*good, replace(rotten["text"], emotion="calm")]}
+    prepared, problems = prepare_audio(split)
+    with pytest.raises(ValueError, match=r"No utterance of \['calm'\] .* \(first: .*text.wav.*allow_missing"):
+        check_prepared(split, prepared, problems, allow_missing=False)
+    check_prepared(split, prepared, problems, allow_missing=True)
+
+
+@pytest.mark.parametrize(("bad", "refused"), [(1, False), (2, True)])
+def test_more_than_a_tenth_skipped_is_refused(rotten, bad, refused):
+    split = {"train": [rotten["good"]] * (12 - bad) + [rotten["text"]] * bad}
+    prepared, problems = prepare_audio(split)
+    if refused:
+        with pytest.raises(ValueError, match="2 of 12 utterances were skipped"):
+            check_prepared(split, prepared, problems, allow_missing=False)
+    else:
+        check_prepared(split, prepared, problems, allow_missing=False)
+
+
+def test_utterances_that_are_too_short_by_choice_are_not_missing(rotten):
+    split = {"train": [rotten["good"], rotten["short"], rotten["short"]]}
+    check_prepared(split, *prepare_audio(split, min_duration=0.5), allow_missing=False)
+
+
+def test_a_row_with_a_problem_is_skipped_with_its_reason(rotten):
+    bad = replace(rotten["good"], problem="Row 3: bad times")
+    split, problems = prepare_audio({"train": [rotten["good"], bad]})
+    assert split["train"] == [replace(rotten["good"], duration=1.0)]
+    assert [(problem.action, problem.reason) for problem in problems] == [("skipped", "Row 3: bad times")]
+
+
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
+    (tmp_path / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
+    _, (problem,) = prepare_audio({"train": [utterance(tmp_path / "a.wav")]})
+    assert "is not audio but a pointer of Git LFS: run 'git lfs install' and 'git lfs pull'" in problem.reason

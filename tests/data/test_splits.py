@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.cells import compile_speaker, match_speaker
 from ser_hf.data.protocols import list_folds, session_of, speakers_of
 from ser_hf.data.splits import (
+    check_split,
     is_speaker_independent,
     split_as_given,
     split_by_protocol,
@@ -307,3 +309,43 @@ def test_one_emotion_is_no_task():
     alone = [utterance for utterance in corpus(actors(6)) if utterance.emotion == "sad"]
     with pytest.raises(ValueError, match=r"at least two emotions to train on, found \['sad'\]"):
         split_by_speaker(alone)
+
+
+def rename(utterances, names):
+    return [replace(utterance, speaker=names.get(utterance.speaker, utterance.speaker)) for utterance in utterances]
+
+
+@pytest.mark.parametrize("names", [("anna", "Anna"), ("p01", "p-1"), ("S 2", "s_2")])
+def test_speakers_of_nearly_one_name_are_refused_where_they_cross_a_split(names):
+    rows = rename(corpus(actors(6)), dict(zip(("01", "02"), names, strict=True)))
+    fold = sorted({row.speaker for row in rows}).index(names[0]) + 1
+    with pytest.raises(ValueError, match="are in two parts of the split, and their names differ in spelling only"):
+        split_by_protocol(rows, "leave_one_speaker_out", fold)
+
+
+def test_speakers_of_nearly_one_name_in_one_part_or_in_two_corpora_are_left_alone():
+    rows = rename(corpus(actors(2)), {"01": "anna", "02": "Anna"})
+    check_split({"train": rows, "test": corpus(["03"])})
+    check_split({"train": rows, "test": rename(corpus(["03"], name="other"), {"03": "ANNA"})})
+
+
+def test_emotions_of_nearly_one_name_are_refused_with_the_way_out():
+    rows = [replace(u, emotion="sad!") if u.path.endswith("sad1.wav") else u for u in corpus(actors(6))]
+    with pytest.raises(ValueError, match=r"\['sad', 'sad!'\] differ in spelling only.*--label_map 'sad!=sad'"):
+        split_by_speaker(rows)
+
+
+def test_the_suggested_pattern_finds_speakers_with_spaces():
+    pattern = r"^([^_]+)_"
+    utterances = [Utterance(path=f"{i}", corpus="folder", emotion="sad") for i in range(9)]
+    with pytest.raises(ValueError) as error:
+        split_by_speaker(utterances)
+    assert f"--speaker_pattern '{pattern}'" in str(error.value)
+    assert match_speaker(compile_speaker(pattern), "Frau Müller_020.wav") == "Frau Müller"
+
+
+def test_numbers_of_speakers_are_grammatical_and_a_part_of_a_corpus_has_a_way_out():
+    with pytest.raises(ValueError, match="found 1 speaker when"):
+        split_by_speaker(corpus(actors(1)))
+    with pytest.raises(ValueError, match="Pass the whole corpus as data_root, or choose folds.*group_kfold"):
+        split_by_protocol(corpus(actors(12), name="ravdess"), "emobox", 1)

@@ -179,3 +179,11 @@ def test_the_headers_of_a_real_corpus_take_less_than_a_second(shared):
     assert perf_counter() - begin < 1
     assert summarize_corpus(table)["hours"] == pytest.approx(1.48, abs=0.01)
     assert len({row.speaker for row in choose_examples(rows)}) == 8
+
+
+def test_an_emotion_without_readable_audio_is_named(mixed, tmp_path, caplog):
+    (tmp_path / "e.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
+    bad = utterance(tmp_path / "a.wav", "bored", problem="Row 9")
+    read_headers([*mixed[:2], utterance(tmp_path / "e.wav", "calm"), bad])
+    assert "Emotions without any readable audio: ['bored', 'calm']" in caplog.text
+    assert "2 of 4 utterances have no readable audio (first:" in caplog.text and "Git LFS" in caplog.text
