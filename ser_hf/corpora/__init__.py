@@ -31,7 +31,7 @@ from ser_hf.corpora import (
     urdu,
 )
 from ser_hf.corpora.labels import canonical_emotion, map_labels
-from ser_hf.corpora.spelling import spell_utterances
+from ser_hf.corpora.name_forms import spell_utterances
 from ser_hf.corpora.utterance import Utterance
 
 CORPORA = {

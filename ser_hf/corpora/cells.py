@@ -12,7 +12,7 @@ from typing import Any
 
 from ser_hf.corpora.columns import BLANKS
 from ser_hf.corpora.labels import canonical_emotion
-from ser_hf.corpora.spelling import clean_text
+from ser_hf.corpora.name_forms import clean_text
 
 # Source: SPLIT_KEYWORDS of https://github.com/huggingface/datasets, where "eval" also means test
 SPLITS = {

@@ -14,8 +14,8 @@ from ser_hf.corpora.cells import compile_speaker, match_speaker
 from ser_hf.corpora.files import audio_files, is_document, list_files, pluralize
 from ser_hf.corpora.labels import canonical_emotion
 from ser_hf.corpora.layout import check_depths, language_of, parse_layout, partition_of, recognise_layout
+from ser_hf.corpora.name_forms import clean_text
 from ser_hf.corpora.placeholders import describe_placeholder
-from ser_hf.corpora.spelling import clean_text
 from ser_hf.corpora.utterance import Utterance
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _refuse_twins(rows: list[Utterance]) -> None:
     twins = []
     for alike in sizes.values():
         for row in alike if len({row.emotion for row in alike}) > 1 else ():
-            twin = first.setdefault(_digest(row.path), row)
+            twin = first.setdefault(_hash_content(row.path), row)
             if twin.emotion != row.emotion and not describe_placeholder(row.path):
                 twins.append((twin.path, row.path))
     if twins:
@@ -132,7 +132,7 @@ def _refuse_twins(rows: list[Utterance]) -> None:
         )
 
 
-def _digest(path: str) -> bytes:
+def _hash_content(path: str) -> bytes:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "blake2b").digest()
 

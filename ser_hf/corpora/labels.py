@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ser_hf.corpora.spelling import clean_text
+from ser_hf.corpora.name_forms import clean_text
 from ser_hf.corpora.utterance import Utterance
 
 logger = logging.getLogger(__name__)

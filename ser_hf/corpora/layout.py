@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from ser_hf.corpora.cells import canonical_split
 from ser_hf.corpora.labels import SYNONYMS, canonical_emotion
-from ser_hf.corpora.spelling import clean_text
+from ser_hf.corpora.name_forms import clean_text
 
 LEVELS = ("partition", "language", "speaker", "session", "emotion", "*")  # * for folders without a meaning
 PARTS = ("train", "validation", "test")

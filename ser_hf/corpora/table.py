@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, warn_of_genders
-from ser_hf.corpora.spelling import find_path
-from ser_hf.corpora.table_rows import READERS, read_rows
+from ser_hf.corpora.name_forms import find_path
+from ser_hf.corpora.table_rows import READERS, read_table_rows
 from ser_hf.corpora.utterance import Utterance
 
 FOLDERS = 50_000  # number of folders whose resolved links are cached
@@ -101,7 +101,7 @@ def read_fields(
     """Yield the number and the fields of each row of a table; a problem with its times is the field `problem`.
 
     Args:
-        file: Table, see `read_rows`.
+        file: Table, see `read_table_rows`.
         columns: Column of each field that is guessed wrongly or not found.
         locate: Function from a path in the table to the path of the file, see `locator`.
         genders: Counter of unrecognised genders, see `read_cells`.
@@ -111,7 +111,7 @@ def read_fields(
         ValueError: If the table cannot be read, or a cell cannot be converted.
     """
     tally: Counter[str] = Counter() if genders is None else genders
-    for number, cells in read_rows(file, columns, required=("path",) if only else ("path", "emotion")):
+    for number, cells in read_table_rows(file, columns, required=("path",) if only else ("path", "emotion")):
         try:
             fields = read_cells({name: cell for name, cell in cells.items() if not only or name in only}, tally)
             if only or "emotion" in fields:

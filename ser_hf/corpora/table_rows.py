@@ -27,7 +27,7 @@ SAVE_AGAIN = "Save it as UTF-8 (Excel: 'CSV UTF-8'), or convert it: iconv -f WIN
 logger = logging.getLogger(__name__)
 
 
-def read_rows(
+def read_table_rows(
     file: Path, columns: Mapping[str, str] | None = None, *, required: Sequence[str] = ("path", "emotion")
 ) -> Rows:
     """Yield the number and the cells of each row that is not blank; header lines within the table are left out.
@@ -55,7 +55,7 @@ def read_rows(
         raise ValueError(f"Cannot read '{file}': expected a table in UTF-8, found: {error}. {SAVE_AGAIN}") from error
 
 
-def _read_text(file: Path, choose: Choose) -> Rows:
+def _read_text_table(file: Path, choose: Choose) -> Rows:
     encoding = _find_encoding(file)
     with file.open(encoding=encoding, newline="") as lines:
         skipped, delimiter = _find_header(lines)
@@ -194,7 +194,7 @@ def _read_excel(file: Path, choose: Choose) -> Rows:
             others = [sheet.title for sheet in sheets[1:]]
             logger.warning(f"Read the sheet '{sheets[0].title}' of '{file}'; not read: {others}.")
         rows = _filled_rows(sheets[0]) if sheets else iter(())
-        yield from _read_grid(_pad(rows), choose, file)
+        yield from _read_grid(_pad_rows(rows), choose, file)
 
 
 def _filled_rows(sheet) -> Iterator[tuple[int, list]]:
@@ -204,7 +204,7 @@ def _filled_rows(sheet) -> Iterator[tuple[int, list]]:
             yield number, list(row)
 
 
-def _pad(rows: Iterator[tuple[int, list]]) -> Iterator[tuple[int, list]]:
+def _pad_rows(rows: Iterator[tuple[int, list]]) -> Iterator[tuple[int, list]]:
     """Yield rows with at least as many cells as the header: empty cells at the end of a row are not stored."""
     width = 0
     for number, row in rows:
@@ -248,8 +248,8 @@ def _read_parquet(file: Path, choose: Choose) -> Rows:
 
 
 READERS: dict[str, Callable[[Path, Choose], Rows]] = {
-    ".csv": _read_text,
-    ".tsv": _read_text,
+    ".csv": _read_text_table,
+    ".tsv": _read_text_table,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
     ".xlsx": _read_excel,

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
+from ser_hf.corpora.name_forms import find_near_equal
 from ser_hf.corpora.placeholders import describe_placeholder
-from ser_hf.corpora.spelling import find_near_equal
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.splits import Split

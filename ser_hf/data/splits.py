@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
-from ser_hf.corpora.spelling import find_near_equal
+from ser_hf.corpora.name_forms import find_near_equal
 from ser_hf.data.protocols import (
     GENERIC_PROTOCOLS,
     grouping,

@@ -27,7 +27,8 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
     try:
         differences = list_differences(read_recipe(folder), recipe, ignored=("num_train_epochs",))
     except (FileNotFoundError, ValueError):  # recipe.yaml is missing or is not the recipe of a run
-        if folder.exists() and any(path.name not in (LOCK, PROBLEMS) and not is_partial(path) for path in folder.iterdir()):
+        free = (LOCK, PROBLEMS)  # the problems of a run whose split failed
+        if folder.exists() and any(path.name not in free and not is_partial(path) for path in folder.iterdir()):
             raise FileExistsError(
                 f"'{folder}' is not empty and contains no run of ser_hf. Pass a new --output_dir."
             ) from None

@@ -107,7 +107,7 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 def list_differences(held: dict, wanted: dict, *, ignored: Collection[str] = ()) -> list[str]:
     """Return a text for each setting that differs between two recipes, except for the ignored settings."""
-    held = {"task": "categories"} | held  # older versions had one task and did not record it
+    held = {"task": "categories", "allow_missing": False} | held  # older versions had no such options
     return [
         f"{key}: {held.get(key)} there, {wanted.get(key)} here"
         for key in sorted(held.keys() | wanted.keys())

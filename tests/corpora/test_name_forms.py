@@ -4,7 +4,7 @@ import unicodedata
 import pytest
 
 from ser_hf.corpora import Utterance, canonical_emotion
-from ser_hf.corpora.spelling import clean_text, find_near_equal, find_path, speaker_spelling, spell_utterances
+from ser_hf.corpora.name_forms import clean_text, find_near_equal, find_path, speaker_spelling, spell_utterances
 
 
 @pytest.mark.parametrize(
