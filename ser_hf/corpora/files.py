@@ -29,8 +29,6 @@ ANNOTATIONS = frozenset({".lab", ".textgrid", ".eaf", ".trs", ".md", ".yaml", ".
 LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 LITTER |= {"__macosx", "$recycle.bin", "system volume information", "@eadir", "lost+found"}
 
-ICLOUD = ": download them in the Finder, or with 'brctl download FILE'"
-
 logger = logging.getLogger(__name__)
 
 
@@ -39,7 +37,7 @@ class Listing(NamedTuple):
 
     Examples:
         >>> Listing(["a/b.wav"], others=["a/b.txt", "a/notes.txt"]).describe("a")
-        "2 files under 'a' have no extension of audio and were not read: 2 .txt (first: 'b.txt')."
+        "Not read under 'a': 2 files without an extension of audio (2 .txt; first: 'b.txt')."
     """
 
     audio: list[str]  # files with an extension of audio
@@ -55,22 +53,23 @@ class Listing(NamedTuple):
         return all(map(is_document, self.others)) and not any(self[2:])
 
     def describe(self, root: str | os.PathLike) -> str:
-        """Return a sentence for each kind of path that is not read; an empty text if all are."""
+        """Return a sentence that counts and names what is not read; an empty text if all is read."""
         root = Path(root).expanduser()
-        kinds = Counter(os.path.splitext(path)[1].lower() or "without extension" for path in self.others)
+        kinds = Counter(os.path.splitext(path)[1].lower() or "without any" for path in self.others)
         listed = [f"{count} {kind}" for kind, count in kinds.most_common(8)] + ["…"] * (len(kinds) > 8)
         reasons = (
-            (self.others, "file", f"have no extension of audio and were not read: {', '.join(listed)}", ""),
-            (self.links, "link", "to folders were not followed", ""),
-            (self.closed, "folder", "cannot be opened and were skipped", ""),
-            (self.special, "file", "are named pipes, devices or sockets and were not read", ""),
-            (self.absent, "file", "are placeholders of iCloud", ICLOUD),
+            (self.others, "file", " without an extension of audio", f"{', '.join(listed)}; "),
+            (self.links, "link", " to a folder" if len(self.links) == 1 else " to folders", ""),
+            (self.closed, "folder", " that cannot be opened", ""),
+            (self.special, "special file", " (named pipe, device or socket)", ""),
+            (self.absent, "placeholder", " of iCloud, which 'brctl download FILE' downloads", ""),
         )
-        return " ".join(
-            f"{pluralize(len(paths), noun)} under '{root}' {fate} (first: '{os.path.relpath(paths[0], root)}'){remedy}."
-            for paths, noun, fate, remedy in reasons
+        counts = [
+            f"{pluralize(len(paths), noun)}{what} ({kinds_of}first: '{os.path.relpath(paths[0], root)}')"
+            for paths, noun, what, kinds_of in reasons
             if paths
-        )
+        ]
+        return f"Not read under '{root}': {', '.join(counts)}." if counts else ""
 
 
 def pluralize(number: int, noun: str) -> str:
@@ -155,12 +154,13 @@ def is_document(path: str) -> bool:
     """Return whether the extension of a file is one of labels, texts, images, features or archives.
 
     Examples:
-        >>> [name for name in ("a.txt", "a.TextGrid", "a.csv.gz", "a.xyz", "a") if is_document(name)]
-        ['a.txt', 'a.TextGrid', 'a.csv.gz']
+        >>> [name for name in ("a.txt", "a.TextGrid", "a.csv.gz", "x/README", "a.xyz", "a") if is_document(name)]
+        ['a.txt', 'a.TextGrid', 'a.csv.gz', 'x/README']
     """
     kind, encoding = mimetypes.MimeTypes().guess_type(path)  # without the types that only this machine knows
     known = bool(encoding) or (kind or "").startswith(("text", "image", "application"))
-    return known or os.path.splitext(path)[1].lower() in ANNOTATIONS
+    name = os.path.basename(path).lower()
+    return known or os.path.splitext(name)[1] in ANNOTATIONS or name.startswith(("readme", "licen", "changelog"))
 
 
 @lru_cache(1_000)

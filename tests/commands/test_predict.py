@@ -150,7 +150,7 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
         (calls / "*.flac", "No audio in"),
         (tmp_path / "typo.wav", "None of the 1 files exists"),
         (tmp_path / "table.csv", "Expected a column for path"),
-        (tmp_path / "other", "1 file under"),
+        (tmp_path / "other", "1 file without an extension of audio"),
     ):
         assert predict("nobody", tmp_path / "out.csv", path) == 2
         assert message in capsys.readouterr().err

@@ -71,4 +71,4 @@ def test_linked_class_folders_are_counted_and_alone_are_refused(class_folders, t
         (root / name).symlink_to(class_folders / name)
     with pytest.raises(FileNotFoundError, match="Links to folders are not followed"):
         list(load_corpus("folder", root))
-    assert "2 links under" in caplog.text
+    assert "2 links to folders" in caplog.text

@@ -52,7 +52,7 @@ def test_linked_folders_are_counted_and_not_followed(tmp_path, write_audio, capl
         (tmp_path / name).symlink_to("Actor_01")
     (tmp_path / "loop").symlink_to(".")
     assert audio_files(tmp_path) == [str(tmp_path / "Actor_01" / NAME)]
-    assert f"3 links under '{tmp_path}' to folders were not followed (first: 'Actor_02')." in caplog.text
+    assert f"Not read under '{tmp_path}': 3 links to folders (first: 'Actor_02')." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_other_files_are_counted_and_named_once(tmp_path, write_audio, caplog):
         assert audio_files(tmp_path) == [str(tmp_path / "a.wav")]
     (record,) = caplog.records
     assert record.message == (
-        f"4 files under '{tmp_path}' have no extension of audio and were not read: 2 .xyz, 1 without extension, 1 .txt "
-        "(first: 'b.xyz')."
+        f"Not read under '{tmp_path}': 4 files without an extension of audio (2 .xyz, 1 without any, 1 .txt; first: "
+        "'b.xyz')."
     )
 
 
@@ -146,15 +146,15 @@ def test_a_link_to_itself_a_pipe_and_a_closed_folder_do_not_stop_the_search(tmp_
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert audio_files(tmp_path) == [str(tmp_path / "a.wav"), str(tmp_path / "loop.wav")]
-    assert "1 folder under" in caplog.text and "cannot be opened and were skipped (first: 'closed')" in caplog.text
-    assert "named pipes, devices or sockets and were not read (first: 'pipe.wav')" in caplog.text
+    assert "1 folder that cannot be opened (first: 'closed')" in caplog.text
+    assert "1 special file (named pipe, device or socket) (first: 'pipe.wav')" in caplog.text
 
 
 def test_placeholders_of_icloud_are_named(tmp_path, write_audio, caplog):
     write_audio(tmp_path / "a.wav")
     (tmp_path / ".b.wav.icloud").touch()
     audio_files(tmp_path)
-    assert "are placeholders of iCloud (first: '.b.wav.icloud'): download them" in caplog.text
+    assert "1 placeholder of iCloud, which 'brctl download FILE' downloads (first: '.b.wav.icloud')" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_a_video_of_a_recording_is_no_copy(tmp_path, write_audio, caplog):
 
 def test_an_empty_corpus_names_the_files_that_it_has_instead(tmp_path):
     (tmp_path / "03a01Fa.xyz").touch()
-    with pytest.raises(FileNotFoundError, match=r"No Emo-DB utterances.*1 file under .*were not read: 1 .xyz"):
+    with pytest.raises(FileNotFoundError, match=r"No Emo-DB utterances.*Not read under .*: 1 file .*\(1 .xyz; first"):
         list(load_corpus("emodb", tmp_path))

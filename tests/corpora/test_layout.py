@@ -154,7 +154,7 @@ def test_texts_and_litter_are_no_emotions(lay_out, caplog):
     for name in ("labels/a.TextGrid", "labels/b.csv", "Thumbs.db", "sad/desktop.ini", "sad/.DS_Store", "~$labels.csv"):
         (root / name).touch()
     assert len(read(root)) == 2
-    assert "2 files under" in caplog.text and "1 .textgrid, 1 .csv" in caplog.text
+    assert "2 files without an extension" in caplog.text and "1 .textgrid, 1 .csv" in caplog.text
 
 
 PARTITIONS = {
