@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ser_hf import __version__
 from ser_hf.corpora.files import audio_files, list_files, pluralize
+from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
 from ser_hf.runs.weights import hash_paths
@@ -151,7 +152,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
-        "error": prediction.error and spell(prediction.error),
+        "error": prediction.error and spell(describe_placeholder(prediction.path) or prediction.error),
     }
 
 

@@ -172,6 +172,13 @@ def test_a_table_saved_by_a_spreadsheet_is_read_as_the_corpus_reads_it(model, ca
     assert bad["error"] and bad["prediction"] is None
 
 
+def test_what_is_no_audio_is_called_what_it_is_in_its_row(model, tmp_path, write_audio):
+    write_audio(tmp_path / "calls" / "a.wav")
+    (tmp_path / "calls" / "b.wav").write_text("<html>Sign in</html>")
+    assert predict(model, tmp_path / "out.csv", tmp_path / "calls") == 0
+    assert "is not audio but an HTML page: download it again" in pandas.read_csv(tmp_path / "out.csv")["error"][1]
+
+
 def test_a_file_with_an_error_is_tried_again_and_keeps_one_row(model, calls, tmp_path, asked, write_audio):
     assert predict(model, tmp_path / "out.csv", calls) == 0
     write_audio(calls / "text.wav")
