@@ -8,6 +8,36 @@ import soundfile
 from ser_hf.corpora import load_corpus
 from ser_hf.corpora.layout import language_of, partition_of
 
+PARTITIONS = {
+    "train": "train", "TRAINING": "train", "train_wav": "train", "01-Trainset": "train", "dev": "validation",
+    "Valid": "validation", "val_data": "validation", "test": "test", "Testing Set": "test", "evaluation": "test",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "part"), PARTITIONS.items())
+def test_the_usual_names_of_partitions_are_recognised(name, part):
+    assert partition_of(name) == part
+
+
+@pytest.mark.parametrize("name", ["test_train", "data", "tested", "train angry", "", "01"])
+def test_other_names_are_no_partitions(name):
+    assert partition_of(name) is None
+
+
+CODES = {
+    "arabic": "ar", "bengali": "bn", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en",
+    "estonian": "et", "finnish": "fi", "french": "fr", "german": "de", "greek": "el", "hebrew": "he", "hindi": "hi",
+    "hungarian": "hu", "indonesian": "id", "italian": "it", "japanese": "ja", "korean": "ko", "mandarin": "zh",
+    "norwegian": "no", "persian": "fa", "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru",
+    "spanish": "es", "swedish": "sv", "tamil": "ta", "turkish": "tr", "ukrainian": "uk", "urdu": "ur",
+    "vietnamese": "vi",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items())
+def test_languages_get_their_codes(name, code):
+    assert language_of(name.title()) == language_of(code) == code
+
 
 @pytest.fixture
 def lay_out(tmp_path):
@@ -155,34 +185,3 @@ def test_texts_and_litter_are_no_emotions(lay_out, caplog):
         (root / name).touch()
     assert len(read(root)) == 2
     assert "2 files without an extension" in caplog.text and "1 .textgrid, 1 .csv" in caplog.text
-
-
-PARTITIONS = {
-    "train": "train", "TRAINING": "train", "train_wav": "train", "01-Trainset": "train", "dev": "validation",
-    "Valid": "validation", "val_data": "validation", "test": "test", "Testing Set": "test", "evaluation": "test",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "part"), PARTITIONS.items())
-def test_the_usual_names_of_partitions_are_recognised(name, part):
-    assert partition_of(name) == part
-
-
-@pytest.mark.parametrize("name", ["test_train", "data", "tested", "train angry", "", "01"])
-def test_other_names_are_no_partitions(name):
-    assert partition_of(name) is None
-
-
-CODES = {
-    "arabic": "ar", "bengali": "bn", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en",
-    "estonian": "et", "finnish": "fi", "french": "fr", "german": "de", "greek": "el", "hebrew": "he", "hindi": "hi",
-    "hungarian": "hu", "indonesian": "id", "italian": "it", "japanese": "ja", "korean": "ko", "mandarin": "zh",
-    "norwegian": "no", "persian": "fa", "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru",
-    "spanish": "es", "swedish": "sv", "tamil": "ta", "turkish": "tr", "ukrainian": "uk", "urdu": "ur",
-    "vietnamese": "vi",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "code"), CODES.items())
-def test_languages_get_their_codes(name, code):
-    assert language_of(name.title()) == language_of(code) == code
