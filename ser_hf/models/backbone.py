@@ -1,7 +1,9 @@
 """Building of audio classifiers of transformers, pretrained or with random weights, with named outputs."""
 
+import re
 from collections.abc import Sequence
 
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForAudioClassification,
@@ -23,6 +25,8 @@ from ser_hf.models.padding import make_padding_aware
 
 SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # the stock classifiers have no SpecAugment
 MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest training audio, 0.25 s
+# A parameter of a transformer layer. The lists of convolutions have the same name in some architectures.
+LAYER = re.compile(r"(?<!pos_conv_embed\.)(?<!adapter\.)\blayers?\.(\d+)\.")
 # Entries that ser_hf adds to the configuration of its models. They describe the trained head and must not be copied to
 # a model with a new head.
 CALIBRATED = {"calibration_temperature", "uncertainty_threshold", "recommended_preprocessing"}
@@ -50,7 +54,7 @@ def build_model(
         problem_type: What the outputs are; `pipeline` chooses the function that it applies to the logits by it.
         model_type: Architecture for random weights, such as "mel" or "whisper"; None with a pretrained encoder.
         config_overrides: Values of the model configuration by name, as text.
-        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (everything except the head).
+        freeze: What is not trained, see `freeze_parameters`.
         layer_sum: Whether the input of the head is a learned weighted sum of all layers.
         masking: SpecAugment settings: any of `mask_time_prob`, `mask_time_length`, `mask_feature_prob` and
             `mask_feature_length`. They are ignored for spectrogram models, which are masked in the collator.
@@ -131,12 +135,16 @@ def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
 
     Args:
         model: Audio classifier.
-        freeze: "none", "cnn" (the convolutions before the transformer) or "encoder" (everything except the head).
+        freeze: "none", "cnn" (the convolutions before the transformer), "encoder" (everything except the head), or a
+            number of layers, which are counted from the input: these layers and everything outside of the layers,
+            except the head.
 
     Raises:
-        ValueError: If `freeze` is "cnn" and the architecture has no convolutional front end.
+        ValueError: If the architecture has no convolutional front end, no layers, or fewer layers.
     """
-    if freeze == "encoder":
+    if freeze.isdigit():
+        _freeze_layers(model, int(freeze))
+    elif freeze == "encoder":
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and is_head(name))
     elif freeze == "cnn" and hasattr(model, "freeze_feature_encoder"):
@@ -146,3 +154,32 @@ def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
             model.get_submodule(name).requires_grad_(False)
     elif freeze == "cnn":
         raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end. Use none or encoder.")
+
+
+def _freeze_layers(model: PreTrainedModel, count: int) -> None:
+    layers = count_layers(model)
+    if not 0 < count <= layers:
+        raise ValueError(
+            f"freeze: '{model.config.model_type}' has {layers} layers, found {count}. Use none or encoder."
+        )
+    for name, parameter in model.named_parameters():
+        if not is_head(name) and layer_number(name) <= count:
+            parameter.requires_grad_(False)
+
+
+def count_layers(model: nn.Module) -> int:
+    """Return the number of transformer layers of the encoder; 0 for an architecture without such layers."""
+    return max(layer_number(name) for name, _ in model.named_parameters())
+
+
+def layer_number(name: str) -> int:
+    """Return the number of the transformer layer of a parameter, from 1; 0 for a parameter outside of the layers.
+
+    Examples:
+        >>> layer_number("wavlm.encoder.layers.2.attention.q_proj.weight")
+        3
+        >>> layer_number("wavlm.feature_projection.projection.weight")
+        0
+    """
+    found = LAYER.search(name)
+    return int(found[1]) + 1 if found else 0

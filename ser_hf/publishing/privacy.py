@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ser_hf.publishing.checks import Check
+from ser_hf.runs.file_names import ADAPTER
 from ser_hf.runs.weights import weights_of
 
 TEXTS = (".json", ".md", ".py", ".txt", ".yaml", ".yml")
@@ -42,7 +43,8 @@ def check_tokens(folder: Path) -> Check:
 
 
 def _text_files(folder: Path) -> list[Path]:
-    return sorted(path for path in [*folder.iterdir(), *folder.glob("onnx/*")] if path.suffix in TEXTS)
+    folders = (folder, folder / "onnx", folder / ADAPTER)
+    return sorted(path for each in folders for path in each.glob("*") if path.suffix in TEXTS)
 
 
 def _read_values(folder: Path) -> Iterator[tuple[str, str]]:

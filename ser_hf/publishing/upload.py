@@ -14,8 +14,9 @@ from ser_hf.data.audio import read_header
 from ser_hf.publishing import retry as connection
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
-from ser_hf.runs.file_names import RECIPE, RESULTS
+from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS
 from ser_hf.runs.results import parse_results, print_results
+from ser_hf.runs.weights import weights_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 ALLOWLIST = (
     "README.md",
     RESULTS,
+    f"{ADAPTER}/adapter_config.json",
+    f"{ADAPTER}/adapter_model.safetensors",
     "answers.json",
     "config.json",
     "configuration_mel.py",
@@ -110,7 +113,7 @@ def publishable_files(folder: str | Path) -> list[Path]:
         raise ValueError(f"Expected files in '{folder}', found links to other folders: {', '.join(links)}. Copy them.")
     names = {path.name for path in files}
     missing = (RUN | (PROBE if names & PROBE else MODEL)) - names
-    if not names & PROBE and not any(path.suffix == ".safetensors" for path in files):
+    if not names & PROBE and not weights_of(folder):
         missing.add("model.safetensors")
     if missing:
         raise FileNotFoundError(f"'{folder}' is not a finished run: {sorted(missing)} are missing.")

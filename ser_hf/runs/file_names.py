@@ -4,3 +4,4 @@ PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
 RECIPE, CARD = "recipe.yaml", "README.md"
 PROBLEMS, AUDIT = "audio_problems.csv", "audit.json"
 DATA_DIGEST, LOCK = "data.sha256", ".lock"
+ADAPTER = "adapter"  # folder of the adapter alone

@@ -7,6 +7,8 @@ from ser_hf.runs.ranges import check_ranges
 
 # Lowest and highest value of each number.
 RANGES = {
+    "adapter_rank": (1, 10_000),
+    "adapter_alpha": (1, 100_000),
     "mask_time_prob": (0, 1),
     "mask_time_length": (1, 10_000),
     "mask_feature_prob": (0, 1),
@@ -32,9 +34,31 @@ class ModelArguments:
     config_overrides: list[str] = field(
         default_factory=list, metadata={"help": "Values for the config of the architecture, key=value."}
     )
-    freeze: Literal["none", "cnn", "encoder"] = field(
+    freeze: str = field(
         default="none",
-        metadata={"help": "cnn: do not train the convolutional front end; encoder: train the head only."},
+        metadata={
+            "help": "What is not trained: none; cnn: the convolutional front end; encoder: everything except the "
+            "head; a number: as many transformer layers from the input, and everything outside of the layers except "
+            "the head."
+        },
+    )
+    adapter: Literal["lora", "dora"] | None = field(
+        default=None,
+        metadata={
+            "help": "Train a low-rank adapter and the head; all other weights are frozen. The adapter is merged into "
+            "the saved weights, and also saved in the folder adapter. None: no adapter."
+        },
+    )
+    adapter_rank: int | None = field(default=None, metadata={"help": "Rank of the adapter. None: 8."})
+    adapter_alpha: int | None = field(
+        default=None, metadata={"help": "Scale of the adapter, times its rank. None: twice the rank."}
+    )
+    adapter_targets: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Linear layers with an adapter, by the ends of their names: q_proj v_proj. None: the attention "
+            "projections; in WavLM, the feed-forward layers."
+        },
     )
     head_init: Literal["random", "probe", "readout"] = field(
         default="random",
@@ -70,3 +94,20 @@ class ModelArguments:
                 f"from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
             )
         check_ranges(self, RANGES)
+        if self.freeze not in ("none", "cnn", "encoder") and not self.freeze.isdecimal():
+            raise ValueError(f"freeze: expected none, cnn, encoder or a number of layers, found '{self.freeze}'.")
+        self._complete_adapter()
+
+    def _complete_adapter(self) -> None:
+        """Check the options of the adapter, and set their defaults, so that the resolved recipe contains them."""
+        options = ("adapter_rank", "adapter_alpha", "adapter_targets")
+        if self.adapter is None:
+            if given := [name for name in options if getattr(self, name) is not None]:
+                raise ValueError(f"{given[0]}: there is no adapter. Pass --adapter lora or dora, or leave it out.")
+            return
+        if self.freeze != "none":
+            raise ValueError(f"adapter: it freezes all other weights; expected freeze none, found {self.freeze}.")
+        if self.head_init == "readout":
+            raise ValueError("adapter: a readout changes the shape of the encoder's weights; use another head_init.")
+        self.adapter_rank = self.adapter_rank or 8
+        self.adapter_alpha = self.adapter_alpha or 2 * self.adapter_rank

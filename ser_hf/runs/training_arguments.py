@@ -14,6 +14,7 @@ RANGES = {
     "vote_smoothing": (0, 100),
     "vote_dropout": (0, 0.9),
     "head_learning_rate": (0, 10),
+    "layer_decay": (0, 1),
     "early_stopping_patience": (1, 1000),
     "learning_rate": (0, 10),
     "num_train_epochs": (0, 100_000),

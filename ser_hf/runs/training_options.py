@@ -27,6 +27,13 @@ class TrainingOptions:
     head_learning_rate: float | None = field(
         default=None, metadata={"help": "Learning rate of the head; usually 10 times the encoder's. None: the same."}
     )
+    layer_decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Learning rate of each transformer layer, as a share of the rate of the layer above, 0 to 1: 0.9. "
+            "The top layer has learning_rate. None: all layers have the same rate."
+        },
+    )
     class_weights: Literal["balanced", "none"] | None = field(
         default=None,
         metadata={

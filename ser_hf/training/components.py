@@ -18,6 +18,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
 from ser_hf.models import build_model
+from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.models.checkpoint_loading import load_config
 from ser_hf.models.context import context_of
@@ -54,13 +55,15 @@ def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> N
 
     Raises:
         OSError: If the encoder is missing.
-        ImportError: If a package for the optimizer or for `report_to` is not installed.
+        ImportError: If a package for the adapter, the optimizer or `report_to` is not installed.
         ValueError: If the optimizer, its arguments or the learning rate schedule are unknown, or the head would stay
             random.
         RuntimeError: For other reasons of the Trainer.
     """
     if training.num_train_epochs == 0 and model_args.head_init == "random":
         raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
+    if model_args.adapter:
+        check_peft()
     if model_args.model_name_or_path is not None:
         load_config(model_args.model_name_or_path, model_args.trust_remote_code)
     with TemporaryDirectory() as folder:
@@ -99,6 +102,10 @@ def make_model(
         trust_remote_code=model_args.trust_remote_code,
     )
     setattr(model.config, CONFIG_KEY, task)
+    if model_args.adapter:
+        rank, alpha = model_args.adapter_rank, model_args.adapter_alpha
+        assert rank is not None and alpha is not None
+        add_adapter(model, model_args.adapter, rank=rank, alpha=alpha, targets=model_args.adapter_targets)
     return model, feature_extractor
 
 

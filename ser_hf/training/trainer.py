@@ -23,6 +23,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, 
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
+from ser_hf.models.backbone import count_layers, layer_number
 from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -107,19 +108,17 @@ class SerTrainer(Trainer):
         return evaluation_order(eval_dataset["duration"])
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Create the optimizer with a separate learning rate for the head; biases and norms have no weight decay."""
+        """Create the optimizer with rates by depth and for the head; biases and norms have no weight decay."""
         if self.optimizer is None:
             model = self.model if model is None else model
             decayed = set(self.get_decay_parameter_names(model))
-            rates = {False: self.args.learning_rate, True: self.args.head_learning_rate or self.args.learning_rate}
-            groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-            for name, parameter in model.named_parameters():
-                if parameter.requires_grad:
-                    groups.setdefault((is_head(name), name in decayed), []).append(parameter)
+            groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
+            for name, rate in learning_rates(model, self.args).items():
+                groups.setdefault((is_head(name), rate, name in decayed), []).append(model.get_parameter(name))
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, model)  # type: ignore[arg-type]
             parameters = [
-                {"params": members, "lr": rates[head], "weight_decay": self.args.weight_decay if decays else 0.0}
-                for (head, decays), members in groups.items()
+                {"params": members, "lr": rate, "weight_decay": self.args.weight_decay if decays else 0.0}
+                for (_, rate, decays), members in groups.items()
             ]
             self.optimizer = kind(parameters, **options)
         return self.optimizer
@@ -141,6 +140,33 @@ class SerTrainer(Trainer):
         back = np.argsort(evaluation_order(test_dataset["duration"]))
         predictions, labels = np.asarray(output.predictions), np.asarray(output.label_ids)
         return output._replace(predictions=predictions[back], label_ids=labels[back])
+
+
+def learning_rates(model: nn.Module, args: SerTrainingArguments) -> dict[str, float]:
+    """Return the peak learning rate of each trained parameter, by its name.
+
+    With `layer_decay`, each transformer layer has the rate of the layer above times this factor. The top layer has
+    `learning_rate`; everything outside of the layers, except the head, counts as the layer below the first one.
+
+    Args:
+        model: Audio classifier.
+        args: Training arguments.
+
+    Raises:
+        ValueError: If `layer_decay` is set and the architecture has no transformer layers.
+
+    Source: Clark et al. 2020, ELECTRA, https://arxiv.org/abs/2003.10555
+    """
+    layers = count_layers(model)
+    if args.layer_decay is not None and not layers:
+        raise ValueError("layer_decay: this architecture has no transformer layers. Leave it out.")
+    decay = 1.0 if args.layer_decay is None else args.layer_decay
+    head = args.head_learning_rate or args.learning_rate
+    return {
+        name: head if is_head(name) else args.learning_rate * decay ** (layers - layer_number(name))
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
 
 
 @contextmanager

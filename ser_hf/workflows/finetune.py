@@ -14,11 +14,12 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.evaluation.figures import plot_curves
+from ser_hf.models.adapters import merge_adapter, save_adapter
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_test
-from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.file_names import ADAPTER, CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
@@ -118,6 +119,10 @@ def _train(
     seconds = time.monotonic() - began
     if data.recommended_trim != "none":
         recommend_preprocessing(trainer.model.config, data)
+    if model_args.adapter:
+        if trainer.is_world_process_zero():
+            save_adapter(trainer.model, Path(training.output_dir, ADAPTER))
+        merge_adapter(trainer.model)
     trainer.save_model()
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions

@@ -144,6 +144,23 @@ def test_the_convolutions_are_frozen_where_there_are_some(checkpoint, name):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
+def test_the_first_layers_are_frozen_with_all_that_is_below_them(checkpoint, name):
+    model, _ = build_model(checkpoint(name), outputs=EMOTIONS, freeze="1")
+    trained = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {key for key in trained if is_head(key)} == {key for key, _ in model.named_parameters() if is_head(key)}
+    assert any("layers.1." in key or "layer.1." in key for key in trained)
+    assert all(is_head(key) or "layers.1." in key or "layer.1." in key for key in trained)
+    assert not any("conv_layers" in key or "pos_conv" in key for key in trained)
+
+
+def test_more_frozen_layers_than_there_are_is_an_error(checkpoint):
+    with pytest.raises(ValueError, match="freeze: 'whisper' has 2 layers, found 3"):
+        build_model(checkpoint("whisper"), outputs=EMOTIONS, freeze="3")
+    with pytest.raises(ValueError, match="freeze: 'mel' has 0 layers, found 1"):
+        build_model(model_type="mel", outputs=EMOTIONS, freeze="1")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 def test_the_layer_sum_is_learned_where_the_stock_class_has_one(checkpoint, name):
     folder = checkpoint(name)
     if name == "audio-spectrogram-transformer":
