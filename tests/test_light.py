@@ -20,7 +20,7 @@ HELPS = {
         " ".join(words): [str(RECIPES / words[0]), *words[1:], "--help"]
         for words in (
             ["benchmark.py"], ["compare.py"], ["cross_validate.py"], ["cross_validate.py", "finetune"],
-            ["cross_validate.py", "probe"], ["finetune.py"], ["probe.py"], ["sweep.py"],
+            ["cross_validate.py", "probe"], ["finetune.py"], ["pretrain.py"], ["probe.py"], ["sweep.py"],
         )
     },
 }  # fmt: skip
@@ -76,9 +76,9 @@ def test_every_public_name_is_there(package):
 
 def test_the_package_names_what_a_notebook_needs():
     assert ser_hf.__all__ == [
-        "DataArguments", "EmotionClassifier", "EvaluationArguments", "ModelArguments", "ProbeArguments",
-        "SerTrainingArguments", "SweepArguments", "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus",
-        "predict", "probe", "publish", "sweep",
+        "DataArguments", "EmotionClassifier", "EvaluationArguments", "ModelArguments", "PretrainingArguments",
+        "ProbeArguments", "SerTrainingArguments", "SweepArguments", "cross_validate", "evaluate", "finetune",
+        "list_audio", "load_corpus", "predict", "pretrain", "probe", "publish", "sweep",
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Define the names of the files in the output folder of a run."""
 
 PREDICTIONS, RESULTS, FIGURES = "predictions.csv", "all_results.json", "figures"
-RECIPE, CARD = "recipe.yaml", "README.md"
+RECIPE, CARD, PRETRAINING = "recipe.yaml", "README.md", "pretraining.json"
 PROBLEMS, AUDIT = "audio_problems.csv", "audit.json"
 DATA_DIGEST, LOCK = "data.sha256", ".lock"
 ADAPTER = "adapter"  # folder of the adapter alone

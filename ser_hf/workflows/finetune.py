@@ -23,6 +23,7 @@ from ser_hf.runs.file_names import ADAPTER, CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
+from ser_hf.runs.pretraining_record import check_test_speakers
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
@@ -78,6 +79,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     check_setup(model_args, training)
     with training.main_process_first(desc="reading the audio"):
         speech = load_speech(data, raw=SCORED, refit=training.refit, output_dir=training.output_dir)
+    if speech.split.speaker_independent:
+        check_test_speakers(model_args.model_name_or_path, speech.dataset["test"])
     set_seed(training.seed)
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
     if scale := common_scale(data):
