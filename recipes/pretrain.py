@@ -5,8 +5,8 @@ r"""Continue the self-supervised pretraining of a wav2vec2 encoder on the audio 
 
 The encoder is trained on the training speakers of the split that `finetune.py` makes with the same keys for corpora,
 labels and split; the epoch with the lowest loss on the validation speakers is kept. No file of a test speaker is
-opened. Utterances of these speakers without a label in the recipe are used too. The output folder is an encoder for
-`finetune.py --model_name_or_path`; pretraining.json contains the losses and the number of codes in use. After an
+opened. Utterances of the training speakers without a label in the recipe are used too. The output folder is an encoder
+for `finetune.py --model_name_or_path`; pretraining.json contains the losses and the number of codes in use. After an
 interruption, the same command resumes from the last checkpoint.
 """
 
