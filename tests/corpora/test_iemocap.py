@@ -1,15 +1,7 @@
 import pytest
+from annotated_corpora import iemocap_block, write_iemocap_labels
 
 from ser_hf.corpora.iemocap import iemocap
-
-BLOCK = """[6.2901 - 8.2357]\t{name}\t{emotion}\t[2.5000, 3.0000, 3.5000]
-C-E2:\tNeutral;\t()
-C-E3:\tHappiness; Excited;\t(smiling; not much)
-C-E4:\tNeutral;\t()
-C-F1:\tFrustration;\t(curious)
-A-E3:\tval 3; act 2; dom  2;\t()
-A-F1:\tval 3; act 2; dom  1;\t()
-"""
 
 
 @pytest.fixture
@@ -17,17 +9,9 @@ def write_turn(tmp_path, write_audio):
     """Write the labels, the transcript and the audio of one turn into the release's folders."""
 
     def write(name, emotion="neu", *, root=tmp_path, extension=".wav", **options):
-        dialogue, session = name.rsplit("_", 1)[0], root / f"Session{name[4]}"
-        for folder, text in (
-            ("EmoEvaluation", BLOCK.format(name=name, emotion=emotion)),
-            ("transcriptions", f"{name} [006.2901-008.2357]: Excuse me: you.\n"),
-        ):
-            path = session / "dialog" / folder / f"{dialogue}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            before = path.read_text() if path.exists() else "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
-            path.write_text(before + text + "\n")
+        path = write_iemocap_labels(root, name, emotion)
         if extension:
-            write_audio(session / "sentences" / "wav" / dialogue / f"{name}{extension}", **options)
+            write_audio(path.with_suffix(extension), **options)
 
     return write
 
@@ -94,7 +78,7 @@ def test_the_folder_above_the_release_and_hidden_files_do_no_harm(tmp_path, writ
     write_audio(release / "Session1" / "sentences" / "wav" / "Ses01F_impro01" / "._Ses01F_impro01_F000.wav")
     write_audio(release / "Session1" / "dialog" / "wav" / "Ses01F_impro01.wav")
     hidden = release / "Session1" / "dialog" / "EmoEvaluation" / "._Ses01F_impro01.txt"
-    hidden.write_text(BLOCK.format(name="Ses01F_impro01_F009", emotion="ang"))
+    hidden.write_text(iemocap_block("Ses01F_impro01_F009", "ang"))
     assert len(list(iemocap(tmp_path))) == len(list(iemocap(release))) == 1
     assert not caplog.text
 

@@ -1,9 +1,8 @@
 import pytest
+from annotated_corpora import DETAILED, write_msp_tables
 
 from ser_hf.corpora.msp_podcast import msp_podcast
 
-HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n"
-DETAILED = "FileName,EmoDetail\n"
 NAME = "MSP-PODCAST_0001_0008"
 
 
@@ -12,10 +11,7 @@ def write_corpus(tmp_path, write_audio):
     """Write the two tables, each row's audio and one transcript."""
 
     def write(*rows, detailed=DETAILED, labels="Labels/labels_consensus.csv", audio="Audios", extension=".wav"):
-        table = tmp_path / labels
-        table.parent.mkdir(parents=True, exist_ok=True)
-        table.write_text(HEADER + "".join(f"{row}\n" for row in rows), encoding="utf-8-sig")
-        (table.parent / "labels_detailed.csv").write_text(detailed, encoding="utf-8-sig")
+        write_msp_tables(tmp_path, rows, detailed, labels)
         for row in rows:
             write_audio(tmp_path / audio / row.split(",")[0].replace(".wav", extension))
         (tmp_path / "Transcripts").mkdir(exist_ok=True)
