@@ -16,7 +16,7 @@ def iemocap_block(name, emotion="neu", choices=CHOICES, means=MEANS):
 
 
 def write_iemocap_labels(root, name, *labels):
-    """Add one turn to the files of its dialogue; `labels` are those of `iemocap_block`. Return the path of its audio."""
+    """Add one turn, with the labels of `iemocap_block`, to the files of its dialogue; return the path of its audio."""
     dialogue, session = name.rsplit("_", 1)[0], root / f"Session{name[4]}"
     for folder, text in (
         ("EmoEvaluation", iemocap_block(name, *labels)),

@@ -22,6 +22,7 @@ from ser_hf.runs.description import describe_machine, describe_test
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.prediction_rows import tabulate_dataset
+from ser_hf.runs.pretraining_record import check_test_speakers
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import CandidateRecord, Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
@@ -64,6 +65,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         _push_probe(arguments)
         return finished
     speech = load_speech(data, output_dir=arguments.output_dir)
+    if speech.split.speaker_independent:
+        check_test_speakers(arguments.model_name_or_path, speech.dataset["test"])
     with claim_folder(arguments.output_dir, recipe, speech.dataset, launch="python recipes/probe.py"):
         write_problems(speech.problems, arguments.output_dir)
         write_findings(data, speech.findings, arguments.output_dir)

@@ -50,7 +50,7 @@ def iemocap_tree(tmp_path_factory, write_audio):
 
 @pytest.fixture(scope="module")
 def msp_tree(tmp_path_factory, write_audio):
-    """Ten speakers with six turns each, rated by five workers; one speaker is unknown, one is in the second test set."""
+    """Ten speakers with six turns each, rated by five workers; one is unknown, one is in the second test set."""
     root, rows, detailed = tmp_path_factory.mktemp("msp"), [], DETAILED
     for podcast, (speaker, part) in enumerate(MSP_SPEAKERS.items(), start=1):
         for turn, (emotion, choices) in enumerate(MSP_TURNS):

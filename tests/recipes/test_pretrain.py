@@ -12,6 +12,7 @@ from architectures import CONFIGS, feature_extractor
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForPreTraining
 
+from ser_hf import DataArguments, ProbeArguments, probe
 from ser_hf.training.pretraining import TemperatureCallback
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "pretrain.py"
@@ -116,10 +117,14 @@ def test_it_opens_no_file_of_a_test_speaker_and_finetune_loads_every_weight(
     assert {speaker for _, speaker in read_record(out)["speakers"]} == heard
 
 
-def test_finetune_refuses_an_encoder_that_was_pretrained_on_its_test_speakers(pretrain, finetune, melodies):
+def test_an_encoder_that_was_pretrained_on_test_speakers_is_refused(pretrain, finetune, melodies, tmp_path):
     out = pretrain("--protocol", "group_kfold", "--folds", "3", "--fold", "1")
     with pytest.raises(ValueError, match=r"was pretrained on 2 of the 2 test speakers \(first: ravdess/0.\)"):
         finetune("--protocol", "group_kfold", "--folds", "3", "--fold", "2", encoder=out, data_root=melodies)
+    data = DataArguments(["ravdess"], [str(melodies)], protocol="group_kfold", folds=3, fold=2)
+    options = ProbeArguments(str(tmp_path / "probe"), features=["embedding"], model_name_or_path=str(out))
+    with pytest.raises(ValueError, match="was pretrained on 2 of the 2 test speakers"):
+        probe(data, options)
 
 
 def test_a_killed_run_resumes_and_ends_like_an_undisturbed_one(pretrain, tmp_path, monkeypatch):
