@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ser_hf import __version__
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.files import pluralize
 from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.protocols import speakers_of
@@ -103,4 +104,4 @@ def _hardware() -> str:
 
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
+    return f"CPU, {pluralize(torch.get_num_threads(), 'thread')}, {platform.machine()}"

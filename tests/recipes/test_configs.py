@@ -70,7 +70,7 @@ def test_every_config_is_for_the_task_in_its_name(path):
 
 
 def test_there_are_configs():
-    assert (len(FINETUNED), len(PROBED), len(PRETRAINED)) == (17, 2, 1)
+    assert (len(FINETUNED), len(PROBED), len(PRETRAINED)) == (18, 2, 1)
 
 
 @pytest.mark.parametrize("path", sorted((RECIPES / "accelerate").glob("*.yaml")), ids=lambda path: path.stem)
