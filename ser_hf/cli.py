@@ -1,7 +1,7 @@
-"""The command `ser-hf`, with everything except the training recipes.
+"""Define the command `ser-hf`, which runs all functions except the training recipes.
 
-Each command is a function in `ser_hf.commands`. Its module is imported when the command is called, so that a command
-neither imports nor requires the packages of another command.
+Each command is a function in `ser_hf.commands`. Its module is imported when the command is called, so a command
+neither imports nor requires the packages of other commands.
 """
 
 import difflib
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one of `COMMANDS`, list them, or print the versions.
 
     Returns:
-        0 if all is well, 1 if a command found faults, 2 if it could not do its work, 130 after Ctrl+C.
+        0 after success, 1 if a command found faults, 2 after an error, 130 after Ctrl+C.
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print(_describe_versions())
         return 0
     if command not in COMMANDS:
-        return _list_commands(command, asked=set(argv) <= {"data", "-h", "--help"})
+        return _list_commands(command, requested=set(argv) <= {"data", "-h", "--help"})
     return run_main(_find_command(command), argv[words:])
 
 
@@ -87,14 +87,14 @@ def _describe_versions() -> str:
     return f"ser-hf {__version__} (Python {platform.python_version()}, {libraries})"
 
 
-def _list_commands(command: str, *, asked: bool) -> int:
-    near = [] if asked else difflib.get_close_matches(command, COMMANDS, n=1)
+def _list_commands(command: str, *, requested: bool) -> int:
+    near = [] if requested else difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
-    title = "Commands (each has --help):" if asked else f"Unknown command '{command}'.{hint}\n\nCommands:"
+    title = "Commands (each has --help):" if requested else f"Unknown command '{command}'.{hint}\n\nCommands:"
     lines = [f"  ser-hf {name:14}{line}" for name, (_, line) in COMMANDS.items()]
     lines.append(f"  ser-hf {'--version':14}Print the versions of ser_hf, Python, torch and transformers.")
-    print(title, *lines, sep="\n", file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else 2
+    print(title, *lines, sep="\n", file=sys.stdout if requested else sys.stderr)
+    return 0 if requested else 2
 
 
 if __name__ == "__main__":

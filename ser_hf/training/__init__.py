@@ -1,1 +1,1 @@
-"""Batches -> a trained checkpoint."""
+"""From mini-batches to a trained checkpoint."""

@@ -78,7 +78,7 @@ def make_model(
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Build the model of a task and its feature extractor, for the outputs and the longest utterance of the dataset.
 
-    The test part does not influence the model: longer test utterances are truncated by the stock pipeline, and counted.
+    The test part does not influence the model. Longer test utterances are truncated by the stock pipeline, and counted.
 
     Args:
         task: What is recognised, a key of `TASKS`.
@@ -124,7 +124,7 @@ def start_head(
     *,
     strength: float | None = None,
 ) -> PreTrainedModel:
-    """Fit the head on the frozen encoder; every process does the same, so that all start with the same weights.
+    """Fit the head on the frozen encoder; all processes run the same fit, so their initial weights are equal.
 
     Args:
         head_init: "random", "probe" or "readout".
@@ -200,7 +200,7 @@ def make_trainer(
     """Return the Trainer of a model, with the collator that changes its training input.
 
     Args:
-        model: From `make_model`, with its head started.
+        model: From `make_model`, after `start_head`.
         feature_extractor: From `make_model`.
         dataset: DatasetDict with "train" and "validation".
         data: Data arguments of the recipe.

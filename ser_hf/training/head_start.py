@@ -1,8 +1,8 @@
 """Initialise the head with a linear probe of the frozen encoder, so that a random head does not distort the encoder.
 
 The stock heads are linear: a projection, the mean over the frames that are not padding, and a classifier. A logistic
-regression on the mean hidden states of the encoder can therefore be written into their weights, and is a much better
-start than random weights.
+regression on the mean hidden states of the encoder can therefore be written into their weights, which is a much better
+initialisation than random weights.
 
 Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://arxiv.org/abs/2202.10054
 
@@ -44,7 +44,7 @@ def start_from_regression(
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
-    Its regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
+    The regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
 
     Args:
         model: A model with a linear head (`projector` and `classifier`).
@@ -135,11 +135,11 @@ def _run_in_order(
     """Run batches of similar durations, and return the results ``(N, D)`` in the order of the dataset."""
     order = evaluation_order(dataset["duration"])
     loader = DataLoader(dataset, evaluation_batch_size(model.config, batch_size), sampler=order, collate_fn=collator)
-    found = []
+    results = []
     for batch in tqdm(loader, "Probing the encoder", leave=False):
         batch.pop("labels")
-        found.append(run(batch.to(model.device)).cpu())
-    return torch.cat(found).numpy()[np.argsort(order)]
+        results.append(run(batch.to(model.device)).cpu())
+    return torch.cat(results).numpy()[np.argsort(order)]
 
 
 def fit_regression(

@@ -1,4 +1,4 @@
-"""What is recorded of a training: the model, the time, the epoch that was kept, the audio that the model takes."""
+"""Describe a training and the context of its model for the results of a run."""
 
 import math
 
@@ -12,11 +12,11 @@ from ser_hf.training.trainer import SerTrainer, best_evaluation
 
 
 def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> TrainingRecord:
-    """Return what was trained, for how long, on what, and which epoch was kept.
+    """Return the record of a training: model, duration, hardware and best epoch.
 
     Args:
         trainer: The trainer after the training.
-        seconds: Duration of this launch, with the start of the head and the refit.
+        seconds: Duration of this launch, including the initialisation of the head and the refit.
         resumed: Whether this launch resumed from a checkpoint, so that `seconds` is not the whole duration.
     """
     state = trainer.state
@@ -36,11 +36,11 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
 
 
 def describe_context(config: PreTrainedConfig, dataset: DatasetDict) -> ContextRecord:
-    """Return the seconds of audio that a model takes, None for any, and how many scored utterances are longer.
+    """Return the context of a model in seconds (None: unlimited), and the number of longer utterances in each part.
 
     Args:
-        config: Of the model.
-        dataset: With "validation" and "test", whose rows are whole utterances.
+        config: Configuration of the model.
+        dataset: DatasetDict with "validation" and "test", whose rows are whole utterances.
     """
     seconds = context_of(config)
     longer = {part: sum(row > seconds for row in dataset[part]["duration"]) for part in ("validation", "test")}

@@ -1,7 +1,7 @@
-"""A second training on training and validation speakers together, as long as the validation speakers found best.
+"""Train a second time, on training and validation speakers together, up to the best epoch of the first training.
 
-The epoch, the temperature and the threshold are chosen on speakers that the first training did not hear. Once they are
-chosen, these speakers are worth more as training data: with few speakers, each one counts.
+The epoch, the temperature and the threshold are chosen on validation speakers, who are not in the first training. After
+that, these speakers are used as training data too, because scores increase with the number of training speakers.
 """
 
 import copy
@@ -28,12 +28,12 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
 
     Args:
         chosen: The trainer of the first training, whose model is calibrated.
-        data: What changes the training waveforms.
-        model_args: How the model is built and starts.
-        dataset: With "train", "validation" and "refit" (both of them as training rows).
+        data: Data arguments of the recipe.
+        model_args: Model arguments of the recipe.
+        dataset: DatasetDict with "train", "validation" and "refit" (training rows of both parts).
     """
     epochs = best_evaluation(chosen)["epoch"]
-    training = copy.copy(chosen.args)  # a copy, as these arguments are not checked anew: nothing is validated
+    training = copy.copy(chosen.args)  # without __post_init__, which requires validation
     training.output_dir = str(Path(chosen.args.output_dir, "refit", f"{epochs:g}_of_{training.num_train_epochs:g}"))
     training.eval_strategy, training.load_best_model_at_end = IntervalStrategy.NO, False
     training.early_stopping_patience = None
@@ -43,7 +43,7 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
-        strength = getattr(chosen.model.config, "head_strength", None)  # chosen once: the temperature depends on it
+        strength = getattr(chosen.model.config, "head_strength", None)  # the temperature depends on it
         model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
     if training.num_train_epochs:
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])
@@ -58,11 +58,11 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
 
 
 class StopAfter(TrainerCallback):
-    """Stop training when so many epochs are done; the learning rate schedule stays that of all epochs."""
+    """Stop the training after a number of epochs, without a change of the learning rate schedule."""
 
     def __init__(self, epochs: float):
         self.epochs = epochs
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        """Compare with a margin: the Trainer adds up fractions of an epoch."""
+        """Compare with a margin, because the Trainer adds up fractions of an epoch."""
         control.should_training_stop = state.epoch > self.epochs - 0.01

@@ -50,7 +50,7 @@ def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
     if unknown := sorted(set(names) - set(space)):
         raise ValueError(f"search: expected some of {list(space)}, found {unknown}.")
     space = {name: space[name] for name in names or space}
-    return {name: list(dict.fromkeys(around)) if isinstance(around, list) else around for name, around in space.items()}
+    return {name: list(dict.fromkeys(domain)) if isinstance(domain, list) else domain for name, domain in space.items()}
 
 
 def suggest(trial: optuna.trial.BaseTrial, space: dict[str, list | float]) -> dict:
@@ -61,10 +61,10 @@ def suggest(trial: optuna.trial.BaseTrial, space: dict[str, list | float]) -> di
         space: Search space from `search_space`.
     """
     return {
-        name: trial.suggest_categorical(name, around)
-        if isinstance(around, list)
-        else float(f"{trial.suggest_float(name, around / 10, around * 10, log=True):.4g}")  # readable
-        for name, around in space.items()
+        name: trial.suggest_categorical(name, domain)
+        if isinstance(domain, list)
+        else float(f"{trial.suggest_float(name, domain / 10, domain * 10, log=True):.4g}")  # readable
+        for name, domain in space.items()
     }
 
 
@@ -110,10 +110,10 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
         study = optuna.create_study(direction="maximize", **connect(folder))
         _check_recipe(study, folder, resolve_recipe(*arguments) | {"search": list(space)})
         fail_abandoned(study, folder)
-        begun = study.get_trials(states=(COMPLETE, RUNNING, WAITING))
-        if not any("recipe" in trial.user_attrs for trial in begun):
-            own = {name: around[0] if isinstance(around, list) else around for name, around in space.items()}
-            study.enqueue_trial(own, user_attrs={"recipe": True})
+        started = study.get_trials(states=(COMPLETE, RUNNING, WAITING))
+        if not any("recipe" in trial.user_attrs for trial in started):
+            first = {name: domain[0] if isinstance(domain, list) else domain for name, domain in space.items()}
+            study.enqueue_trial(first, user_attrs={"recipe": True})
     return study
 
 
@@ -127,7 +127,7 @@ def _check_recipe(study: optuna.Study, folder: Path, recipe: dict) -> None:
 
 
 def fail_abandoned(study: optuna.Study, folder: str | Path) -> None:
-    """Mark running trials as failed if the lock of their process is free, because the process has ended.
+    """Mark running trials as failed if the lock of their process is free, which means that the process has ended.
 
     The caller must hold the lock of the folder.
 
@@ -139,7 +139,7 @@ def fail_abandoned(study: optuna.Study, folder: str | Path) -> None:
         with suppress(Timeout), FileLock(path, timeout=0):
             path.unlink()
     for trial in study.get_trials(states=(RUNNING,)):
-        if not Path(folder, trial.user_attrs.get("lock", "nobody.lock")).exists():
+        if not Path(folder, trial.user_attrs.get("lock", "missing.lock")).exists():
             study.tell(trial.number, state=TrialState.FAIL)
 
 
@@ -152,7 +152,7 @@ def tabulate_trials(study: optuna.Study) -> pandas.DataFrame:
     """Return a row per finished trial.
 
     Returns:
-        Columns `trial` (its number, interrupted ones do not count), `ua` (0 to 1), `seconds`, `recipe` (whether it has
+        Columns `trial` (number among the finished trials), `ua` (0 to 1), `seconds`, `recipe` (whether it has
         the settings of the recipe), and one per setting.
     """
     rows = [

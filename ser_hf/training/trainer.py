@@ -37,7 +37,7 @@ class SerTrainer(Trainer):
     """Train a stock audio classifier on the parts of a dataset from `build_dataset`.
 
     Args:
-        model: Model from `make_model`; its configuration names the task, which has the loss and the metrics.
+        model: Model from `make_model`; its configuration names the task, which defines loss and metrics.
         args: Training arguments.
         data_collator: Collator; its `epoch` is updated during training.
         dataset: DatasetDict with "train" and "validation".
@@ -217,7 +217,7 @@ class DivergenceCallback(TrainerCallback):
 def best_evaluation(trainer: SerTrainer) -> dict[str, float]:
     """Return the logged evaluation of the best epoch on the validation speakers: "epoch", "eval_loss" and the metrics.
 
-    It is the last evaluation if no value of the metric is a number, and only the epoch if there was no evaluation.
+    If the metric is never a number, the last evaluation is returned; without any evaluation, only the epoch.
     """
     state, metric = trainer.state, f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
     evaluations = [log for log in state.log_history if metric in log]
@@ -226,7 +226,7 @@ def best_evaluation(trainer: SerTrainer) -> dict[str, float]:
 
 
 def last_checkpoint(folder: str | Path) -> str | None:
-    """Return the newest complete checkpoint of a run, or None; if incomplete, its state file is missing or cut."""
+    """Return the newest checkpoint of a run whose state file is complete, or None."""
     states = filter(_is_json, Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}"))
     return max((str(state.parent) for state in states), key=lambda name: int(name.rsplit("-", 1)[1]), default=None)
 
