@@ -60,14 +60,14 @@ def audit_command(argv: list[str]) -> int:
         select_split,
     )
 
-    asked = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
+    with_split = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
     utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
-    split = select_split(data, label_utterances(data, utterances)[0]) if asked else {"all": utterances}
+    split = select_split(data, label_utterances(data, utterances)[0]) if with_split else {"all": utterances}
     findings = audit_split(split, unnamed=_find_unlisted_files(data, utterances))
     unreadable = [finding for finding in findings if finding.kind == "unreadable"]
     if len(unreadable) == sum(map(len, split.values())):
         raise ValueError(f"None of the {len(unreadable)} utterances has readable audio: {unreadable[0].detail}")
-    print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if asked else 'no split'}")
+    print(f"{len(utterances)} utterances, {'split: ' + name_split(data) if with_split else 'no split'}")
     print(describe_findings(findings, root))
     if options.output:
         write_text(options.output, findings_as_json(findings, root))
@@ -130,9 +130,9 @@ def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple
 
 
 def _find_unlisted_files(data: DataArguments, utterances: list[Utterance]) -> list[str]:
-    """Return the audio files in the folder of a corpus that are no utterances; tables and datasets are not checked."""
+    """Return the audio files in the folder of a corpus without an utterance; tables and datasets are not checked."""
     from ser_hf.runs.speech_data import audio_folders
 
-    named = {utterance.path for utterance in utterances}
+    used = {utterance.path for utterance in utterances}
     folders = [folder for name, folder in audio_folders(data).items() if not name.startswith(("table", "hub"))]
-    return [path for folder in folders for path in audio_files(folder) if path not in named]
+    return [path for folder in folders for path in audio_files(folder) if path not in used]

@@ -1,4 +1,4 @@
-"""Define `ser-hf demo`, which serves the live page."""
+"""Define `ser-hf demo`, which serves a web page."""
 
 import argparse
 
@@ -9,7 +9,7 @@ def demo_command(argv: list[str]) -> int:
     """Serve a page to upload or record speech and show its emotions, until Ctrl+C."""
     parser = argparse.ArgumentParser(prog="ser-hf demo", description=demo_command.__doc__, allow_abbrev=False)
     add_model_options(parser)
-    parser.add_argument("--examples", nargs="+", default=[], help="Recordings that the page offers.")
+    parser.add_argument("--examples", nargs="+", default=[], help="Example recordings on the page.")
     parser.add_argument(
         "--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 accepts connections from other machines."
     )

@@ -4,7 +4,7 @@ from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
-# Data options that --preprocessing replaces, that change the training only, or that the checkpoint has.
+# Data options that are replaced by --preprocessing, used in training only, or stored in the checkpoint.
 UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
     "pitch", "tempo", "speed", "task",

@@ -133,7 +133,7 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray
     folders = _corpus_folders(folder, data_root)
     rows = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     if "target" not in rows:
-        raise ValueError("data_root: the comparison is of the UA, which only categories have. Leave it out.")
+        raise ValueError("data_root: the comparison needs the UA, which only the task 'categories' has. Leave it out.")
     rows = rows.astype(object).where(rows.notna(), None)
     label2id = read_json(folder / "config.json")["label2id"]
     waveforms = [

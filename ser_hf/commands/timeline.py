@@ -76,23 +76,23 @@ def follow(
         classifier: An `EmotionClassifier`.
         arrivals: Chunks ``(T,)`` at the classifier's sampling rate, each with the `time.monotonic` of its arrival in
             seconds.
-        window: Longest speech that a score is based on, in seconds.
+        window: Longest speech per score, in seconds.
         hop: Seconds between two results.
     """
-    arrived = taken = worked = duration = 0.0
+    arrived = started = computed = duration = 0.0
 
     def chunks() -> Iterator[np.ndarray]:
-        nonlocal arrived, taken, worked, duration
+        nonlocal arrived, started, computed, duration
         for moment, chunk in arrivals:
-            arrived, taken = moment, time.monotonic()
+            arrived, started = moment, time.monotonic()
             duration += len(chunk) / classifier.sampling_rate
             yield chunk
-            worked += time.monotonic() - taken
+            computed += time.monotonic() - started
 
     width = _width(classifier)
     for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
         now = time.monotonic()
-        factor = (worked + now - taken) / duration
+        factor = (computed + now - started) / duration
         line = _describe_segment(segment, width) + ("" if segment.final else " …")
         print(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 

@@ -1,1 +1,1 @@
-"""From waveforms to fixed-size vectors, and scikit-learn classification heads on these vectors."""
+"""Fixed-size vectors of waveforms, and scikit-learn classification heads on these vectors."""

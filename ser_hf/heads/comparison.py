@@ -1,4 +1,4 @@
-"""Comparison of features and scikit-learn heads on held-out training speakers, without the test speakers."""
+"""Compare features and scikit-learn heads on held-out training speakers, without the test speakers."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ from ser_hf.models.checkpoint_loading import UNUSED, is_head
 
 logger = logging.get_logger(__name__)
 
-LAYER_JUDGE = "svm_linear"  # fast, and selects the same layer as the other heads
+LAYER_HEAD = "svm_linear"  # fast, and selects the same layer as the other heads
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class FeatureSet:
         name: Name of the features, such as "classical" or "layer 3".
         train: ``(N * (1 + copies), D)``: the N training rows, followed by their augmented copies.
         test: ``(M, D)`` for M test rows.
-        recipe: Settings of the feature extraction, which a loaded head needs to repeat it.
+        settings: Settings of the feature extraction, stored with the head to repeat the extraction.
     """
 
     name: str
     train: np.ndarray
     test: np.ndarray
-    recipe: dict
+    settings: dict
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,21 @@ def gather_features(
         compute, identity, options = _select_extractor(kind, arguments)
 
         def vectors(dataset: Dataset, **change) -> np.ndarray:
-            found = compute_vectors(dataset, compute, identity=identity, **options, **change)  # noqa: B023
-            return _normalize(found, dataset) if arguments.speaker_normalization else found
+            computed = compute_vectors(dataset, compute, identity=identity, **options, **change)  # noqa: B023
+            return _normalize(computed, dataset) if arguments.speaker_normalization else computed
 
         copies = range(1, arguments.augmented_copies + 1)
         parts = [vectors(train), *(vectors(train, augment=augment, seed=(arguments.seed, copy)) for copy in copies)]
         whole, tested = np.concatenate(parts), vectors(test)
-        recipe = {"kind": kind, "identity": identity, **hearing.describe()}
-        recipe["speaker_normalization"] = arguments.speaker_normalization
+        settings = {"kind": kind, "identity": identity, **hearing.describe()}
+        settings["speaker_normalization"] = arguments.speaker_normalization
         if kind != "embedding":
-            yield FeatureSet(kind, whole, tested, recipe)
+            yield FeatureSet(kind, whole, tested, settings)
             continue
-        recipe |= {"model_name_or_path": arguments.model_name_or_path, "statistics": ["mean", "deviation"]}
+        settings |= {"model_name_or_path": arguments.model_name_or_path, "statistics": ["mean", "deviation"]}
         for name, layers in _choose_layers(whole, train, arguments):
             rows, others = (part[:, layers].reshape(len(part), -1) for part in (whole, tested))
-            yield FeatureSet(name, rows, others, recipe | {"layers": layers})
+            yield FeatureSet(name, rows, others, settings | {"layers": layers})
 
 
 def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArguments) -> Iterator[Candidate]:
@@ -141,12 +141,12 @@ def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:
         assert arguments.model_name_or_path is not None  # ProbeArguments has checked it
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
         embedder = Embedder(arguments.model_name_or_path, dtype=dtype, trust_remote_code=arguments.trust_remote_code)
-        return embedder.embed, _identify(embedder), {}
+        return embedder.embed, _encoder_cache_key(embedder), {}
     versions = f"ser_hf {__version__}, librosa {librosa.__version__}"  # type: ignore[attr-defined]  # not in its stub
     return (_classical if kind == "classical" else _egemaps), f"{kind}, {versions}", {"processes": arguments.processes}
 
 
-def _identify(embedder: Embedder) -> str:
+def _encoder_cache_key(embedder: Embedder) -> str:
     """Return the cache key of an encoder, which changes with its configuration and weights.
 
     The classification head and the mask vector of SpecAugment are excluded. Embeddings do not depend on them, and if a
@@ -183,7 +183,7 @@ def _choose_layers(vectors: np.ndarray, train: Dataset, arguments: ProbeArgument
         clean, labels, speakers = vectors[: len(train)], train["label"], name_speakers(train)
         scores = [
             cross_validate_head(
-                LAYER_JUDGE, clean[:, i].reshape(len(clean), -1), labels, speakers, utterances=train["utterance"]
+                LAYER_HEAD, clean[:, i].reshape(len(clean), -1), labels, speakers, utterances=train["utterance"]
             ).ua
             for i in range(count)
         ]

@@ -114,14 +114,14 @@ def _read_description(path: Path) -> dict:
         description = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"'{path}' is damaged: expected JSON, found {error}.") from error
-    known = description if isinstance(description, dict) else {}
-    faults = [name for name, kind in FIELDS.items() if not isinstance(known.get(name), kind)]
-    if not faults and not (math.isfinite(known["temperature"]) and known["temperature"] > 0):
+    content = description if isinstance(description, dict) else {}
+    faults = [name for name, kind in FIELDS.items() if not isinstance(content.get(name), kind)]
+    if not faults and not (math.isfinite(content["temperature"]) and content["temperature"] > 0):
         faults = ["temperature"]
-    if not faults and not len(set(map(str, known["emotions"]))) == len(known["emotions"]) > 1:
+    if not faults and not len(set(map(str, content["emotions"]))) == len(content["emotions"]) > 1:
         faults = ["emotions"]
     if faults:
-        found = {name: known.get(name) for name in faults}
+        found = {name: content.get(name) for name in faults}
         raise ValueError(
             f"'{path}' is damaged: expected the fields written by save_head, a temperature above 0 and at least two "
             f"different emotions, found {found}. Download or fit the head again."
@@ -146,9 +146,9 @@ def _check_pipeline(pipeline: Any, description: dict) -> None:
     classifier = pipeline["classifier"]
     if classifier.classes_.tolist() != list(range(len(description["emotions"]))):
         raise ValueError(f"head.skops has labels {classifier.classes_}, but head.json has {description['emotions']}.")
-    if isinstance(classifier, SVC) and not _sound_machine(classifier, fresh["classifier"].kernel):
+    if isinstance(classifier, SVC) and not _is_valid_svm(classifier, fresh["classifier"].kernel):
         raise ValueError("head.skops contains support vectors whose sizes disagree; it is damaged or malicious.")
-    if not all(_sound(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
+    if not all(_is_valid_tree(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
         raise ValueError("head.skops contains a tree whose nodes point outside of it; it is damaged or malicious.")
 
 
@@ -169,7 +169,7 @@ def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, np.ndarray, np
     return [(t["left"], t["right"], f, t["is_leaf"] == 1) for t, f in zip(trees, features, strict=True)]
 
 
-def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.ndarray, features: int) -> bool:
+def _is_valid_tree(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.ndarray, features: int) -> bool:
     """Return whether each inner node points to later nodes of its tree and to an existing feature.
 
     scikit-learn uses these indices without bounds checks. Source: `skops.io.exceptions`.
@@ -179,7 +179,7 @@ def _sound(left: np.ndarray, right: np.ndarray, feature: np.ndarray, leaf: np.nd
     return bool(len(leaf) and (leaf | (children & (feature >= 0) & (feature < features))).all())
 
 
-def _sound_machine(machine: SVC, kernel: str) -> bool:
+def _is_valid_svm(machine: SVC, kernel: str) -> bool:
     """Return whether the array sizes for C emotions, S support vectors and D features agree.
 
     libsvm reads each size from one array and does not check the other arrays. Source: `sklearn/svm/_libsvm.pyx`.

@@ -1,4 +1,4 @@
-"""Normalisation of vectors by speaker, from the unlabelled utterances of each speaker."""
+"""Normalise vectors by speaker, from the unlabelled utterances of each speaker."""
 
 from collections.abc import Sequence
 

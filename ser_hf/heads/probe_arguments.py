@@ -1,4 +1,4 @@
-"""What `probe` can be told."""
+"""Define the arguments of `probe`."""
 
 from dataclasses import dataclass, field
 from typing import Literal

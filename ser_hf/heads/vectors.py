@@ -1,8 +1,8 @@
-"""Fixed-size vectors for the rows of a dataset: classical features in parallel, embeddings in mini-batches.
+"""Compute fixed-size vectors for the rows of a dataset: classical features in parallel, embeddings in mini-batches.
 
 Vectors are cached as Parquet files under `cache_folder()`. The cache key consists of the content of the waveform and
-the cache key of the feature extractor, so another version, encoder or preprocessing never uses old vectors. Damaged
-cache files are recomputed.
+the cache key of the feature extractor, so vectors of another version, encoder or preprocessing are never used.
+Damaged cache files are deleted and their vectors computed again.
 """
 
 import hashlib
@@ -85,7 +85,7 @@ def compute_vectors(
             else:
                 fresh[digests[i]], shape = vector.ravel(), vector.shape
         if fresh and (count % BATCHES_KEPT == 0 or count == len(batches)):
-            _keep(folder, fresh, shape)
+            _write_cached_vectors(folder, fresh, shape)
             known |= fresh
             fresh = {}
     if failed:
@@ -149,7 +149,7 @@ def _parse_cached_vectors(content: bytes) -> tuple[dict[bytes, np.ndarray], tupl
     return dict(zip(table["digest"].to_pylist(), values, strict=True)), shape
 
 
-def _keep(folder: Path, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
+def _write_cached_vectors(folder: Path, vectors: dict[bytes, np.ndarray], shape: tuple[int, ...]) -> None:
     """Write vectors to a new file in the folder, so that concurrent processes never change the same file."""
     table = pyarrow.table({"digest": list(vectors), "vector": _flatten_vectors(list(vectors.values()))})
     content = io.BytesIO()

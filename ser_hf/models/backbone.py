@@ -1,4 +1,4 @@
-"""Building of audio classifiers of transformers, pretrained or with random weights, with named outputs."""
+"""Build audio classifiers of transformers, pretrained or with random weights, with named outputs."""
 
 import re
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def build_model(
     Args:
         model_name_or_path: Hub id or folder of a pretrained encoder; None for random weights.
         outputs: Names of the outputs, such as emotions in the order of their labels.
-        problem_type: What the outputs are; `pipeline` chooses the function that it applies to the logits by it.
+        problem_type: `problem_type` of the config, by which `pipeline` selects the function for the logits.
         model_type: Architecture for random weights, such as "mel" or "whisper"; None with a pretrained encoder.
         config_overrides: Values of the model configuration by name, as text.
         freeze: What is not trained, see `freeze_parameters`.

@@ -1,4 +1,4 @@
-"""Loading of checkpoints as stock audio classifiers: configuration, weights and feature extractor."""
+"""Load checkpoints as stock audio classifiers: configuration, weights and feature extractor."""
 
 import os
 from typing import Any

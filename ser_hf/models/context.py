@@ -1,4 +1,4 @@
-"""The context of a model: the seconds of audio that it takes, beyond which audio is truncated."""
+"""The context of a model: the duration in seconds beyond which audio is truncated."""
 
 import math
 

@@ -90,17 +90,17 @@ def make_padding_aware(model: PreTrainedModel) -> bool:
     return True
 
 
-def evaluation_batch_size(config: PreTrainedConfig, wanted: int) -> int:
-    """Return the evaluation batch size per process: `wanted`, or 1 for architectures whose logits depend on padding.
+def evaluation_batch_size(config: PreTrainedConfig, requested: int) -> int:
+    """Return the evaluation batch size per process: `requested`, or 1 for architectures whose logits depend on padding.
 
     Args:
         config: Configuration of the model.
-        wanted: The requested batch size per process.
+        requested: Batch size per process.
     """
-    if config.model_type not in EQUAL_LENGTHS_ONLY or wanted == 1:
-        return wanted
+    if config.model_type not in EQUAL_LENGTHS_ONLY or requested == 1:
+        return requested
     logger.info(
-        f"per_device_eval_batch_size adjusted from {wanted} to 1 because padding changes the predictions "
+        f"per_device_eval_batch_size adjusted from {requested} to 1 because padding changes the predictions "
         f"of {config.model_type}, which averages pairs of frames."
     )
     return 1

@@ -45,8 +45,8 @@ def append_dimensions(model: PreTrainedModel, classes: int) -> WhisperForAudioCl
         for parameter in wide.parameters():
             parameter.zero_()
         for name, value in model.encoder.state_dict().items():
-            places = _places(name, value, stream, in_heads)
-            wide.get_parameter(f"encoder.{name}")[places] = _centre(name, value) * _factor(name, former, config)
+            indices = _indices(name, value, stream, in_heads)
+            wide.get_parameter(f"encoder.{name}")[indices] = _centre(name, value) * _factor(name, former, config)
         logits = torch.arange(classes)
         wide.projector.weight[logits, former + logits] = 1 / SCALE
         wide.classifier.weight[logits, logits] = 1.0
@@ -99,7 +99,7 @@ def write_readout(model: WhisperForAudioClassification, weight: torch.Tensor, bi
     model.classifier.bias.copy_(bias)
 
 
-def _places(name: str, value: torch.Tensor, stream: torch.Tensor, in_heads: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def _indices(name: str, value: torch.Tensor, stream: torch.Tensor, in_heads: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return the row indices, and for matrices the column indices, of a parameter within that of the widened model."""
     kind = name.split(".")[-2]
     whole = [torch.arange(size) for size in value.shape]

@@ -1,4 +1,4 @@
-"""Recognise one of C emotions per utterance.
+"""The task "categories": one of C emotions per utterance.
 
 Shapes: N utterances, C emotions, S emotions that model and corpus share.
 """

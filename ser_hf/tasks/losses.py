@@ -18,8 +18,7 @@ def balanced_weights(labels: Sequence[int], classes: int) -> torch.Tensor:
         labels: Label ids of the training utterances.
         classes: Number C of classes; each needs at least one utterance.
 
-    Source:
-        King & Zeng 2001; the same as `class_weight="balanced"` in scikit-learn.
+    Source: King & Zeng 2001; the same as `class_weight="balanced"` in scikit-learn.
 
     Examples:
         >>> balanced_weights([0, 0, 0, 1], 2)

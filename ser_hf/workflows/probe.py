@@ -132,7 +132,7 @@ def write_evidence(
     write_predictions(pandas.concat([held_out, predicted], ignore_index=True), folder / PREDICTIONS)
     categories.draw_scores(scores, predicted, folder / FIGURES)
     plot_candidates(rows, folder / FIGURES / "candidates.png")
-    save_head(chosen.head, folder, emotions=emotions, features=chosen.features.recipe)
+    save_head(chosen.head, folder, emotions=emotions, features=chosen.features.settings)
     write_text(folder / CARD, render_probe_card(folder, results))
     return results
 

@@ -60,7 +60,7 @@ def test_copies_are_changed_are_many_and_are_of_training_utterances_only(data, p
 
 def test_what_was_done_to_the_audio_is_stored_for_whoever_loads_the_head(parts):
     (found,) = gather_features(*parts, probe(), None, hearing=HEARING)
-    assert {name: found.recipe[name] for name in ("trim", "max_duration", "window_overlap")} == {
+    assert {name: found.settings[name] for name in ("trim", "max_duration", "window_overlap")} == {
         "trim": "ends", "max_duration": 4.0, "window_overlap": 0.25,
     }  # fmt: skip
 
@@ -78,8 +78,8 @@ def test_the_layer_that_serves_new_training_speakers_is_chosen(parts, spectra):
     best, whole = gather_features(
         *parts, probe(features=["embedding"], model_name_or_path="encoder"), None, hearing=HEARING
     )
-    assert (best.name, best.recipe["layers"], best.test.shape[1]) == ("layer 1", [1], 8)
-    assert (whole.name, whole.recipe["layers"], whole.test.shape[1]) == ("all layers", [0, 1, 2], 24)
+    assert (best.name, best.settings["layers"], best.test.shape[1]) == ("layer 1", [1], 8)
+    assert (whole.name, whole.settings["layers"], whole.test.shape[1]) == ("all layers", [0, 1, 2], 24)
 
 
 def test_copies_stay_with_their_utterance_where_speakers_are_unknown(data, parts):
@@ -101,7 +101,7 @@ def test_an_encoder_without_a_head_is_known_again_and_another_one_is_not(tmp_pat
         feature_extractor("whisper").save_pretrained(tmp_path)
         torch.manual_seed(seed)
         embedder = Embedder(str(tmp_path))
-        identities.append(comparison._identify(embedder))
+        identities.append(comparison._encoder_cache_key(embedder))
         heads.append(embedder.model.projector.weight)
     assert not torch.equal(heads[0], heads[1])
     assert identities[0] == identities[1] != identities[2]
