@@ -7,8 +7,8 @@ from transformers import pipeline
 from ser_hf.publishing.bare_pipeline import decode
 
 
-def ask_here(folder, utterances):
-    """Return what `ask_pipeline` does: the scores of each utterance by label, and no error."""
+def run_here(folder, utterances):
+    """Return what `run_pipeline` does: the scores of each utterance by label, and no error."""
     code = any(Path(folder).glob("*.py"))
     options = {"device": "cpu", "dtype": "float32", "trust_remote_code": code}
     classifier = pipeline("audio-classification", model=str(folder), **options)

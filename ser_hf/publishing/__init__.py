@@ -1,4 +1,4 @@
-"""Publish a checkpoint with its evidence as a repository on the Hub."""
+"""Publish a checkpoint with its card and results as a repository on the Hub."""
 
 import lazy_loader
 

@@ -36,7 +36,7 @@ MODEL_FILES = ("config.json", "preprocessor_config.json", "model*.safetensors", 
 Utterance = tuple[str, float | None, float | None]  # path, start and end in seconds
 
 
-def ask_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[list[dict[str, float]], str | None]:
+def run_pipeline(folder: str | Path, utterances: Sequence[Utterance]) -> tuple[list[dict[str, float]], str | None]:
     """Score files with the stock pipeline, one at a time, on the CPU in float32.
 
     Args:
@@ -79,7 +79,7 @@ def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> Agreem
     drawn = test if len(test) <= MOST else test.sample(MOST, random_state=SEED).sort_index()
     rows = drawn.astype(object).where(drawn.notna(), None)
     utterances = [(str(folders[row.corpus] / row.path), row.start, row.end) for row in rows.itertuples()]
-    scores, error = ask_pipeline(folder, utterances)
+    scores, error = run_pipeline(folder, utterances)
     differences = _differences(drawn[: len(scores)], scores)
     known = len(differences) and np.isfinite(differences).all()
     return AgreementRecord(
@@ -107,8 +107,8 @@ def check_agreement(folder: Path, folders: Mapping[str, Path] | None = None) -> 
         return Check(name, False, str(error), "Restore all_results.json, or run the recipe again.")
     stored = results and results.agreement
     if not stored:
-        found = "all_results.json does not say that the stock pipeline gives the stored predictions"
-        return Check(name, False, found, "Run the recipe again with this version, which compares them at the end.")
+        found = "all_results.json has no comparison of the stored predictions with the stock pipeline"
+        return Check(name, False, found, "Run the recipe again with this version, which compares them after training.")
     agreement = stored if folders is None else measure_agreement(folder, folders)
     changed = [file for file, digest in hash_files(folder).items() if stored.files.get(file) != digest]
     changed += [file for file in stored.files if file != PREDICTIONS and not (folder / file).exists()]

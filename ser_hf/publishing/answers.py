@@ -21,7 +21,7 @@ from ser_hf.cache import write_text
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
 from ser_hf.models.postprocessing import to_scores
-from ser_hf.publishing.agreement import TOLERANCE, ask_pipeline
+from ser_hf.publishing.agreement import TOLERANCE, run_pipeline
 from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
 
 ANSWERS = "answers.json"
@@ -158,7 +158,7 @@ def _score_in_new_process(
         files = [Path(temporary, f"{number}.wav") for number in range(len(waveforms))]
         for file, waveform in zip(files, waveforms, strict=True):
             soundfile.write(file, waveform, sampling_rate, subtype="FLOAT")
-        return ask_pipeline(folder, [(str(file), None, None) for file in files])
+        return run_pipeline(folder, [(str(file), None, None) for file in files])
 
 
 def _largest_difference(scores: list[dict[str, float]], stored: list[dict[str, float]]) -> float:

@@ -1,4 +1,4 @@
-"""Score files with the stock pipeline alone. `ask_pipeline` runs this file as a script in a new process.
+"""Score files with the stock pipeline alone. `run_pipeline` runs this file as a script in a new process.
 
 It imports nothing from ser_hf, so it prints the scores that any user of transformers gets.
 

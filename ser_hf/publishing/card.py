@@ -72,7 +72,7 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
         min_duration=MIN_DURATION,
         remote_code="auto_map" in config,
         # architectures in which padding changes the scores, see ser_hf/models/padding.py
-        padding_heard=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
+        padding_changes_scores=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
         context_seconds=positions and positions // POSITIONS_PER_SECOND,
         training=results.training,
     )

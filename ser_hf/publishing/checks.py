@@ -29,7 +29,7 @@ MEL_AUTO_MAP = {
 }
 CALLS = ("auto_map", "custom_pipelines")  # keys of JSON files that make transformers run code
 PICKLES = (".bin", ".ckpt", ".joblib", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".skops")
-STAYS_HOME = "training_args.bin"  # written by the Trainer; never published
+NEVER_PUBLISHED = "training_args.bin"  # written by the Trainer
 FLOATS = {"F32", "F16", "BF16"}
 
 
@@ -40,7 +40,7 @@ class Check:
     Attributes:
         name: Name of the check.
         passed: Whether no fault was found.
-        found: Finding in plain words, with its figure.
+        found: Finding as text.
         remedy: How to fix the fault, if there is one.
 
     Examples:
@@ -70,14 +70,14 @@ def check_architecture(folder: Path) -> Check:
 
 def check_code(folder: Path) -> Check:
     """Check that the checkpoint contains no code, except for unchanged copies of the files of the mel model."""
-    brought = {path.name for path in folder.glob("*.py")}
+    files = {path.name for path in folder.glob("*.py")}
     called = [(path.name, call) for path in sorted(folder.glob("*.json")) for call in _find_calls(read_json(path))]
-    if not brought and not called:
+    if not files and not called:
         return Check("code", True, "none: a stock model")
-    same = all(name in MEL_CODE and (folder / name).read_bytes() == MEL_CODE[name].read_bytes() for name in brought)
-    if same and brought == set(MEL_CODE) and called == [("config.json", MEL_AUTO_MAP)]:
+    same = all(name in MEL_CODE and (folder / name).read_bytes() == MEL_CODE[name].read_bytes() for name in files)
+    if same and files == set(MEL_CODE) and called == [("config.json", MEL_AUTO_MAP)]:
         return Check("code", True, "the two files of the mel model, as in this version of ser_hf")
-    found = f"files {sorted(brought)}, called by {called}"
+    found = f"files {sorted(files)}, called by {called}"
     remedy = "The code is not run. Save the model again with this version of ser_hf, or without code."
     return Check("code", False, found, remedy)
 
@@ -113,9 +113,9 @@ def check_preprocessor(folder: Path) -> Check:
         extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, TypeError) as error:
         return Check("preprocessor", False, f"cannot be loaded: {str(error).splitlines()[0]}", remedy)
-    taken = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type", ""), ""), extractor)
-    if taken is not extractor and taken.main_input_name not in extractor.model_input_names:
-        found = f"{type(extractor).__name__} returns {extractor.model_input_names[0]}, not {taken.main_input_name}"
+    stock = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type", ""), ""), extractor)
+    if stock is not extractor and stock.main_input_name not in extractor.model_input_names:
+        found = f"{type(extractor).__name__} returns {extractor.model_input_names[0]}, not {stock.main_input_name}"
         return Check("preprocessor", False, found, remedy)
     if not stored.get("sampling_rate"):
         return Check("preprocessor", False, "no sampling_rate", "Add the sampling_rate of the training audio in Hz.")
@@ -203,7 +203,7 @@ def read_json(path: Path) -> dict:
 
 def pickles_of(folder: Path) -> list[Path]:
     """Return the files of a checkpoint that may be pickles, except for training_args.bin, which is never published."""
-    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES and path.name != STAYS_HOME)
+    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES and path.name != NEVER_PUBLISHED)
 
 
 def _run_check(check: Callable[[Path], Check], folder: Path) -> Check:

@@ -1,4 +1,4 @@
-"""Write example utterances for the widget on the Hub; they are synthetic, so no speaker has to agree."""
+"""Write example utterances for the widget on the Hub; they are synthetic, so no consent is needed."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from ser_hf.cache import whole_file
 from ser_hf.corpora.speech_synthesis import SAMPLING_RATE, synthesize
 
 FOLDER = "examples"
-SPOKEN = {"angry": 1, "happy": 2, "sad": 4}  # emotion -> speaker of the synthetic corpus
+SPEAKERS = {"angry": 1, "happy": 2, "sad": 4}  # emotion -> speaker of the synthetic corpus
 SENTENCE = 6
 
 
 def write_examples(folder: str | Path) -> None:
     """Write one utterance of each of three emotions into examples/, mono at 16 kHz; existing files are kept."""
-    for emotion, speaker in SPOKEN.items():
+    for emotion, speaker in SPEAKERS.items():
         path = Path(folder, FOLDER, f"synthetic_{emotion}.wav")
         path.parent.mkdir(exist_ok=True)
         if not path.exists():

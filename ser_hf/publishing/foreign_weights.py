@@ -61,9 +61,9 @@ def read_state_dict(path: Path) -> dict:
         with torch.serialization.safe_globals([argparse.Namespace]):
             stored = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
+        unsafe = re.search(r"GLOBAL (\S+)", str(error))
         raise ValueError(
-            f"'{path}' is a pickle of more than tensors ({asked[1] if asked else 'not a state dict'}); "
+            f"'{path}' is a pickle of more than tensors ({unsafe[1] if unsafe else 'not a state dict'}); "
             "loading it could run foreign code, so it was not loaded. Ask its author for safetensors."
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:

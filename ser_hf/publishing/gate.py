@@ -31,7 +31,7 @@ LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
 def run_gate(folder: str | Path, *, folders: Mapping[str, Path] | None = None) -> list[Check]:
     """Run all checks of the output folder of a finished run, and return their results.
 
-    The model is loaded only if the checks of the files it is loaded from pass.
+    The model is loaded only if the checks of its files pass.
 
     Args:
         folder: Output folder with a fine-tuned model or the head of a probe.

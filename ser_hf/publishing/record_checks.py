@@ -40,8 +40,8 @@ def check_card(folder: Path) -> Check:
     if metadata is None:
         return Check("card", False, "README.md is missing", remedy)
     entries = metadata.get("model-index") or [{}]
-    told = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
-    if not told:
+    scores = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
+    if not scores:
         return Check("card", False, "a card without results", remedy)
     try:
         results = read_results(folder)
@@ -49,10 +49,10 @@ def check_card(folder: Path) -> Check:
         return Check("card", False, str(error), "Restore all_results.json, or run the recipe again.")
     if results is None:
         return Check("card", False, "no all_results.json to compare it with", remedy)
-    said = {(score.get("type"), score.get("value")) for score in told}
-    if untold := [f"{name} {score}" for name, score in _scores_of(results).items() if (name, score) not in said]:
-        return Check("card", False, f"it does not contain {', '.join(untold)} of all_results.json", remedy)
-    return Check("card", True, f"{len(told)} scores: {', '.join(str(score.get('type')) for score in told)}")
+    on_card = {(score.get("type"), score.get("value")) for score in scores}
+    if missing := [f"{name} {score}" for name, score in _scores_of(results).items() if (name, score) not in on_card]:
+        return Check("card", False, f"it does not contain {', '.join(missing)} of all_results.json", remedy)
+    return Check("card", True, f"{len(scores)} scores: {', '.join(str(score.get('type')) for score in scores)}")
 
 
 def check_recipe(folder: Path) -> Check:

@@ -1,4 +1,4 @@
-"""Call the Hub: retry while it is busy or does not respond, and explain other errors in plain words."""
+"""Call the Hub with retries while it is busy or does not respond, and explain other errors."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ REFUSALS = {
 T = TypeVar("T")
 
 
-def insist(call: Callable[[], T], repo_id: str) -> T:
+def call_with_retries(call: Callable[[], T], repo_id: str) -> T:
     """Return the result of `call`; retry after 1, 2, 4 and 8 seconds, or after the time that the Hub requests.
 
     `huggingface_hub` itself retries uploads, but not the creation of repositories and commits.
@@ -44,7 +44,7 @@ def insist(call: Callable[[], T], repo_id: str) -> T:
         ConnectionError: If the Hub stays busy or unreachable, or there is another error.
 
     Examples:
-        >>> insist(lambda: "done", "user/name")
+        >>> call_with_retries(lambda: "done", "user/name")
         'done'
     """
     waits = iter(WAITS)
@@ -87,5 +87,5 @@ def _requested_wait(error: Exception) -> float | None:
     headers = getattr(getattr(error, "response", None), "headers", {})
     if (rate := parse_ratelimit_headers(headers)) is not None and rate.remaining == 0:
         return rate.reset_in_seconds + 1.0
-    asked = headers.get("Retry-After", "")
-    return float(asked) if asked.isdigit() else None
+    seconds = headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdigit() else None

@@ -11,7 +11,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, validate_repo_id
 
 from ser_hf.data.audio import read_header
-from ser_hf.publishing import retry as connection
+from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
 from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS
@@ -20,7 +20,7 @@ from ser_hf.runs.weights import weights_of
 
 logger = logging.getLogger(__name__)
 
-# The files that are uploaded. predictions.csv contains names of speakers, so it is not, nor are optimizer states.
+# The files that are uploaded. predictions.csv is not, because it contains names of speakers.
 ALLOWLIST = (
     "README.md",
     RESULTS,
@@ -47,8 +47,8 @@ ALLOWLIST = (
 RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}
 MODELS = ("config.json", "head.skops", "*.safetensors", "*.bin")
-# Unknown licences, licences of the owners' own or several ones, and licences without derivatives: a person has to check
-# the terms first.
+# Licences that are unknown, written by the owners of a corpus, or without derivatives: a person has to check the terms
+# first.
 CLOSED_LICENCES = ("", "unknown", "proprietary", "other", "cc-by-nd-4.0", "cc-by-nc-nd-4.0")
 
 
@@ -83,7 +83,7 @@ def publish(
         FileNotFoundError: If the folder is not a finished run, or an example does not exist.
         ValueError: If `repo_id` has no user, a check of the gate fails, an example is not a WAV or FLAC file, or a
             public push has no open licence; or for the reasons of `push`.
-        OSError: For the reasons of `retry.insist`.
+        OSError: For the reasons of `retry.call_with_retries`.
     """
     if repo_id.count("/") != 1:
         raise ValueError(f"Expected a repository 'user/name', found '{repo_id}'.")
@@ -204,7 +204,7 @@ def push(
 
     Raises:
         ValueError: If the repository has a model of another recipe, or is public although `public` is false.
-        OSError: For the reasons of `retry.insist`.
+        OSError: For the reasons of `retry.call_with_retries`.
     """
     api = HfApi(token=token)
 
@@ -212,7 +212,7 @@ def push(
         # Each attempt reads the state of the repository again, so it is idempotent: if the response to a successful
         # commit was lost, the next attempt has no changes to upload.
         address = api.create_repo(repo_id, private=not public, exist_ok=True)
-        info = api.model_info(address.repo_id, timeout=connection.TIMEOUT)  # the default None has no limit
+        info = api.model_info(address.repo_id, timeout=retry.TIMEOUT)  # the default None has no limit
         held = {sibling.rfilename for sibling in info.siblings}  # type: ignore[union-attr]
         _check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
@@ -226,7 +226,7 @@ def push(
         message = "Upload by ser_hf"
         return api.create_commit(address.repo_id, operations, commit_message=message, parent_commit=info.sha).commit_url
 
-    return connection.insist(attempt, repo_id)
+    return retry.call_with_retries(attempt, repo_id)
 
 
 def _check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:

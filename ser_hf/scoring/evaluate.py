@@ -176,9 +176,9 @@ def list_long(
 def is_new_to_model(model: str, utterances: Sequence[Utterance]) -> bool | None:
     """Return whether no speaker was in the training data of a model, else log a warning; None if it is unknown."""
     trained, speakers = find_trained_speakers(model), [(row.corpus, row.speaker) for row in utterances]
-    if heard := sum(speaker in trained for speaker in speakers):
+    if known := sum(speaker in trained for speaker in speakers):
         logger.warning(
-            f"{heard} of {len(speakers)} utterances are by speakers of the model's training data (by corpus and name), "
+            f"{known} of {len(speakers)} utterances are by speakers of the model's training data (by corpus and name), "
             "so the scores are too high. To score its test speakers, pass --protocol and --fold, or --split, as in its "
             "recipe.yaml."
         )

@@ -44,7 +44,7 @@ def caption(segment: Segment) -> str:
         >>> caption(Segment(0.0, 1.5, "angry", 0.381, True, {"angry": 0.381, "sad": 0.319, "happy": 0.3}))
         'uncertain (angry 38.1 %)'
     """
-    named = segment.emotion in segment.scores  # the answers of other tasks say it all
+    named = segment.emotion in segment.scores  # for other tasks, the prediction contains the scores
     text = f"{segment.emotion} {100 * segment.score:.1f} %" if named else segment.emotion
     return f"uncertain ({text})" if segment.uncertain else text
 

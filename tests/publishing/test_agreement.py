@@ -10,11 +10,11 @@ import soundfile
 from architectures import feature_extractor, tiny_model
 from publishing.conftest import write_run
 from safetensors.torch import load_file, save_file
-from stock_pipeline import ask_here
+from stock_pipeline import run_here
 
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.publishing import agreement, gate
-from ser_hf.publishing.agreement import ask_pipeline, check_agreement, hash_files, measure_agreement
+from ser_hf.publishing.agreement import check_agreement, hash_files, measure_agreement, run_pipeline
 
 CHANGED = "changed since the comparison at the end of training"
 OTHER = "The stored scores are from other preprocessing, weights or labels, so users get other scores."
@@ -41,9 +41,9 @@ def asked(monkeypatch):
 
     def ask(folder, utterances):
         questions.append(utterances)
-        return ask_here(folder, utterances)
+        return run_here(folder, utterances)
 
-    monkeypatch.setattr(agreement, "ask_pipeline", ask)
+    monkeypatch.setattr(agreement, "run_pipeline", ask)
     return questions
 
 
@@ -153,7 +153,7 @@ def test_a_run_that_was_never_compared_is_refused(folder, refusal, toy_ravdess, 
     del results["agreement"]
     (folder / "all_results.json").write_text(json.dumps(results))
     sentence = (
-        "all_results.json does not say that the stock pipeline gives the stored predictions. "
+        "all_results.json has no comparison of the stored predictions with the stock pipeline. "
         "Run the recipe again with this version, which compares them at the end."
     )
     assert refusal(folder) == refusal(folder, {"ravdess": toy_ravdess}) == sentence
@@ -223,14 +223,14 @@ def test_answers_before_a_failure_are_kept_and_stretches_are_those_of_the_file(p
         (tmp_path / "part.wav", None, None),
         (tmp_path / "gone.wav", None, None),
     ]
-    (stretch, part), error = ask_pipeline(published_folder, files)
+    (stretch, part), error = run_pipeline(published_folder, files)
     assert stretch == pytest.approx(part, abs=1e-6)
     assert "gone.wav" in error
 
 
 def test_a_pipeline_without_an_answer_in_time_is_said_to_have_none(published_folder, monkeypatch):
     monkeypatch.setattr(agreement, "TIME_LIMIT", 0.01)
-    assert ask_pipeline(published_folder, []) == ([], "no answer within 0.01 s")
+    assert run_pipeline(published_folder, []) == ([], "no answer within 0.01 s")
 
 
 def test_of_many_test_utterances_some_are_drawn_the_same_each_time(folder, asked, toy_ravdess, monkeypatch):
@@ -250,6 +250,6 @@ def test_300_utterances_are_compared_at_most(folder, toy_ravdess, monkeypatch):
     many = pandas.concat([table.assign(start=i / 1000) for i in range(40)], ignore_index=True)
     write_predictions(many, folder / "predictions.csv")
     drawn = []
-    monkeypatch.setattr(agreement, "ask_pipeline", lambda folder, utterances: (drawn.extend(utterances), ([], "no"))[1])
+    monkeypatch.setattr(agreement, "run_pipeline", lambda folder, utterances: (drawn.extend(utterances), ([], "no"))[1])
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})
     assert (measured.test, measured.compared, len(set(drawn))) == (320, 300, 300)

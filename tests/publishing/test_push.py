@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import logging as hub_logging
 from publishing.hub_server import TOKEN, serve
 
-from ser_hf.publishing import retry as connection
+from ser_hf.publishing import retry
 from ser_hf.publishing.upload import push
 
 RECIPE = {"corpus": "ravdess", "seed": 3, "num_train_epochs": 2}
@@ -29,7 +29,7 @@ def waits(monkeypatch):
     """The seconds that were waited, had anybody waited."""
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
-    monkeypatch.setattr(connection, "TIMEOUT", 0.3)
+    monkeypatch.setattr(retry, "TIMEOUT", 0.3)
     return waits
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from architectures import feature_extractor, tiny_model
-from stock_pipeline import ask_here
+from stock_pipeline import run_here
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 
@@ -23,7 +23,7 @@ def encoders(tmp_path_factory):
 def agreement_in_this_process(request, monkeypatch):
     """Spare the runs of this process the fresh process at their end, but for tests that ask for it."""
     if "fresh_process" not in request.fixturenames:
-        monkeypatch.setattr("ser_hf.publishing.agreement.ask_pipeline", ask_here)
+        monkeypatch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
 
 
 @pytest.fixture

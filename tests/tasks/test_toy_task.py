@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import yaml
 from architectures import feature_extractor, tiny_model
-from stock_pipeline import ask_here
+from stock_pipeline import run_here
 from transformers import pipeline
 
 from ser_hf import (
@@ -123,7 +123,7 @@ def test_a_folder_is_predicted_in_its_words(run, toy_ravdess, tmp_path):
 
 
 def test_it_is_cross_validated(arguments, monkeypatch):
-    monkeypatch.setattr("ser_hf.publishing.agreement.ask_pipeline", ask_here)
+    monkeypatch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
     data, model, training = arguments(data={"protocol": "group_kfold", "folds": 2}, num_train_epochs=1)
     results = cross_validate(finetune, data, model, training)
     assert results.test.utterances == 36

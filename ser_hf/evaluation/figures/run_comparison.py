@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ser_hf.evaluation.figures.saving import save_figure
 
-HONEST, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
+INDEPENDENT, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
 
 def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
@@ -22,7 +22,7 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     figure = Figure(figsize=(6.4, 0.32 * len(runs) + 0.6))
     axes = figure.add_axes((0, 0, 1, 1))
     for place, run in enumerate(reversed(runs)):
-        colour = HONEST if run["speaker_independent"] else SHARED
+        colour = INDEPENDENT if run["speaker_independent"] else SHARED
         fill = colour if run["speaker_independent"] else "white"
         low, high = (100 * bound for bound in run["interval"])
         axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=2)
@@ -34,7 +34,7 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     axes.set_xlabel("UA (%), 95 % interval over test speakers")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", zorder=0)
-    axes.plot([], [], "o-", color=HONEST, label="test speakers not in training")
+    axes.plot([], [], "o-", color=INDEPENDENT, label="test speakers not in training")
     if not all(run["speaker_independent"] for run in runs):
         axes.plot([], [], "o-", color=SHARED, markerfacecolor="white", label="test speakers also in training: too high")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=8)
