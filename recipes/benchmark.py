@@ -1,10 +1,10 @@
-"""Compare the speed of data loading and inference with the stock way, and print tables.
+"""Compare the speed of data loading and inference with the usual libraries, and print tables.
 
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
 
-The first table is about decoding, batches and memory (see benchmark_data.py). With `--model`, a second table shows the
-speed of inference with a checkpoint (see benchmark_inference.py).
+The first table is about decoding, mini-batches and memory (see benchmark_data.py). With `--model`, a second table shows
+the speed of inference with a checkpoint (see benchmark_inference.py).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Compare data loading with the stock way; `recipes/benchmark.py` runs this.
+"""Compare data loading with the usual libraries; `recipes/benchmark.py` runs this.
 
 Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, if they are installed.
 Batches are compared with random order and with the length grouping of transformers. Memory is measured after each of
@@ -35,7 +35,7 @@ def compare_data_path(corpus: str, data_root: str | os.PathLike) -> list[str]:
     split, _ = prepare_audio({"train": list(load_corpus(corpus, data_root))})
     paths = [utterance.path for utterance in split["train"]]
     durations = [utterance.duration for utterance in split["train"]]
-    print("| what | ours | the stock way | ours / stock |\n|---|---|---|---|")
+    print("| what | ser_hf | usual | ser_hf / usual |\n|---|---|---|---|")
     compare_decoding(choose(paths, FILES))
     compare_padding(f"padding, {corpus} durations", durations)
     # IEMOCAP: 10 039 utterances, median 3.7 s, long tail
@@ -99,7 +99,7 @@ def decode_by_torchcodec(path: str) -> torch.Tensor:
 
 
 def compare_padding(name: str, durations: Sequence[float]) -> None:
-    """Print the `padding_multiplier` at batch size 32: ours, random order, and length grouping of transformers."""
+    """Print the `padding_multiplier` at batch size 32: ser_hf, random order, and length grouping of transformers."""
     generator = torch.Generator().manual_seed(0)
     orders = {
         "ours": LengthGroupedSampler(durations, BATCH_SIZE, seed=0, epoch=torch.tensor(0)),

@@ -1,6 +1,6 @@
 """Compare inference with the stock pipeline on the CPU; `recipes/benchmark.py --model FOLDER` runs this.
 
-All ways of inference score the same files in turns, so other processes on the machine affect all of them equally. The
+All methods score the same files in turns, so other processes on the machine affect all of them equally. The
 scores are compared with the scores that the stock pipeline gives to one decoded file at a time, without resampling by
 ffmpeg and without padding. Memory is measured over all files of the corpus, in a separate process for each classifier.
 
@@ -27,14 +27,14 @@ REPEATS = 3
 LOOP = "loop over pipeline(path)"
 ARRAYS = f"pipeline(arrays, batch_size={BATCH_SIZE})"
 EXPORTS = {"ONNX float32": "onnx/model.onnx", "ONNX int8": "onnx/model_quantized.onnx"}
-HEADER = ("way", "utterances/s", "x the loop", "x pipeline(arrays)", "largest difference of a score", "other answers",
+HEADER = ("method", "utterances/s", "x loop", "x pipeline(arrays)", "largest difference of a score", "other emotions",
           "MiB over the loaded model")  # fmt: skip
 
-Way = Callable[[int], list[dict[str, float]]]  # number of files, counted from the first one -> scores of each file
+Method = Callable[[int], list[dict[str, float]]]  # number of files, counted from the first one -> scores of each file
 
 
 def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str]) -> None:
-    """Print one row per way of inference.
+    """Print one row per method of inference.
 
     Args:
         folder: Folder of the checkpoint; the rows of ONNX need the files of `ser-hf export`.
@@ -45,21 +45,21 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
     waveforms = [decode_audio(path) for path in paths]
     options = list_classifiers(folder)
     classifiers = {name: EmotionClassifier.from_pretrained(**these) for name, these in options.items()}
-    ways = {
+    methods = {
         LOOP: lambda count: [to_dict(stock(path)) for path in paths[:count]],
         ARRAYS: lambda count: [to_dict(found) for found in stock(waveforms[:count], batch_size=BATCH_SIZE)],
-        **{name: lambda count, ask=ask: ask(list(paths[:count])) for name, ask in classifiers.items()},
+        **{name: lambda count, score=score: score(list(paths[:count])) for name, score in classifiers.items()},
     }
     if not shutil.which("ffmpeg"):
-        del ways[LOOP]
-    rates, answers = time_ways(ways, len(paths))
+        del methods[LOOP]
+    rates, answers = time_methods(methods, len(paths))
     peaks = measure_peaks(options, corpus)
     print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
     print(
         f"\n{len(paths)} files, median of {REPEATS} turns, CPU, {torch.get_num_threads()} threads; memory over "
         f"{len(corpus)} files; scores compared with the stock pipeline on one decoded file at a time."
     )
-    if LOOP not in ways:
+    if LOOP not in methods:
         print("pipeline(path) is left out: it needs the ffmpeg program.")
     if missing := [file for file in EXPORTS.values() if not (folder / file).is_file()]:
         print(f"Without {' and '.join(missing)}: run `ser-hf export {folder}` first.")
@@ -78,15 +78,17 @@ def list_classifiers(folder: Path) -> dict[str, dict]:
     return {f"EmotionClassifier, {name}": common | these for name, these in held.items()}
 
 
-def time_ways(ways: Mapping[str, Way], count: int) -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
-    """Return files per second (median over the turns) and the scores of each file, for each way of inference."""
-    seconds, answers = {name: [] for name in ways}, {}
-    for way in ways.values():
-        way(BATCH_SIZE)  # the first run allocates memory and is not measured
+def time_methods(
+    methods: Mapping[str, Method], count: int
+) -> tuple[dict[str, float], dict[str, list[dict[str, float]]]]:
+    """Return files per second (median over the turns) and the scores of each file, for each method."""
+    seconds, answers = {name: [] for name in methods}, {}
+    for method in methods.values():
+        method(BATCH_SIZE)  # the first run allocates memory and is not measured
     for _ in range(REPEATS):
-        for name, way in ways.items():
+        for name, method in methods.items():
             start = time.perf_counter()
-            answers[name] = way(count)
+            answers[name] = method(count)
             seconds[name].append(time.perf_counter() - start)
     return {name: count / float(np.median(taken)) for name, taken in seconds.items()}, answers
 

@@ -16,7 +16,7 @@ from ser_hf.runs.command_line import parse_recipe
 
 
 def main(argv: list[str]) -> None:
-    """Train, score and document a checkpoint as the recipe says."""
+    """Train, score and document a checkpoint."""
     logging.basicConfig(format="%(message)s")
     data, model_args, training = parse_recipe(argv, description=__doc__)
     from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help

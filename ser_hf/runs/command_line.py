@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # imports torch
     from ser_hf.runs.training_arguments import SerTrainingArguments
 
 HELP_ALL = "--help_all"
-TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEAR = 0.9  # lowest similarity in `difflib` of a misspelt YAML key to a known key; seed and speed have 0.89
 
 
@@ -135,14 +135,14 @@ def _spell_type(hint: Any) -> dict[str, Any]:
     if origin is dict:
         return {"type": json.loads, "metavar": "JSON"}
     if kind is bool:
-        return {"type": _read_truth, "nargs": "?", "const": True, "metavar": "true|false"}
+        return {"type": _parse_boolean, "nargs": "?", "const": True, "metavar": "true|false"}
     return {"type": kind, "metavar": kind.__name__.upper()}
 
 
-def _read_truth(text: str) -> bool:
-    if text.lower() not in TRUTHS:
+def _parse_boolean(text: str) -> bool:
+    if text.lower() not in BOOLEANS:
         raise argparse.ArgumentTypeError(f"expected true or false, found '{text}'")
-    return TRUTHS[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
 def _check_key(item: str, known: set[str]) -> str:

@@ -31,8 +31,8 @@ def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRe
         name: Name of the split, for readers.
         folders: Folder of each corpus, to which paths are relative.
     """
-    everyone = set().union(*map(speakers_of, split.values()))
-    several = len({corpus for corpus, _ in everyone}) > 1
+    speakers = set().union(*map(speakers_of, split.values()))
+    several = len({corpus for corpus, _ in speakers}) > 1
     parts = {
         part: Part(
             speakers=_list_speakers(utterances, several=several),

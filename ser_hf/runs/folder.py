@@ -35,7 +35,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
         return
     if differences:
         raise FileExistsError(
-            f"'{folder}' holds another recipe's run ({'; '.join(differences)}). Pass another --output_dir, or "
+            f"'{folder}' contains a run of another recipe ({'; '.join(differences)}). Pass another --output_dir, or "
             "delete this folder if you no longer need it."
         )
 
@@ -51,22 +51,22 @@ def claim_folder(
     """
     folder = Path(folder)
     with lock_folder(folder), explain_full_disk(folder):
-        digest, held = _digest(dataset), folder / DATA_DIGEST
-        if held.exists() and held.read_text() != digest:
+        digest, stored = _digest(dataset), folder / DATA_DIGEST
+        if stored.exists() and stored.read_text() != digest:
             raise FileExistsError(
-                f"'{folder}' holds a run of this recipe on other data: expected the files, labels and speakers of that "
-                "run. Pass another --output_dir, or the --data_root of that run."
+                f"'{folder}' contains a run of this recipe on other data: expected the same files, labels and "
+                "speakers. Pass another --output_dir, or the --data_root of that run."
             )
         rerun = f"{launch} recipe.yaml --data_root FOLDER --output_dir FOLDER"
-        # the recipe first: a folder with nothing but a fingerprint would not be recognised as a run
+        # the recipe first: a folder without a recipe is not recognised as a run
         write_recipe(folder, recipe, comment=f"Resolved by ser_hf {__version__}. Rerun it with:\n{rerun}")
-        write_text(held, digest)
+        write_text(stored, digest)
         yield
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Let no other process work in a folder, create it if necessary, and remove the incomplete files of earlier ones.
+    """Lock a folder, which is created if necessary, and remove incomplete files of earlier processes.
 
     Raises:
         FileExistsError: If another process has the lock.
@@ -87,7 +87,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _digest(dataset: DatasetDict) -> str:
-    """Return the fingerprint of the files, stretches, labels and speakers of a dataset."""
+    """Return the fingerprint of the files, segments, labels and speakers of a dataset."""
     fingerprint = hashlib.sha256()
     for part in dataset.values():
         label = [] if isinstance(part.features["label"], ClassLabel) else ["label"]  # else in "emotion"

@@ -105,11 +105,11 @@ def parse_recipe_file(path: str | Path) -> dict:
     return recipe
 
 
-def list_differences(held: dict, wanted: dict, *, ignored: Collection[str] = ()) -> list[str]:
+def list_differences(stored: dict, requested: dict, *, ignored: Collection[str] = ()) -> list[str]:
     """Return a text for each setting that differs between two recipes, except for the ignored settings."""
-    held = {"task": "categories", "allow_missing": False} | held  # older versions had no such options
+    stored = {"task": "categories", "allow_missing": False} | stored  # older versions had no such options
     return [
-        f"{key}: {held.get(key)} there, {wanted.get(key)} here"
-        for key in sorted(held.keys() | wanted.keys())
-        if key not in ignored and held.get(key) != wanted.get(key)
+        f"{key}: {stored.get(key)} there, {requested.get(key)} here"
+        for key in sorted(stored.keys() | requested.keys())
+        if key not in ignored and stored.get(key) != requested.get(key)
     ]

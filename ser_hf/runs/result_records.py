@@ -27,7 +27,7 @@ class TaskScores(Protocol):
     interval_unit: str
     warning: str | None
     per_speaker: dict[str, dict]
-    __dataclass_fields__: ClassVar[dict[str, Any]]  # says that it is a dataclass
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # marks a dataclass
 
 
 @dataclass

@@ -41,10 +41,10 @@ logger = logging.getLogger(__name__)
 
 def name_roots(data: DataArguments) -> dict[str, str]:
     """Return the path of each corpus by its name; the second corpus 'folder' of a recipe is named 'folder_2'."""
-    roots, seen = {}, Counter[str]()
+    roots, counts = {}, Counter[str]()
     for name, root in zip(data.corpus, data.data_root or [str(cache_folder() / "corpora" / "synthetic")], strict=True):
-        seen[name] += 1
-        roots[name if seen[name] == 1 else f"{name}_{seen[name]}"] = str(root)
+        counts[name] += 1
+        roots[name if counts[name] == 1 else f"{name}_{counts[name]}"] = str(root)
     return roots
 
 
@@ -200,7 +200,7 @@ def load_speech(
     utterances, dropped = label_utterances(data, load_utterances(data))
     with keep_problems(data, list_bad_rows(utterances), output_dir):
         split = select_split(data, utterances)
-    together = {"train": split["train"] + split["validation"]}
+    pooled = {"train": split["train"] + split["validation"]}
     planned = split
     split, problems = prepare_audio(split, data.hearing, min_duration=data.min_duration, raw=raw)
     with keep_problems(data, problems, output_dir):
@@ -218,8 +218,8 @@ def load_speech(
     label = Label(task.target_feature(outputs), lambda utterance: task.target_of(utterance, outputs))
     dataset = build_dataset(split, folders, data.hearing, raw=raw, label=label)
     if refit:
-        together, _ = prepare_audio(together, data.hearing, min_duration=data.min_duration)
-        dataset["refit"] = build_dataset(together, folders, data.hearing, label=label)["train"]
+        pooled, _ = prepare_audio(pooled, data.hearing, min_duration=data.min_duration)
+        dataset["refit"] = build_dataset(pooled, folders, data.hearing, label=label)["train"]
     return Speech(
         dataset,
         outputs,

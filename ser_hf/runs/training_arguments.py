@@ -46,9 +46,9 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
         output_dir: str = ""  # never None: transformers replaces None by a name
 
     def __post_init__(self) -> None:
-        for name, wanted in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):
-            if getattr(self, name) != wanted:
-                raise ValueError(f"{name}: expected {wanted}, because the best epoch has to be chosen.")
+        for name, value in (("eval_strategy", "epoch"), ("save_strategy", "epoch"), ("load_best_model_at_end", True)):
+            if getattr(self, name) != value:
+                raise ValueError(f"{name}: expected {value}, because the best epoch has to be chosen.")
         if self.resume_from_checkpoint is not None or self.max_steps > 0:
             raise ValueError(
                 "resume_from_checkpoint and max_steps: leave them out. A run resumes automatically from its "

@@ -1,4 +1,4 @@
-"""The files from which a checkpoint is loaded, and their hashes."""
+"""Find and hash the files from which a checkpoint is loaded."""
 
 import hashlib
 from collections.abc import Iterable

@@ -102,8 +102,8 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
         FileExistsError: If the folder contains a search of another recipe, or other files.
     """
     folder = Path(folder)
-    held = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if held and not held & {DATABASE, LOCK}:
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and not names & {DATABASE, LOCK}:
         raise FileExistsError(f"'{folder}' is not empty and contains no search. Pass a new --output_dir.")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
@@ -119,8 +119,8 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
 
 def _check_recipe(study: optuna.Study, folder: Path, recipe: dict) -> None:
     recipe = json.loads(json.dumps(recipe))  # with the types that the database returns
-    held = study.user_attrs.get("recipe", recipe)
-    if differences := list_differences(held, recipe):
+    stored = study.user_attrs.get("recipe", recipe)
+    if differences := list_differences(stored, recipe):
         found = "; ".join(differences)
         raise FileExistsError(f"'{folder}' contains a search of another recipe ({found}). Pass another --output_dir.")
     study.set_user_attr("recipe", recipe)

@@ -1,1 +1,1 @@
-"""Run each recipe as one function with typed arguments."""
+"""The recipes as functions with typed arguments."""

@@ -65,7 +65,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
 
     Raises:
         ValueError: If a corpus, a label or an argument is not as expected.
-        OSError: If a file is missing, or the output folder holds another run.
+        OSError: If a file is missing, or the output folder contains another run.
     """
     model_args, training = complete_arguments(data, [model_args, training])
     prepare_process(training)
@@ -73,7 +73,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     check_folder(training.output_dir, recipe)
     finished = read_results(training.output_dir)
     if finished and finished.training and (finished.training.epochs or 0) >= training.num_train_epochs:
-        logger.info("This recipe is finished: more --num_train_epochs would continue it.")
+        logger.info("This recipe is finished. A larger --num_train_epochs continues it.")
         _push(training)
         return finished
     check_setup(model_args, training)
@@ -90,8 +90,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         if first:
             write_problems(speech.problems, training.output_dir)
             write_findings(data, speech.findings, training.output_dir)
-        trainer, logits, described = _train(data, model_args, training, speech, (model, feature_extractor))
-        results = _write_evidence(trainer, speech, logits, described, audio_folders(data)) if first else None
+        trainer, logits, record = _train(data, model_args, training, speech, (model, feature_extractor))
+        results = _write_evidence(trainer, speech, logits, record, audio_folders(data)) if first else None
     _push(training)
     return results
 
@@ -106,7 +106,7 @@ def _train(
     """Train, calibrate and save the checkpoint; return its trainer, the logits of each scored part, and the record."""
     (model, feature_extractor), dataset, task = built, speech.dataset, load_task(data.task)
     checkpoint = last_checkpoint(training.output_dir)
-    began = time.monotonic()
+    start = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         model = start_head(*head, dataset["train"], feature_extractor, training)
@@ -119,7 +119,7 @@ def _train(
         logits["validation"] = task.calibrate(trainer.model, dataset["validation"], logits["validation"])
     if training.refit:
         refit(trainer, data, model_args, dataset)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     if data.recommended_trim != "none":
         recommend_preprocessing(trainer.model.config, data)
     if model_args.adapter:
@@ -136,7 +136,7 @@ def _write_evidence(
     trainer: SerTrainer,
     speech: Speech,
     logits: dict[str, np.ndarray],
-    described: TrainingRecord,
+    record: TrainingRecord,
     folders: dict[str, Path],
 ) -> Results:
     """Write predictions, figures, answers, examples, card and results in this order, and return the results."""
@@ -148,12 +148,12 @@ def _write_evidence(
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
     task.draw_scores(parts["test"], predictions[predictions["split"] == "test"], folder / FIGURES)
-    if described.epochs_run:
+    if record.epochs_run:
         metric = next(iter(task.METRICS))
         plot_curves(
             trainer.state.log_history,
             folder / FIGURES / "curves.png",
-            best_epoch=described.best_epoch,
+            best_epoch=record.best_epoch,
             metric=metric,
             title=task.METRICS[metric].short,
             percent=task.PERCENT,
@@ -166,7 +166,7 @@ def _write_evidence(
         split=speech.split,
         audio=speech.audio,
         audit=speech.audit,
-        training=described,
+        training=record,
         calibration=task.calibrate and task.describe_calibration(trainer.model, dataset, logits, folder / FIGURES),
         context=describe_context(config, dataset),
         agreement=agreement,

@@ -70,7 +70,7 @@ def _read_finished(folder: str | Path) -> Results:
 
 
 def _pool_agreement(folds: list[AgreementRecord | None]) -> AgreementRecord | None:
-    """Return the pooled comparison with the stock pipeline; None if a fold has none, as with probes."""
+    """Return the pooled comparison with the stock pipeline; None if a fold has none, as for probes."""
     known = [fold for fold in folds if fold is not None]
     if len(known) < len(folds):
         return None

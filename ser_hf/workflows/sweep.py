@@ -83,7 +83,7 @@ def _require_one_gpu(training: SerTrainingArguments) -> None:
     """Raise ValueError if a trial would use several GPUs; one trial per GPU is more efficient."""
     if training.world_size > 1 or training.n_gpu > 1:
         raise ValueError(
-            f"Expected one process that sees one GPU, found {training.world_size} that see {training.n_gpu}. Start "
+            f"Expected one process with one GPU, found {training.world_size} with {training.n_gpu}. Start "
             "CUDA_VISIBLE_DEVICES=0 accelerate launch --num_processes 1 recipes/sweep.py … once for each GPU: they "
             "share the search."
         )
@@ -92,18 +92,18 @@ def _require_one_gpu(training: SerTrainingArguments) -> None:
 def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, dataset: DatasetDict) -> None:
     """Run trials until `trials` are finished, including the trials of other processes."""
     folder = Path(arguments[2].output_dir)
-    lock, alive = FileLock(folder / LOCK), FileLock(folder / f"process_{uuid.uuid4().hex}.lock")
+    lock, own_lock = FileLock(folder / LOCK), FileLock(folder / f"process_{uuid.uuid4().hex}.lock")
     trainer = make_trials_trainer(arguments, dataset)
 
     def begin(trial: optuna.Trial) -> PreTrainedModel:
-        trial.set_user_attr("lock", Path(alive.lock_file).name)
+        trial.set_user_attr("lock", Path(own_lock.lock_file).name)
         trial.set_user_attr("settings", suggest(trial, space))
         lock.release()
         return start_trial(trainer, dataset, apply_settings(arguments, suggest(trial, space)))
 
     trainer.model_init = begin
     with lock:
-        alive.acquire()
+        own_lock.acquire()
     while count_trials(study, COMPLETE) < trials:
         with lock:  # released in `begin`, so that the processes do not start too many trials
             fail_abandoned(study, folder)
@@ -115,8 +115,8 @@ def run_trials(study: optuna.Study, trials: int, arguments: list, space: dict, d
             logger.info(f"{len(table)} of {trials} trials finished; best validation UA {table['ua'].max():.3f}.")
         else:
             time.sleep(PAUSE)  # trials of other processes are running
-    alive.release()
-    Path(alive.lock_file).unlink()
+    own_lock.release()
+    Path(own_lock.lock_file).unlink()
 
 
 def make_trials_trainer(arguments: list, dataset: DatasetDict) -> SerTrainer:
@@ -170,7 +170,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         best = int(table["ua"].idxmax())
         settings = study.get_trials(states=(COMPLETE,))[best].user_attrs["settings"]
         recipe = resolve_recipe(*apply_settings(arguments, settings))
-        recipe["model_name_or_path"] = arguments[1].model_name_or_path  # with its path: this is not published
+        recipe["model_name_or_path"] = arguments[1].model_name_or_path  # with its path: never published
         comment = (
             f"Trial {best}, validation UA {table['ua'][best]:.3f}, the best of {len(table)}. Rerun it with:\n"
             "accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
@@ -186,7 +186,7 @@ def describe_sweep(table: pandas.DataFrame, folder: str) -> str:
     return f"""
 {shown.to_string(index=False, na_rep="none", float_format="{:.4g}".format)}
 
-Validation UA, the highest of {len(table)} and so optimistic. Fine-tune the best and score it on the test speakers once:
+The best of {len(table)} validation UAs is optimistic. Fine-tune with its settings, and score once on the test speakers:
 
 accelerate launch recipes/finetune.py {folder}/recipe.yaml --data_root FOLDER --output_dir FOLDER
 """

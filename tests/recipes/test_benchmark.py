@@ -1,4 +1,4 @@
-"""Our speed beside the stock way's: `recipes/benchmark.py` on a toy corpus with a tiny model."""
+"""`recipes/benchmark.py` on a toy corpus with a tiny model."""
 
 import runpy
 import shutil
@@ -32,7 +32,7 @@ def paths(toy_ravdess):
 
 @pytest.fixture
 def inference(monkeypatch):
-    """The half of the recipe that measures inference, each way once."""
+    """The half of the recipe that measures inference, each method once."""
     monkeypatch.syspath_prepend(str(RECIPES))
     module = import_module("benchmark_inference")
     monkeypatch.setattr(module, "REPEATS", 1)
@@ -46,7 +46,7 @@ def read_rows(text):
 
 
 @pytest.mark.slow
-def test_every_way_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, capsys):
+def test_every_method_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, capsys):
     inference.compare_inference(checkpoint, paths, paths)
     rows = read_rows(capsys.readouterr().out)
     ours = [f"EmotionClassifier, {kind}" for kind in ("torch float32", "torch bfloat16", "ONNX float32", "ONNX int8")]

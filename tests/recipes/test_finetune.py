@@ -134,7 +134,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, t
 def test_a_folder_of_another_recipe_is_not_overwritten(finetune):
     out = finetune()
     before = (out / "model.safetensors").read_bytes()
-    with pytest.raises(Exception, match="holds another recipe's run .*learning_rate"):
+    with pytest.raises(Exception, match="contains a run of another recipe .*learning_rate"):
         finetune("--learning_rate", "0.5")
     assert (out / "model.safetensors").read_bytes() == before
 
