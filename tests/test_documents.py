@@ -45,9 +45,8 @@ def test_the_stored_runs_are_those_of_the_recipes(name, tmp_path):
     arguments = parse_recipe([str(path), "--data_root", "x", "--use_cpu", "true", "--output_dir", str(tmp_path)])
     stored = yaml.safe_load((GOLDEN / f"ravdess_{name}_fold_1" / "recipe.yaml").read_text(encoding="utf-8"))
     by_name = {"model_name_or_path": stored["model_name_or_path"]}  # here the weights lay in a folder
-    older = {"allow_missing": False}  # keys that the stored runs are older than
     complete = complete_arguments(arguments[0], arguments[1:])
-    assert list_differences(older | stored, resolve_recipe(arguments[0], *complete) | by_name) == []
+    assert list_differences(stored, resolve_recipe(arguments[0], *complete) | by_name) == []
 
 
 def test_there_are_stored_runs():

@@ -1,4 +1,7 @@
-"""Order of the utterances: mini-batches of similar durations in training, longest first in evaluation."""
+"""Order of the utterances: mini-batches of similar durations in training, longest first in evaluation.
+
+Shapes: N utterances, C categories.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,16 +11,25 @@ from torch.utils.data import Sampler
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Draw every utterance once per epoch, in random mini-batches of similar durations.
+    """Draw the utterances of an epoch, in random mini-batches of similar durations.
 
     The order depends only on the seed and the epoch, and the batches are formed over all processes, so that training
     in several processes uses the same batches as in one. The last batch is filled with randomly drawn utterances.
+    Copies of an utterance in an epoch have the same augmentation.
 
     Args:
         durations: Duration of each utterance in seconds.
         batch_size: Utterances per optimizer step, over all processes and accumulation steps.
         seed: The same seed and epoch give the same order.
         epoch: The tensor to which the trainer writes the epoch (see `Collator`).
+        sampling: "all" draws every utterance once. "balanced" draws about N / C utterances of each category, so that
+            utterances of rare categories are repeated. "undersample" draws as many utterances of each category as the
+            rarest category has. What is left out changes from epoch to epoch.
+        categories: Category of each utterance, such as its emotion; not used by "all".
+
+    Source:
+        Kang et al. 2020, https://arxiv.org/abs/1910.09217, for "balanced" (class-balanced sampling).
+        He & Garcia 2009, https://doi.org/10.1109/TKDE.2008.239, for "undersample".
 
     Examples:
         >>> epoch = torch.tensor(0)
@@ -29,23 +41,46 @@ class LengthGroupedSampler(Sampler[int]):
 
     JITTER = 0.02  # durations are randomly changed by up to this fraction, so that batches differ between epochs
 
-    def __init__(self, durations: Sequence[float], batch_size: int, *, seed: int, epoch: torch.Tensor):
+    def __init__(
+        self,
+        durations: Sequence[float],
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: torch.Tensor,
+        sampling: str = "all",
+        categories: Sequence[str] = (),
+    ):
         self.durations = np.asarray(durations)
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
+        self.groups, self.share = _share_epoch(len(durations), sampling, categories)
 
     def __len__(self) -> int:
-        return -(-len(self.durations) // self.batch_size) * self.batch_size
+        return -(-len(self.groups) * self.share // self.batch_size) * self.batch_size
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng((self.seed, int(self.epoch)))
-        count = len(self.durations)
-        order = np.concatenate([np.arange(count), rng.integers(0, count, len(self) - count)])
+        order = np.concatenate([_draw(group, self.share, rng) for group in self.groups])
+        order = np.concatenate([order, order[rng.integers(0, len(order), len(self) - len(order))]])
         blur = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
         batches = order[np.argsort(self.durations[order] * blur)].reshape(-1, self.batch_size)
         batches = rng.permuted(batches, axis=1)  # so that each process gets the same mix of durations
         return iter(rng.permutation(batches).ravel().tolist())
+
+
+def _share_epoch(count: int, sampling: str, categories: Sequence[str]) -> tuple[list[np.ndarray], int]:
+    """Return the rows of each group, and the number of draws from each group per epoch."""
+    if sampling == "all":
+        return [np.arange(count)], count
+    groups = [np.flatnonzero(np.asarray(categories) == name) for name in sorted(set(categories))]
+    return groups, min(map(len, groups)) if sampling == "undersample" else -(-count // len(groups))
+
+
+def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `count` rows; none is drawn twice more often than another."""
+    return np.concatenate([np.tile(rows, count // len(rows)), rng.choice(rows, count % len(rows), replace=False)])
 
 
 def evaluation_order(durations: Sequence[float]) -> list[int]:

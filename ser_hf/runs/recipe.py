@@ -107,7 +107,8 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 def list_differences(stored: dict, requested: dict, *, ignored: Collection[str] = ()) -> list[str]:
     """Return a text for each setting that differs between two recipes, except for the ignored settings."""
-    stored = {"task": "categories", "allow_missing": False} | stored  # older versions had no such options
+    older = {"task": "categories", "allow_missing": False, **OPTIONAL}  # options that older runs lack
+    stored, requested = older | stored, older | requested
     return [
         f"{key}: {stored.get(key)} there, {requested.get(key)} here"
         for key in sorted(stored.keys() | requested.keys())

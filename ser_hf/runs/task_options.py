@@ -11,13 +11,17 @@ from ser_hf.tasks import load_task
 OPTIONAL = {
     "class_weights": "none",
     "dimensions": ["arousal", "valence", "dominance"],
+    "focal_gamma": 2.0,
     "head_init": "random",
     "label_smoothing_factor": 0.0,
+    "logit_adjustment": 0.0,
+    "loss": "cross_entropy",
     "mixup": 0.0,
     "no_consensus": "keep",
     "rating_scale": [],
     "recommended_trim": "none",
     "regression_loss": "ccc",
+    "sampling": "all",
     "target": "emotion",
     "vote_dropout": 0.0,
     "vote_smoothing": 0.0,
@@ -48,5 +52,6 @@ def _fill_option(training: Any, task: Any) -> Any:
     # Otherwise, a misspelt name would disable early stopping without an error.
     if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):
         raise ValueError(f"metric_for_best_model: expected one of {[*task.METRICS, 'loss']}, found '{metric}'.")
-    weights = training.class_weights or ("balanced" if "class_weights" in task.OPTIONS else "none")
+    balanced = training.sampling != "all" or training.logit_adjustment > 0
+    weights = training.class_weights or ("none" if balanced or "class_weights" not in task.OPTIONS else "balanced")
     return dataclasses.replace(training, metric_for_best_model=metric, class_weights=weights)

@@ -13,6 +13,8 @@ from ser_hf.runs.training_options import TrainingOptions
 RANGES = {
     "vote_smoothing": (0, 100),
     "vote_dropout": (0, 0.9),
+    "focal_gamma": (0, 10),
+    "logit_adjustment": (0, 10),
     "head_learning_rate": (0, 10),
     "layer_decay": (0, 1),
     "early_stopping_patience": (1, 1000),
@@ -55,6 +57,8 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
                 "checkpoints in output_dir, and its length is num_train_epochs."
             )
         check_ranges(self, RANGES)
+        if self.focal_gamma != type(self).focal_gamma and self.loss != "focal":
+            raise ValueError(f"focal_gamma: pass --loss focal, or leave out --focal_gamma {self.focal_gamma:g}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
         # without a GPU, transformers accepts bf16 only if use_cpu is set

@@ -34,11 +34,31 @@ class TrainingOptions:
             "The top layer has learning_rate. None: all layers have the same rate."
         },
     )
-    class_weights: Literal["balanced", "none"] | None = field(
+    sampling: Literal["all", "balanced", "undersample"] = field(
+        default="all",
+        metadata={
+            "help": "categories, dimensions: utterances of an epoch. all: each once. balanced: equally many of each "
+            "emotion, with repetitions. undersample: of each emotion as many as of the rarest."
+        },
+    )
+    class_weights: Literal["balanced", "effective", "none"] | None = field(
         default=None,
         metadata={
-            "help": "balanced: weigh emotions inversely to their numbers of utterances. None: balanced, if the "
-            "task has classes."
+            "help": "categories: weigh emotions inversely to their numbers of utterances (balanced), or to their "
+            "effective numbers (effective), which grow to at most 1000. None: balanced, or none if sampling or "
+            "logit_adjustment balance the emotions."
+        },
+    )
+    loss: Literal["cross_entropy", "focal"] = field(
+        default="cross_entropy",
+        metadata={"help": "categories: focal reduces the loss of utterances that are recognised well."},
+    )
+    focal_gamma: float = field(default=2.0, metadata={"help": "categories: exponent of the focal loss, 0 to 10."})
+    logit_adjustment: float = field(
+        default=0.0,
+        metadata={
+            "help": "categories: in training, add the logarithm of the share of each emotion to the logits, times "
+            "this number. 1: the optimum for UA. 0: none."
         },
     )
     regression_loss: Literal["ccc", "mse", "ccc_mse"] = field(

@@ -6,7 +6,7 @@ Shapes: N utterances, C emotions, S emotions that model and corpus share.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas
@@ -33,7 +33,10 @@ METRICS = {
     "macro_f1": Metric("Macro F1", "macro-F1"),
 }
 PERCENT = True
-OPTIONS = ("class_weights", "head_init", "label_smoothing_factor", "mixup", "recommended_trim", "target")
+OPTIONS = (
+    "class_weights", "focal_gamma", "head_init", "label_smoothing_factor", "logit_adjustment", "loss", "mixup",
+    "recommended_trim", "sampling", "target",
+)  # fmt: skip
 CARD = {
     section: f'{{% include "categories/{section}.md" %}}'
     for section in ("introduction", "metrics", "details", "calibration", "folds", "limits", "not_evaluated")
@@ -56,12 +59,18 @@ def target_of(utterance: Utterance, outputs: Sequence[str]) -> int | None:
 
 
 def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
-    """Return the cross-entropy with the class weights and label smoothing of the training arguments."""
-    from ser_hf.tasks.losses import CrossEntropy, balanced_weights
+    """Return the cross-entropy or focal loss, with the weights and adjustments of the training arguments."""
+    from ser_hf.tasks.losses import CrossEntropy, balanced_weights, effective_weights, prior_logits
 
-    balanced = training.class_weights == "balanced"  # type: ignore[attr-defined]  # of SerTrainingArguments
-    weights = balanced_weights(train["label"], train.features["label"].num_classes) if balanced else None
-    return CrossEntropy(weights, label_smoothing=training.label_smoothing_factor)
+    options: Any = training  # SerTrainingArguments
+    labels, classes = train["label"], train.features["label"].num_classes
+    weigh = {"balanced": balanced_weights, "effective": effective_weights}.get(options.class_weights)
+    return CrossEntropy(
+        weigh and weigh(labels, classes),
+        label_smoothing=options.label_smoothing_factor,
+        focal_gamma=options.focal_gamma if options.loss == "focal" else 0.0,
+        adjustment=prior_logits(labels, classes, options.logit_adjustment),
+    )
 
 
 def compute_metrics(prediction: "EvalPrediction") -> dict[str, float]:

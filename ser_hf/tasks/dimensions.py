@@ -30,7 +30,7 @@ METRICS = {
     "ccc": Metric("Concordance correlation coefficient, mean over the dimensions", "CCC", lowest=-1.0),
     "pearson": Metric("Pearson correlation, mean over the dimensions", "Pearson", lowest=-1.0),
 }
-OPTIONS = ("dimensions", "rating_scale", "regression_loss")
+OPTIONS = ("dimensions", "rating_scale", "regression_loss", "sampling")
 CARD = {
     section: f'{{% include "dimensions/{section}.md" %}}'
     for section in ("introduction", "metrics", "details", "folds", "limits")

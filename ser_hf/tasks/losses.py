@@ -28,6 +28,47 @@ def balanced_weights(labels: Sequence[int], classes: int) -> torch.Tensor:
     return torch.tensor(len(labels) / (classes * counts), dtype=torch.float32)
 
 
+def effective_weights(labels: Sequence[int], classes: int) -> torch.Tensor:
+    """Return a weight per class ``(C,)``, inverse to its effective number of samples; the mean over utterances is 1.
+
+    The effective number (1 - 0.999^n) / 0.001 of n utterances is close to n for rare classes and at most 1000. Frequent
+    classes therefore get higher weights than from `balanced_weights`.
+
+    Args:
+        labels: Label ids of the training utterances.
+        classes: Number C of classes; each needs at least one utterance.
+
+    Source:
+        Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples, https://arxiv.org/abs/1901.05555
+
+    Examples:
+        >>> effective_weights([0] * 3000 + [1] * 1000, 2)
+        tensor([0.8883, 1.3350])
+    """
+    counts = np.bincount(labels, minlength=classes)
+    weights = 1 / (1 - 0.999**counts)
+    return torch.tensor(weights / weights[np.asarray(labels)].mean(), dtype=torch.float32)
+
+
+def prior_logits(labels: Sequence[int], classes: int, strength: float) -> torch.Tensor | None:
+    """Return the logarithm of the share of each class ``(C,)``, times `strength`; None if `strength` is 0.
+
+    Args:
+        labels: Label ids of the training utterances.
+        classes: Number C of classes; each needs at least one utterance.
+        strength: 1 for the optimum of the balanced error.
+
+    Source:
+        Menon et al. 2021, Long-tail learning via logit adjustment, https://arxiv.org/abs/2007.07314
+
+    Examples:
+        >>> prior_logits([0, 0, 0, 1], 2, 1.0)
+        tensor([-0.2877, -1.3863])
+    """
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    return torch.tensor(strength * np.log(shares), dtype=torch.float32) if strength else None
+
+
 class CrossEntropy:
     """Compute the cross-entropy with class weights, averaged over the whole batch of an optimizer step.
 
@@ -37,16 +78,34 @@ class CrossEntropy:
     Args:
         weights: Weight per class ``(C,)``; None for equal weights.
         label_smoothing: Share of the target that is distributed over all classes, 0 to 1.
+        focal_gamma: Exponent of the focal loss, which reduces the loss of utterances that are recognised well; 0 for
+            the cross-entropy.
+        adjustment: Values ``(C,)`` that are added to the logits in training only, from `prior_logits`. The weights of
+            the model stay those of a stock checkpoint, and its scores are not adjusted.
+
+    Source:
+        Lin et al. 2017, Focal Loss for Dense Object Detection, https://arxiv.org/abs/1708.02002
 
     Examples:
         >>> outputs = SequenceClassifierOutput(logits=torch.zeros(3, 2))
         >>> CrossEntropy()(outputs, torch.tensor([0, 1, 1]))
         tensor(0.6931)
+        >>> CrossEntropy(focal_gamma=2)(outputs, torch.tensor([0, 1, 1]))
+        tensor(0.1733)
     """
 
-    def __init__(self, weights: torch.Tensor | None = None, *, label_smoothing: float = 0.0):
+    def __init__(
+        self,
+        weights: torch.Tensor | None = None,
+        *,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        adjustment: torch.Tensor | None = None,
+    ):
         self.weights = weights
         self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+        self.adjustment = adjustment
 
     def __call__(
         self,
@@ -62,11 +121,27 @@ class CrossEntropy:
             num_items_in_batch: Number of label values in the whole batch of the step; None for this batch alone.
         """
         logits = outputs["logits"].float()
+        if self.adjustment is not None and torch.is_grad_enabled():
+            logits = logits + self.adjustment.to(logits.device)
         weights = None if self.weights is None else self.weights.to(logits.device)
-        total = functional.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=self.label_smoothing)
+        if self.focal_gamma:
+            total = self._focal_loss(logits, labels, weights)
+        else:
+            total = functional.cross_entropy(
+                logits, labels, weights, reduction="sum", label_smoothing=self.label_smoothing
+            )
         if num_items_in_batch is None:
             return total / len(labels)
         return total * (labels.shape[1] if labels.ndim == 2 else 1) / num_items_in_batch  # the Trainer counts values
+
+    def _focal_loss(self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        classes = logits.shape[1]
+        targets = labels if labels.ndim == 2 else functional.one_hot(labels, classes)
+        targets = (1 - self.label_smoothing) * targets + self.label_smoothing / classes
+        logs = functional.log_softmax(logits, dim=1)
+        missed = (-torch.expm1(logs)).clamp(min=1e-6)  # 1 - p; the gradient of a root is infinite at 0
+        losses = -targets * missed**self.focal_gamma * logs
+        return (losses if weights is None else losses * weights).sum()
 
 
 class VoteDivergence:

@@ -101,7 +101,12 @@ class SerTrainer(Trainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         batch_size = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthGroupedSampler(
-            dataset["duration"], batch_size, seed=self.args.seed, epoch=self.data_collator.epoch
+            dataset["duration"],
+            batch_size,
+            seed=self.args.seed,
+            epoch=self.data_collator.epoch,
+            sampling=self.args.sampling,
+            categories=dataset["emotion"],
         )
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas
 import pytest
 import soundfile
+import yaml
 from transformers import pipeline
 
 from ser_hf import DataArguments, EmotionClassifier
@@ -82,6 +83,16 @@ def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
     card = (out / "README.md").read_text()
     assert "1 + 4 × value is the rating on the scale of the" in card and "| valence |" in card
     assert all(check.passed for check in run_gate(out))
+
+
+def test_ratings_are_learned_from_equally_many_utterances_of_each_emotion(train):
+    options = ("--rating_scale", "1", "5", "--per_device_train_batch_size", "4")
+    out = train("--task", "dimensions", "--sampling", "undersample", *options)
+    table = read_predictions(out / "predictions.csv")
+    results = json.loads((out / "all_results.json").read_text())
+    assert 48 - len(table) == 32  # training utterances, 12 of them happy
+    assert results["training"]["steps"] == 2 * 2 * 12 / 4
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["sampling"] == "undersample"
 
 
 def test_the_ccc_loss_of_accumulated_batches_is_that_of_whole_batches(train, tmp_path):

@@ -102,6 +102,12 @@ def test_the_pipeline_gives_the_stored_answers_for_every_test_utterance(finetune
         assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
 
 
+def test_a_model_of_balanced_utterances_with_an_adjusted_focal_loss_is_stock(finetune):
+    argv = ("--sampling", "balanced", "--class_weights", "effective", "--loss", "focal", "--logit_adjustment", "1")
+    results = json.loads((finetune(*argv) / "all_results.json").read_text())
+    assert results["agreement"]["agree"] == results["agreement"]["compared"] == 16
+
+
 def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, caplog):
     out = finetune("--save_total_limit", "9")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}

@@ -60,6 +60,14 @@ def test_length_and_launch_may_change(tmp_path):
     assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["num_train_epochs"] == 99
 
 
+def test_a_run_without_a_newer_option_goes_on_with_its_default_only(tmp_path):
+    older = {key: value for key, value in recipe(tmp_path).items() if key not in ("sampling", "loss", "task")}
+    claim(tmp_path, older, DATA)
+    check_folder(tmp_path, recipe(tmp_path))
+    with pytest.raises(FileExistsError, match="sampling: all there, balanced here"):
+        check_folder(tmp_path, recipe(tmp_path, "--sampling", "balanced"))
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(FileExistsError, match="contains no run of ser_hf"):

@@ -45,6 +45,8 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--window_overlap", "1"], "window_overlap: expected 0 to 0.9, found 1.0"),
         (["--corpus", "ravdess", "urdu", "--data_root", "x"], r"a folder for each corpus of .*, found \['x'\]"),
         (["--protocol", "emobox", "--split", "given"], "Leave out --split given"),
+        (["--focal_gamma", "3"], "focal_gamma: pass --loss focal, or leave out --focal_gamma 3"),
+        (["--logit_adjustment=-1"], "logit_adjustment: expected 0 to 10, found -1"),
         (["--speed", "1.5"], "speed: expected 0 to 0.9, found 1.5"),
         (["--mask_time_length", "0"], "mask_time_length: expected 1 to 10000, found 0"),
         (["--learning_rate", "nan"], "learning_rate: expected 0 to 10, found nan"),

@@ -86,12 +86,28 @@ def test_metrics_are_those_of_the_best_logits():
     assert next(iter(task.METRICS)) == "ua"
 
 
-@pytest.mark.parametrize(("weights", "expected"), [("balanced", [0.75, 1.5]), ("none", None)])
+def make_loss(**options):
+    """Return the loss of three training utterances, two of them happy."""
+    train = Dataset.from_dict({"label": [0, 0, 1]}, features=Features({"label": task.target_feature(EMOTIONS)}))
+    unused = {"class_weights": "none", "loss": "cross_entropy", "focal_gamma": 2.0, "logit_adjustment": 0.0}
+    return task.make_loss(train, SimpleNamespace(**(unused | {"label_smoothing_factor": 0.1} | options)))
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [("balanced", [0.75, 1.5]), ("effective", [0.7502, 1.4996]), ("none", None)],
+)
 def test_the_loss_has_the_weights_and_the_smoothing_of_the_arguments(weights, expected):
-    features = Features({"label": task.target_feature(EMOTIONS)})
-    train = Dataset.from_dict({"label": [0, 0, 1]}, features=features)
-    loss = task.make_loss(train, SimpleNamespace(class_weights=weights, label_smoothing_factor=0.1))
-    assert (None if loss.weights is None else loss.weights.tolist(), loss.label_smoothing) == (expected, 0.1)
+    loss = make_loss(class_weights=weights)
+    assert (expected is None) == (loss.weights is None)
+    assert expected is None or loss.weights.tolist() == pytest.approx(expected, abs=1e-4)
+    assert (loss.label_smoothing, loss.focal_gamma, loss.adjustment) == (0.1, 0.0, None)
+
+
+def test_the_loss_is_focal_and_adjusted_if_the_arguments_say_so():
+    loss = make_loss(loss="focal", logit_adjustment=0.5)
+    assert loss.focal_gamma == 2.0
+    assert loss.adjustment.tolist() == pytest.approx([0.5 * np.log(2 / 3), 0.5 * np.log(1 / 3)])
 
 
 def test_emotions_are_matched_by_any_usual_spelling():

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from ser_hf.tasks.losses import CrossEntropy, balanced_weights
+from ser_hf.tasks.losses import CrossEntropy, balanced_weights, effective_weights, prior_logits
 
 LOGITS = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2])
@@ -41,3 +42,43 @@ def test_shares_of_one_class_are_labels_and_blends_lie_between():
     half = (shares + shares[[5, 4, 3, 2, 1, 0]]) / 2
     other = loss({"logits": LOGITS}, LABELS[[5, 4, 3, 2, 1, 0]])
     assert loss({"logits": LOGITS}, half).item() == pytest.approx((loss({"logits": LOGITS}, LABELS) + other).item() / 2)
+
+
+def test_effective_weights_of_small_classes_are_balanced_and_those_of_large_ones_are_equal():
+    small = effective_weights([0] * 3 + [1], 2)
+    assert (small[1] / small[0]).item() == pytest.approx(3, rel=2e-3)
+    large = effective_weights([0] * 90_000 + [1] * 30_000, 2)
+    assert large.tolist() == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_the_focal_loss_is_the_cross_entropy_times_a_power_of_the_missed_probability():
+    logits = torch.tensor([[0.0, np.log(3.0)]], dtype=torch.float32)  # probabilities 1/4 and 3/4
+    assert CrossEntropy(focal_gamma=2)({"logits": logits}, torch.tensor([0])).item() == pytest.approx(
+        0.5625 * np.log(4)
+    )
+    weighted = CrossEntropy(torch.tensor([1.0, 2.0]), focal_gamma=1)
+    assert weighted({"logits": logits}, torch.tensor([1])).item() == pytest.approx(2 * 0.25 * np.log(4 / 3))
+
+
+def test_a_tiny_exponent_gives_the_cross_entropy_with_weights_smoothing_and_mixed_labels():
+    options = {"weights": balanced_weights(LABELS.tolist(), 3), "label_smoothing": 0.1}
+    mixed = (functional.one_hot(LABELS, 3) + functional.one_hot(LABELS.flip(0), 3)) / 2
+    for labels in (LABELS, mixed):
+        focal = CrossEntropy(**options, focal_gamma=1e-9)({"logits": LOGITS}, labels)
+        assert focal.item() == pytest.approx(CrossEntropy(**options)({"logits": LOGITS}, labels).item())
+
+
+def test_the_focal_loss_of_a_certain_answer_has_a_finite_gradient():
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    CrossEntropy(focal_gamma=0.5)({"logits": logits}, torch.tensor([0])).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_the_adjustment_acts_in_training_only_and_its_optimum_is_the_balanced_answer():
+    adjusted = CrossEntropy(adjustment=prior_logits([0, 0, 0, 1], 2, 1.0))
+    equal, labels = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 0, 1])
+    adjusted({"logits": equal}, labels).backward()
+    assert equal.grad.sum(0).tolist() == pytest.approx([0, 0], abs=1e-6)
+    with torch.no_grad():
+        assert adjusted({"logits": equal}, labels).item() == pytest.approx(np.log(2))
+    assert prior_logits([0, 1], 2, 0.0) is None

@@ -87,6 +87,6 @@ def test_a_search_is_bound_to_its_recipe(recipe, tmp_path):
     open_study(tmp_path / "sweep", recipe, space)
     data, model_args, training = recipe
     other = data, model_args, dataclasses.replace(training, label_smoothing_factor=0.1)
-    with pytest.raises(FileExistsError, match="label_smoothing_factor: None there, 0.1 here"):
+    with pytest.raises(FileExistsError, match="label_smoothing_factor: 0.0 there, 0.1 here"):
         open_study(tmp_path / "sweep", other, space)
     open_study(tmp_path / "sweep", recipe, space)
