@@ -46,7 +46,7 @@ def test_a_model_folder_is_recorded_by_its_name(tmp_path):
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):
     claim(tmp_path, recipe(tmp_path), DATA)
     before = (tmp_path / "recipe.yaml").read_text()
-    with pytest.raises(FileExistsError, match="another recipe's run .*learning_rate: 3e-05 there, 0.01 here"):
+    with pytest.raises(FileExistsError, match="run of another recipe .*learning_rate: 3e-05 there, 0.01 here"):
         check_folder(tmp_path, recipe(tmp_path, "--learning_rate", "0.01"))
     assert (tmp_path / "recipe.yaml").read_text() == before
 
