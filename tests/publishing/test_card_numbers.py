@@ -65,7 +65,7 @@ def derived(results, config):
     """Yield what a card may derive: how many are in a stored list, and stored numbers in another unit."""
     training, folds = results["training"], results.get("folds", [])
     parts = [results["split"][part] for part in PARTS] if "split" in results else []
-    yield from (len(results["emotions"]), len(folds), *range(1, len(folds) + 1))
+    yield from (len(results.get("outputs") or results["emotions"]), len(folds), *range(1, len(folds) + 1))
     yield from (len(part["speakers"]) for part in [*parts, *folds])
     yield from (part["seconds"] / 60 for part in [training, *folds])
     yield from (training.get("parameters", 0) / 1e6, config.get("max_source_positions", 0) / 50)

@@ -157,7 +157,7 @@ def test_a_finished_run_says_so_more_epochs_continue_it_and_another_recipe_is_re
     assert (out / "pretraining.json").stat().st_mtime_ns == before
     pretrain("--num_train_epochs", "2")
     assert [row["epoch"] for row in read_record(out)["curve"]] == [1, 2]
-    with pytest.raises(FileExistsError, match="holds another recipe's run .*mask_time_prob"):
+    with pytest.raises(FileExistsError, match="run of another recipe .*mask_time_prob"):
         pretrain("--mask_time_prob", "0.5")
     recipe = (out / "recipe.yaml").read_text()
     assert "accelerate launch recipes/pretrain.py recipe.yaml" in recipe and "mask_time_prob: 0.65" in recipe
