@@ -155,7 +155,7 @@ def deliver(emotion: str, speaker: int, sentence: int, *, seed: int = 0) -> Deli
     """Return the delivery with which `synthesize` speaks a sentence, given the same arguments.
 
     Examples:
-        >>> deliver("sad", speaker=2, sentence=3).tempo < 0  # slower than neutral
+        >>> bool(deliver("sad", speaker=2, sentence=3).tempo < 0)  # slower than neutral
         True
     """
     return _deliver(emotion, np.random.default_rng([seed, speaker, EMOTIONS.index(emotion), sentence]))

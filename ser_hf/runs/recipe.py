@@ -21,7 +21,7 @@ PLACES = {"data_root", "audio_root", "output_dir"}
 # Settings for launching, logging and publishing are not part of a recipe.
 NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
-    "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
+    "rehearse", "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
 }  # fmt: skip
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
 

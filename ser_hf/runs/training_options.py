@@ -80,6 +80,13 @@ class TrainingOptions:
         default=None,
         metadata={"help": "Stop after this number of epochs without a better metric_for_best_model. None: never."},
     )
+    rehearse: bool = field(
+        default=False,
+        metadata={
+            "help": "First learn 32 utterances by heart, for at most a minute; stop with the reason if that fails, or "
+            "if the labels seem to be unrelated to the audio."
+        },
+    )
     refit: bool = field(
         default=False,
         metadata={

@@ -64,6 +64,8 @@ def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> N
         raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
     if model_args.adapter:
         check_peft()
+    if training.num_train_epochs == 0 and training.rehearse:
+        raise ValueError("rehearse: expected with --num_train_epochs above 0. Leave it out.")
     if model_args.model_name_or_path is not None:
         load_config(model_args.model_name_or_path, model_args.trust_remote_code)
     with TemporaryDirectory() as folder:

@@ -42,6 +42,7 @@ from ser_hf.training.components import (
 )
 from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
+from ser_hf.training.rehearsal import rehearse
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
     if scale := common_scale(data):
         model.config.rating_scale = list(scale)
+    if training.rehearse:
+        rehearse(model, feature_extractor, speech.dataset, training)
     first = training.process_index == 0
     with claim_folder(training.output_dir, recipe, speech.dataset) if first else nullcontext():
         if first:

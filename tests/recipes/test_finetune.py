@@ -285,10 +285,10 @@ def test_a_pipeline_that_fails_ends_in_a_run_that_says_so_and_is_not_publishable
 
 def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, write_audio):
     for speaker in range(1, 7):
-        for emotion in ("angry", "sad"):
-            write_audio(tmp_path / "data" / emotion / f"s{speaker}_a.wav")
-            write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", seconds=0.06)
-            write_audio(tmp_path / "data" / emotion / f"s{speaker}_c.wav", seconds=0.03)
+        for emotion, pitch in (("angry", 220), ("sad", 110)):
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_a.wav", frequency=pitch)
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_b.wav", frequency=pitch, seconds=0.06)
+            write_audio(tmp_path / "data" / emotion / f"s{speaker}_c.wav", frequency=pitch, seconds=0.03)
         write_audio(tmp_path / "data" / "angry" / f"s{speaker}_long.wav", seconds=5, rate=8_000)
     (tmp_path / "data" / "sad" / "s1_text.wav").write_text("not audio")
     (tmp_path / "data" / "sad" / "s2_empty.wav").touch()

@@ -1,0 +1,224 @@
+"""Rehearse a training on a few utterances, to find faults in about a minute that would spoil hours.
+
+Two questions are answered on training utterances only. Can the model learn 32 utterances by heart, with the learning
+rate of the recipe and without augmentation? Do the labels have anything to do with the audio, so that a linear
+classifier on simple features predicts those of other speakers better than chance?
+
+Shapes: N utterances.
+"""
+
+import copy
+import logging
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from datasets import Dataset, DatasetDict
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
+
+from ser_hf.data.collator import Collator
+from ser_hf.data.dataset import load_row
+from ser_hf.heads.features import classical_features
+from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.tasks import load_task, name_task
+from ser_hf.training.trainer import SerTrainer
+
+UTTERANCES, STEPS, SECONDS = 32, 100, 60  # of the training by heart: it ends at the first limit
+CHECKED = 240  # utterances whose labels are compared with their audio
+LEAST_FALL = 0.05  # of the loss, as a share of the first loss
+RISE = 1.5  # a loss of more than this times the first one shows that the learning rate is too high
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Rehearsal:
+    """Hold what was observed.
+
+    Attributes:
+        losses: Loss before the first step, and in each pass over the utterances.
+        metric: Name and value of the first metric of the task on the 32 utterances, after the last step.
+        label_recall: UA of a linear classifier on the emotions of other speakers; None if there is one speaker.
+        chance: UA of guessing.
+        majority: Share of the most frequent emotion in the training utterances.
+        trained: Number of trained parameters.
+        parameters: Number of all parameters.
+        seconds_per_step: Duration of a step.
+    """
+
+    losses: list[float]
+    metric: tuple[str, float]
+    label_recall: float | None
+    chance: float
+    majority: float
+    trained: int
+    parameters: int
+    seconds_per_step: float
+
+
+def rehearse(
+    model: PreTrainedModel,
+    feature_extractor: SequenceFeatureExtractor,
+    dataset: DatasetDict,
+    training: SerTrainingArguments,
+) -> Rehearsal:
+    """Train a copy of the model on 32 utterances, compare labels and audio, and log what was observed.
+
+    Args:
+        model: The model to train, with its head started; it is not changed.
+        feature_extractor: Feature extractor of the model.
+        dataset: DatasetDict with "train" and "validation".
+        training: Training arguments of the recipe.
+
+    Raises:
+        ValueError: If nothing is trained, the loss does not fall, or the labels have no relation to the audio.
+    """
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if not trained:
+        raise ValueError(f"Rehearsal: none of {parameters} parameters is trained. Choose another --freeze.")
+    train = dataset["train"]
+    emotions = Counter(train["emotion"])
+    recall = _recall_of_labels(_draw(train, CHECKED, training.seed))
+    losses, metric, seconds = _learn_by_heart(model, feature_extractor, dataset, training)
+    observed = Rehearsal(
+        losses, metric, recall, 1 / len(emotions), max(emotions.values()) / len(train), trained, parameters, seconds
+    )
+    logger.info(describe_rehearsal(observed, len(train), training))
+    _check(observed, min(CHECKED, len(train)), training)
+    return observed
+
+
+def describe_rehearsal(observed: Rehearsal, utterances: int, training: SerTrainingArguments) -> str:
+    """Return what was observed, with an estimate of the time for all training utterances."""
+    name, value = observed.metric
+    steps = math.ceil(utterances / training.per_device_train_batch_size) * training.num_train_epochs
+    minutes = steps * observed.seconds_per_step * (1 + training.refit) / 60
+    labels = "" if observed.label_recall is None else f"; {observed.label_recall:.3f} UA of a linear classifier"
+    return (
+        f"Rehearsal: loss {observed.losses[0]:.3f} to {observed.losses[-1]:.3f} on {UTTERANCES} utterances in "
+        f"{len(observed.losses) - 1} passes, {name} {value:.3f}.\n"
+        f"Chance {observed.chance:.3f} UA, most frequent emotion {observed.majority:.3f} WA{labels}.\n"
+        f"Trained: {observed.trained / 1e6:.2f} of {observed.parameters / 1e6:.2f} M parameters. Memory: "
+        f"{_memory():.1f} GB. Estimated time of training without validation: {minutes:.0f} min."
+    )
+
+
+def _draw(train: Dataset, count: int, seed: int) -> Dataset:
+    """Return rows of all emotions in turn, drawn at random."""
+    order = np.random.default_rng(seed).permutation(len(train))
+    emotions = np.array(train["emotion"])[order]
+    turns = np.zeros(len(order), dtype=int)
+    for emotion in set(emotions):
+        turns[emotions == emotion] = np.arange((emotions == emotion).sum())
+    return train.select(order[np.argsort(turns, kind="stable")][:count])
+
+
+def _recall_of_labels(rows: Dataset) -> float | None:
+    """Return the UA of a linear classifier on classical features, cross-validated over speakers.
+
+    Source: the features of `ser_hf.heads.features.classical_features`.
+    """
+    speakers = [speaker or str(index) for speaker, index in zip(rows["speaker"], rows["index"], strict=True)]
+    if (folds := min(4, len(set(speakers)))) < 2 or len(set(rows["emotion"])) < 2:
+        return None
+    vectors = np.stack([classical_features(load_row(row)).to_numpy() for row in rows])
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=500))
+    answers = cross_val_predict(classifier, vectors, rows["emotion"], groups=speakers, cv=GroupKFold(folds))
+    return float(recall_score(rows["emotion"], answers, average="macro", zero_division=0))
+
+
+def _learn_by_heart(
+    model: PreTrainedModel,
+    feature_extractor: SequenceFeatureExtractor,
+    dataset: DatasetDict,
+    training: SerTrainingArguments,
+) -> tuple[list[float], tuple[str, float], float]:
+    """Return the losses, the first metric of the task at the end, and the seconds per step."""
+    rows = _draw(dataset["train"], UTTERANCES, training.seed)
+    parts, collator = DatasetDict(train=rows, validation=rows), Collator(feature_extractor)
+    arguments = copy.copy(training)
+    arguments.push_to_hub, arguments.report_to = False, []
+    with TemporaryDirectory() as arguments.output_dir:  # not the folder of the run, which stays free
+        trainer = SerTrainer(
+            copy.deepcopy(model), arguments, collator, dataset=parts, feature_extractor=feature_extractor
+        )
+    set_seed(training.seed)
+    size = training.per_device_train_batch_size
+    firsts = range(0, len(rows), size)
+    batches = [collator([rows[i] for i in range(first, min(first + size, len(rows)))]) for first in firsts]
+    losses, seconds = _train(trainer, batches)
+    task = load_task(name_task(model.config))
+    metric = next(iter(task.METRICS))
+    measured: Any = trainer.predict(rows).metrics
+    return losses, (metric, measured[f"test_{metric}"]), seconds
+
+
+def _train(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
+    """Return the loss before the first step and in each pass over the batches, and the seconds per step."""
+    model, optimizer = trainer.model.train(), trainer.create_optimizer()
+    began, steps, losses = time.monotonic(), 0, [_mean_loss(trainer, batches)]
+    while steps < STEPS and time.monotonic() - began < SECONDS and math.isfinite(losses[-1]):
+        losses.append(0.0)
+        for batch in batches:
+            loss = _loss(trainer, batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), trainer.args.max_grad_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            losses[-1] += loss.item() / len(batches)
+            steps += 1
+    return losses, (time.monotonic() - began) / steps
+
+
+@torch.no_grad()
+def _mean_loss(trainer: SerTrainer, batches: list) -> float:
+    return sum(_loss(trainer, batch).item() for batch in batches) / len(batches)
+
+
+def _loss(trainer: SerTrainer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    assert trainer.compute_loss_func is not None
+    inputs = {name: value.to(trainer.model.device) for name, value in batch.items()}
+    labels = inputs.pop("labels")
+    return trainer.compute_loss_func(trainer.model(**inputs), labels)
+
+
+def _check(observed: Rehearsal, checked: int, training: SerTrainingArguments) -> None:
+    """Raise ValueError with the likely reason if the rehearsal failed."""
+    first, last, highest = observed.losses[0], observed.losses[-1], max(observed.losses)
+    ways = "Leave out --rehearse to train all the same."
+    if not last <= (1 - LEAST_FALL) * first:  # also if it is not a number
+        rises = not highest <= RISE * first
+        change = f"Lower --learning_rate (now {training.learning_rate:g}), as it rose to {highest:.3g} in between"
+        if not rises:
+            change = f"Raise --learning_rate (now {training.learning_rate:g}), or train more with another --freeze"
+        raise ValueError(
+            f"Rehearsal: the loss on {UTTERANCES} utterances changed from {first:.3f} to {last:.3f} in "
+            f"{len(observed.losses) - 1} passes. {change}. {ways}"
+        )
+    chance = observed.chance
+    bound = chance + 1.64 * math.sqrt(chance * (1 - chance) / checked)  # 95 % of random labels stay below it
+    if observed.label_recall is not None and observed.label_recall < bound:
+        raise ValueError(
+            "Rehearsal: a linear classifier on simple features recognises the emotions of other speakers no better "
+            f"than chance ({observed.label_recall:.3f} UA on {checked} utterances, chance {chance:.3f}). Check whether "
+            f"the labels belong to these files. {ways}"
+        )
+
+
+def _memory() -> float:
+    """Return the peak memory of the GPU, or without one the memory of the process, in GB."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return psutil.Process().memory_info().rss / 1e9
