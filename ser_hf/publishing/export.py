@@ -169,6 +169,7 @@ def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: P
 def write_int8(source: Path, path: Path) -> None:
     """Quantise the weights of matrix products per channel; activations are quantised dynamically.
 
+    Weights are unsigned, because products of unsigned activations and signed weights overflow on CPUs without VNNI.
     Convolutions stay in float32, because their int8 kernels are slow and wrong. The activations of a batch share one
     scale, so the scores of an utterance depend slightly on the other utterances of its batch.
 
@@ -186,7 +187,7 @@ def write_int8(source: Path, path: Path) -> None:
     del graph.graph.value_info[:]  # shapes of the traced example, which break shape inference
     # This marks the graph as preprocessed and avoids a warning; preprocessing has no benefit here.
     graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
-    quantize_dynamic(graph, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+    quantize_dynamic(graph, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8)
 
 
 def _reference_batches(*, lengths: bool) -> list[list[np.ndarray]]:

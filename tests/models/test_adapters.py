@@ -57,7 +57,7 @@ def train(model, inputs, steps=3):
 def test_the_default_targets_are_the_attention_projections_that_the_stock_code_calls(name):
     model, inputs, before = adapted(name)
     with torch.no_grad():
-        assert torch.equal(model(**inputs).logits, before)
+        assert torch.allclose(model(**inputs).logits, before, atol=1e-5)
     train(model, inputs)
     grown = {key: value.abs().max().item() for key, value in model.named_parameters() if "lora_B" in key}
     assert {key.split(".lora_B")[0].rpartition(".")[2] for key in grown} == TARGETS[name]

@@ -154,7 +154,7 @@ def test_a_run_that_was_never_compared_is_refused(folder, refusal, toy_ravdess, 
     (folder / "all_results.json").write_text(json.dumps(results))
     sentence = (
         "all_results.json has no comparison of the stored predictions with the stock pipeline. "
-        "Run the recipe again with this version, which compares them at the end."
+        "Run the recipe again with this version, which compares them after training."
     )
     assert refusal(folder) == refusal(folder, {"ravdess": toy_ravdess}) == sentence
 
