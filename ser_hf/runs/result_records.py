@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from ser_hf.evaluation.calibration import CalibrationRecord
+from ser_hf.evaluation.paired import Difference
 
 # Schema 1 (not stored in the file) lacks some fields, which become None; schema 2 has one task. Both can be read.
 SCHEMA = 3
@@ -185,7 +186,7 @@ class RecommendedRecord:
 
     preprocessing: dict
     test: TaskScores
-    difference: dict[str, dict]
+    difference: dict[str, Difference]
 
 
 @dataclass
