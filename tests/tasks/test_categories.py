@@ -16,8 +16,8 @@ from ser_hf.tasks import categories as task
 
 NAMES = {
     "CARD", "METRICS", "OPTIONS", "PERCENT", "PROBLEM_TYPE", "Scores", "answer", "calibrate", "compute_metrics",
-    "describe_calibration", "draw_scores", "list_outputs", "make_loss", "make_statistic", "match_outputs", "restrict_scores", "summarize",
-    "tabulate", "target_feature", "target_of",
+    "describe_calibration", "draw_scores", "list_outputs", "make_loss", "make_statistic", "match_outputs",
+    "restrict_scores", "summarize", "tabulate", "target_feature", "target_of",
 }  # fmt: skip
 EMOTIONS = ["happy", "sad"]
 
