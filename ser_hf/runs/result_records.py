@@ -190,6 +190,25 @@ class RecommendedRecord:
 
 
 @dataclass
+class ConditionRecord:
+    """Hold the test scores under a degraded condition, such as noise.
+
+    Attributes:
+        scores: Scores by metric.
+        differences: Differences to the scores without degradation, by metric.
+        ece: Expected calibration error; None for ratings.
+        uncertain: Share of the predictions below the threshold; None without a threshold.
+        error: Why the condition was not computed; None if it was.
+    """
+
+    scores: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    ece: float | None = None
+    uncertain: float | None = None
+    error: str | None = None
+
+
+@dataclass
 class CandidateRecord:
     """Describe a head in a comparison; `inner_ua` is the UA in cross-validation over the training speakers."""
 
@@ -238,6 +257,7 @@ class Results:
         candidates: Compared heads of a probe.
         evaluation: Description of the evaluation of a checkpoint on a corpus.
         protocol: Protocol of a cross-validation.
+        conditions: Test scores under degraded conditions, by condition.
         rating_scale: Lowest and highest rating of the corpora, for the task "dimensions".
         recipe: Settings of all folds of a cross-validation.
         mean: Mean of each metric over the folds.
@@ -261,6 +281,7 @@ class Results:
     candidates: list[CandidateRecord] | None = None
     evaluation: EvaluationRecord | None = None
     protocol: str | None = None
+    conditions: dict[str, ConditionRecord] | None = None
     rating_scale: tuple[float, float] | None = None
     recipe: dict | None = None
     mean: dict[str, float] | None = None
