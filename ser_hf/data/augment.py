@@ -1,13 +1,14 @@
 """Waveform augmentation for training, reproducible for each seed, epoch and utterance."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import audiomentations
 import numpy as np
 
 from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.data.degradations import random_codec, random_room, random_telephone
 
 
 def build_augmentation(
@@ -19,6 +20,10 @@ def build_augmentation(
     pitch: float | None = None,
     tempo: float | None = None,
     speed: float | None = None,
+    noise_folder: str | None = None,
+    reverb: bool = False,
+    telephone: bool = False,
+    codec: bool = False,
 ) -> "Augmentation | None":
     """Return an `Augmentation` with the requested transforms, or None if no transform is requested.
 
@@ -31,6 +36,10 @@ def build_augmentation(
         tempo: Largest relative change of the speaking rate, 0.1 for 10 %; the pitch is unchanged.
         speed: Largest relative change of the playback speed, 0.1 for 10 %, by resampling: rate, pitch and formants
             change together, so the utterance sounds as if another speaker spoke.
+        noise_folder: Folder of noise recordings, added at 0 to 30 dB.
+        reverb: Whether to add the reverberation of a random room.
+        telephone: Whether to limit the band and encode as a telephone does.
+        codec: Whether to encode with MP3 or Opus at a low bitrate.
 
     Source: speed perturbation: Ko et al. 2015, https://doi.org/10.21437/Interspeech.2015-711
 
@@ -50,13 +59,39 @@ def build_augmentation(
     if speed:  # resampled, but interpreted at the unchanged sampling rate
         slowest, fastest = round(SAMPLING_RATE * (1 + speed)), round(SAMPLING_RATE * (1 - speed))
         changes.append(audiomentations.Resample(fastest, slowest, p=probability))
+    if reverb:
+        changes.append(Degradation(random_room, probability))
+    if noise_folder:
+        changes.append(audiomentations.AddBackgroundNoise(noise_folder, 0, 30, p=probability))
     if noise_snr is not None:
         changes.append(audiomentations.AddGaussianSNR(noise_snr, noise_snr + 30, p=probability))
     if gain:
         changes.append(audiomentations.Gain(-gain, gain, p=probability))
     if time_shift:
         changes.append(audiomentations.Shift(-time_shift, time_shift, rollover=False, p=probability))
+    if telephone:
+        changes.append(Degradation(random_telephone, probability))
+    if codec:
+        changes.append(Degradation(random_codec, probability))
     return Augmentation(changes) if changes else None
+
+
+class Degradation:
+    """Apply a function of `ser_hf.data.degradations` at random, like a transform of audiomentations.
+
+    Args:
+        change: Function ``(waveform, generator)``.
+        p: Probability with which it is applied.
+    """
+
+    def __init__(self, change: Callable[[np.ndarray, np.random.Generator], np.ndarray], p: float):
+        self.change, self.p = change, p
+
+    def __call__(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Return the waveform ``(T,)``, degraded or unchanged."""
+        if random.random() >= self.p:
+            return waveform
+        return self.change(waveform, np.random.default_rng(random.getrandbits(32)))
 
 
 class Augmentation:

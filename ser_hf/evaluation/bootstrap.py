@@ -3,7 +3,7 @@
 Shapes: `N` utterances, `R` resamples.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas
@@ -58,17 +58,16 @@ def bootstrap_intervals(
         >>> bootstrap_intervals(table, lambda rows: {"mean": errors[rows].mean()}, unit="speaker")
         {'mean': [0.0, 1.0]}
     """
-    values = pandas.DataFrame([statistic(rows) for rows in _resample(predictions, unit, resamples, seed)])
+    groups = list(np.arange(len(predictions))[:, None])
+    if unit == "speaker":
+        groups = list(predictions.groupby(["corpus", "speaker"]).indices.values())
+    drawn = draw_groups(groups, resamples, np.random.default_rng(seed))
+    values = pandas.DataFrame([statistic(rows) for rows in drawn])
     bounds = np.nanquantile(values.to_numpy(float), [0.025, 0.975], axis=0)
     return dict(zip(values.columns, bounds.T.tolist(), strict=True))
 
 
-def _resample(predictions: pandas.DataFrame, unit: str, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the row numbers of each resample."""
-    generator = np.random.default_rng(seed)
-    if unit == "utterance":
-        groups = list(np.arange(len(predictions))[:, None])
-    else:
-        groups = list(predictions.groupby(["corpus", "speaker"]).indices.values())
+def draw_groups(groups: Sequence[np.ndarray], resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the row numbers of each resample, given those of each group, such as a speaker."""
     for _ in range(resamples):
         yield np.concatenate([groups[i] for i in generator.integers(len(groups), size=len(groups))])

@@ -1,76 +1,147 @@
 """Test whether one table of predictions is better than another on the same utterances.
 
-Shapes: `C` emotions, `S` speakers, `R` resamples.
+Shapes: `N` utterances, `S` speakers, `R` resamples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas
+from scipy import stats
 
-from ser_hf.evaluation.scores import METRICS, count_confusion
+from ser_hf.evaluation.bootstrap import draw_groups
 
-KEY = ["corpus", "path", "start", "end"]
+KEY = ["corpus", "path", "start", "end"]  # identifies an utterance
+Statistic = Callable[[np.ndarray], dict[str, float]]  # row numbers of a table -> {metric: value}
 
 
-def paired_difference(
+@dataclass
+class Difference:
+    """Hold the difference between the scores of two tables of predictions, the second minus the first.
+
+    Attributes:
+        difference: Difference on all utterances.
+        interval: [low, high], 95 % interval for new speakers.
+        p_value: Of a permutation test over speakers: the share of random exchanges of the two tables, speaker by
+            speaker, with a difference at least as large in either direction.
+        better: Number of speakers with a higher score in the second table.
+        worse: Number of speakers with a lower score in the second table.
+    """
+
+    difference: float
+    interval: list[float]
+    p_value: float | None = None
+    better: int | None = None
+    worse: int | None = None
+
+
+def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Return the rows of two tables for the utterances that both have, in the order of the first.
+
+    Raises:
+        ValueError: If they share no utterance, or a table has an utterance twice.
+
+    Examples:
+        >>> first = pandas.DataFrame([["x", name, None, None] for name in ("a.wav", "b.wav")], columns=KEY)
+        >>> [list(rows["path"]) for rows in align(first, first[::-1].assign(prediction="sad")[:1])]
+        [['b.wav'], ['b.wav']]
+    """
+    for table in (first, second):
+        if table.duplicated(KEY).any():
+            row = table[table.duplicated(KEY)].iloc[0]
+            raise ValueError(f"Expected each utterance once in a table of predictions, found '{row['path']}' twice.")
+    places = first[KEY].assign(first=range(len(first)))
+    pairs = places.merge(second[KEY].assign(second=range(len(second))), on=KEY)
+    if pairs.empty:
+        raise ValueError(
+            "Expected two tables with predictions of the same utterances (columns "
+            f"{', '.join(KEY)}), found none in both: the first has '{first['path'].iloc[0]}' of "
+            f"'{first['corpus'].iloc[0]}', the second '{second['path'].iloc[0]}' of '{second['corpus'].iloc[0]}'."
+        )
+    return first.iloc[pairs["first"]].reset_index(drop=True), second.iloc[pairs["second"]].reset_index(drop=True)
+
+
+def paired_differences(
     first: pandas.DataFrame,
     second: pandas.DataFrame,
-    emotions: Sequence[str],
+    make_statistic: Callable[[pandas.DataFrame], Statistic],
     *,
     resamples: int = 1000,
     seed: int = 0,
-) -> dict[str, dict]:
-    """Return the differences between the scores of two tables, with 95 % bootstrap intervals over speakers.
+) -> dict[str, Difference]:
+    """Return the difference of each score of two tables, with an interval and a test over speakers.
 
     Both tables are scored on the same resampled speakers, with all their utterances, so that differences between
-    speakers in difficulty cancel out. An utterance without a speaker counts as a speaker of its own.
+    speakers in difficulty cancel out. An utterance without a speaker counts as a speaker of its own; if all utterances
+    are of one speaker, utterances take the place of speakers, and the result says nothing about other speakers.
 
     Args:
-        first: Rows of `read_predictions` of one split.
-        second: Rows of the same utterances, in any order.
-        emotions: The ``C`` emotions.
-        resamples: Number ``R`` of bootstrap resamples.
-        seed: Random seed of the bootstrap.
-
-    Returns:
-        {metric: {"difference": second minus first, "interval": [low, high]}} for each of `METRICS`.
-
-    Raises:
-        ValueError: If the tables do not have the same utterances.
+        first: ``N`` rows of `read_predictions`.
+        second: Rows of the same utterances in the same order, see `align`.
+        make_statistic: Function of the tasks, given a table: see `ser_hf.tasks`.
+        resamples: Number ``R`` of bootstrap resamples and of permutations.
+        seed: Random seed.
 
     Source:
-        Field and Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B, 2007.
+        Field and Welsh, "Bootstrapping clustered data", Journal of the Royal Statistical Society B, 2007. Hesterberg,
+        "What Teachers Should Know About the Bootstrap", The American Statistician, 2015: percentiles for few groups.
 
     Examples:
-        >>> rows = [["x", "a.wav", None, None, "1", "sad"], ["x", "b.wav", None, None, "2", "sad"]]
+        >>> from ser_hf.tasks.categories import make_statistic
+        >>> rows = [["x", "a.wav", None, None, "1", "sad"], ["x", "b.wav", None, None, "2", "happy"]]
         >>> table = pandas.DataFrame(rows, columns=[*KEY, "speaker", "target"])
-        >>> first, second = table.assign(prediction=["sad", "happy"]), table.assign(prediction=["sad", "sad"])
-        >>> paired_difference(first, second, ["happy", "sad"])["ua"]
-        {'difference': 0.5, 'interval': [0.0, 1.0]}
+        >>> first, second = table.assign(prediction="sad"), table.assign(prediction=["sad", "happy"])
+        >>> paired_differences(first, second, lambda table: make_statistic(table, ["happy", "sad"]))["ua"]
+        Difference(difference=0.5, interval=[0.0, 1.0], p_value=1.0, better=1, worse=0)
     """
-    rows = first.merge(second[[*KEY, "prediction"]], on=KEY, suffixes=("", "_second"), validate="one_to_one")
-    if not len(rows) == len(first) == len(second):
-        raise ValueError("Expected two tables of the same utterances, found others: score both on the same test set.")
-    speakers = rows["speaker"].where(rows["speaker"].notna(), [f"utterance {i}" for i in rows.index])
-    groups = list(rows.groupby([rows["corpus"], speakers]).indices.values())
-    confusions = [_count_groups(rows, groups, name, emotions) for name in ("prediction", "prediction_second")]
-    shares = np.full(len(groups), 1 / len(groups))
-    draws = np.random.default_rng(seed).multinomial(len(groups), shares, size=resamples)  # (R, S)
-    resampled = [np.tensordot(draws, counts, axes=1) for counts in confusions]
-    totals = [counts.sum(axis=0) for counts in confusions]
+    statistic = make_statistic(pandas.concat([first, second], ignore_index=True))
+    groups, length = group_speakers(first), len(first)
+
+    def subtract(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return np.array(list(statistic(others).values())) - np.array(list(statistic(rows).values()))
+
+    generator = np.random.default_rng(seed)
+    everything = np.arange(length)
+    names, observed = list(statistic(everything)), subtract(everything, everything + length)
+    drawn = np.stack([subtract(rows, rows + length) for rows in draw_groups(groups, resamples, generator)])
+    exchanged = np.stack(
+        [subtract(rows, (rows + length) % (2 * length)) for rows in _exchange(groups, length, resamples, generator)]
+    )
+    by_speaker = np.stack([subtract(rows, rows + length) for rows in groups])
+    low, high = np.nanquantile(drawn, _tails(len(groups)), axis=0)
+    extreme = (np.abs(exchanged) >= np.abs(observed) - 1e-12).sum(0)
     return {
-        name: {
-            "difference": float(metric(totals[1]) - metric(totals[0])),
-            "interval": np.quantile(metric(resampled[1]) - metric(resampled[0]), [0.025, 0.975]).tolist(),
-        }
-        for name, metric in METRICS.items()
+        name: Difference(
+            difference=float(observed[i]),
+            interval=[float(low[i]), float(high[i])],
+            p_value=float(extreme[i] + 1) / (resamples + 1),
+            better=int((by_speaker[:, i] > 1e-12).sum()),
+            worse=int((by_speaker[:, i] < -1e-12).sum()),
+        )
+        for i, name in enumerate(names)
     }
 
 
-def _count_groups(
-    table: pandas.DataFrame, groups: Sequence[np.ndarray], column: str, emotions: Sequence[str]
-) -> np.ndarray:
-    """Return the confusion matrix ``(S, C, C)`` of each group of rows, for the predictions in a column."""
-    targets, answers = table["target"].to_numpy(object), table[column].to_numpy(object)
-    return np.stack([count_confusion(targets[rows], answers[rows], emotions) for rows in groups])
+def group_speakers(table: pandas.DataFrame) -> list[np.ndarray]:
+    """Return the row numbers of each of ``S`` speakers; of each utterance if all are of one speaker."""
+    speakers = table["speaker"].where(table["speaker"].notna(), [f"utterance {i}" for i in range(len(table))])
+    groups = list(table.groupby([table["corpus"], speakers]).indices.values())
+    return groups if len(groups) > 1 else list(np.arange(len(table))[:, None])
+
+
+def _exchange(groups: Sequence[np.ndarray], length: int, count: int, generator: np.random.Generator):
+    """Yield rows ``(N,)`` of the two tables one after the other: those of the second for half of the speakers."""
+    for _ in range(count):
+        rows = np.arange(length)
+        for group in np.array(groups, dtype=object)[generator.random(len(groups)) < 0.5]:
+            rows[group.astype(int)] += length
+        yield rows
+
+
+def _tails(groups: int) -> tuple[float, float]:
+    """Return the two quantiles of the bootstrap that give a 95 % interval: a little wider with few groups."""
+    if groups < 2:
+        return 0.025, 0.975
+    tail = stats.norm.cdf(np.sqrt(groups / (groups - 1)) * stats.t.ppf(0.025, groups - 1))
+    return tail, 1 - tail

@@ -199,6 +199,16 @@ class DataArguments:
             "another speaker spoke, 0 to 0.9."
         },
     )
+    noise_folder: str | None = field(
+        default=None, metadata={"help": "Add noise from the recordings in this folder, at 0 to 30 dB."}
+    )
+    reverb: bool = field(
+        default=False, metadata={"help": "Add the reverberation of random rooms. Needs the extra conditions."}
+    )
+    telephone: bool = field(
+        default=False, metadata={"help": "Limit the band to 300 to 3400 Hz and encode with mu-law or GSM."}
+    )
+    codec: bool = field(default=False, metadata={"help": "Encode with MP3 or Opus at 8 to 64 kbit/s."})
 
     def __post_init__(self) -> None:
         check_task(self.task)

@@ -31,7 +31,8 @@ def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
 
     Options that the task does not have are left out.
 
-    Of a model folder, only the name is recorded and not the path, because the recipe will be published.
+    Of a model folder and of the folder of noises, only the name is recorded and not the path, because the recipe will
+    be published.
 
     Args:
         data: Corpora, labels, split and augmentation.
@@ -43,6 +44,8 @@ def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
     name = recipe["model_name_or_path"]
     if name is not None and Path(name).is_dir():
         recipe["model_name_or_path"] = Path(name).name
+    if data.noise_folder:
+        recipe["noise_folder"] = Path(data.noise_folder).name
     if len(data.corpus) == 1:
         recipe["corpus"] = data.corpus[0]
     return recipe

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from ser_hf.evaluation.calibration import CalibrationRecord
+from ser_hf.evaluation.paired import Difference
 
 # Schema 1 (not stored in the file) lacks some fields, which become None; schema 2 has one task. Both can be read.
 SCHEMA = 3
@@ -185,7 +186,26 @@ class RecommendedRecord:
 
     preprocessing: dict
     test: TaskScores
-    difference: dict[str, dict]
+    difference: dict[str, Difference]
+
+
+@dataclass
+class ConditionRecord:
+    """Hold the test scores under a degraded condition, such as noise.
+
+    Attributes:
+        scores: Scores by metric.
+        differences: Differences to the scores without degradation, by metric.
+        ece: Expected calibration error; None for ratings.
+        uncertain: Share of the predictions below the threshold; None without a threshold.
+        error: Why the condition was not computed; None if it was.
+    """
+
+    scores: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    ece: float | None = None
+    uncertain: float | None = None
+    error: str | None = None
 
 
 @dataclass
@@ -237,6 +257,7 @@ class Results:
         candidates: Compared heads of a probe.
         evaluation: Description of the evaluation of a checkpoint on a corpus.
         protocol: Protocol of a cross-validation.
+        conditions: Test scores under degraded conditions, by condition.
         rating_scale: Lowest and highest rating of the corpora, for the task "dimensions".
         recipe: Settings of all folds of a cross-validation.
         mean: Mean of each metric over the folds.
@@ -260,6 +281,7 @@ class Results:
     candidates: list[CandidateRecord] | None = None
     evaluation: EvaluationRecord | None = None
     protocol: str | None = None
+    conditions: dict[str, ConditionRecord] | None = None
     rating_scale: tuple[float, float] | None = None
     recipe: dict | None = None
     mean: dict[str, float] | None = None

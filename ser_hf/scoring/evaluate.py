@@ -13,14 +13,12 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+import pandas
 
 from ser_hf.corpora import Utterance
-from ser_hf.data import decode_audio, prepare_audio
-from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.data import prepare_audio
 from ser_hf.data.dataset import AudioProblem, check_prepared
 from ser_hf.data.hearing import RAW
-from ser_hf.data.sampler import evaluation_order
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
@@ -39,10 +37,11 @@ from ser_hf.runs.speech_data import (
     select_split,
     write_problems,
 )
+from ser_hf.scoring.conditions import CONDITIONS, draw_conditions, score_conditions, tabulate_conditions
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
+from ser_hf.scoring.waveforms import score_utterances
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.checkpoint_files import find_file
-from ser_hf.serving.decoding import check_samples
 from ser_hf.tasks import load_task
 
 logger = logging.getLogger(__name__)
@@ -80,7 +79,8 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
-    if folder.exists() and any(path.name != PROBLEMS for path in folder.iterdir()):
+    kept = {PROBLEMS, PREDICTIONS, CONDITIONS, FIGURES} if options.conditions else {PROBLEMS}  # of an interrupted evaluation
+    if folder.exists() and any(path.name not in kept for path in folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
     names = ("device", "dtype", "backend", "preprocessing")
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
@@ -102,22 +102,49 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data))
     split.speaker_independent = is_new_to_model(options.model, parts["test"])
-    restricted = task.restrict_scores(scores, overlap.names, overlap.shared)
-    table = tabulate_utterances(parts["test"], restricted, task, overlap.shared, audio_folders(data))
+
+    def tabulate(scores: np.ndarray) -> pandas.DataFrame:
+        restricted = task.restrict_scores(scores, overlap.names, overlap.shared)
+        return tabulate_utterances(parts["test"], restricted, task, overlap.shared, audio_folders(data))
+
+    table = tabulate(scores)
+    if (folder / PREDICTIONS).exists():
+        check_same(read_predictions(folder / PREDICTIONS), table, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_problems(problems, folder)
     write_predictions(table, folder / PREDICTIONS)
+    clean = read_predictions(folder / PREDICTIONS)
     results = Results(
         overlap.shared,
-        task.summarize(read_predictions(folder / PREDICTIONS), overlap.shared),
+        task.summarize(clean, overlap.shared),
         task=classifier.task,
         split=split,
         audio=describe_audio(parts, problems, dropped),
         evaluation=describe_evaluation(options, classifier, overlap, scores, problems, seconds),
     )
     task.draw_scores(results.test, table, folder / FIGURES)
+    if options.conditions:
+        results.conditions = score_conditions(
+            classifier, parts["test"], clean, tabulate, task, overlap.shared, folder, batch_size=options.batch_size
+        )
+        draw_conditions(results, folder / FIGURES / "conditions.png")
     write_results(folder, results)
     return results
+
+
+def check_same(stored: pandas.DataFrame, table: pandas.DataFrame, folder: Path) -> None:
+    """Check that an interrupted evaluation of degraded conditions had the same model and utterances.
+
+    Raises:
+        FileExistsError: If it had others.
+    """
+    columns = [name for name in table.columns if name.startswith("score_")]
+    same = list(stored.columns) == list(table.columns) and list(stored["path"]) == list(table["path"])
+    if not (same and np.allclose(stored[columns].to_numpy(), table[columns].to_numpy(), atol=1e-4)):
+        raise FileExistsError(
+            f"'{folder}' contains an unfinished evaluation of another model or of other utterances. Pass a new "
+            "--output_dir."
+        )
 
 
 def find_overlap(task: ModuleType, outputs: Sequence[str], utterances: Sequence[Utterance]) -> Overlap:
@@ -135,20 +162,6 @@ def find_overlap(task: ModuleType, outputs: Sequence[str], utterances: Sequence[
             f"lacks them: {overlap.unscored}."
         )
     return overlap
-
-
-def score_utterances(
-    classifier: EmotionClassifier, utterances: Sequence[Utterance], batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores ``(N, C)`` of utterances, and their durations ``(N,)`` in seconds after trimming."""
-    scores, durations = np.empty((len(utterances), len(classifier.emotions))), np.empty(len(utterances))
-    order = evaluation_order([utterance.duration for utterance in utterances])  # type: ignore[misc]
-    for first in tqdm(range(0, len(order), batch_size), "Scoring", unit="batch", leave=False):
-        batch = order[first : first + batch_size]
-        waveforms = [classifier.trim(_decode_utterance(utterances[i])) for i in batch]
-        scores[batch] = classifier.score(waveforms, batch_size=batch_size)
-        durations[batch] = [len(waveform) / SAMPLING_RATE for waveform in waveforms]
-    return scores, durations
 
 
 def list_long(
@@ -240,13 +253,11 @@ def describe_scores(results: Results, folder: str) -> str:
             f"{cut} utterances are longer than the model's context and were cut, as in the stock pipeline. With "
             "--preprocessing windows, they are scored in overlapping windows."
         )
+    if results.conditions:
+        lines += _align_columns(tabulate_conditions(results))
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
 
 
-def _decode_utterance(utterance: Utterance) -> np.ndarray:
-    waveform = decode_audio(utterance.path, start=utterance.start, end=utterance.end)
-    try:
-        check_samples(waveform)
-    except ValueError as error:
-        raise ValueError(f"'{utterance.path}': {error}") from error
-    return waveform
+def _align_columns(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

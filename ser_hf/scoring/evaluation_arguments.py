@@ -1,6 +1,7 @@
 """Define the arguments of `evaluate`."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ser_hf.serving.choices import BackendName, Dtype, Preprocessing
 
@@ -25,6 +26,14 @@ class EvaluationArguments:
         metadata={
             "help": "pipeline: raw and whole, as in the stock pipeline; windows: the same, but audio longer than the "
             "context of the model, or 30 s, in overlapping windows; recommended: as in config.json of the checkpoint."
+        },
+    )
+
+    conditions: Literal["standard"] | None = field(
+        default=None,
+        metadata={
+            "help": "standard: also score the test utterances in noise, through telephones and codecs, in rooms, at "
+            "other levels, lengths and speeds: 25 conditions, each as long as the evaluation."
         },
     )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ser_hf.evaluation import read_predictions
+from ser_hf.evaluation.paired import paired_differences
 from ser_hf.runs.file_names import PREDICTIONS
 from ser_hf.runs.result_records import RecommendedRecord
 from ser_hf.serving import EmotionClassifier
@@ -34,5 +35,5 @@ def score_recommended(
     outputs = classifier.emotions
     columns = {f"score_{name}": [answer.scores[name] for answer in answers] for name in outputs}  # type: ignore[index]
     table = stock.assign(prediction=[answer.emotion for answer in answers], **columns)
-    scores = task.summarize(table, outputs)
-    return RecommendedRecord(preprocessing, scores, task.compare(stock, table, outputs))
+    difference = paired_differences(stock, table, lambda rows: task.make_statistic(rows, outputs))
+    return RecommendedRecord(preprocessing, task.summarize(table, outputs), difference)

@@ -14,7 +14,6 @@ from datasets import ClassLabel, Dataset
 
 from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
-from ser_hf.evaluation.paired import paired_difference as compare
 from ser_hf.evaluation.predictions import Scores, summarize
 from ser_hf.evaluation.scores import METRICS as FORMULAS
 from ser_hf.evaluation.scores import count_confusion
@@ -24,7 +23,7 @@ from ser_hf.tasks.temperature_scaling import calibrate, describe_calibration
 if TYPE_CHECKING:  # imports torch
     from transformers import EvalPrediction, TrainingArguments
 
-__all__ = ["Scores", "calibrate", "compare", "describe_calibration", "summarize"]
+__all__ = ["Scores", "calibrate", "describe_calibration", "summarize"]
 
 PROBLEM_TYPE = "single_label_classification"
 METRICS = {
@@ -95,6 +94,19 @@ def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str])
     names = {"target": targets, "prediction": scores.argmax(-1)}
     table = pandas.DataFrame({name: [outputs[label] for label in labels] for name, labels in names.items()})
     return table.join(pandas.DataFrame(scores, columns=[f"score_{emotion}" for emotion in outputs]))
+
+
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows."""
+    classes = len(outputs)
+    names = pandas.Index(outputs)
+    cells = names.get_indexer(table["target"]) * classes + names.get_indexer(table["prediction"])
+
+    def statistic(rows: np.ndarray) -> dict[str, float]:
+        confusion = np.bincount(cells[rows], minlength=classes**2).reshape(classes, classes)
+        return {name: float(FORMULAS[name](confusion)) for name in METRICS}
+
+    return statistic
 
 
 def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> None:

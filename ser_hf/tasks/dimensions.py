@@ -115,6 +115,12 @@ def tabulate(targets: Sequence[Sequence[float]], scores: np.ndarray, outputs: Se
     return rated.join(pandas.DataFrame(scores, columns=[f"score_{name}" for name in outputs]))
 
 
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows."""
+    targets, values = _values(table, outputs)
+    return lambda rows: _means(targets[rows], values[rows])
+
+
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
     """Score the rows of one split, with 95 % intervals that hold for new speakers if speakers are known.
 
@@ -124,7 +130,7 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
         >>> round(summarize(pandas.DataFrame(rows, columns=names), ["arousal"]).ccc, 4)
         0.9143
     """
-    targets, values = (table[[f"{kind}_{name}" for name in outputs]].to_numpy(float) for kind in ("target", "score"))
+    targets, values = _values(table, outputs)
     groups = table.groupby(["corpus", "speaker"]).indices
     unit, warning = choose_interval_unit(table, len(groups))
 
@@ -150,6 +156,12 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
         },
         per_speaker=_score_speakers(table, targets, values),
     )
+
+
+def _values(table: pandas.DataFrame, outputs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the targets and the predicted values, each ``(N, D)``."""
+    targets, values = (table[[f"{kind}_{name}" for name in outputs]].to_numpy(float) for kind in ("target", "score"))
+    return targets, values
 
 
 def _means(targets: np.ndarray, values: np.ndarray) -> dict[str, float]:

@@ -139,16 +139,19 @@ def tabulate(targets: Sequence[Sequence[float]], scores: np.ndarray, outputs: Se
     return pandas.DataFrame(columns)
 
 
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows, and jensen_shannon."""
+    votes, scores = _values(table, outputs)
+    divergence = jensen_shannon(votes, scores)
+    return lambda rows: _score(votes[rows], scores[rows]) | {"jensen_shannon": float(divergence[rows].mean())}
+
+
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
     """Score the rows of one split, with 95 % intervals that hold for new speakers if speakers are known."""
-    votes, scores = (table[[f"{kind}_{name}" for name in outputs]].to_numpy(float) for kind in ("target", "score"))
+    votes, scores = _values(table, outputs)
+    statistic = make_statistic(table, outputs)
     groups = table.groupby(["corpus", "speaker"]).indices
     unit, warning = choose_interval_unit(table, len(groups))
-    divergence = jensen_shannon(votes, scores)
-
-    def statistic(rows: np.ndarray) -> dict[str, float]:
-        return _score(votes[rows], scores[rows]) | {"jensen_shannon": float(divergence[rows].mean())}
-
     agreed = table[table["target"].fillna("") != ""]
     return Scores(
         utterances=len(table),
@@ -165,6 +168,12 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
         per_speaker=_score_speakers(table, soft_accuracy(votes, scores)),
         majority=hard.summarize(agreed, outputs) if len(agreed) else None,
     )
+
+
+def _values(table: pandas.DataFrame, outputs: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shares of the votes and the scores, each ``(N, C)``."""
+    votes, scores = (table[[f"{kind}_{name}" for name in outputs]].to_numpy(float) for kind in ("target", "score"))
+    return votes, scores
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

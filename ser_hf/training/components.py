@@ -169,7 +169,9 @@ def make_mixup(data: DataArguments, model: PreTrainedModel) -> Mixup | None:
 
 def make_augmentation(data: DataArguments) -> Augmentation | None:
     """Return the augmentation of training waveforms; None without augmentation."""
-    names = ("noise_snr", "time_shift", "gain", "pitch", "tempo", "speed")
+    names = (
+        "noise_snr", "time_shift", "gain", "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec",
+    )  # fmt: skip
     return build_augmentation(probability=data.augment_probability, **{name: getattr(data, name) for name in names})
 
 

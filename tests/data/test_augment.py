@@ -6,7 +6,10 @@ import pytest
 from ser_hf.data import build_augmentation
 
 WAVEFORM = np.sin(np.arange(16_000) * 0.1).astype(np.float32) * 0.3
-CHANGES = {"noise_snr": 5, "time_shift": 0.2, "gain": 6, "pitch": 2, "tempo": 0.2, "speed": 0.2}
+CHANGES = {
+    "noise_snr": 5, "time_shift": 0.2, "gain": 6, "pitch": 2, "tempo": 0.2, "speed": 0.2, "reverb": True,
+    "telephone": True, "codec": True,
+}  # fmt: skip
 
 
 def test_nothing_asked_for_is_no_augmentation():
@@ -52,6 +55,16 @@ def test_noise_has_the_asked_ratio():
         noise = augment(WAVEFORM, (0, 0, i)) - WAVEFORM
         ratios.append(10 * np.log10(np.mean(WAVEFORM**2) / np.mean(noise**2)))
     assert 9.5 < min(ratios) < max(ratios) < 40.5
+
+
+def test_noise_of_a_folder_is_added_at_0_to_30_db(tmp_path, write_audio):
+    write_audio(tmp_path / "hum.wav", seconds=2, frequency=60)
+    augment = build_augmentation(probability=1.0, noise_folder=str(tmp_path))
+    for i in range(5):
+        noise = augment(WAVEFORM, (0, 0, i)) - WAVEFORM
+        ratio = 10 * np.log10(np.mean(WAVEFORM**2) / np.mean(noise**2))
+        assert -0.5 < ratio < 30.5
+        assert np.argmax(np.abs(np.fft.rfft(noise))) == 60  # one second, so that the bin is the frequency in Hz
 
 
 def test_speed_moves_the_pitch_with_the_length_and_tempo_leaves_it():

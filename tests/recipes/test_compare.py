@@ -20,7 +20,9 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
         [str(GOLDEN / name) for name in ("ravdess_whisper_tiny_fold_1", "ravdess_mel_crnn_fold_1")]
         + ["--output", str(tmp_path / "a.png")]
     )
-    head, _, *rows = capsys.readouterr().out.splitlines()
+    table, note = capsys.readouterr().out.split("\n\n")
+    head, _, *rows = table.splitlines()
+    assert note == ("No differences: predictions.csv is not in ravdess_whisper_tiny_fold_1, ravdess_mel_crnn_fold_1.\n")
     assert head.startswith("| run | UA |")
     assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny_fold_1`", "`ravdess_mel_crnn_fold_1`"]
     test = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text())["test"]

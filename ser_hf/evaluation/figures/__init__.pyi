@@ -1,4 +1,5 @@
 from .candidates import plot_candidates as plot_candidates
+from .conditions import plot_conditions as plot_conditions
 from .confusion import plot_confusion as plot_confusion
 from .corpus import plot_corpus as plot_corpus
 from .curves import plot_curves as plot_curves
