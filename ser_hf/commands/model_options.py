@@ -32,8 +32,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
     """Load the model with the options of `add_model_options`."""
+    import torch
+
+    from ser_hf.cpus import usable_cpus
     from ser_hf.serving import EmotionClassifier
 
+    torch.set_num_threads(usable_cpus())  # accelerate launch sets one thread per process
     return EmotionClassifier.from_pretrained(
         options.model,
         device=options.device,

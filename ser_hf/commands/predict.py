@@ -71,12 +71,9 @@ def _read_options(argv: list[str]) -> Namespace:
 
 
 def _load_shared(options: Namespace) -> "EmotionClassifier":
-    """Load the model on this process's GPU, or limit the process to its share of the CPU cores."""
+    """Load the model on the GPU of this process, if there is one."""
     import torch
 
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if options.device is None and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    elif processes > 1:  # accelerate launch sets one thread per process
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     return load_chosen_model(options)
