@@ -81,7 +81,8 @@ def describe_test(results: Results) -> str:
     name, metric = next(iter(load_task(results.task).METRICS.items()))
     test = results.test
     low, high = test.intervals[name]
-    tested = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
+    speakers = pluralize(test.speakers, "speaker") if test.speakers else "unknown speakers"
+    tested = f"{pluralize(test.utterances, 'utterance')} of {speakers}"
     return f"{metric.short} {getattr(test, name):.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested})"
 
 

@@ -116,8 +116,10 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
     scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
     judged = scores and threshold is not None
     return {
-        **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
         "path": spell(prediction.path),
+        "start": prediction.start,
+        "end": prediction.end,
+        "duration": prediction.duration and round(prediction.duration, 6),  # microseconds
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},

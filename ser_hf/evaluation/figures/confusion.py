@@ -64,6 +64,7 @@ def _write_title(axes: Axes, summary: Scores) -> None:
         low, high = (100 * bound for bound in summary.intervals[name])
         scores.append(f"{name.upper()} {100 * getattr(summary, name):.1f} %  [{low:.1f}, {high:.1f}]")
     axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=24)
-    speakers = f", {summary.speakers} speakers" if summary.speakers else ""
-    note = f"{summary.utterances} utterances{speakers}; 95 % intervals over {summary.interval_unit}s"
+    speakers = f", {summary.speakers} speaker{'s' * (summary.speakers > 1)}" if summary.speakers else ""
+    utterances = f"{summary.utterances} utterance{'s' * (summary.utterances > 1)}"
+    note = f"{utterances}{speakers}; 95 % intervals over {summary.interval_unit}s"
     axes.annotate(note, (0, 1), (0, 9), "axes fraction", "offset points", color="0.4", fontsize=8.5)
