@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas
 
+from ser_hf.evaluation.resampling import draw_groups, number_cells, number_groups, resample_groups, score_blocks
 from ser_hf.evaluation.scores import METRICS, count_confusion
 
 KEY = ["corpus", "path", "start", "end"]
@@ -54,23 +55,15 @@ def paired_difference(
         raise ValueError("Expected two tables of the same utterances, found others: score both on the same test set.")
     speakers = rows["speaker"].where(rows["speaker"].notna(), [f"utterance {i}" for i in rows.index])
     groups = list(rows.groupby([rows["corpus"], speakers]).indices.values())
-    confusions = [_count_groups(rows, groups, name, emotions) for name in ("prediction", "prediction_second")]
-    shares = np.full(len(groups), 1 / len(groups))
-    draws = np.random.default_rng(seed).multinomial(len(groups), shares, size=resamples)  # (R, S)
-    resampled = [np.tensordot(draws, counts, axes=1) for counts in confusions]
-    totals = [counts.sum(axis=0) for counts in confusions]
+    draws = draw_groups(len(groups), resamples, np.random.default_rng(seed))
+    numbers, columns = number_groups(groups), ("prediction", "prediction_second")
+    cells = [number_cells(rows, column, emotions) for column in columns]
+    first_scores, second_scores = (score_blocks(resample_groups(each, numbers, draws, len(emotions))) for each in cells)
+    totals = [count_confusion(rows["target"], rows[column], emotions) for column in columns]
     return {
         name: {
             "difference": float(metric(totals[1]) - metric(totals[0])),
-            "interval": np.quantile(metric(resampled[1]) - metric(resampled[0]), [0.025, 0.975]).tolist(),
+            "interval": np.quantile(second_scores[name] - first_scores[name], [0.025, 0.975]).tolist(),
         }
         for name, metric in METRICS.items()
     }
-
-
-def _count_groups(
-    table: pandas.DataFrame, groups: Sequence[np.ndarray], column: str, emotions: Sequence[str]
-) -> np.ndarray:
-    """Return the confusion matrix ``(S, C, C)`` of each group of rows, for the predictions in a column."""
-    targets, answers = table["target"].to_numpy(object), table[column].to_numpy(object)
-    return np.stack([count_confusion(targets[rows], answers[rows], emotions) for rows in groups])
