@@ -5,6 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ser_hf.cache import whole_file
+from ser_hf.evaluation.figures.fonts import fonts_for
 
 RESOLUTION = 150  # dots per inch
 LARGEST = 8_000  # dots of the longer side; matplotlib keeps the whole image in memory
@@ -19,5 +20,5 @@ def save_figure(figure: Figure, path: str | Path, *, tight: bool = True) -> None
         tight: Cut the image to what is drawn; False keeps the size of the figure.
     """
     dpi = min(RESOLUTION, LARGEST / max(figure.get_size_inches()))
-    with whole_file(path) as partial:
+    with whole_file(path) as partial, fonts_for(figure):
         figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight" if tight else None)
