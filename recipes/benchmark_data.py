@@ -1,9 +1,15 @@
-"""Compare data loading with the usual libraries; `recipes/benchmark.py` runs this.
+"""Compare data loading with the usual libraries; `recipes/benchmark.py` runs this (see its --help).
 
 Decoding is compared with torchcodec and with the ffmpeg program that `pipeline(path)` calls, if they are installed.
 Batches are compared with random order and with the length grouping of transformers. Memory is measured after each of
 several epochs of loading.
 """
+
+import sys
+
+if __name__ == "__main__":
+    print(__doc__)
+    sys.exit()  # before the imports below, which take seconds
 
 import gc
 import importlib.util

@@ -1,4 +1,4 @@
-"""Compare inference with the stock pipeline on the CPU; `recipes/benchmark.py --model FOLDER` runs this.
+"""Compare inference with the stock pipeline on the CPU; `recipes/benchmark.py` runs this with --model (see its --help).
 
 All methods score the same files in turns, so other processes on the machine affect all of them equally. The
 scores are compared with the scores that the stock pipeline gives to one decoded file at a time, without resampling by
@@ -6,6 +6,12 @@ ffmpeg and without padding. Memory is measured over all files of the corpus, in 
 
 Shapes: N files, C emotions.
 """
+
+import sys
+
+if __name__ == "__main__":
+    print(__doc__)
+    sys.exit()  # before the imports below, which take seconds
 
 import multiprocessing
 import shutil

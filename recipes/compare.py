@@ -10,6 +10,7 @@ python recipes/compare.py runs/ravdess/whisper_tiny --predictions theirs.csv
 """
 
 import argparse
+import string
 import sys
 from pathlib import Path
 
@@ -27,17 +28,19 @@ def main(argv: list[str]) -> None:
     from ser_hf.scoring.comparison import read_run
 
     runs = [(Path(folder).name, *read_run(folder)) for folder in arguments.folders]
-    lines = [summarize_run(name, results) for name, results, _ in runs]
+    lines = [summarize_run(*run) for run in runs]
+    note = mark_test_sets(lines)
     print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for line in lines:
         print(f"| {' | '.join(line['cells'])} |")
+    print(note, end="")
     if len(runs) + len(arguments.predictions) > 1:
         print_differences(runs, arguments.predictions)
     if arguments.output:
         figures.plot_runs(lines, arguments.output)
 
 
-def summarize_run(name: str, results) -> dict:
+def summarize_run(name: str, results, predictions) -> dict:
     """Return the values of a run for the table and the figure."""
     test, work = results.test, results.training or results.evaluation
     splits = results.folds or [results.split]
@@ -50,9 +53,39 @@ def summarize_run(name: str, results) -> dict:
         "name": name.replace("_", " "),
         "ua": test.ua,
         "interval": test.intervals["ua"],
+        "utterances": list_utterances(predictions),
+        "counts": [
+            sorted((name, row["utterances"]) for name, row in test.per_speaker.items()),
+            {emotion: row["support"] for emotion, row in test.per_emotion.items()},
+            [fold.speakers for fold in results.folds or []],
+        ],
         "speaker_independent": all(split.speaker_independent for split in splits),
         "cells": [f"`{name}`", *scores, size, minutes, f"{work.hardware}, {work.date}"],
     }
+
+
+def list_utterances(predictions) -> list | None:
+    """Return the test utterances and their targets, sorted; None without predictions."""
+    if predictions is None:
+        return None
+    columns = ["corpus", "path", "start", "end", *(name for name in predictions if name.startswith("target"))]
+    return sorted(predictions[columns].astype(str).itertuples(index=False, name=None))
+
+
+def mark_test_sets(runs: list[dict]) -> str:
+    """Add a letter to the name of each run if their test sets or folds differ, and return a note that says so.
+
+    Without predictions.csv of every run, only the numbers of test utterances by speaker and emotion are compared.
+    """
+    read = all(run["utterances"] is not None for run in runs)
+    keys = [str((run["utterances"] if read else None, run["counts"])) for run in runs]
+    letters = dict(zip(dict.fromkeys(keys), string.ascii_uppercase, strict=False))
+    if len(letters) == 1:
+        return ""
+    for run, key in zip(runs, keys, strict=True):
+        run["name"] += f" ({letters[key]})"
+        run["cells"][0] += f" ({letters[key]})"
+    return "\nDifferent letters mark different test utterances or folds: these scores are not comparable.\n"
 
 
 def print_differences(runs: list, tables: list[str]) -> None:

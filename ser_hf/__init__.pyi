@@ -7,8 +7,8 @@ from .runs.pretraining_arguments import PretrainingArguments as PretrainingArgum
 from .runs.training_arguments import SerTrainingArguments as SerTrainingArguments
 from .scoring.evaluate import evaluate as evaluate
 from .scoring.evaluation_arguments import EvaluationArguments as EvaluationArguments
+from .serving.audio_list import list_audio as list_audio
 from .serving.classifier import EmotionClassifier as EmotionClassifier
-from .serving.predict import list_audio as list_audio
 from .serving.predict import predict as predict
 from .workflows.cross_validate import cross_validate as cross_validate
 from .workflows.finetune import finetune as finetune

@@ -5,6 +5,7 @@ neither imports nor requires the packages of other commands.
 """
 
 import difflib
+import io
 import logging
 import platform
 import sys
@@ -64,6 +65,8 @@ def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
     Returns:
         The exit code: what `main` returned, 0 for None; 2 after an error; 130 after Ctrl+C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # characters that the terminal lacks
     try:
         return main(argv) or 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:

@@ -1,5 +1,7 @@
 """The dispatcher: what `ser-hf` does before any command runs."""
 
+import io
+import os
 import subprocess
 import sys
 from importlib import import_module, metadata
@@ -7,7 +9,7 @@ from importlib import import_module, metadata
 import pytest
 
 import ser_hf
-from ser_hf.cli import COMMANDS, main
+from ser_hf.cli import COMMANDS, main, run_main
 from ser_hf.commands import publishing
 
 LIGHT = """
@@ -77,3 +79,24 @@ def test_ctrl_c_anywhere_is_one_line_and_exit_code_130(monkeypatch, capsys):
     monkeypatch.setattr(publishing, "doctor_command", interrupt)
     assert main(["doctor", "x"]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+@pytest.mark.parametrize("argv", [["predict", "--help"], ["data", "audit", "--help"], ["--help"]])
+def test_help_reaches_terminals_of_few_characters(argv, encoding):
+    run = subprocess.run(
+        [sys.executable, "-m", "ser_hf.cli", *argv],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.decode(encoding).strip() and not run.stderr
+
+
+def test_names_that_a_terminal_lacks_are_spelt(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run_main(lambda argv: print("wütend 生气 \udce9"), []) == 0
+    terminal.flush()
+    assert terminal.buffer.getvalue() == b"w\\xfctend \\u751f\\u6c14 \\udce9\n"

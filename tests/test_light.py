@@ -19,8 +19,9 @@ HELPS = {
     **{
         " ".join(words): [str(RECIPES / words[0]), *words[1:], "--help"]
         for words in (
-            ["benchmark.py"], ["compare.py"], ["cross_validate.py"], ["cross_validate.py", "finetune"],
-            ["cross_validate.py", "probe"], ["finetune.py"], ["pretrain.py"], ["probe.py"], ["sweep.py"],
+            ["benchmark.py"], ["benchmark_data.py"], ["benchmark_inference.py"], ["compare.py"], ["cross_validate.py"],
+            ["cross_validate.py", "finetune"], ["cross_validate.py", "probe"], ["finetune.py"],
+            ["pretrain.py"], ["probe.py"], ["sweep.py"],
         )
     },
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import argparse
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.models.location import check_location
 
 
 def demo_command(argv: list[str]) -> int:
@@ -19,6 +20,7 @@ def demo_command(argv: list[str]) -> int:
 
     for path in options.examples:
         audio_duration(path)  # raises an error if the file is unreadable
+    check_location(options.model)
     from ser_hf.serving.page import build_page, serve_page
 
     page = build_page(load_chosen_model(options), examples=options.examples)

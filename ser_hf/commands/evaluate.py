@@ -1,5 +1,6 @@
 """Define `ser-hf evaluate`, the options of `ser_hf.scoring.evaluate`."""
 
+from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
@@ -21,6 +22,7 @@ def evaluate_command(argv: list[str]) -> int:
             f"{unused}: not options of an evaluation. Use --preprocessing to choose trimming and windows; the "
             "checkpoint names the task."
         )
+    check_location(options.model)
     from ser_hf.scoring.evaluate import describe_scores, evaluate
 
     results = evaluate(data, options, test_part="split" in given)

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ser_hf.models.location import check_location
 from ser_hf.serving.choices import BACKENDS, DTYPES, PREPROCESSINGS
 
 if TYPE_CHECKING:
@@ -31,9 +32,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
-    """Load the model with the options of `add_model_options`."""
+    """Load the model with the options of `add_model_options`.
+
+    Raises:
+        FileNotFoundError: If it is neither a folder nor on the Hub; torch is not imported in this case.
+    """
+    check_location(options.model)
+    import torch
+
+    from ser_hf.cpus import usable_cpus
     from ser_hf.serving import EmotionClassifier
 
+    torch.set_num_threads(usable_cpus())  # accelerate launch sets one thread per process
     return EmotionClassifier.from_pretrained(
         options.model,
         device=options.device,

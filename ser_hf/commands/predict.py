@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, .parquet, .xlsx) with a column of
 paths (relative to the table) and optional columns of start and end in seconds. The columns of the output are path,
-start, end, duration, prediction, uncertain, score_<emotion> …, error. Unreadable files become error rows. The column
-uncertain is empty if the model is not calibrated.
+start, end, duration, prediction, uncertain, score_<emotion> …, error. Unreadable files become error rows; if there are
+no other rows, the exit code is 1. The column uncertain is empty if the model is not calibrated.
 
 Run the same command again to resume an interrupted table: it adds new files of the folders and retries files with
 errors; other rows are kept. Several processes can share the files, on CPUs or GPUs:
@@ -28,9 +29,12 @@ Several machines can share them too if they write to the same disk.
 def predict_command(argv: list[str]) -> int:
     """Write a table with the emotion of every file of a folder, glob or table."""
     options = _read_options(argv)
-    from ser_hf.serving.predict import describe_rows, list_audio, predict
+    from ser_hf.serving.audio_list import list_audio
 
     files = list_audio(options.paths, dict(item.split("=", 1) for item in options.columns))
+    check_location(options.model)
+    from ser_hf.serving.predict import describe_rows, predict
+
     try:
         rows, missing = predict(
             _load_shared(options),
@@ -44,7 +48,7 @@ def predict_command(argv: list[str]) -> int:
         print("Interrupted: run the same command again to resume.", file=sys.stderr)
         return 130
     print(describe_rows(rows, missing, options.output))
-    return 0
+    return int(not missing and all(row["error"] is not None for row in rows.values()))
 
 
 def _read_options(argv: list[str]) -> Namespace:
@@ -71,12 +75,9 @@ def _read_options(argv: list[str]) -> Namespace:
 
 
 def _load_shared(options: Namespace) -> "EmotionClassifier":
-    """Load the model on this process's GPU, or limit the process to its share of the CPU cores."""
+    """Load the model on the GPU of this process, if there is one."""
     import torch
 
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if options.device is None and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    elif processes > 1:  # accelerate launch sets one thread per process
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
     return load_chosen_model(options)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_hf.models.location import check_location, describe_missing
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import PREDICTIONS, RECIPE
 
@@ -23,6 +24,7 @@ def doctor_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.emotions and not options.fix:
         parser.error("--emotions: expected with --fix OUTPUT_DIR.")
+    check_location(options.checkpoint)
     from ser_hf.publishing.doctor import examine, repair
     from ser_hf.publishing.gate import describe_checks
 
@@ -63,6 +65,7 @@ def publish_command(argv: list[str]) -> int:
     folder, repo_id, data_root = (options.pop(name) for name in ("folder", "repo_id", "data_root"))
     if data_root and not options["check"]:
         parser.error("--data_root: expected with --check.")
+    _require_folder(folder, "the output folder of a finished run")
     if options.pop("check"):
         from ser_hf.publishing.gate import describe_checks, run_gate
 
@@ -95,6 +98,7 @@ def export_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.data_root and options.output_dir:
         parser.error("--data_root compares the files in FOLDER: leave out --output_dir.")
+    _require_folder(options.folder, "a saved checkpoint")
     test = _read_test(Path(options.folder), options.data_root) if options.data_root else None
     from ser_hf.publishing.export import export_onnx
 
@@ -110,6 +114,12 @@ def export_command(argv: list[str]) -> int:
 def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
     prog = f"ser-hf {command.__name__.removesuffix('_command')}"
     return ArgumentParser(prog, f"%(prog)s {usage}", command.__doc__, allow_abbrev=False)
+
+
+def _require_folder(folder: str, expected: str) -> None:
+    """Raise FileNotFoundError if a folder does not exist, before torch is imported."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(describe_missing(folder, expected))
 
 
 def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:

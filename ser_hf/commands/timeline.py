@@ -30,6 +30,7 @@ def timeline_command(argv: list[str]) -> int:
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
     options = parser.parse_args(argv)
     _check_outputs(options.output)
+    _check_recording(options.file)
     classifier = load_chosen_model(options)
     segments: list[Segment] = []
     finished = False
@@ -144,6 +145,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= LONGEST:
         raise argparse.ArgumentTypeError(f"expected seconds above 0 and at most {LONGEST}, found {text}")
     return seconds
+
+
+def _check_recording(path: str) -> None:
+    if Path(path).is_dir():
+        raise ValueError(f"Expected a recording, found the folder '{path}'. `ser-hf predict` reads folders.")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"No recording '{path}': expected an audio file.")
 
 
 def _check_outputs(paths: Iterable[str]) -> None:

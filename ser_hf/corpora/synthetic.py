@@ -86,6 +86,8 @@ def write_synthetic(root: str | os.PathLike, *, seed: int = 0) -> None:
             waveform = synthesize(emotion, speaker, sentence, seed=seed)
             soundfile.write(path, waveform, SAMPLING_RATE, subtype="PCM_16")
         try:
-            corpus.rename(root)  # replaces an empty folder only
+            if root.exists():
+                root.rmdir()  # an empty folder, which Windows does not replace
+            corpus.rename(root)
         except OSError as error:
             raise FileExistsError(f"Another process wrote to '{root}' at the same time.") from error

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio, load_audio
 from ser_hf.data.hearing import RAW, UNTRIMMED, Hearing
 from ser_hf.data.silence import remove_pauses, trim_ends
@@ -123,7 +124,7 @@ def prepare_audio(
         return utterance, None
 
     prepared, problems = {}, []
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(2 * usable_cpus()) as pool:
         for part, utterances in split.items():
             running = pool.map(prepare, utterances, repeat(part in raw))
             outcomes = list(tqdm(running, f"Reading {part} audio", len(utterances), unit="file", leave=False))

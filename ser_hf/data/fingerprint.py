@@ -13,7 +13,6 @@ ends, combinations of these, and the telephone band (300 to 3400 Hz).
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -23,6 +22,7 @@ import soxr
 from scipy.signal import butter, correlate, sosfilt
 
 from ser_hf.corpora import Utterance
+from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE, load_audio
 
 SILENCE = 1e-3  # peak relative to full scale, -60 dB; the quietest utterance of RAVDESS peaks at -47 dB
@@ -88,7 +88,7 @@ def find_near_identical(utterances: Sequence[Utterance]) -> list[Match]:
 
 def map_in_threads(function: Callable, items: Sequence) -> list:
     """Return `function` of each item, computed in threads: decoding and array operations release the GIL."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         return list(pool.map(function, items))
 
 

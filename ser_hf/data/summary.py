@@ -1,7 +1,6 @@
 """Summary of a corpus from its labels and audio headers, to inspect the corpus before training."""
 
 import logging
-import os
 import textwrap
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import AudioHeader, read_header
 
 WIDTH = 100  # characters per line in the terminal
@@ -38,7 +38,7 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     """
     utterances = list(utterances)
     paths = list(dict.fromkeys(utterance.path for utterance in utterances))
-    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(2 * usable_cpus()) as pool:
         progress = tqdm(pool.map(_try_header, paths), "Reading headers", len(paths), unit="file", leave=False)
         outcomes = dict(zip(paths, progress, strict=True))
     headers = {path: found for path, found in outcomes.items() if isinstance(found, AudioHeader)}

@@ -15,6 +15,7 @@ import pandas
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+ERRORS = {"ece": "ECE", "brier": "Brier", "nll": "NLL"}
 BINS = 15
 BOUNDS = (0.05, 20.0)
 THRESHOLD_RULE = (
@@ -41,6 +42,12 @@ class CalibrationRecord:
     after: dict[str, dict]
     threshold: dict
     majority_temperature: float | None = None
+
+    def list_increases(self) -> list[str]:
+        """Return a text for each calibration error of the test utterances that the temperature increased."""
+        before, after = self.before["test"], self.after["test"]
+        shown = {name: (f"{before[name]:.3f}", f"{after[name]:.3f}") for name in before}
+        return [f"{ERRORS[name]} {old} to {new}" for name, (old, new) in shown.items() if float(new) > float(old)]
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:

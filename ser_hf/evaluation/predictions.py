@@ -13,7 +13,7 @@ numbers as `target_<output>` or text as `target`, and text such as `prediction`.
 Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,14 @@ from numpy.typing import ArrayLike
 
 from ser_hf.cache import whole_file
 from ser_hf.evaluation.bootstrap import choose_interval_unit
+from ser_hf.evaluation.resampling import (
+    draw_groups,
+    list_blocks,
+    number_cells,
+    number_groups,
+    resample_groups,
+    score_blocks,
+)
 from ser_hf.evaluation.scores import METRICS, compute_scores, count_confusion, ua, wa
 
 COLUMNS = ["path", "start", "end", "corpus", "speaker", "gender", "split"]  # of every task
@@ -159,23 +167,26 @@ def summarize(
         (0.5, [0.0, 1.0], 'speaker')
     """
     scores = compute_scores(predictions["target"], predictions["prediction"], emotions)
-    speakers = _count_speakers(predictions, emotions)
+    speakers = predictions.groupby(["corpus", "speaker"]).indices  # sorted; unknown speakers are left out
     unit, warning = choose_interval_unit(predictions, len(speakers))
     generator = np.random.default_rng(seed)
     if unit == "speaker":
-        resampled = _resample_speakers(np.stack([*speakers.values()]), resamples, generator)
+        draws = draw_groups(len(speakers), resamples, generator)
+        cells, groups = number_cells(predictions, "prediction", emotions), number_groups(speakers.values())
+        blocks = resample_groups(cells, groups, draws, len(emotions))
     else:
-        resampled = _resample_utterances(np.array(scores["confusion"]), resamples, generator)
+        blocks = _resample_utterances(np.array(scores["confusion"]), resamples, generator)
+    resampled = score_blocks(blocks)
     return Scores(
         utterances=len(predictions),
         speakers=len(speakers),
         **{name: scores[name] for name in METRICS},
-        intervals={name: np.quantile(metric(resampled), [0.025, 0.975]).tolist() for name, metric in METRICS.items()},
+        intervals={name: np.quantile(values, [0.025, 0.975]).tolist() for name, values in resampled.items()},
         interval_unit=unit,
         warning=warning,
         per_emotion=scores["per_emotion"],
         confusion={"emotions": list(emotions), "counts": scores["confusion"]},
-        per_speaker=_score_speakers(predictions, speakers),
+        per_speaker=_score_speakers(predictions, speakers, emotions),
         per_gender=_score_genders(predictions, emotions),
     )
 
@@ -194,26 +205,23 @@ def _float_columns(columns: list[str]) -> dict[str, str]:
     return {name: "float64" for name in columns if name in ("start", "end") or name.startswith(("score_", "target_"))}
 
 
-def _count_speakers(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the confusion matrix ``(C, C)`` of each (corpus, speaker), sorted; unknown speakers are left out."""
-    targets, answers = predictions["target"].to_numpy(object), predictions["prediction"].to_numpy(object)
-    rows_of = predictions.groupby(["corpus", "speaker"]).indices
-    return {name: count_confusion(targets[rows], answers[rows], emotions) for name, rows in rows_of.items()}
-
-
-def _score_speakers(predictions: pandas.DataFrame, speakers: dict[tuple[str, str], np.ndarray]) -> dict[str, dict]:
-    """Return the scores of each speaker by name, from their confusion matrices."""
+def _score_speakers(
+    predictions: pandas.DataFrame, speakers: Mapping[tuple[str, str], np.ndarray], emotions: Sequence[str]
+) -> dict[str, dict]:
+    """Return the scores of each speaker by name, given the numbers of their rows."""
     several = predictions["corpus"].nunique() > 1
     genders = predictions.dropna(subset="gender").groupby(["corpus", "speaker"])["gender"].first().to_dict()
-    return {
-        f"{corpus}/{speaker}" if several else str(speaker): {
+    targets, answers = predictions["target"].to_numpy(object), predictions["prediction"].to_numpy(object)
+    scored = {}
+    for (corpus, speaker), rows in speakers.items():
+        confusion = count_confusion(targets[rows], answers[rows], emotions)
+        scored[f"{corpus}/{speaker}" if several else str(speaker)] = {
             "ua": float(ua(confusion)),
             "wa": float(wa(confusion)),
-            "utterances": int(confusion.sum()),
+            "utterances": len(rows),
             "gender": genders.get((corpus, speaker)),
         }
-        for (corpus, speaker), confusion in speakers.items()
-    }
+    return scored
 
 
 def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[str, dict]:
@@ -226,18 +234,12 @@ def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> di
     return genders
 
 
-def _resample_speakers(confusions: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Return ``(R, C, C)`` confusion matrices of resampled speakers, given the ``(S, C, C)`` of all speakers."""
-    speakers = len(confusions)
-    shares = np.full(speakers, 1 / speakers)
-    draws = generator.multinomial(speakers, shares, size=resamples)  # (R, S) how often each speaker is drawn
-    return np.tensordot(draws, confusions, axes=1)
-
-
-def _resample_utterances(confusion: np.ndarray, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """Return ``(R, C, C)`` confusion matrices of resampled utterances, given the ``(C, C)`` of all utterances.
+def _resample_utterances(confusion: np.ndarray, resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield blocks ``(B, C, C)`` of the confusion matrices of R resamples, given the ``(C, C)`` of all utterances.
 
     Drawing an utterance is the same as drawing its cell of the confusion matrix, so the counts are multinomial.
     """
     total = confusion.sum()
-    return generator.multinomial(total, confusion.ravel() / total, size=resamples).reshape(-1, *confusion.shape)
+    shares = confusion.ravel() / total
+    for size in list_blocks(resamples, len(confusion)):
+        yield generator.multinomial(total, shares, size=size).reshape(-1, *confusion.shape)

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -18,12 +20,12 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.heads.classifiers import Head
 from ser_hf.heads.embedder import Embedder
-from ser_hf.heads.features import classical_features, egemaps_features
+from ser_hf.heads.features import classical_features, egemaps_features, load_egemaps
 from ser_hf.heads.head_fitting import InnerScore, cross_validate_head, fit_head
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import compute_vectors
-from ser_hf.models.checkpoint_loading import UNUSED, is_head
+from ser_hf.models.checkpoint_loading import UNUSED, is_head, load_config
 
 logger = logging.get_logger(__name__)
 
@@ -64,6 +66,19 @@ class Candidate:
     seconds: float
 
 
+def check_features(arguments: ProbeArguments) -> None:
+    """Check that the encoder exists and opensmile is installed, if they are needed.
+
+    Raises:
+        OSError: If the encoder does not exist.
+        ImportError: If opensmile is needed and not installed.
+    """
+    if arguments.model_name_or_path is not None:
+        load_config(arguments.model_name_or_path, arguments.trust_remote_code)
+    if "egemaps" in arguments.features:
+        load_egemaps()
+
+
 def gather_features(
     train: Dataset, test: Dataset, arguments: ProbeArguments, augment: Augmentation | None, *, hearing: Hearing
 ) -> Iterator[FeatureSet]:
@@ -98,7 +113,7 @@ def gather_features(
         if kind != "embedding":
             yield FeatureSet(kind, whole, tested, settings)
             continue
-        settings |= {"model_name_or_path": arguments.model_name_or_path, "statistics": ["mean", "deviation"]}
+        settings |= {"model_name_or_path": _spell_encoder(arguments), "statistics": ["mean", "deviation"]}
         for name, layers in _choose_layers(whole, train, arguments):
             rows, others = (part[:, layers].reshape(len(part), -1) for part in (whole, tested))
             yield FeatureSet(name, rows, others, settings | {"layers": layers})
@@ -133,6 +148,14 @@ def name_speakers(dataset: Dataset) -> list[str] | None:
     if None in dataset["speaker"]:
         return None
     return [f"{corpus}/{speaker}" for corpus, speaker in zip(dataset["corpus"], dataset["speaker"], strict=True)]
+
+
+def _spell_encoder(arguments: ProbeArguments) -> str:
+    """Return the Hub id of the encoder; of a folder, the path relative to the output folder."""
+    name = os.fspath(arguments.model_name_or_path)  # type: ignore[arg-type]  # ProbeArguments has checked it
+    if not os.path.isdir(name):
+        return name
+    return Path(os.path.relpath(os.path.realpath(name), os.path.realpath(arguments.output_dir))).as_posix()
 
 
 def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:

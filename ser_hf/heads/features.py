@@ -11,12 +11,15 @@ Shapes: T samples, F frames, K frequency bins.
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import librosa
 import numpy as np
 import pandas as pd
 import scipy.fft
+
+if TYPE_CHECKING:
+    import opensmile
 
 SAMPLING_RATE = 16_000  # Hz
 MIN_SAMPLES = 4_000  # 0.25 s, enough frames for slopes and for eGeMAPS
@@ -68,12 +71,17 @@ def egemaps_features(waveform: np.ndarray) -> pd.Series:
 
     Source: Eyben et al. 2016, The Geneva Minimalistic Acoustic Parameter Set, https://doi.org/10.1109/TAFFC.2015.2457417
     """
-    table = _load_egemaps().process_signal(_lengthen(waveform), SAMPLING_RATE)
+    table = load_egemaps().process_signal(_lengthen(waveform), SAMPLING_RATE)
     return table.iloc[0].astype(np.float32).rename(None)
 
 
 @functools.cache
-def _load_egemaps():
+def load_egemaps() -> "opensmile.Smile":
+    """Return the extractor of eGeMAPS.
+
+    Raises:
+        ImportError: If opensmile is not installed.
+    """
     try:
         import opensmile
     except ImportError as error:

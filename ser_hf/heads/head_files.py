@@ -109,6 +109,15 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
     return Head(description["head"], pipeline, **fields), description
 
 
+def name_encoder(path: Path) -> bytes:
+    """Return the content of a head.json to publish: of an encoder in a folder, only the name of the folder."""
+    description = json.loads(path.read_text(encoding="utf-8"))
+    encoder = description["features"].get("model_name_or_path")
+    if encoder is not None and (path.parent / encoder).is_dir():
+        description["features"]["model_name_or_path"] = Path(encoder).name
+    return (json.dumps(description, indent=2) + "\n").encode()
+
+
 def _read_description(path: Path) -> dict:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))

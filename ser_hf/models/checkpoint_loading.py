@@ -1,6 +1,9 @@
 """Load checkpoints as stock audio classifiers: configuration, weights and feature extractor."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import LogRecord
 from typing import Any
 
 import torch
@@ -20,6 +23,7 @@ from transformers.utils import logging
 
 from ser_hf.models import modeling_mel  # noqa: F401  registers the architecture "mel" with transformers
 from ser_hf.models.context import POSITIONS_PER_SECOND
+from ser_hf.models.location import check_location
 
 logger = logging.get_logger(__name__)
 HEAD = ("classifier", "projector", "layer_weights")  # first component of the parameter names of the classification head
@@ -31,7 +35,9 @@ def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
 
     Raises:
         OSError: If there is no such checkpoint.
+        ValueError: If `name` is a file.
     """
+    check_location(name)
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError as error:
@@ -56,15 +62,31 @@ def load_classifier(
     Returns:
         The model, and the loading information of `from_pretrained`.
     """
-    return AutoModelForAudioClassification.from_pretrained(
-        name,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=use_safetensors,
-    )
+    with _without_load_report():
+        return AutoModelForAudioClassification.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=use_safetensors,
+        )
+
+
+@contextmanager
+def _without_load_report() -> Iterator[None]:
+    """Keep transformers from logging which weights are missing: this is in the loading information."""
+    reporter = logging.get_logger("transformers.modeling_utils")
+
+    def is_other(record: LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    reporter.addFilter(is_other)
+    try:
+        yield
+    finally:
+        reporter.removeFilter(is_other)
 
 
 def absent_weights(loading: dict) -> list[str]:

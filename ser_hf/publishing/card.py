@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
+from ser_hf.corpora.files import pluralize
 from ser_hf.data.dataset import MIN_DURATION
 from ser_hf.models.context import POSITIONS_PER_SECOND
 from ser_hf.runs.recipe import corpora_of, read_recipe
@@ -43,6 +44,7 @@ ENVIRONMENT = Environment(
     keep_trailing_newline=True,
     undefined=StrictUndefined,
 )
+ENVIRONMENT.globals["pluralize"] = pluralize
 
 
 def render_card(folder: str | Path, results: Results, *, repo_id: str | None = None) -> ModelCard:
@@ -156,6 +158,7 @@ def _render(template: str, folder: Path, results: Results, recipe: dict, **more)
         test=results.test,
         split=results.split,
         calibration=results.calibration,
+        worse=results.calibration and results.calibration.list_increases(),
         corpus=" and ".join(corpora_of(recipe)),
         facts=_facts(recipe),
         recognised=RECOGNISED[recipe["target"]],

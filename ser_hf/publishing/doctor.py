@@ -86,10 +86,18 @@ def _check_names(folder_or_id: str | Path, folder: Path) -> list[Check]:
         commit = folder.name  # the cache names the folder of a snapshot after its commit
         for name in HfApi().list_repo_files(str(folder_or_id), revision=commit):
             if "/" not in name and (folder / name).is_file():
-                Path(directory, name).symlink_to((folder / name).resolve())
+                _link(Path(directory, name), (folder / name).resolve())
             elif "/" not in name:
                 Path(directory, name).touch()
         return run_checks(NAMED, Path(directory))
+
+
+def _link(path: Path, target: Path) -> None:
+    """Make a path a link to a file, or a copy of it if Windows does not allow links."""
+    try:
+        path.symlink_to(target)
+    except OSError:
+        shutil.copyfile(target, path)
 
 
 def find_checkpoint(folder_or_id: str | Path) -> Path:

@@ -10,7 +10,6 @@ Shapes: B batch, T samples, C outputs.
 
 import inspect
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.cache import write_text
+from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
@@ -93,11 +93,11 @@ def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int
 
 
 def open_session(path: str | Path) -> "InferenceSession":
-    """Open an ONNX file to run on all CPU cores."""
+    """Open an ONNX file to run on all CPU cores of this process."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count()
+    options.intra_op_num_threads = usable_cpus()
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -11,6 +11,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, Mo
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, validate_repo_id
 
 from ser_hf.data.audio import read_header
+from ser_hf.heads.head_files import name_encoder
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
@@ -152,6 +153,8 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         card.data.widget = others + added
     results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
     rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
+    if "head.json" in files:
+        rewritten["head.json"] = name_encoder(files["head.json"])
     return files | rewritten
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # imports torch
     from ser_hf.runs.training_arguments import SerTrainingArguments
 
 HELP_ALL = "--help_all"
+NONE_IS_A_VALUE = ("report_to",)  # options for which transformers gives the text "none" a meaning
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEAR = 0.9  # lowest similarity in `difflib` of a misspelt YAML key to a known key; seed and speed have 0.89
 
@@ -72,9 +73,8 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
     values, rest = parser.parse_known_args([_check_key(item, known) for item in argv])
     if rest:
         raise ValueError(f"Expected --key value after the recipe's YAML file, found {rest}.")
-    return tuple(
-        kind(**{item.name: getattr(values, item.name) for item in fields(kind) if item.init}) for kind in kinds
-    )
+    found = {name: parser.get_default(name) if value == [None] else value for name, value in vars(values).items()}
+    return tuple(kind(**{item.name: found[item.name] for item in fields(kind) if item.init}) for kind in kinds)
 
 
 def _complete(kind: type) -> type:
@@ -96,12 +96,17 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
         hints = get_type_hints(kind)
         for item in fields(kind):
             if item.init:
-                group.add_argument(f"--{item.name}", **_describe_field(item), **_spell_type(hints[item.name]))
+                described = _describe_field(item)
+                kind = _spell_type(hints[item.name])
+                if described.get("default", "") in (None, []) and item.name not in NONE_IS_A_VALUE:
+                    kind = _allow_none(kind)
+                group.add_argument(f"--{item.name}", **described, **kind)
     if any(issubclass(kind, TrainingOptions) for kind in kinds):
         parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
+    parser.epilog = "The value none resets an optional key of the recipe, as in --protocol none."
     if TrainingOptions in kinds:
-        parser.epilog = (
-            "All keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and "
+        parser.epilog += (
+            "\nAll keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and "
             f"push_to_hub; {HELP_ALL} lists them."
         )
     return parser
@@ -137,6 +142,20 @@ def _spell_type(hint: Any) -> dict[str, Any]:
     if kind is bool:
         return {"type": _parse_boolean, "nargs": "?", "const": True, "metavar": "true|false"}
     return {"type": kind, "metavar": kind.__name__.upper()}
+
+
+def _allow_none(kind: dict[str, Any]) -> dict[str, Any]:
+    """Return options of `add_argument` for an optional field: the text "none" is read as None, unless it is a value."""
+    parse, choices = kind.get("type", str), kind.get("choices", ())
+    if "none" in choices:
+        return kind
+
+    def parse_optional(text: str) -> Any:
+        return None if text.lower() == "none" else parse(text)
+
+    parse_optional.__name__ = parse.__name__  # argparse names it in errors
+    named = {"choices": [*choices, None], "metavar": "{" + ",".join([*choices, "none"]) + "}"} if choices else {}
+    return kind | named | {"type": parse_optional}
 
 
 def _parse_boolean(text: str) -> bool:

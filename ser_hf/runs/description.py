@@ -81,14 +81,20 @@ def describe_test(results: Results) -> str:
     name, metric = next(iter(load_task(results.task).METRICS.items()))
     test = results.test
     low, high = test.intervals[name]
-    tested = f"{test.utterances} utterances of {test.speakers or 'unknown'} speakers"
+    speakers = pluralize(test.speakers, "speaker") if test.speakers else "unknown speakers"
+    tested = f"{pluralize(test.utterances, 'utterance')} of {speakers}"
     return f"{metric.short} {getattr(test, name):.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested})"
 
 
-def describe_machine() -> dict:
-    """Return hardware, date (ISO 8601) and versions of the libraries: the fields of `MachineRecord`."""
+def describe_machine(device: str | None = None) -> dict:
+    """Return hardware, date (ISO 8601) and versions of the libraries: the fields of `MachineRecord`.
+
+    Args:
+        device: Type of the device that was used, such as "cuda" or "mps"; None for the GPU if there is one, else the
+            CPU.
+    """
     return {
-        "hardware": _hardware(),
+        "hardware": _name_hardware(device),
         "date": date.today().isoformat(),
         "versions": {
             "ser_hf": __version__,
@@ -99,9 +105,12 @@ def describe_machine() -> dict:
     }
 
 
-def _hardware() -> str:
+def _name_hardware(device: str | None) -> str:
     import torch
 
-    if torch.cuda.is_available():
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda":
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    if device != "cpu":
+        return f"{device.upper()}, {platform.machine()}"
     return f"CPU, {pluralize(torch.get_num_threads(), 'thread')}, {platform.machine()}"

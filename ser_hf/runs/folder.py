@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from ser_hf import __version__
 from ser_hf.cache import explain_full_disk, is_partial, remove_partial_files, write_text
 from ser_hf.runs.file_names import DATA_DIGEST, LOCK, PROBLEMS
-from ser_hf.runs.recipe import list_differences, read_recipe, write_recipe
+from ser_hf.runs.recipe import list_differences, read_recipe, rerun_command, write_recipe
 
 PATIENCE = 15  # seconds; data loader processes end some seconds after their run was killed
 
@@ -57,9 +57,10 @@ def claim_folder(
                 f"'{folder}' contains a run of this recipe on other data: expected the same files, labels and "
                 "speakers. Pass another --output_dir, or the --data_root of that run."
             )
-        rerun = f"{launch} recipe.yaml --data_root FOLDER --output_dir FOLDER"
         # the recipe first: a folder without a recipe is not recognised as a run
-        write_recipe(folder, recipe, comment=f"Resolved by ser_hf {__version__}. Rerun it with:\n{rerun}")
+        write_recipe(
+            folder, recipe, comment=f"Resolved by ser_hf {__version__}. Rerun it with:\n{rerun_command(launch, recipe)}"
+        )
         write_text(stored, digest)
         yield
 

@@ -87,6 +87,23 @@ def write_recipe(folder: str | Path, recipe: dict, *, comment: str) -> None:
     write_text(Path(folder, RECIPE), header + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
 
 
+def rerun_command(launch: str, recipe: dict) -> str:
+    """Return the command that runs a recipe.yaml again; the folders on this machine are not in it.
+
+    Args:
+        launch: The command without arguments.
+        recipe: Settings from `resolve_recipe`.
+
+    Examples:
+        >>> rerun_command("python recipes/probe.py", {"model_name_or_path": "openai/whisper-tiny"})
+        'python recipes/probe.py recipe.yaml --data_root FOLDER --output_dir FOLDER'
+    """
+    encoder = recipe["model_name_or_path"]
+    is_folder = encoder is not None and "/" not in encoder  # ids on the Hub have an owner
+    model = f" --model_name_or_path FOLDER/{encoder}" if is_folder else ""
+    return f"{launch} recipe.yaml{model} --data_root FOLDER --output_dir FOLDER"
+
+
 def read_recipe(folder: str | Path) -> dict:
     """Return the settings in recipe.yaml of a folder.
 

@@ -16,7 +16,7 @@ from datasets import DatasetDict
 
 from ser_hf.cache import cache_folder, whole_file, write_text
 from ser_hf.corpora import Utterance, load_corpus, map_labels
-from ser_hf.corpora.files import list_files
+from ser_hf.corpora.files import list_files, pluralize
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.corpora.ratings import RATING_SCALES, scale_ratings
 from ser_hf.data import build_dataset, check_split, prepare_audio
@@ -208,7 +208,9 @@ def load_speech(
         check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
         count = Counter(problem.action for problem in problems)
-        logger.info(f"Of {len(utterances)} files: {dict(count)} (first: {problems[0].path}: {problems[0].reason}).")
+        logger.info(
+            f"Of {pluralize(len(utterances), 'file')}: {dict(count)} (first: {problems[0].path}: {problems[0].reason})."
+        )
     findings = find_shared_speakers(split) + find_identical_audio(split) + find_overlapping_audio(split)
     folders = audio_folders(data)
     if leaks := [finding for finding in findings if finding.severity == "leak"]:

@@ -3,9 +3,10 @@
 This module does not import torch, so that ``--help`` is fast.
 """
 
-import os
 from dataclasses import dataclass, field
 from typing import Literal
+
+from ser_hf.cpus import usable_cpus
 
 
 @dataclass
@@ -135,6 +136,6 @@ class TrainingOptions:
     )
     remove_unused_columns: bool = field(default=False, metadata={"help": "The collator needs all columns."})
     dataloader_num_workers: int = field(
-        default=min(4, (os.cpu_count() or 1) - 1),
+        default_factory=lambda: min(4, usable_cpus() - 1),
         metadata={"help": "Number of processes that decode and augment audio."},
     )

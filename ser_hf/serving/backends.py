@@ -23,6 +23,7 @@ from ser_hf.heads.head_files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.checkpoint_loading import load_config, load_trained
 from ser_hf.models.context import context_of
+from ser_hf.models.location import check_location
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.serving.checkpoint_files import find_file, is_outdated, load_own_feature_extractor
@@ -79,8 +80,7 @@ def load_backend(
         OSError: If the checkpoint does not exist or lacks a file.
         ImportError: If onnxruntime or opensmile is needed and not installed.
     """
-    if Path(name).is_file():
-        raise ValueError(f"Expected a checkpoint's folder or Hub id, found the file '{name}'. Name its folder.")
+    check_location(name)
     for option, found, legal in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
         if found not in legal:
             raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
@@ -210,7 +210,8 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         ImportError: If opensmile is needed and not installed.
     """
     find_file(name, "head.skops")  # downloads it into the folder of head.json
-    head, description = load_head(Path(find_file(name, "head.json")).parent)  # type: ignore[arg-type]
+    folder = Path(find_file(name, "head.json")).parent  # type: ignore[arg-type]
+    head, description = load_head(folder)
     features = description["features"]
     if features["speaker_normalization"]:
         raise ValueError(
@@ -219,7 +220,7 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         )
     context = float("inf")
     if features["kind"] == "embedding":
-        encoder = features["model_name_or_path"]
+        encoder = _locate_encoder(folder, features["model_name_or_path"])
         embedder = Embedder(encoder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         context = context_of(embedder.config)
 
@@ -230,6 +231,20 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         return np.stack([describe(waveform).to_numpy() for waveform in waveforms])
 
     return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
+
+
+def _locate_encoder(folder: Path, name: str) -> str:
+    """Return the path or Hub id of the encoder of a probe; a path in head.json is relative to its folder."""
+    if (folder / name).is_dir():
+        return str(folder / name)
+    try:
+        check_location(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"The probe in '{folder}' needs its encoder '{name}'. {error} Copy the folder of the encoder to "
+            f"'{folder / Path(name).name}', and write '{Path(name).name}' as model_name_or_path into head.json."
+        ) from error
+    return name
 
 
 def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: bool) -> Backend:

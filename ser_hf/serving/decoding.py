@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
+from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio, read_header
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving.resampling import read_chunks, resample
 
-THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, usable_cpus())
 LEAST_SECONDS = 1.0  # minimum that a piece counts for, so that a block of unreadable files is bounded too
 LONGEST = 86_400.0  # seconds; a damaged header can claim millions of years
 LONGEST_WHOLE = 600.0  # seconds; for files that are decoded as a whole

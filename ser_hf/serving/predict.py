@@ -1,21 +1,16 @@
 """Predict the emotion of every file, and write a table."""
 
-import glob
 import hashlib
 import json
-import logging
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ser_hf import __version__
-from ser_hf.corpora.files import audio_files, list_files, pluralize
 from ser_hf.corpora.placeholders import describe_placeholder
-from ser_hf.corpora.table import locator, read_fields
-from ser_hf.corpora.table_rows import READERS
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
 from ser_hf.serving.checkpoint_files import find_file
@@ -25,8 +20,6 @@ from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table,
 # The files that determine the predictions of a model, apart from its weights.
 MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-
-logger = logging.getLogger(__name__)
 
 
 def predict(
@@ -45,7 +38,7 @@ def predict(
 
     Args:
         classifier: The model.
-        files: Path, first and last second of each, such as `list_audio` returns; None for the whole file.
+        files: Path, first and last second of each, such as `audio_list.list_audio` returns; None for the whole file.
         output: The table, .csv, .jsonl or .parquet.
         model: Folder or Hub id of the classifier; it identifies the model of the rows.
         dtype: Type that the classifier computes in.
@@ -71,30 +64,6 @@ def predict(
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
     return finish_table(output, list(keys), header)
-
-
-def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
-    """Return path, start and end in seconds of all audio in files, folders, globs and tables, without duplicates.
-
-    Args:
-        paths: Paths as on the command line; single files may be missing.
-        columns: Field -> column of the tables, if it is not detected automatically.
-
-    Raises:
-        FileNotFoundError: If a folder or a glob contains no audio, or none of the files exists.
-        ValueError: If a table has no column of paths, or a cell is invalid.
-    """
-    found = {path: list(_expand(path, columns)) for path in paths}
-    if empty := [path for path, inside in found.items() if not inside]:
-        folders = [path for path in empty if os.path.isdir(os.path.expanduser(path))]
-        unread = "".join(f" {list_files(folder).describe(folder)}" for folder in folders)
-        raise FileNotFoundError(
-            f"No audio in {empty}: expected audio files, folders or globs of them, or tables.{unread.rstrip()}"
-        )
-    keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
-    if not any(os.path.exists(path) for path, *_ in keys):
-        raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
-    return keys
 
 
 def spell_key(key: Key) -> Key:
@@ -147,39 +116,15 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
     scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
     judged = scores and threshold is not None
     return {
-        **{name: getattr(prediction, name) for name in ("path", "start", "end", "duration")},
         "path": spell(prediction.path),
+        "start": prediction.start,
+        "end": prediction.end,
+        "duration": prediction.duration and round(prediction.duration, 6),  # microseconds
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
         "error": prediction.error and spell(describe_placeholder(prediction.path) or prediction.error),
     }
-
-
-def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        yield from ((file, None, None) for file in audio_files(path, allow_outside=True))
-    elif path.is_file() and path.suffix.lower() in READERS:
-        yield from _read_paths(path, columns)
-    elif glob.has_magic(name) and not path.exists():
-        for match in sorted(glob.glob(str(path), recursive=True)):
-            yield from _expand(match, columns)
-    else:
-        yield str(path), None, None
-
-
-def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
-    """Yield path, start and end of each row; times that are no numbers are counted in one warning and left out."""
-    locate = locator(table.parent, allow_outside=True)
-    unread = []
-    for _, fields in read_fields(table, columns, locate=locate, only=("path", "start", "end")):
-        if "problem" in fields and not {"start", "end"} & fields.keys():
-            unread.append(fields["problem"])
-        else:  # times in the wrong order become an error row
-            yield fields["path"], fields.get("start"), fields.get("end")
-    if unread:
-        logger.warning(f"Left out {pluralize(len(unread), 'row')} (first: {unread[0]}).")
 
 
 def _score_columns(emotions: Sequence[str]) -> list[str]:

@@ -83,7 +83,7 @@ def describe_calibration(
     figures.plot_reliability(reliability(*before["test"]), reliability(*after["test"]), Path(folder, "reliability.png"))
     validation, test = (coverage_curve(*after[part]) for part in ("validation", "test"))
     figures.plot_coverage(validation, test, threshold, Path(folder, "coverage.png"))
-    return CalibrationRecord(
+    record = CalibrationRecord(
         temperature=temperature,
         fitted_on="validation",
         before={part: calibration_errors(*scored) for part, scored in before.items()},
@@ -92,6 +92,9 @@ def describe_calibration(
         | {part: coverage_at(*scored, threshold) for part, scored in after.items()},
         majority_temperature=getattr(model.config, "majority_temperature", None),
     )
+    if worse := record.list_increases():
+        logger.warning(f"The temperature, fitted on validation, makes the test scores worse: {', '.join(worse)}.")
+    return record
 
 
 def _read_targets(dataset: Dataset) -> tuple[np.ndarray, np.ndarray | None]:

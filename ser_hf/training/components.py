@@ -2,17 +2,16 @@
 
 import copy
 import logging
-import os
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import joblib
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor, Trainer
 
+from ser_hf.cpus import usable_cpus
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
@@ -38,7 +37,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
     """
     logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
     if training.use_cpu:  # accelerate launch sets one thread per process
-        torch.set_num_threads(max(1, joblib.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+        torch.set_num_threads(usable_cpus())
     if training.n_gpu > 1:
         raise ValueError(
             f"Expected one process per GPU, found one process with {training.n_gpu} GPUs. Launch with --config_file "

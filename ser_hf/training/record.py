@@ -31,7 +31,7 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
         seconds=seconds,
         resumed=resumed,
         processes=trainer.args.world_size,
-        **describe_machine(),
+        **describe_machine(trainer.args.device.type),
     )
 
 

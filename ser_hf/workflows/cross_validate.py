@@ -14,7 +14,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, RECIPE
 from ser_hf.runs.folder import check_folder
-from ser_hf.runs.recipe import resolve_recipe, write_recipe
+from ser_hf.runs.recipe import rerun_command, resolve_recipe, write_recipe
 from ser_hf.runs.result_records import Results
 from ser_hf.runs.speech_data import label_utterances, load_utterances
 from ser_hf.runs.task_options import complete_arguments
@@ -76,7 +76,7 @@ def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
     check_folder(output_dir, recipe)
     output_dir.mkdir(parents=True, exist_ok=True)
     remove_partial_files(list(output_dir.iterdir()))
-    rerun = f"accelerate launch recipes/cross_validate.py {name} recipe.yaml --data_root FOLDER --output_dir FOLDER"
+    rerun = rerun_command(f"accelerate launch recipes/cross_validate.py {name}", recipe)
     write_recipe(output_dir, recipe, comment=f"All folds. Rerun them with:\n{rerun}")
 
 

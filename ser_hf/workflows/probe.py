@@ -11,7 +11,7 @@ from ser_hf.cache import write_text
 from ser_hf.data.augment import Augmentation
 from ser_hf.evaluation import write_predictions
 from ser_hf.evaluation.figures import plot_candidates
-from ser_hf.heads.comparison import Candidate, FeatureSet, compare_heads, gather_features
+from ser_hf.heads.comparison import Candidate, FeatureSet, check_features, compare_heads, gather_features
 from ser_hf.heads.head_files import save_head
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import write_vectors
@@ -64,6 +64,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         logger.info("This recipe is finished.")
         _push_probe(arguments)
         return finished
+    check_features(arguments)
     speech = load_speech(data, output_dir=arguments.output_dir)
     if speech.split.speaker_independent:
         check_test_speakers(arguments.model_name_or_path, speech.dataset["test"])

@@ -162,6 +162,24 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     assert "expected the extension .csv or .jsonl or .parquet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", [b"", b"not audio", b"RIFF\x24\x00\x00\x00WAVEfmt "])
+def test_a_table_of_errors_only_ends_with_exit_code_1(model, tmp_path, capsys, content):
+    (tmp_path / "bad").mkdir()
+    for name in ("a.wav", "b.flac"):
+        (tmp_path / "bad" / name).write_bytes(content)
+    assert predict(model, tmp_path / "out.csv", tmp_path / "bad") == 1
+    assert "0 predicted, 2 with errors" in capsys.readouterr().out
+    assert pandas.read_csv(tmp_path / "out.csv")["error"].notna().all()
+
+
+@pytest.mark.parametrize(("start", "end", "duration"), [(0.1, 0.4, "0.3"), (0.1, 0.3, "0.2"), (0.05, 0.4, "0.35")])
+def test_durations_have_no_rounding_errors(model, tmp_path, write_audio, start, end, duration):
+    write_audio(tmp_path / "a.wav", seconds=0.5, rate=44_100)
+    (tmp_path / "list.csv").write_text(f"path,start,end\na.wav,{start},{end}\n")
+    assert predict(model, tmp_path / "out.csv", tmp_path / "list.csv") == 0
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].split(",")[3] == duration
+
+
 def test_a_table_saved_by_a_spreadsheet_is_read_as_the_corpus_reads_it(model, calls, tmp_path, capsys):
     rows = "sep=;\nDatei;file name;begin;end\nx;day 0\\00.wav;0,1;0,25\nx;day 1\\01.wav;0,3;0,1\nx;day 1\\03.wav;now;\n"
     (calls / "list.csv").write_bytes(rows.encode("utf-16"))

@@ -54,6 +54,21 @@ def test_timeline_prints_segments_and_writes_every_format(checkpoint, talk, tmp_
     assert paths[4].read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "Expected a recording, found the folder '.*'. `ser-hf predict` reads folders"),
+        ("nothing.wav", "No recording '.*nothing.wav': expected an audio file"),
+    ],
+)
+def test_a_folder_or_a_missing_file_is_refused_before_the_model_is_loaded(
+    checkpoint, tmp_path, name, message, monkeypatch
+):
+    monkeypatch.setattr(EmotionClassifier, "from_pretrained", None)
+    with pytest.raises((ValueError, OSError), match=message):
+        commands.timeline_command([str(tmp_path / name), "--model", checkpoint])
+
+
 def test_window_hop_and_device_are_the_ones_asked_for(checkpoint, talk, tmp_path, monkeypatch):
     asked = {}
     load = EmotionClassifier.from_pretrained

@@ -8,9 +8,11 @@ import numpy as np
 import pandas
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from ser_hf.evaluation import figures, summarize
 from ser_hf.evaluation.figures import plot_confusion, plot_curves, plot_speakers
+from ser_hf.evaluation.figures.saving import save_figure
 
 EMOTIONS = ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
 LOG_HISTORY = [
@@ -75,6 +77,26 @@ def test_the_confusion_matrix_tells_counts_shares_of_the_row_and_intervals(drawn
     assert [label.get_text() for label in axes.get_yticklabels()] == ["angry", "sad"]
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 1]])
     assert axes.get_ylabel().startswith("target")
+
+
+@pytest.mark.parametrize(("inches", "dpi"), [(6, 150), (53, 150), (80, 100), (800, 10)])
+def test_a_very_large_figure_has_a_lower_resolution(inches, dpi, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: asked.append(options["dpi"]) or path.touch())
+    save_figure(Figure(figsize=(2, inches)), tmp_path / "a.png")
+    assert asked == [dpi]
+
+
+def test_every_second_of_many_emotions_is_named(drawn):
+    emotions = [f"e{i:03d}" for i in range(300)]
+    summary = make_summary(emotions)
+    summary.confusion["counts"] = np.eye(300, dtype=int).tolist()
+    plot_confusion(summary, "unused.png")
+    (axes,) = drawn[0].axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert (names[0], names[1], names[-1], len(names)) == ("e000", "e002", "e298", 150)
+    assert len(axes.texts) == 1  # the note; no numbers in the cells
+    assert drawn[0].get_size_inches().tolist() == [24, 24]
 
 
 def test_an_emotion_without_utterances_has_a_grey_row(tmp_path):

@@ -1,5 +1,6 @@
 """The card says what the results hold, all of what a reader must know, and nothing else."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -364,3 +365,41 @@ def test_a_probe_has_the_same_head_and_limits(finished):
         "| C 0.1 |",
     ):
         assert statement in card
+
+
+def test_an_emotion_without_test_utterances_is_not_tested(finished, results):
+    rows = results["test"]["per_emotion"]
+    rows["calm"] = {"recall": 0.0, "precision": 0.0, "f1": 0.0, "support": 0}
+    text = text_of(render_card(*finished(changed={"test": results["test"]})))
+    assert "| calm | - | - | - | not tested |" in text
+    assert "| neutral | 64" in text
+    assert "UA is the mean of the recalls below (without the emotions that were not tested), WA" in text
+    assert "UA and macro-F1 are means over the other emotions" in text
+
+
+def test_all_emotions_are_tested_as_a_rule(finished):
+    text = text_of(render_card(*finished()))
+    assert "not tested" not in text and "UA is the mean of the recalls below, WA" in text
+
+
+def test_untested_emotions_are_on_the_card_of_folds_too():
+    results = stored(GOLDEN / "ravdess_probe_classical")
+    results["test"]["per_emotion"]["calm"]["support"] = 0
+    card = cards.render_folds_card(parse_results(json.dumps(results)), GOLDEN / "ravdess_mel_crnn_fold_1")
+    assert "| calm | - | - | - | not tested |" in card and "means over the other emotions" in card
+
+
+@pytest.mark.parametrize(("errors", "said"), [({"ece": 0.2}, "ECE 0.172 to 0.200."), ({"ece": 0.1724}, None)])
+def test_a_temperature_that_made_scores_worse_is_not_called_a_calibration(finished, errors, said):
+    calibration = copy.deepcopy(CALIBRATION)
+    calibration["after"]["test"] |= errors
+    text = text_of(render_card(*finished(changed={"calibration": calibration})))
+    assert ("The scores are not calibrated for the test speakers" in text) == bool(said)
+    assert ("the scores of `pipeline` are calibrated" in text) == (said is None)
+    assert (said or "") in text
+
+
+def test_one_speaker_is_one_speaker(finished, results):
+    test = results["test"] | {"speakers": 1, "utterances": 1}
+    text = text_of(render_card(*finished(changed={"test": test})))
+    assert "On 1 speaker not in the training data (1 utterance of ravdess), it reaches" in text

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,45 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
 def test_an_unfinished_run_ends_in_one_sentence(compare, tmp_path):
     with pytest.raises(Exception, match="Expected all_results.json of a finished run"):
         compare([str(tmp_path)])
+
+
+def add_rows(folder, *paths):
+    lines = [f"{path},,,x,1,,test,sad,sad,0.2,0.8" for path in paths]
+    header = "path,start,end,corpus,speaker,gender,split,target,prediction,score_happy,score_sad"
+    (folder / "predictions.csv").write_text("\n".join([header, *lines, ""]))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs with the same numbers of test utterances of each speaker and emotion."""
+    for name in ("one", "two"):
+        shutil.copytree(GOLDEN / "ravdess_mel_crnn_fold_1", tmp_path / name)
+    return tmp_path / "one", tmp_path / "two"
+
+
+def test_runs_of_other_test_utterances_are_marked(compare, runs, capsys):
+    one, two = runs
+    add_rows(one, "a.wav", "b.wav")
+    add_rows(two, "a.wav", "c.wav")
+    compare([str(one), str(two), str(one)])
+    _, _, *rows, empty, note = capsys.readouterr().out.splitlines()
+    assert [row.split("|")[1].strip() for row in rows] == ["`one` (A)", "`two` (B)", "`one` (A)"]
+    assert (empty, note) == (
+        "",
+        "Different letters mark different test utterances or folds: these scores are not comparable.",
+    )
+
+
+def test_the_order_of_the_rows_makes_no_other_test_set(compare, runs, capsys):
+    one, two = runs
+    add_rows(one, "a.wav", "b.wav")
+    add_rows(two, "b.wav", "a.wav")
+    compare([str(one), str(two)])
+    assert "(A)" not in capsys.readouterr().out
+
+
+def test_other_speakers_or_folds_are_seen_without_predictions(compare, capsys):
+    names = ("ravdess_probe_classical", "ravdess_probe_classical_random", "ravdess_mel_crnn")
+    compare([str(GOLDEN / name) for name in names])
+    rows = capsys.readouterr().out.splitlines()[2:5]
+    assert [row.split("|")[1].strip()[-3:] for row in rows] == ["(A)", "(B)", "(A)"]

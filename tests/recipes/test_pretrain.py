@@ -212,7 +212,10 @@ def test_an_architecture_without_an_objective_is_named_with_those_that_have_one(
         (("--num_train_epochs", "0"), "num_train_epochs: expected more than 0"),
         (("--mask_time_length", "11"), "mask_time_length: expected 2 to 10, found 11"),
         (("--freeze", "cnn"), "Unknown key 'freeze'"),
-        (("--model_name_or_path", "no/such_model"), "Cannot load 'no/such_model'"),
+        (
+            ("--model_name_or_path", "no/such_model"),
+            "No folder 'no/such_model' here",
+        ),
         (("--learning_rate", "1e9"), "learning_rate: expected 0 to 10"),
     ],
 )

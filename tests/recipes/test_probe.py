@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import runpy
+import shutil
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -14,8 +16,11 @@ from datasets import Dataset
 from publishing.hub_server import TOKEN, serve
 
 from ser_hf.evaluation import read_predictions
-from ser_hf.heads.features import classical_features
+from ser_hf.heads.features import classical_features, load_egemaps
 from ser_hf.heads.head_files import load_head
+from ser_hf.publishing.gate import run_gate
+from ser_hf.publishing.upload import collect_files
+from ser_hf.serving import EmotionClassifier
 from ser_hf.workflows import probe as workflow
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "probe.py"
@@ -76,6 +81,40 @@ def test_the_layer_of_an_encoder_is_chosen_and_all_are_tried(probe, encoders):
     assert "all layers" in names and len(names) == 2
     features = json.loads((out / "head.json").read_text())["features"]
     assert features["kind"] == "embedding" and features["layers"]
+
+
+def test_a_probe_of_a_local_encoder_is_published_without_its_path(probe, encoders, tmp_path, capfd, caplog):
+    shutil.copytree(encoders / "whisper", tmp_path / "my encoder")
+    out = probe("--features", "embedding", "--model_name_or_path", str(tmp_path / "my encoder"), "--layers", "all")
+    assert json.loads((out / "head.json").read_text())["features"]["model_name_or_path"] == "../my encoder"
+    assert all(check.passed for check in run_gate(out))
+    published = json.loads(collect_files(out, "someone/probe")["head.json"])
+    assert published["features"]["model_name_or_path"] == "my encoder"
+    assert EmotionClassifier.from_pretrained(out).backend == "probe"
+    assert "LOAD REPORT" not in "".join(capfd.readouterr()) + caplog.text
+
+    (out / "head.json").write_text(json.dumps(published))  # as it is downloaded
+    with pytest.raises(FileNotFoundError, match="needs its encoder 'my encoder'.*Copy the folder of the encoder to"):
+        EmotionClassifier.from_pretrained(out)
+    shutil.copytree(tmp_path / "my encoder", out / "my encoder")
+    assert EmotionClassifier.from_pretrained(out).backend == "probe"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("--features", "embedding", "--model_name_or_path", "no/encoder"), "No folder 'no/encoder' here"),
+        (("--features", "embedding", "--model_name_or_path", "./encoder"), "No folder 'encoder' here"),
+        (("--features", "classical", "egemaps"), "eGeMAPS features need opensmile"),
+    ],
+)
+def test_what_the_features_need_is_looked_for_before_audio_is_read(probe, tmp_path, monkeypatch, argv, message):
+    monkeypatch.setattr(workflow, "load_speech", None)
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    load_egemaps.cache_clear()
+    with pytest.raises((OSError, ImportError), match=message):
+        probe(*argv)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_path, toy_ravdess, monkeypatch):

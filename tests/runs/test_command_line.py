@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import yaml
 from transformers import HfArgumentParser
 
 from ser_hf.heads.probe_arguments import ProbeArguments
@@ -99,3 +100,51 @@ def test_a_part_of_a_recipe_can_be_read(tmp_path):
 def test_a_value_of_another_kind_is_refused(argv, message):
     with pytest.raises(ValueError, match=message):
         parse_arguments(["--corpus", "synthetic", "--output_dir", "x", *argv], [DataArguments, ProbeArguments])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "unset"),
+    [
+        ("protocol", "group_kfold", None),
+        ("noise_snr", 10, None),
+        ("rare_emotion", "other", None),
+        ("audio_root", "somewhere", None),
+        ("adapter", "lora", None),
+        ("ema_decay", 0.9, None),
+        ("label_map", ["calm=neutral"], []),
+        ("rating_scale", [1, 5], []),
+        ("hub_private_repo", False, None),
+        ("hub_model_id", "a/b", None),
+    ],
+)
+def test_none_unsets_a_key_of_the_recipe(tmp_path, key, value, unset):
+    minimal = {"corpus": "table", "data_root": "t.csv", "model_type": "mel", "output_dir": "x", "use_cpu": True}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(minimal | {key: value}))
+
+    def read(*argv):
+        parts = parse_recipe([str(tmp_path / "recipe.yaml"), *argv])
+        return next(getattr(part, key) for part in parts if hasattr(part, key))
+
+    assert read() == value
+    assert read(f"--{key}", "none") == unset
+    assert read(f"--{key}=None") == unset
+
+
+def test_none_stays_a_value_where_it_has_a_meaning():
+    data, model_args, training = parse_recipe(
+        [*MINIMAL, "--report_to", "none", "--class_weights", "none", "--trim", "none", "--freeze", "none"]
+    )
+    assert (data.trim, model_args.freeze, training.class_weights, training.report_to) == ("none", "none", "none", [])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--fold", "none"], "argument --fold: invalid int value: 'none'"),
+        (["--noise_snr", "loud"], "argument --noise_snr: invalid float value: 'loud'"),
+        (["--adapter", "big"], "argument --adapter: invalid choice: 'big'"),
+    ],
+)
+def test_wrong_values_are_still_refused(argv, message):
+    with pytest.raises(ValueError, match=message):
+        parse_recipe([*MINIMAL, *argv])

@@ -43,6 +43,29 @@ def test_a_model_folder_is_recorded_by_its_name(tmp_path):
     assert resolved["model_name_or_path"] == "encoder"
 
 
+def test_the_header_of_a_recipe_with_a_local_encoder_runs_it_again(tmp_path):
+    (tmp_path / "encoder").mkdir()
+    arguments = ["--corpus", "synthetic", "--use_cpu", "true", "--output_dir", str(tmp_path / "out")]
+    first = resolve_recipe(*parse_recipe([*arguments, "--model_name_or_path", str(tmp_path / "encoder")]))
+    claim(tmp_path / "out", first, DATA)
+    command = (tmp_path / "out" / "recipe.yaml").read_text().splitlines()[1].removeprefix("# ")
+    program, _, argv = command.partition(" recipe.yaml ")
+    assert (program, argv) == (
+        "accelerate launch recipes/finetune.py",
+        "--model_name_or_path FOLDER/encoder --data_root FOLDER --output_dir FOLDER",
+    )
+    again = [str(tmp_path / "out" / "recipe.yaml"), *argv.replace("FOLDER", str(tmp_path)).split(), "--use_cpu", "true"]
+    assert resolve_recipe(*parse_recipe(again)) == first
+
+
+@pytest.mark.parametrize("model", [["--model_type", "mel"], ["--model_name_or_path", "openai/whisper-tiny.en"]])
+def test_the_header_of_other_recipes_needs_no_encoder(tmp_path, model):
+    arguments = ["--corpus", "synthetic", "--use_cpu", "true", "--output_dir", str(tmp_path / "out"), *model]
+    claim(tmp_path / "out", resolve_recipe(*parse_recipe(arguments)), DATA)
+    header = (tmp_path / "out" / "recipe.yaml").read_text().splitlines()[1]
+    assert header == "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
+
+
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):
     claim(tmp_path, recipe(tmp_path), DATA)
     before = (tmp_path / "recipe.yaml").read_text()

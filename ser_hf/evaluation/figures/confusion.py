@@ -11,6 +11,9 @@ from ser_hf.evaluation.figures.saving import save_figure
 from ser_hf.evaluation.predictions import Scores
 
 CELL = 0.78  # inches
+LARGEST = 24  # inches; the cells of more than 30 emotions are smaller
+MOST_NUMBERS = 60  # with more emotions there is no space for numbers in the cells
+MOST_NAMES = 150  # with more emotions, only some are named
 
 
 def plot_confusion(summary: Scores, path: str | Path) -> None:
@@ -26,10 +29,12 @@ def plot_confusion(summary: Scores, path: str | Path) -> None:
     emotions, counts = summary.confusion["emotions"], np.array(summary.confusion["counts"])
     support = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, support, out=np.full(counts.shape, np.nan), where=support > 0)
-    figure = Figure(figsize=(len(emotions) * CELL, len(emotions) * CELL))
+    side = min(len(emotions) * CELL, LARGEST)
+    figure = Figure(figsize=(side, side))
     axes = figure.add_axes((0, 0, 1, 1))  # the tight bounding box of savefig adds space for names and title
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    _write_cells(axes, counts, shares)
+    if len(emotions) <= MOST_NUMBERS:
+        _write_cells(axes, counts, shares)
     _name_axes(axes, emotions)
     _write_title(axes, summary)
     save_figure(figure, path)
@@ -45,16 +50,19 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 
 
 def _name_axes(axes: Axes, emotions: list[str]) -> None:
-    axes.set_xticks(range(len(emotions)), emotions, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(emotions)), emotions)
+    named = range(0, len(emotions), -(-len(emotions) // MOST_NAMES))
+    names = [emotions[i] for i in named]
+    axes.set_xticks(named, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(named, names)
     axes.set_xlabel("predicted emotion")
     axes.set_ylabel("target emotion")
     axes.set_facecolor("0.93")
     axes.spines[:].set_visible(False)
-    edges = np.arange(len(emotions) + 1) - 0.5
-    axes.set_xticks(edges, minor=True)
-    axes.set_yticks(edges, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
+    if len(emotions) <= MOST_NUMBERS:
+        edges = np.arange(len(emotions) + 1) - 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
 
 
@@ -64,6 +72,7 @@ def _write_title(axes: Axes, summary: Scores) -> None:
         low, high = (100 * bound for bound in summary.intervals[name])
         scores.append(f"{name.upper()} {100 * getattr(summary, name):.1f} %  [{low:.1f}, {high:.1f}]")
     axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=24)
-    speakers = f", {summary.speakers} speakers" if summary.speakers else ""
-    note = f"{summary.utterances} utterances{speakers}; 95 % intervals over {summary.interval_unit}s"
+    speakers = f", {summary.speakers} speaker{'s' * (summary.speakers > 1)}" if summary.speakers else ""
+    utterances = f"{summary.utterances} utterance{'s' * (summary.utterances > 1)}"
+    note = f"{utterances}{speakers}; 95 % intervals over {summary.interval_unit}s"
     axes.annotate(note, (0, 1), (0, 9), "axes fraction", "offset points", color="0.4", fontsize=8.5)

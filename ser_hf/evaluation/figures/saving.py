@@ -5,17 +5,20 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ser_hf.cache import whole_file
+from ser_hf.evaluation.figures.fonts import fonts_for
 
 RESOLUTION = 150  # dots per inch
+LARGEST = 8_000  # dots of the longer side; matplotlib keeps the whole image in memory
 
 
 def save_figure(figure: Figure, path: str | Path, *, tight: bool = True) -> None:
-    """Write a figure as PNG into a folder that exists.
+    """Write a figure as PNG into a folder that exists; a very large one has a lower resolution.
 
     Args:
         figure: Drawn without pyplot.
         path: The file.
         tight: Cut the image to what is drawn; False keeps the size of the figure.
     """
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=RESOLUTION, bbox_inches="tight" if tight else None)
+    dpi = min(RESOLUTION, LARGEST / max(figure.get_size_inches()))
+    with whole_file(path) as partial, fonts_for(figure):
+        figure.savefig(partial, format="png", dpi=dpi, bbox_inches="tight" if tight else None)

@@ -1,0 +1,44 @@
+"""The description of a run for people: hardware, sizes."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ser_hf.runs.description import describe_machine, describe_test
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "expected"),
+    [
+        ("mps", False, "MPS, arm64"),
+        ("xpu", False, "XPU, arm64"),
+        ("cpu", False, "CPU, 1 thread, arm64"),
+        ("cpu", True, "CPU, 1 thread, arm64"),
+        (None, False, "CPU, 1 thread, arm64"),
+        ("cuda", True, "2 x H200"),
+        (None, True, "2 x H200"),
+    ],
+)
+def test_the_device_of_the_run_is_named(device, gpu, expected, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
+    assert describe_machine(device)["hardware"] == expected
+
+
+@pytest.mark.parametrize(
+    ("utterances", "speakers", "expected"),
+    [
+        (1, 1, "(1 utterance of 1 speaker)"),
+        (2, 1, "(2 utterances of 1 speaker)"),
+        (20, 4, "(20 utterances of 4 speakers)"),
+        (20, 0, "(20 utterances of unknown speakers)"),
+    ],
+)
+def test_one_is_singular(utterances, speakers, expected):
+    test = SimpleNamespace(utterances=utterances, speakers=speakers, ua=0.5, intervals={"ua": [0.25, 0.75]})
+    text = describe_test(SimpleNamespace(task="categories", test=test))
+    assert text == f"UA 0.500, 95 % interval 0.250 to 0.750 {expected}"
