@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from logging import LogRecord
+from logging import Filter, LogRecord
 from typing import Any
 
 import torch
@@ -79,14 +79,16 @@ def _without_load_report() -> Iterator[None]:
     """Keep transformers from logging which weights are missing: this is in the loading information."""
     reporter = logging.get_logger("transformers.modeling_utils")
 
-    def is_other(record: LogRecord) -> bool:
-        return "LOAD REPORT" not in record.getMessage()
+    class Others(Filter):
+        def filter(self, record: LogRecord) -> bool:
+            return "LOAD REPORT" not in record.getMessage()
 
-    reporter.addFilter(is_other)
+    others = Others()
+    reporter.addFilter(others)
     try:
         yield
     finally:
-        reporter.removeFilter(is_other)
+        reporter.removeFilter(others)
 
 
 def absent_weights(loading: dict) -> list[str]:

@@ -97,10 +97,10 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
         for item in fields(kind):
             if item.init:
                 described = _describe_field(item)
-                kind = _spell_type(hints[item.name])
+                parsed = _spell_type(hints[item.name])
                 if described.get("default", "") in (None, []) and item.name not in NONE_IS_A_VALUE:
-                    kind = _allow_none(kind)
-                group.add_argument(f"--{item.name}", **described, **kind)
+                    parsed = _allow_none(parsed)
+                group.add_argument(f"--{item.name}", **described, **parsed)
     if any(issubclass(kind, TrainingOptions) for kind in kinds):
         parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
     parser.epilog = "The value none resets an optional key of the recipe, as in --protocol none."

@@ -62,7 +62,7 @@ def standard_conditions(spectrum: np.ndarray) -> dict[str, Condition]:
         "speech_shaped": lambda waveform, generator, voices: speech_shaped_noise(len(waveform), generator, spectrum),
         "babble": lambda waveform, generator, voices: babble(len(waveform), generator, voices),
     }
-    changes = {
+    changes: dict[str, Callable] = {
         "telephone": partial(transcode, codec="mu_law"),
         "gsm": partial(transcode, codec="gsm"),
         "mp3_32": partial(transcode, codec="mp3_32"),
@@ -77,7 +77,9 @@ def standard_conditions(spectrum: np.ndarray) -> dict[str, Condition]:
         "speed_0.9": partial(change_speed, factor=0.9),
         "speed_1.1": partial(change_speed, factor=1.1),
     }
-    noisy = {f"{name}_{snr}": partial(_add, make=make, snr=snr) for name, make in noises.items() for snr in SNRS}
+    noisy: dict[str, Condition] = {
+        f"{name}_{snr}": partial(_add, make=make, snr=snr) for name, make in noises.items() for snr in SNRS
+    }
     return noisy | {name: partial(_ignore_surroundings, change=change) for name, change in changes.items()}
 
 

@@ -79,7 +79,8 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
-    kept = {PROBLEMS, PREDICTIONS, CONDITIONS, FIGURES} if options.conditions else {PROBLEMS}  # of an interrupted evaluation
+    # with conditions, an interrupted evaluation continues
+    kept = {PROBLEMS, PREDICTIONS, CONDITIONS, FIGURES} if options.conditions else {PROBLEMS}
     if folder.exists() and any(path.name not in kept for path in folder.iterdir()):
         raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
     names = ("device", "dtype", "backend", "preprocessing")

@@ -26,10 +26,10 @@ def plot_conditions(
     figure = Figure(figsize=(6.4, 0.24 * len(rows) + 0.8))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axvline(scale * clean, color=CLEAN, linewidth=1.5, label=f"without degradation: {scale * clean:.3g}")
-    for place, (score, (low, high)) in enumerate(reversed(rows.values())):
+    for place, (score, (low, high)) in enumerate(reversed(list(rows.values()))):
         axes.plot([scale * low, scale * high], [place, place], color=DEGRADED, linewidth=2, zorder=2)
         axes.plot(scale * score, place, "o", color=DEGRADED, markersize=5, zorder=3)
-    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in reversed(rows)], fontsize=8)
+    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in reversed(list(rows))], fontsize=8)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel(f"{label}, 95 % interval of the change over test speakers")
     axes.spines[["top", "right"]].set_visible(False)
