@@ -190,17 +190,26 @@ class RecommendedRecord:
 
 @dataclass
 class CandidateRecord:
-    """Describe a head in a comparison; `inner_ua` is the UA in cross-validation over the training speakers."""
+    """Describe a head in a comparison.
+
+    Attributes:
+        features: Kind of features.
+        head: Name of the head.
+        parameters: Hyperparameters by name.
+        inner_score: First metric of the task in cross-validation over the training speakers.
+        seconds: Computing time.
+        chosen: Whether it has the best `inner_score`.
+        scores: Test score in each metric of the task.
+        intervals: {metric: [low, high]}, 95 % intervals.
+    """
 
     features: str
     head: str
     parameters: dict
-    inner_ua: float
+    inner_score: float
     seconds: float
     chosen: bool
-    ua: float
-    wa: float
-    macro_f1: float
+    scores: dict[str, float]
     intervals: dict[str, list[float]]
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.tasks import load_task
 
@@ -43,11 +44,16 @@ def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[An
         for name in OPTIONAL.keys() - set(task.OPTIONS):
             if getattr(part, name, None) not in (None, OPTIONAL[name]):
                 raise ValueError(f"{name}: the task '{data.task}' has no such option. Leave it out.")
-    return [_fill_option(part, task) if hasattr(part, "metric_for_best_model") else part for part in arguments]
+    return [_fill_options(part, data.task) for part in arguments]
 
 
-def _fill_option(training: Any, task: Any) -> Any:
-    """Return the training arguments; if metric or class weights are None, the defaults of the task are used."""
+def _fill_options(part: Any, name: str) -> Any:
+    """Return the arguments; if metric, class weights or heads are None, the defaults of the task are used."""
+    if isinstance(part, ProbeArguments):
+        return part.for_task(name)
+    if not hasattr(part, "metric_for_best_model"):
+        return part
+    task, training = load_task(name), part
     metric = training.metric_for_best_model or next(iter(task.METRICS))
     # Otherwise, a misspelt name would disable early stopping without an error.
     if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):

@@ -4,8 +4,6 @@ import json
 import runpy
 from pathlib import Path
 
-import numpy as np
-import pandas
 import pytest
 import soundfile
 import yaml
@@ -20,31 +18,14 @@ from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """48 tones of 6 speakers: votes of five annotators and ratings from 1 to 5 follow the pitch."""
-    root = tmp_path_factory.mktemp("rated")
-    rows = []
-    for i in range(48):
-        pitch, name = 150 + 60 * (i % 8), f"s{i % 6}_{i}.wav"
-        times = np.arange(8000) / 16000
-        soundfile.write(root / name, 0.3 * np.sin(2 * np.pi * pitch * times), 16000)
-        happy = min(5, (i % 8) * 5 // 7)
-        emotion = "happy" if happy > 2 else "sad"
-        rows.append([name, emotion, f"s{i % 6}", happy, 5 - happy, 1 + 4 * (i % 8) / 7, 5 - 4 * (i % 8) / 7])
-    columns = ["path", "emotion", "speaker", "votes_happy", "votes_sad", "arousal", "valence"]
-    pandas.DataFrame(rows, columns=columns).to_csv(root / "rated.csv", index=False)
-    return root / "rated.csv"
-
-
 @pytest.fixture
-def train(table, encoders, tmp_path):
+def train(annotated_table, encoders, tmp_path):
     main = runpy.run_path(str(RECIPE))["main"]
 
     def run(*argv):
         out = tmp_path / "out"
         main([
-            "--corpus", "table", "--data_root", str(table), "--model_name_or_path", str(encoders / "whisper"),
+            "--corpus", "table", "--data_root", str(annotated_table), "--model_name_or_path", str(encoders / "whisper"),
             "--output_dir", str(out), "--use_cpu", "true", "--num_train_epochs", "2", "--learning_rate", "0.001",
             "--per_device_train_batch_size", "8", "--dataloader_num_workers", "0", *argv,
         ])  # fmt: skip
@@ -60,7 +41,7 @@ def loss_curve(folder):
     ]
 
 
-def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
+def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, annotated_table):
     out = train("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "1")
     config = json.loads((out / "config.json").read_text())
     assert (config["problem_type"], config["rating_scale"]) == ("regression", [1, 5])
@@ -71,7 +52,7 @@ def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
     ]  # fmt: skip
     assert predictions["target_arousal"].between(0, 1).all()
     row = predictions[predictions["split"] == "test"].iloc[0]
-    samples, _ = soundfile.read(table.parent / row["path"], dtype="float32")
+    samples, _ = soundfile.read(annotated_table.parent / row["path"], dtype="float32")
     answers = pipeline("audio-classification", model=str(out))(samples, top_k=None)
     assert {answer["label"]: answer["score"] for answer in answers} == {
         "arousal": pytest.approx(row["score_arousal"], abs=1e-5),
@@ -103,7 +84,7 @@ def test_the_ccc_loss_of_accumulated_batches_is_that_of_whole_batches(train, tmp
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
-def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, tmp_path):
+def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, annotated_table, tmp_path):
     out = train("--task", "votes", "--vote_smoothing", "0.1", "--vote_dropout", "0.2")
     predictions = read_predictions(out / "predictions.csv")
     assert {"target", "prediction", "target_happy", "score_happy"} <= set(predictions)
@@ -113,7 +94,7 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, 
     assert "The temperature was fitted on the distributions of the votes" in (out / "README.md").read_text()
     assert all(check.passed for check in run_gate(out))
     options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
-    scored = evaluate(DataArguments(["table"], [str(table)]), options)
+    scored = evaluate(DataArguments(["table"], [str(annotated_table)]), options)
     assert scored.task == "votes" and scored.test.utterances == 48
 
 
