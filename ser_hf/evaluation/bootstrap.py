@@ -42,6 +42,8 @@ def bootstrap_intervals(
 ) -> dict[str, list[float]]:
     """Return the 95 % interval of each value of a statistic, from resampled speakers or utterances.
 
+    Resamples in which a value is nan are left out; if it is nan in all of them, the bounds are nan.
+
     Args:
         predictions: ``N`` rows of one split.
         statistic: Values by name, given the row numbers ``(M,)`` of a resample.
@@ -59,8 +61,11 @@ def bootstrap_intervals(
         {'mean': [0.0, 1.0]}
     """
     values = pandas.DataFrame([statistic(rows) for rows in _resample(predictions, unit, resamples, seed)])
-    bounds = np.nanquantile(values.to_numpy(float), [0.025, 0.975], axis=0)
-    return dict(zip(values.columns, bounds.T.tolist(), strict=True))
+    return {name: _interval(column.dropna().to_numpy(float)) for name, column in values.items()}  # type: ignore[misc]
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    return np.quantile(values, [0.025, 0.975]).tolist() if len(values) else [np.nan, np.nan]
 
 
 def _resample(predictions: pandas.DataFrame, unit: str, resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -62,7 +62,18 @@ class SplitRecord:
 
 @dataclass
 class AudioRecord:
-    """Count utterances with unusual audio by the action taken; `hours` is the duration of all used utterances."""
+    """Count utterances with unusual audio by the action taken.
+
+    Attributes:
+        hours: Duration of all used utterances.
+        skipped: Unreadable files.
+        too_short: Utterances that are too short.
+        windowed: Utterances that are split into windows.
+        padded: Utterances that are zero-padded.
+        dropped_emotions: Number of utterances that are left out because of their labels, by emotion and reason.
+        unused_votes: Number of votes for emotions that are no outputs, by emotion.
+        without_votes: Number of utterances without votes, for the task "votes".
+    """
 
     hours: float = 0.0
     skipped: int = 0
@@ -70,6 +81,8 @@ class AudioRecord:
     windowed: int = 0
     padded: int = 0
     dropped_emotions: dict[str, int] = field(default_factory=dict)
+    unused_votes: dict[str, float] = field(default_factory=dict)
+    without_votes: int = 0
 
 
 @dataclass

@@ -4,6 +4,7 @@ import json
 import runpy
 from pathlib import Path
 
+import pandas
 import pytest
 import soundfile
 import yaml
@@ -12,6 +13,7 @@ from transformers import pipeline
 from ser_hf import DataArguments, EmotionClassifier
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing.gate import run_gate
+from ser_hf.runs.speech_data import load_speech
 from ser_hf.scoring.evaluate import evaluate
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
@@ -108,6 +110,10 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, annotat
         ),
         (("--task", "dimensions", "--mixup", "0.4"), "mixup: the task 'dimensions' has no such option"),
         (("--task", "dimensions", "--dimensions", "tension"), r"dimensions: expected some of .* found \['tension'\]"),
+        (
+            ("--task", "votes", "--label_map", "bored="),
+            r"label_map renames \['bored'\]: expected emotions of the corpus",
+        ),
         (("--vote_dropout", "0.5"), "vote_dropout: the task 'categories' has no such option"),
         (("--task", "votes", "--head_init", "probe"), "head_init: the task 'votes' has no such option"),
     ],
@@ -115,3 +121,45 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, annotat
 def test_an_option_that_does_not_suit_the_task_ends_in_one_sentence(train, argv, message):
     with pytest.raises(ValueError, match=message):
         train(*argv)
+
+
+def test_a_corpus_with_labels_only_has_neither_ratings_nor_votes(finetune):
+    with pytest.raises(ValueError, match="Expected ratings of arousal, .* found none in 48 utterances"):
+        finetune("--task", "dimensions")
+    with pytest.raises(ValueError, match="votes of several annotators, found 48 utterances with at most 0"):
+        finetune("--task", "votes")
+
+
+def test_missing_ratings_and_dimensions_and_unused_votes_are_counted(annotated_table, caplog, tmp_path):
+    rows = pandas.read_csv(annotated_table)
+    rows.loc[[0, 1, 5], "valence"] = None
+    rows["votes_other"] = 0
+    rows.loc[:3, "votes_other"] = 2
+    rows.to_csv(tmp_path / "rated.csv", index=False)
+    places = {
+        "corpus": ["table"],
+        "data_root": [str(tmp_path / "rated.csv")],
+        "audio_root": str(annotated_table.parent),
+    }
+    caplog.set_level("INFO", logger="ser_hf")
+    speech = load_speech(DataArguments(**places, task="dimensions", rating_scale=[1, 5]))
+    assert speech.outputs == ["arousal", "valence"]
+    assert speech.audio.dropped_emotions == {"happy (no target)": 1, "sad (no target)": 2}
+    assert "Not predicted, as no utterance is rated on them: dominance." in caplog.text
+    speech = load_speech(DataArguments(**places, task="votes"))
+    assert (speech.audio.unused_votes, speech.audio.without_votes) == ({"other": 8}, 0)
+    assert "Votes that are not used: {'other': 8}" in caplog.text
+
+
+def test_a_checkpoint_of_another_task_is_neither_evaluated_nor_resumed(train, annotated_table, tmp_path):
+    out = train("--task", "dimensions", "--rating_scale", "1", "5")
+    with pytest.raises(FileExistsError, match="another recipe .*task: dimensions there, votes here"):
+        train("--task", "votes")
+    data = DataArguments(["table"], [str(annotated_table)], task="votes")
+    options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
+    with pytest.raises(ValueError, match="task: expected 'dimensions', the task of .* found 'votes'"):
+        evaluate(data, options)
+    train("--model_name_or_path", str(out), "--output_dir", str(tmp_path / "emotions"))
+    config = json.loads((tmp_path / "emotions" / "config.json").read_text())
+    assert (config["ser_hf_task"], config["problem_type"]) == ("categories", "single_label_classification")
+    assert "rating_scale" not in config
