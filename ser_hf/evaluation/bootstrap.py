@@ -61,7 +61,7 @@ def bootstrap_intervals(
         {'mean': [0.0, 1.0]}
     """
     values = pandas.DataFrame([statistic(rows) for rows in _resample(predictions, unit, resamples, seed)])
-    return {name: _interval(column.dropna().to_numpy(float)) for name, column in values.items()}  # type: ignore[misc]
+    return {name: _interval(column.dropna().to_numpy(float)) for name, column in values.items()}
 
 
 def _interval(values: np.ndarray) -> list[float]:
