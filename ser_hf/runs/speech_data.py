@@ -93,7 +93,7 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
         keep_no_agreement=data.no_consensus == "keep" if data.task == "votes" else data.task == "dimensions",
     )
     task = load_task(data.task)
-    if data.task == "dimensions":
+    if "dimensions" in (data.task, data.auxiliary_task):
         utterances = list(scale_ratings(utterances, name_scales(data), data.dimensions))
     outputs = task.list_outputs(utterances)
     known = [task.target_of(utterance, outputs) is not None for utterance in utterances]

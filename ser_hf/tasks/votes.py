@@ -37,7 +37,7 @@ METRICS = {
     "cosine": Metric("Cosine similarity", "cosine"),
     "soft_f1": Metric("Macro F1 of emotions above 1/C", "soft F1"),
 }
-OPTIONS = ("no_consensus", "vote_dropout", "vote_smoothing")
+OPTIONS = ("auxiliary_task", "no_consensus", "vote_dropout", "vote_smoothing")
 CARD = {
     section: f'{{% include "votes/{section}.md" %}}'
     for section in ("introduction", "metrics", "details", "calibration", "folds", "limits")

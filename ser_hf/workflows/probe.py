@@ -53,7 +53,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         ImportError: If the features are "egemaps" and opensmile is not installed.
     """
     (arguments,) = complete_arguments(data, [arguments])
-    for name, absent in (("mixup", 0.0), ("recommended_trim", "none")):
+    for name, absent in (("auxiliary_task", "none"), ("mixup", 0.0), ("recommended_trim", "none")):
         if getattr(data, name) != absent:
             raise ValueError(f"{name}: probes have no such option. Leave it out.")
     recipe = resolve_recipe(data, arguments)
