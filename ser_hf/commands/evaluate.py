@@ -8,7 +8,7 @@ from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 # Data options that are replaced by --preprocessing, used in training only, or stored in the checkpoint.
 UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
-    "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec", "task",
+    "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec", "task", "auxiliary_task",
 )  # fmt: skip
 
 

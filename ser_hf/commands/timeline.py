@@ -45,7 +45,7 @@ def timeline_command(argv: list[str]) -> int:
             print(f"No speech found in '{options.file}'.")
     finally:  # keep the segments found before Ctrl+C or before an error in the file
         for path in options.output if finished or segments else ():
-            _write(options.file, segments, path)
+            _write(options.file, segments, path, classifier.rating_scale)
             print(f"Wrote {path}")
     return 0
 
@@ -163,13 +163,13 @@ def _check_outputs(paths: Iterable[str]) -> None:
             raise ValueError(f"output: expected a file in an existing folder, found '{path}'.")
 
 
-def _write(audio: str, segments: list[Segment], path: str) -> None:
+def _write(audio: str, segments: list[Segment], path: str, scale: tuple[float, float] | None) -> None:
     if Path(path).suffix != FIGURE:
         write_segments(segments, path)
         return
     from ser_hf.evaluation.figures import plot_timeline
 
-    plot_timeline(audio, segments, path)  # type: ignore[arg-type]
+    plot_timeline(audio, segments, path, scale=scale)  # type: ignore[arg-type]
 
 
 def _width(classifier: "EmotionClassifier") -> int:

@@ -66,7 +66,7 @@ def map_labels(
 ) -> tuple[list[Utterance], Counter]:
     """Rename emotions by `label_map`, keep those of `label_set`, then drop or merge the rare ones.
 
-    Votes are renamed like emotions; votes for emotions that are dropped are left out.
+    Votes are renamed and merged like emotions; votes for emotions that are dropped keep their name.
 
     Args:
         utterances: Utterances of a corpus.
@@ -83,7 +83,8 @@ def map_labels(
         The kept utterances, and the number of dropped utterances by emotion and reason.
 
     Raises:
-        ValueError: If no utterance is kept, or `label_map` renames an emotion that the corpus does not have.
+        ValueError: If no utterance is kept, or `label_map` renames an emotion that the corpus does not have, neither as
+            a label nor in a vote.
 
     Examples:
         >>> names = ("excited", "happy", "calm")
@@ -94,6 +95,7 @@ def map_labels(
     """
     utterances = list(utterances)
     found = Counter(utterance.emotion for utterance in utterances)
+    found.update(dict.fromkeys((name for row in utterances for name in row.votes or ()), 0))
     label_map = {canonical_emotion(old): canonical_emotion(new) for old, new in (label_map or {}).items()}
     names = _rename(found, label_set, label_map, target)
     if keep_no_agreement and NO_AGREEMENT in names:
@@ -108,7 +110,7 @@ def map_labels(
             reason = " (rare)" if emotion in rare else f" (no {target})" if names[emotion] else ""
             dropped[emotion + reason] += 1
         else:
-            votes = utterance.votes and _rename_votes(utterance.votes, label_set, label_map)
+            votes = utterance.votes and _rename_votes(utterance.votes, names)
             kept.append(replace(utterance, emotion=label, votes=votes))
     if not kept:
         raise ValueError(
@@ -136,13 +138,13 @@ def _rename_emotion(emotion: str, label_set: str, label_map: dict[str, str]) -> 
     return name if keep is None else name and keep.get(name)
 
 
-def _rename_votes(votes: dict[str, float], label_set: str, label_map: dict[str, str]) -> dict[str, float]:
-    """Return the votes by new name; votes for dropped emotions are left out."""
-    renamed: Counter[str] = Counter()
+def _rename_votes(votes: dict[str, float], names: dict[str, str | None]) -> dict[str, float]:
+    """Return the votes by new name; a dropped emotion keeps its name."""
+    renamed: dict[str, float] = {}
     for emotion, count in votes.items():
-        if name := _rename_emotion(emotion, label_set, label_map):
-            renamed[name] += count  # type: ignore[assignment]  # counts may be fractions
-    return dict(renamed)
+        name = names[emotion] or emotion
+        renamed[name] = renamed.get(name, 0) + count
+    return renamed
 
 
 def _without_rare(

@@ -3,6 +3,7 @@
 Shapes: B batch, T samples, F frames, M mel bins.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,6 +45,7 @@ class Collator:
         mixup: Applied to mini-batches of training rows; None for no mixup.
         mask: SpecAugment for architectures with spectrogram inputs whose stock class has none; None for no masking.
         seed: The same seed, epoch and utterance give the same augmentation.
+        ratings: Dimensions whose ratings follow the labels of training rows, nan if missing; empty for none.
 
     Attributes:
         epoch: The current epoch, written by the trainer; in shared memory, so that data loader workers can read it.
@@ -57,16 +59,21 @@ class Collator:
         mixup: Mixup | None = None,
         mask: SpectrogramMask | None = None,
         seed: int = 0,
+        ratings: Sequence[str] = (),
     ):
         self.feature_extractor = feature_extractor
         self.augment = augment
         self.mixup = mixup
         self.mask = mask
         self.seed = seed
+        self.ratings = ratings
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def __call__(self, rows: list[dict]) -> BatchFeature:
-        """Return the model inputs and `labels`: the column `label`, or class weights ``(B, C)`` after mixup."""
+        """Return the model inputs and `labels`: the column `label`, or class weights ``(B, C)`` after mixup.
+
+        With `ratings`, the labels of training rows are ``(B, 1 + D)`` or ``(B, C + D)``.
+        """
         waveforms = [self._waveform(row) for row in rows]
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):
@@ -79,8 +86,14 @@ class Collator:
                 if row["split"] == "train":
                     seconds = len(waveforms[i]) / SAMPLING_RATE
                     self.mask(batch, i, seconds, seed=self._seed(row))
-        batch["labels"] = labels
+        batch["labels"] = self._append_ratings(labels, rows)
         return batch
+
+    def _append_ratings(self, labels: torch.Tensor, rows: list[dict]) -> torch.Tensor:
+        if not self.ratings or rows[0]["split"] != "train":
+            return labels
+        ratings = [[math.nan if row[name] is None else row[name] for name in self.ratings] for row in rows]
+        return torch.cat([labels.reshape(len(rows), -1).float(), torch.tensor(ratings)], dim=1)
 
     def _waveform(self, row: dict) -> np.ndarray:
         waveform = load_row(row)

@@ -42,6 +42,8 @@ def bootstrap_intervals(
 ) -> dict[str, list[float]]:
     """Return the 95 % interval of each value of a statistic, from resampled speakers or utterances.
 
+    Resamples in which a value is nan are left out; if it is nan in all of them, the bounds are nan.
+
     Args:
         predictions: ``N`` rows of one split.
         statistic: Values by name, given the row numbers ``(M,)`` of a resample.
@@ -61,13 +63,16 @@ def bootstrap_intervals(
     groups = list(np.arange(len(predictions))[:, None])
     if unit == "speaker":
         groups = list(predictions.groupby(["corpus", "speaker"]).indices.values())
-    drawn = draw_groups(groups, resamples, np.random.default_rng(seed))
+    drawn = draw_rows(groups, resamples, np.random.default_rng(seed))
     values = pandas.DataFrame([statistic(rows) for rows in drawn])
-    bounds = np.nanquantile(values.to_numpy(float), [0.025, 0.975], axis=0)
-    return dict(zip(values.columns, bounds.T.tolist(), strict=True))
+    return {name: _interval(column.dropna().to_numpy(float)) for name, column in values.items()}
 
 
-def draw_groups(groups: Sequence[np.ndarray], resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+def _interval(values: np.ndarray) -> list[float]:
+    return np.quantile(values, [0.025, 0.975]).tolist() if len(values) else [np.nan, np.nan]
+
+
+def draw_rows(groups: Sequence[np.ndarray], resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield the row numbers of each resample, given those of each group, such as a speaker."""
     for _ in range(resamples):
         yield np.concatenate([groups[i] for i in generator.integers(len(groups), size=len(groups))])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from scipy import stats
 
-from ser_hf.evaluation.bootstrap import draw_groups
+from ser_hf.evaluation.bootstrap import draw_rows
 
 KEY = ["corpus", "path", "start", "end"]  # identifies an utterance
 Statistic = Callable[[np.ndarray], dict[str, float]]  # row numbers of a table -> {metric: value}
@@ -104,7 +104,7 @@ def paired_differences(
     generator = np.random.default_rng(seed)
     everything = np.arange(length)
     names, observed = list(statistic(everything)), subtract(everything, everything + length)
-    drawn = np.stack([subtract(rows, rows + length) for rows in draw_groups(groups, resamples, generator)])
+    drawn = np.stack([subtract(rows, rows + length) for rows in draw_rows(groups, resamples, generator)])
     exchanged = np.stack(
         [subtract(rows, (rows + length) % (2 * length)) for rows in _exchange(groups, length, resamples, generator)]
     )

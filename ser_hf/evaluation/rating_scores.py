@@ -9,7 +9,7 @@ import numpy as np
 def rating_scores(targets: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """Return the scores of each dimension.
 
-    A score is nan where it is undefined: the correlation with a constant, and all scores without utterances.
+    A score is nan where it is undefined: the correlation with a constant, and the spread relative to a constant.
 
     Args:
         targets: ``(N, D)`` mean ratings.
@@ -36,5 +36,5 @@ def rating_scores(targets: np.ndarray, values: np.ndarray) -> dict[str, np.ndarr
             "ccc": 2 * covariance / (variances + (targets.mean(0) - values.mean(0)) ** 2),
             "pearson": covariance / (spreads[0] * spreads[1]),
             "mae": np.abs(targets - values).mean(0),
-            "spread": spreads[1] / spreads[0],
+            "spread": np.where(spreads[0] > 0, spreads[1] / spreads[0], np.nan),
         }

@@ -1,8 +1,9 @@
 """Classification heads (scikit-learn) on fixed-size vectors, with their hyperparameters and calibrated probabilities.
 
-Every head is a pipeline of a scaler, fitted on the training rows only, and a classifier.
+Every head is a pipeline of a scaler, fitted on the training rows only, and a classifier or a regressor of
+`ser_hf.heads.regressors`.
 
-Shapes: N utterances, D features, C emotions.
+Shapes: N utterances, D features, C outputs: emotions, or dimensions of ratings.
 """
 
 import difflib
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin, clone, is_regressor
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ParameterGrid
@@ -22,6 +23,7 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from sklearn.svm import SVC
 
 from ser_hf.heads.margins import margins_of
+from ser_hf.heads.regressors import REGRESSOR_GRIDS, REGRESSORS, predict_ratings
 
 HEADS: dict[str, ClassifierMixin] = {
     "svm_rbf": SVC(kernel="rbf", decision_function_shape="ovo"),
@@ -55,11 +57,11 @@ class Head:
     """Hold a fitted pipeline and the temperature that converts its margins to probabilities.
 
     Attributes:
-        name: A key of `HEADS`.
-        pipeline: Fitted pipeline with the steps "scaler" and "classifier".
-        temperature: Divisor of the margins before the softmax.
+        name: A key of `HEADS` or `REGRESSORS`.
+        pipeline: Fitted pipeline with the steps "scaler" and "classifier", or "scaler" and "regressor".
+        temperature: Divisor of the margins before the softmax; 1 for a regressor.
         parameters: Hyperparameters by name, as in `InnerScore`.
-        inner_ua: Unweighted average recall on held-out training speakers.
+        inner_score: Score on held-out training speakers, as in `InnerScore`.
 
     Examples:
         >>> from ser_hf.heads.head_fitting import fit_head
@@ -77,13 +79,19 @@ class Head:
     pipeline: Pipeline
     temperature: float
     parameters: dict[str, float]
-    inner_ua: float
+    inner_score: float
+
+    def predict_logits(self, vectors: np.ndarray) -> np.ndarray:
+        """Return logits ``(N, C)`` for vectors ``(N, D)``, or the ratings that a regressor predicts."""
+        scaler, estimator = (step for _, step in self.pipeline.steps)
+        rows = scaler.transform(vectors)
+        if is_regressor(estimator):
+            return predict_ratings(estimator, rows)
+        return margins_of(estimator, rows, len(estimator.classes_)) / self.temperature
 
     def predict_proba(self, vectors: np.ndarray) -> np.ndarray:
-        """Return probabilities ``(N, C)`` for vectors ``(N, D)``; each row sums to 1."""
-        classifier = self.pipeline["classifier"]
-        margins = margins_of(classifier, self.pipeline["scaler"].transform(vectors), len(classifier.classes_))
-        return softmax(margins / self.temperature, axis=1)
+        """Return the probabilities ``(N, C)`` of a classifier for vectors ``(N, D)``; each row sums to 1."""
+        return softmax(self.predict_logits(vectors), axis=1)
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """Return the most probable labels ``(N,)`` for vectors ``(N, D)``."""
@@ -91,26 +99,27 @@ class Head:
 
 
 def build_head(name: str, *, seed: int = 0) -> Pipeline:
-    """Return the unfitted pipeline of a head, with the steps "scaler" and "classifier".
+    """Return the unfitted pipeline of a head, with the steps "scaler" and "classifier" or "regressor".
 
     Raises:
-        ValueError: If `name` is not a key of `HEADS`.
+        ValueError: If `name` is not a key of `HEADS` or `REGRESSORS`.
     """
-    if name not in HEADS:
-        nearest = difflib.get_close_matches(name, HEADS, n=1, cutoff=0.0)[0]
-        raise ValueError(f"Unknown head '{name}': expected one of {list(HEADS)}. Did you mean '{nearest}'?")
-    classifier = clone(HEADS[name])
-    if "random_state" in classifier.get_params():
-        classifier.set_params(random_state=seed)
+    known = HEADS | REGRESSORS
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise ValueError(f"Unknown head '{name}': expected one of {list(known)}. Did you mean '{nearest}'?")
+    estimator = clone(known[name])
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=seed)
     scaler = clone(BINS) if name == "gradient_boosting" else StandardScaler()
-    return Pipeline([("scaler", scaler), ("classifier", classifier)])
+    return Pipeline([("scaler", scaler), ("regressor" if name in REGRESSORS else "classifier", estimator)])
 
 
 def list_parameters(name: str, shape: tuple[int, int]) -> list[dict[str, float]]:
     """Return the hyperparameter settings to try for ``(N, D)`` vectors; one empty setting for a head without a grid."""
-    grid = dict(GRIDS.get(name, {}))
-    if "gamma" in grid:
-        grid["gamma"] = [gamma / shape[1] for gamma in grid["gamma"]]
+    grid = dict((GRIDS | REGRESSOR_GRIDS).get(name, {}))
+    for key in grid.keys() & {"gamma", "estimator__gamma"}:
+        grid[key] = [gamma / shape[1] for gamma in grid[key]]
     if "n_neighbors" in grid:  # at most the number of rows in the smallest set of rows to fit on
         grid["n_neighbors"] = sorted({min(neighbours, max(1, shape[0] // 3)) for neighbours in grid["n_neighbors"]})
     return list(ParameterGrid(grid))

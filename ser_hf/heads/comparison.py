@@ -29,7 +29,8 @@ from ser_hf.models.checkpoint_loading import UNUSED, is_head, load_config
 
 logger = logging.get_logger(__name__)
 
-LAYER_HEAD = "svm_linear"  # fast, and selects the same layer as the other heads
+# Fast, and svm_linear selects the same layer as the other classifiers.
+LAYER_HEAD, LAYER_REGRESSOR = "svm_linear", "ridge"
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,9 @@ def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArgument
         ValueError: As for `cross_validate_head`.
     """
     times, names = 1 + arguments.augmented_copies, name_speakers(train)
-    labels, utterances = np.tile(train["label"], times), np.tile(train["utterance"], times)
+    labels, utterances = np.concatenate([train["label"]] * times), np.tile(train["utterance"], times)
     speakers = None if names is None else np.tile(names, times)
+    assert arguments.heads is not None  # `for_task` has set them
     for name in arguments.heads:
         begin = time.perf_counter()
         inner = cross_validate_head(name, features.train, labels, speakers, seed=arguments.seed, utterances=utterances)
@@ -203,16 +205,17 @@ def _choose_layers(vectors: np.ndarray, train: Dataset, arguments: ProbeArgument
     """Yield (name, layers) of the layers to fit heads on: the best single layer, all layers, or both."""
     count = vectors.shape[1]
     if arguments.layers != "all":
-        clean, labels, speakers = vectors[: len(train)], train["label"], name_speakers(train)
+        clean, labels, speakers = vectors[: len(train)], np.array(train["label"]), name_speakers(train)
+        head = LAYER_HEAD if labels.ndim == 1 else LAYER_REGRESSOR
         scores = [
             cross_validate_head(
-                LAYER_HEAD, clean[:, i].reshape(len(clean), -1), labels, speakers, utterances=train["utterance"]
-            ).ua
+                head, clean[:, i].reshape(len(clean), -1), labels, speakers, utterances=train["utterance"]
+            ).score
             for i in range(count)
         ]
         best = int(np.argmax(scores))
         shown = ", ".join(f"{i}: {score:.3f}" for i, score in enumerate(scores))
-        logger.info(f"UA by layer on held-out training speakers: {shown}.")
+        logger.info(f"{'UA' if head == LAYER_HEAD else 'CCC'} by layer on held-out training speakers: {shown}.")
         yield f"layer {best}", [best]
     if arguments.layers != "best":
         yield "all layers", list(range(count))

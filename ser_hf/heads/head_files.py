@@ -17,12 +17,16 @@ import numpy as np
 import sklearn
 import skops
 import skops.io
-from sklearn.base import ClassifierMixin
+from sklearn.base import BaseEstimator
+from sklearn.ensemble._forest import BaseForest
+from sklearn.linear_model import Ridge
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from ser_hf.cache import whole_file, write_text
 from ser_hf.heads.classifiers import Head, build_head
+from ser_hf.heads.regressors import REGRESSORS
 
 logger = logging.getLogger(__name__)
 
@@ -31,34 +35,44 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-FIELDS: dict[str, type | tuple[type, ...]] = {  # fields of head.json and their types
+Kinds = dict[str, type | tuple[type, ...]]
+FIELDS: Kinds = {  # fields of head.json and their types
     "head": str,
     "emotions": list,
     "features": dict,
     "parameters": dict,
     "temperature": (int, float),
-    "inner_ua": (int, float),
     "versions": dict,
 }
+SCORED_FIELDS: Kinds = {"inner_ua": (int, float)}  # of a classifier
+RATED_FIELDS: Kinds = {"inner_ccc": (int, float), "rating_scale": list}  # of a regressor
 
 
 def save_head(
-    head: Head, folder: str | os.PathLike, *, emotions: Sequence[str], features: dict, metadata: dict | None = None
+    head: Head,
+    folder: str | os.PathLike,
+    *,
+    emotions: Sequence[str],
+    features: dict,
+    rating_scale: Sequence[float] | None = None,
+    metadata: dict | None = None,
 ) -> None:
     """Write `head.skops` and `head.json` into `folder`.
 
     Args:
         head: A fitted head.
         folder: Created if necessary; existing files of these names are overwritten.
-        emotions: Names of the emotions in the order of the labels.
+        emotions: Names of the outputs: emotions in the order of the labels, or dimensions of ratings.
         features: JSON-serialisable settings of the vectors: kind, encoder, layers, normalisation.
+        rating_scale: Lowest and highest rating, which a regressor predicts as 0 and 1; None for a classifier.
         metadata: Additional JSON-serialisable entries for `head.json`, such as corpus and command.
 
     Raises:
-        ValueError: If the number of emotions differs from the number of labels of the head.
+        ValueError: If the number of names differs from the number of outputs of the head.
     """
-    if len(emotions) != (found := len(head.pipeline["classifier"].classes_)):
+    if len(emotions) != (found := _count_outputs(head.pipeline[-1])):
         raise ValueError(f"Expected the names of {found} emotions, found {len(emotions)}: {list(emotions)}.")
+    regressor = {"inner_ccc": head.inner_score, "rating_scale": list(rating_scale or (0, 1))}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / "head.skops") as partial:
@@ -69,7 +83,7 @@ def save_head(
         "features": features,
         "parameters": head.parameters,
         "temperature": head.temperature,
-        "inner_ua": head.inner_ua,
+        **(regressor if head.name in REGRESSORS else {"inner_ua": head.inner_score}),
         "versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "skops": skops.__version__},
         "metadata": metadata or {},
     }
@@ -105,8 +119,9 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
     except Exception as error:  # damaged files raise many types: zip, JSON, numpy, scikit-learn
         found = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"No head can be loaded from '{folder / 'head.skops'}': {found}") from error
-    fields = {key: description[key] for key in ("temperature", "parameters", "inner_ua")}
-    return Head(description["head"], pipeline, **fields), description
+    score = description["inner_ccc" if description["head"] in REGRESSORS else "inner_ua"]
+    fields = {key: description[key] for key in ("temperature", "parameters")}
+    return Head(description["head"], pipeline, inner_score=score, **fields), description
 
 
 def name_encoder(path: Path) -> bytes:
@@ -124,11 +139,15 @@ def _read_description(path: Path) -> dict:
     except ValueError as error:
         raise ValueError(f"'{path}' is damaged: expected JSON, found {error}.") from error
     content = description if isinstance(description, dict) else {}
-    faults = [name for name, kind in FIELDS.items() if not isinstance(content.get(name), kind)]
+    rated = content.get("head") in REGRESSORS
+    kinds = FIELDS | (RATED_FIELDS if rated else SCORED_FIELDS)
+    faults = [name for name, kind in kinds.items() if not isinstance(content.get(name), kind)]
     if not faults and not (math.isfinite(content["temperature"]) and content["temperature"] > 0):
         faults = ["temperature"]
-    if not faults and not len(set(map(str, content["emotions"]))) == len(content["emotions"]) > 1:
+    if not faults and not len(set(map(str, content["emotions"]))) == len(content["emotions"]) > (0 if rated else 1):
         faults = ["emotions"]
+    if not faults and rated and not _is_scale(content["rating_scale"]):
+        faults = ["rating_scale"]
     if faults:
         found = {name: content.get(name) for name in faults}
         raise ValueError(
@@ -136,6 +155,12 @@ def _read_description(path: Path) -> dict:
             f"different emotions, found {found}. Download or fit the head again."
         )
     return description
+
+
+def _is_scale(scale: list) -> bool:
+    """Return whether a value is a lowest and a highest rating."""
+    numbers = [value for value in scale if isinstance(value, int | float) and math.isfinite(value)]
+    return len(numbers) == len(scale) == 2 and numbers[0] < numbers[1]
 
 
 def _load_pipeline(path: Path) -> object:
@@ -152,12 +177,17 @@ def _check_pipeline(pipeline: Any, description: dict) -> None:
     fresh = build_head(description["head"])
     if (found := _outline(pipeline)) != (expected := _outline(fresh)):
         raise ValueError(f"head.skops contains {found}, expected {expected} for head '{description['head']}'.")
-    classifier = pipeline["classifier"]
-    if classifier.classes_.tolist() != list(range(len(description["emotions"]))):
-        raise ValueError(f"head.skops has labels {classifier.classes_}, but head.json has {description['emotions']}.")
-    if isinstance(classifier, SVC) and not _is_valid_svm(classifier, fresh["classifier"].kernel):
+    estimator = pipeline[-1]
+    if (outputs := _count_outputs(estimator)) != len(description["emotions"]):
+        raise ValueError(f"head.skops has {outputs} outputs, but head.json has {description['emotions']}.")
+    machines, expected = [estimator], fresh[-1]
+    if isinstance(estimator, MultiOutputRegressor):
+        machines, expected = estimator.estimators_, expected.estimator
+    if any(type(machine) is not type(expected) for machine in machines):
+        raise ValueError(f"head.skops contains {machines}, expected {type(expected).__name__} only.")
+    if isinstance(expected, SVC | SVR) and not all(_is_valid_svm(machine, expected) for machine in machines):
         raise ValueError("head.skops contains support vectors whose sizes disagree; it is damaged or malicious.")
-    if not all(_is_valid_tree(*nodes, classifier.n_features_in_) for nodes in _nodes(classifier)):
+    if not all(_is_valid_tree(*nodes, estimator.n_features_in_) for nodes in _nodes(estimator)):
         raise ValueError("head.skops contains a tree whose nodes point outside of it; it is damaged or malicious.")
 
 
@@ -167,12 +197,24 @@ def _outline(pipeline: object) -> dict[str, str] | str:
     return type(pipeline).__name__
 
 
-def _nodes(classifier: ClassifierMixin) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+def _count_outputs(estimator: Any) -> int:
+    """Return the number of emotions of a classifier, whose labels are 0 to C - 1, or of dimensions of a regressor."""
+    if isinstance(estimator, MultiOutputRegressor):
+        return len(estimator.estimators_)
+    if isinstance(estimator, Ridge):
+        return len(np.atleast_2d(estimator.coef_))
+    labels = estimator.classes_.tolist()
+    if labels != list(range(len(labels))):
+        raise ValueError(f"head.skops has labels {labels}, expected 0 to {len(labels) - 1}.")
+    return len(labels)
+
+
+def _nodes(estimator: BaseEstimator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Return the arrays (left child, right child, feature, is leaf) of the nodes of each tree."""
-    if hasattr(classifier, "estimators_"):
-        trees = [tree.tree_ for tree in classifier.estimators_]
+    if isinstance(estimator, BaseForest):
+        trees = [tree.tree_ for tree in estimator.estimators_]
         return [(t.children_left, t.children_right, t.feature, t.children_left == -1) for t in trees]
-    trees = [predictor.nodes for stage in getattr(classifier, "_predictors", []) for predictor in stage]
+    trees = [predictor.nodes for stage in getattr(estimator, "_predictors", []) for predictor in stage]
     # No head uses categorical features: feature -1 marks such a node as invalid.
     features = [np.where(nodes["is_categorical"], -1, nodes["feature_idx"]) for nodes in trees]
     return [(t["left"], t["right"], f, t["is_leaf"] == 1) for t, f in zip(trees, features, strict=True)]
@@ -188,14 +230,14 @@ def _is_valid_tree(left: np.ndarray, right: np.ndarray, feature: np.ndarray, lea
     return bool(len(leaf) and (leaf | (children & (feature >= 0) & (feature < features))).all())
 
 
-def _is_valid_svm(machine: SVC, kernel: str) -> bool:
-    """Return whether the array sizes for C emotions, S support vectors and D features agree.
+def _is_valid_svm(machine: SVC | SVR, expected: SVC | SVR) -> bool:
+    """Return whether the array sizes for C emotions, S support vectors and D features agree; C is 2 for a regressor.
 
     libsvm reads each size from one array and does not check the other arrays. Source: `sklearn/svm/_libsvm.pyx`.
     """
     counts, support_vectors = machine._n_support, machine.support_vectors_
-    emotions, support = len(machine.classes_), len(support_vectors)
-    expected = {
+    emotions, support = len(getattr(machine, "classes_", "ab")), len(support_vectors)
+    sizes = {
         "_n_support": (emotions,),
         "support_": (support,),
         "support_vectors_": (support, machine.n_features_in_),
@@ -204,6 +246,7 @@ def _is_valid_svm(machine: SVC, kernel: str) -> bool:
         "_probA": (0,),
         "_probB": (0,),
     }
-    plain = (machine.kernel, machine._impl, machine._sparse) == (kernel, "c_svc", False)
-    shapes = all(getattr(machine, name).shape == shape for name, shape in expected.items())
-    return bool(plain and shapes and (counts >= 0).all() and counts.sum(dtype=np.int64) == support)
+    plain = (machine.kernel, machine._impl, machine._sparse) == (expected.kernel, expected._impl, False)
+    shapes = all(getattr(machine, name).shape == shape for name, shape in sizes.items())
+    used = counts[: 1 if isinstance(machine, SVR) else None]  # libsvm writes the count of a regressor twice
+    return bool(plain and shapes and (counts >= 0).all() and used.sum(dtype=np.int64) == support)

@@ -1,10 +1,11 @@
-"""Fit classification heads, with a speaker-independent inner cross-validation over the training speakers.
+"""Fit heads, with a speaker-independent inner cross-validation over the training speakers.
 
-Classifiers are class-balanced. One inner cross-validation has three purposes: it selects the hyperparameters of the
-head, it scores the head (so that features and heads are compared without the test speakers), and its margins on
-held-out speakers determine the temperature that converts margins to probabilities.
+Classifiers are class-balanced; the labels of a regressor are ratings ``(N, C)``. One inner cross-validation has three
+purposes: it selects the hyperparameters of the head, it scores the head (so that features and heads are compared
+without the test speakers), and its margins on held-out speakers determine the temperature that converts margins to
+probabilities.
 
-Shapes: N utterances, D features, C emotions.
+Shapes: N utterances, D features, C outputs: emotions, or dimensions of ratings.
 """
 
 import warnings
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from joblib import parallel_config
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
@@ -22,11 +23,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
+from ser_hf.evaluation.rating_scores import rating_scores
 from ser_hf.heads.classifiers import Head, build_head, list_parameters
 from ser_hf.heads.margins import fit_margin_temperature, margins_of
 from ser_hf.heads.normalization import known_speakers
+from ser_hf.heads.regressors import REGRESSORS, predict_ratings
 
-ROTATABLE = ("svm_rbf", "svm_linear", "logistic_regression")  # heads that depend only on distances and inner products
+# heads that depend only on distances and inner products
+ROTATABLE = ("svm_rbf", "svm_linear", "logistic_regression", *REGRESSORS)
 INNER_FOLDS = 4
 
 
@@ -35,13 +39,15 @@ class InnerScore:
     """Hold the result of the inner cross-validation of a head.
 
     Attributes:
-        ua: Unweighted average recall of the best hyperparameters on held-out training speakers, all folds pooled. It
-            is slightly optimistic, because it is the maximum over up to six settings.
+        score: Unweighted average recall, or mean CCC over the dimensions, of the best hyperparameters on held-out
+            training speakers, all folds pooled. It is slightly optimistic, because it is the maximum over up to six
+            settings.
         parameters: The best hyperparameters by name; empty for a head without a grid.
-        margins: ``(N, C)`` for the best hyperparameters; each row is predicted by a fit without that speaker.
+        margins: ``(N, C)`` for the best hyperparameters, ratings of a regressor; each row is predicted by a fit
+            without that speaker.
     """
 
-    ua: float
+    score: float
     parameters: dict[str, float]
     margins: np.ndarray
 
@@ -58,11 +64,11 @@ def cross_validate_head(
     """Select the hyperparameters of a head by a speaker-independent cross-validation over the training utterances.
 
     Args:
-        name: A key of `HEADS`.
+        name: A key of `HEADS`, or of `REGRESSORS` for ratings.
         vectors: ``(N, D)`` float32, of the training utterances.
-        labels: ``(N,)`` from 0 to C - 1.
-        speakers: ``(N,)``. None if speakers are unknown: the folds are then stratified by emotion, and the score is
-            too high.
+        labels: ``(N,)`` from 0 to C - 1, or ratings ``(N, C)``.
+        speakers: ``(N,)``. None if speakers are unknown: the folds are then random, stratified by emotion, and the
+            score is too high.
         seed: Random seed of the classifier, and of the folds if speakers are unknown.
         utterances: ``(N,)`` numbers of the utterances, used if speakers are unknown: all windows and augmented copies
             of an utterance stay in the same part of a fold. None if each row is a different utterance.
@@ -71,12 +77,13 @@ def cross_validate_head(
         The best hyperparameters with their score and margins.
 
     Raises:
-        ValueError: If `name` is not a key of `HEADS`, vectors are not finite, the numbers of vectors, labels and
-            speakers differ, a label has no utterance, a speaker is None, or there is only one speaker.
+        ValueError: If `name` is unknown, vectors are not finite, the numbers of vectors, labels and speakers differ, a
+            label has no utterance, a speaker is None, or there is only one speaker.
     """
     vectors, labels = _check_training_rows(vectors, labels)
     pipeline, settings = build_head(name, seed=seed), list_parameters(name, vectors.shape)
-    margins = np.empty((len(settings), len(labels), labels.max() + 1))
+    outputs = labels.shape[1] if labels.ndim == 2 else labels.max() + 1
+    margins = np.empty((len(settings), len(labels), outputs))
     with _one_thread():
         for fit_on, held_out in inner_folds(labels, speakers, seed=seed, utterances=utterances):
             rows = pipeline["scaler"].fit_transform(vectors[fit_on])
@@ -84,12 +91,16 @@ def cross_validate_head(
             if name in ROTATABLE and rows.shape[1] > rows.shape[0]:
                 rows, others = rotate(rows, others)
             for i, parameters in enumerate(settings):
-                classifier = clone(pipeline["classifier"]).set_params(**parameters)
-                _fit_balanced(classifier, rows, labels[fit_on])
-                margins[i, held_out] = margins_of(classifier, others, margins.shape[2])
-    scores = [balanced_accuracy_score(labels, each.argmax(1)) for each in margins]
+                estimator = clone(pipeline[-1]).set_params(**parameters)
+                _fit_balanced(estimator, rows, labels[fit_on])
+                margins[i, held_out] = (
+                    predict_ratings(estimator, others)
+                    if is_regressor(estimator)
+                    else margins_of(estimator, others, outputs)
+                )
+    scores = [_score(labels, each) for each in margins]
     best = int(np.argmax(scores))
-    return InnerScore(float(scores[best]), settings[best], margins[best])
+    return InnerScore(scores[best], settings[best], margins[best])
 
 
 def fit_head(
@@ -104,9 +115,9 @@ def fit_head(
     """Fit a head on all training utterances, with the hyperparameters and margins of the inner cross-validation.
 
     Args:
-        name: A key of `HEADS`.
+        name: A key of `HEADS` or `REGRESSORS`.
         vectors: ``(N, D)``, as in `cross_validate_head`.
-        labels: ``(N,)`` from 0 to C - 1.
+        labels: ``(N,)`` from 0 to C - 1, or ratings ``(N, C)``.
         speakers: ``(N,)`` or None, as in `cross_validate_head`.
         seed: Random seed of the classifier.
         inner: Result of `cross_validate_head` for the same arguments. None runs the cross-validation here, with each
@@ -118,10 +129,18 @@ def fit_head(
     vectors, labels = _check_training_rows(vectors, labels)
     inner = inner or cross_validate_head(name, vectors, labels, speakers, seed=seed)
     pipeline = build_head(name, seed=seed)
-    pipeline["classifier"].set_params(**inner.parameters)
+    pipeline[-1].set_params(**inner.parameters)
     with _one_thread():
-        _fit_balanced(pipeline["classifier"], pipeline["scaler"].fit_transform(vectors), labels)
-    return Head(name, pipeline, fit_margin_temperature(inner.margins, labels), inner.parameters, inner.ua)
+        _fit_balanced(pipeline[-1], pipeline["scaler"].fit_transform(vectors), labels)
+    temperature = 1.0 if name in REGRESSORS else fit_margin_temperature(inner.margins, labels)
+    return Head(name, pipeline, temperature, inner.parameters, inner.score)
+
+
+def _score(labels: np.ndarray, margins: np.ndarray) -> float:
+    """Return the UA of margins ``(N, C)``, or the mean CCC of ratings; the CCC of a constant counts as 0."""
+    if labels.ndim == 1:
+        return float(balanced_accuracy_score(labels, margins.argmax(1)))
+    return float(np.nan_to_num(rating_scores(labels, margins)["ccc"]).mean())
 
 
 def inner_folds(
@@ -134,8 +153,8 @@ def inner_folds(
     """Return an iterator over the speaker-independent folds of the inner cross-validation.
 
     Args:
-        labels: ``(N,)``.
-        speakers: ``(N,)``. None if speakers are unknown: the folds are then stratified by emotion.
+        labels: ``(N,)``, or ratings ``(N, C)``.
+        speakers: ``(N,)``. None if speakers are unknown: the folds are then random, stratified by emotion.
         seed: Random seed of the folds if speakers are unknown.
         utterances: ``(N,)`` numbers of the utterances, as in `cross_validate_head`.
 
@@ -147,7 +166,8 @@ def inner_folds(
     """
     if speakers is None:
         kind = StratifiedKFold if utterances is None else StratifiedGroupKFold
-        return kind(INNER_FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups=utterances)
+        strata = labels if labels.ndim == 1 else np.zeros(len(labels))
+        return kind(INNER_FOLDS, shuffle=True, random_state=seed).split(strata, strata, groups=utterances)
     speakers = known_speakers(speakers, len(labels))
     if (found := len(set(speakers))) < 2:
         raise ValueError("Expected at least two training speakers, found one. Pass speakers=None for random folds.")
@@ -181,20 +201,20 @@ def _check_training_rows(vectors: np.ndarray, labels: Sequence[int] | np.ndarray
         raise ValueError(
             f"{len(bad)} of {len(vectors)} vectors are not finite (first: row {bad[0]}). Remove these rows."
         )
-    if missing := sorted(set(range(max(labels.max() + 1, 2))) - set(labels.tolist())):
+    if labels.ndim == 1 and (missing := sorted(set(range(max(labels.max() + 1, 2))) - set(labels.tolist()))):
         raise ValueError(
             f"Labels {missing} have no training utterance: expected every label from 0 to C - 1, and C of at least 2."
         )
     return vectors, labels
 
 
-def _fit_balanced(classifier: ClassifierMixin, rows: np.ndarray, labels: np.ndarray) -> None:
+def _fit_balanced(estimator: BaseEstimator, rows: np.ndarray, labels: np.ndarray) -> None:
     """Fit in place with equal total weight for each emotion, if the classifier supports sample weights (not k-NN)."""
     weights = {}
-    if has_fit_parameter(classifier, "sample_weight"):
+    if labels.ndim == 1 and has_fit_parameter(estimator, "sample_weight"):
         weights["sample_weight"] = compute_sample_weight("balanced", labels)
     with parallel_config("threading", n_jobs=-1):  # for forests; they predict in one thread, so sums have a fixed order
-        classifier.fit(rows, labels, **weights)
+        estimator.fit(rows, labels, **weights)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Define the arguments of `probe`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 FEATURES = ("classical", "egemaps", "embedding")
@@ -8,6 +8,8 @@ FEATURES = ("classical", "egemaps", "embedding")
 HEAD_NAMES = (
     "svm_rbf", "svm_linear", "logistic_regression", "gradient_boosting", "random_forest", "extra_trees", "knn", "mlp",
 )  # fmt: skip
+REGRESSOR_NAMES = ("ridge", "svr_linear", "svr_rbf")  # the keys of `ser_hf.heads.regressors.REGRESSORS`
+TASK_HEADS = {"categories": HEAD_NAMES, "dimensions": REGRESSOR_NAMES}
 
 
 @dataclass
@@ -33,8 +35,12 @@ class ProbeArguments:
     layers: Literal["best", "all", "both"] = field(
         default="both", metadata={"help": "embedding: the best single layer, all layers concatenated, or both."}
     )
-    heads: list[str] = field(
-        default_factory=lambda: list(HEAD_NAMES), metadata={"help": "One or more of " + ", ".join(HEAD_NAMES) + "."}
+    heads: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": f"One or more of {', '.join(HEAD_NAMES)}; for dimensions, of {', '.join(REGRESSOR_NAMES)}. "
+            "If not set: all heads of the task."
+        },
     )
     speaker_normalization: bool = field(
         default=False,
@@ -61,8 +67,8 @@ class ProbeArguments:
     hub_model_id: str | None = field(default=None, metadata={"help": "push_to_hub: name of the repository, USER/NAME."})
 
     def __post_init__(self) -> None:
-        for name, known in (("features", FEATURES), ("heads", HEAD_NAMES)):
-            if unknown := sorted(set(getattr(self, name)) - set(known)):
+        for name, known in (("features", FEATURES), ("heads", (*HEAD_NAMES, *REGRESSOR_NAMES))):
+            if unknown := sorted(set(getattr(self, name) or ()) - set(known)):
                 raise ValueError(f"{name}: expected some of {list(known)}, found {unknown}.")
         if ("embedding" in self.features) != (self.model_name_or_path is not None):
             raise ValueError("model_name_or_path: expected with --features embedding, and only then.")
@@ -70,3 +76,23 @@ class ProbeArguments:
             raise ValueError("push_to_hub: expected with --hub_model_id USER/NAME.")
         if self.augmented_copies < 0:
             raise ValueError(f"augmented_copies: expected 0 or more, found {self.augmented_copies}.")
+
+    def for_task(self, task: str) -> "ProbeArguments":
+        """Return the arguments with all heads of a task if no heads are set.
+
+        Raises:
+            ValueError: If probes do not have the task, or the task does not have a head.
+
+        Examples:
+            >>> ProbeArguments("runs/probe").for_task("dimensions").heads
+            ['ridge', 'svr_linear', 'svr_rbf']
+        """
+        if task not in TASK_HEADS:
+            raise ValueError(
+                f"task: expected one of {list(TASK_HEADS)} for a probe, found '{task}'. Use finetune, or leave out "
+                "--task to probe the emotions with a majority."
+            )
+        heads = self.heads or list(TASK_HEADS[task])
+        if others := sorted(set(heads) - set(TASK_HEADS[task])):
+            raise ValueError(f"heads: expected some of {list(TASK_HEADS[task])} for '{task}', found {others}.")
+        return replace(self, heads=heads)

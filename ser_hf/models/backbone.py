@@ -29,7 +29,10 @@ MIN_MASK_FRAMES = 10  # frames of 20 ms in the shortest training audio, 0.25 s
 LAYER = re.compile(r"(?<!pos_conv_embed\.)(?<!adapter\.)\blayers?\.(\d+)\.")
 # Entries that ser_hf adds to the configuration of its models. They describe the trained head and must not be copied to
 # a model with a new head.
-CALIBRATED = {"calibration_temperature", "uncertainty_threshold", "recommended_preprocessing"}
+CALIBRATED = {
+    "calibration_temperature", "majority_temperature", "rating_scale", "recommended_preprocessing",
+    "uncertainty_threshold",
+}  # fmt: skip
 
 
 def build_model(

@@ -54,12 +54,13 @@ def run_gate(folder: str | Path, *, folders: Mapping[str, Path] | None = None) -
 
 
 def check_head(folder: Path) -> Check:
-    """Check that the head of a probe contains only what ser_hf writes, and matches its emotions."""
+    """Check that the head of a probe contains only what ser_hf writes, and matches its outputs."""
     try:
         head, description = load_head(folder)
     except (FileNotFoundError, ValueError) as error:
         return Check("head", False, str(error), "Fit it again with recipes/probe.py.")
-    found = f"{head.name} for {len(description['emotions'])} emotions; the stock pipeline cannot run it, ser_hf can"
+    outputs = "dimensions" if "rating_scale" in description else "emotions"
+    found = f"{head.name} for {len(description['emotions'])} {outputs}; the stock pipeline cannot run it, ser_hf can"
     return Check("head", True, found)
 
 

@@ -84,6 +84,13 @@ class DataArguments:
     task: str = field(
         default="categories", metadata={"help": "What the model recognises in an utterance: " + ", ".join(TASKS) + "."}
     )
+    auxiliary_task: Literal["none", "dimensions"] = field(
+        default="none",
+        metadata={
+            "help": "finetune, categories and votes: also learn the ratings in training; they are saved as a second "
+            "checkpoint in the folder auxiliary."
+        },
+    )
     target: Literal["emotion", "gender", "emotion_gender", "intensity"] = field(
         default="emotion", metadata={"help": "Label that is used as the category."}
     )

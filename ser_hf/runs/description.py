@@ -60,13 +60,21 @@ def _list_speakers(utterances: list[Utterance], *, several: bool) -> list[str]:
     return [f"{corpus}/{speaker}" if several else speaker for corpus, speaker in speakers]
 
 
-def describe_audio(split: Split, problems: list[AudioProblem], dropped: Counter) -> AudioRecord:
+def describe_audio(
+    split: Split,
+    problems: list[AudioProblem],
+    dropped: Counter,
+    unused_votes: dict[str, float] | None = None,
+    without_votes: int = 0,
+) -> AudioRecord:
     """Return the hours of audio, and the numbers of utterances with unusual audio and with dropped labels."""
     actions = Counter(problem.action.replace(" ", "_") for problem in problems)
     return AudioRecord(
         hours=sum(utterance.duration for utterances in split.values() for utterance in utterances) / 3600,  # type: ignore[misc]
         **{action: actions[action] for action in ACTIONS},
         dropped_emotions=dict(sorted(dropped.items())),
+        unused_votes=unused_votes or {},
+        without_votes=without_votes,
     )
 
 

@@ -11,10 +11,9 @@ import yaml
 from ser_hf.cache import write_text
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
-from ser_hf.runs.task_options import OPTIONAL
+from ser_hf.runs.task_options import OPTIONAL, list_options
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.training_options import TrainingOptions
-from ser_hf.tasks import load_task
 
 # Paths of data and results, which are valid on one machine only.
 PLACES = {"data_root", "audio_root", "output_dir"}
@@ -38,7 +37,7 @@ def resolve_recipe(data: DataArguments, *arguments: object) -> dict:
         data: Corpora, labels, split and augmentation.
         *arguments: Dataclasses with the other settings of the recipe: model and training, or probe.
     """
-    absent = OPTIONAL.keys() - set(load_task(data.task).OPTIONS) - {"target"}
+    absent = OPTIONAL.keys() - list_options(data) - {"target"}
     recipe = {key: value for each in (data, *arguments) for key, value in _recorded_keys(each).items()}
     recipe = {key: value for key, value in recipe.items() if key not in absent}
     name = recipe["model_name_or_path"]

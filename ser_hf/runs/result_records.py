@@ -63,7 +63,18 @@ class SplitRecord:
 
 @dataclass
 class AudioRecord:
-    """Count utterances with unusual audio by the action taken; `hours` is the duration of all used utterances."""
+    """Count utterances with unusual audio by the action taken.
+
+    Attributes:
+        hours: Duration of all used utterances.
+        skipped: Unreadable files.
+        too_short: Utterances that are too short.
+        windowed: Utterances that are split into windows.
+        padded: Utterances that are zero-padded.
+        dropped_emotions: Number of utterances that are left out because of their labels, by emotion and reason.
+        unused_votes: Number of votes for emotions that are no outputs, by emotion.
+        without_votes: Number of utterances without votes, for the task "votes".
+    """
 
     hours: float = 0.0
     skipped: int = 0
@@ -71,6 +82,8 @@ class AudioRecord:
     windowed: int = 0
     padded: int = 0
     dropped_emotions: dict[str, int] = field(default_factory=dict)
+    unused_votes: dict[str, float] = field(default_factory=dict)
+    without_votes: int = 0
 
 
 @dataclass
@@ -210,17 +223,26 @@ class ConditionRecord:
 
 @dataclass
 class CandidateRecord:
-    """Describe a head in a comparison; `inner_ua` is the UA in cross-validation over the training speakers."""
+    """Describe a head in a comparison.
+
+    Attributes:
+        features: Kind of features.
+        head: Name of the head.
+        parameters: Hyperparameters by name.
+        inner_score: First metric of the task in cross-validation over the training speakers.
+        seconds: Computing time.
+        chosen: Whether it has the best `inner_score`.
+        scores: Test score in each metric of the task.
+        intervals: {metric: [low, high]}, 95 % intervals.
+    """
 
     features: str
     head: str
     parameters: dict
-    inner_ua: float
+    inner_score: float
     seconds: float
     chosen: bool
-    ua: float
-    wa: float
-    macro_f1: float
+    scores: dict[str, float]
     intervals: dict[str, list[float]]
 
 

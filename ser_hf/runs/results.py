@@ -91,6 +91,9 @@ def _upgrade(content: dict, task: ModuleType) -> dict:
             part[new] = part.pop(old)
     if not content.get("calibration"):  # schema 1 wrote {} for a model that is not calibrated
         content.pop("calibration", None)
+    for row in content.get("candidates") or []:
+        row["inner_score"] = row.pop("inner_ua", None)
+        row["scores"] = {name: row.pop(name, None) for name in task.METRICS}
     for fold in content.get("folds") or []:
         fold["scores"] = {name: fold.pop(name, None) for name in task.METRICS}
     return content

@@ -34,7 +34,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_audit, describe_split
 from ser_hf.runs.file_names import AUDIT, PROBLEMS
 from ser_hf.runs.result_records import AudioRecord, LeakRecord, SplitRecord
-from ser_hf.tasks import load_task
+from ser_hf.tasks import load_task, votes
 
 logger = logging.getLogger(__name__)
 
@@ -93,12 +93,16 @@ def label_utterances(data: DataArguments, utterances: Iterable[Utterance]) -> tu
         keep_no_agreement=data.no_consensus == "keep" if data.task == "votes" else data.task == "dimensions",
     )
     task = load_task(data.task)
-    if data.task == "dimensions":
+    if "dimensions" in (data.task, data.auxiliary_task):
         utterances = list(scale_ratings(utterances, name_scales(data), data.dimensions))
     outputs = task.list_outputs(utterances)
     known = [task.target_of(utterance, outputs) is not None for utterance in utterances]
     dropped.update(f"{row.emotion} (no target)" for row in compress(utterances, map(not_, known)))
     utterances = list(compress(utterances, known))
+    if data.task == "votes" and any(counts := votes.count_votes(utterances, outputs)):
+        logger.info(f"Votes that are not used: {counts[0]}; utterances without votes, as one vote each: {counts[1]}.")
+    if data.task == "dimensions" and (unrated := [name for name in data.dimensions if name not in outputs]):
+        logger.info(f"Not predicted, as no utterance is rated on them: {', '.join(unrated)}.")
     if dropped:
         logger.info(f"Left out because of their labels: {dict(sorted(dropped.items()))}.")
     if data.target == "emotion":
@@ -226,7 +230,7 @@ def load_speech(
         dataset,
         outputs,
         describe_split(split, name_split(data), folders),
-        describe_audio(split, problems, dropped),
+        describe_audio(split, problems, dropped, *(votes.count_votes(utterances, outputs) if task is votes else ())),
         describe_audit(findings),
         problems,
         findings,

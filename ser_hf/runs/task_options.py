@@ -4,11 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.tasks import load_task
 
 # Option -> value if it is not used. The attribute OPTIONS of a task lists the options that the task has.
 OPTIONAL = {
+    "auxiliary_task": "none",
+    "auxiliary_weight": 1.0,
     "class_weights": "none",
     "dimensions": ["arousal", "valence", "dominance"],
     "focal_gamma": 2.0,
@@ -28,6 +31,12 @@ OPTIONAL = {
 }
 
 
+def list_options(data: DataArguments) -> set[str]:
+    """Return the options of `OPTIONAL` that the task of a recipe has, together with its auxiliary task."""
+    auxiliary = {"auxiliary_weight", "dimensions", "rating_scale"} if data.auxiliary_task != "none" else set()
+    return {*load_task(data.task).OPTIONS, *auxiliary}
+
+
 def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[Any]:
     """Check that the task of a recipe has all options that are set, and return the arguments with its defaults.
 
@@ -38,16 +47,20 @@ def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[An
     Raises:
         ValueError: If an option or a metric is set that the task does not have.
     """
-    task = load_task(data.task)
     for part in (data, *arguments):
-        for name in OPTIONAL.keys() - set(task.OPTIONS):
+        for name in sorted(OPTIONAL.keys() - list_options(data)):
             if getattr(part, name, None) not in (None, OPTIONAL[name]):
                 raise ValueError(f"{name}: the task '{data.task}' has no such option. Leave it out.")
-    return [_fill_option(part, task) if hasattr(part, "metric_for_best_model") else part for part in arguments]
+    return [_fill_options(part, data.task) for part in arguments]
 
 
-def _fill_option(training: Any, task: Any) -> Any:
-    """Return the training arguments; if metric or class weights are None, the defaults of the task are used."""
+def _fill_options(part: Any, name: str) -> Any:
+    """Return the arguments; if metric, class weights or heads are None, the defaults of the task are used."""
+    if isinstance(part, ProbeArguments):
+        return part.for_task(name)
+    if not hasattr(part, "metric_for_best_model"):
+        return part
+    task, training = load_task(name), part
     metric = training.metric_for_best_model or next(iter(task.METRICS))
     # Otherwise, a misspelt name would disable early stopping without an error.
     if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):

@@ -11,6 +11,7 @@ from ser_hf.runs.training_options import TrainingOptions
 
 # Lowest and highest value of each number.
 RANGES = {
+    "auxiliary_weight": (0, 1000),
     "vote_smoothing": (0, 100),
     "vote_dropout": (0, 0.9),
     "focal_gamma": (0, 10),

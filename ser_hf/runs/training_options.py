@@ -70,6 +70,10 @@ class TrainingOptions:
     vote_dropout: float = field(
         default=0.0, metadata={"help": "votes: probability that an annotator is left out in a training step, 0 to 0.9."}
     )
+    auxiliary_weight: float = field(
+        default=1.0,
+        metadata={"help": "auxiliary_task: factor of its error, which is 1 for a constant prediction."},
+    )
     ema_decay: float | None = field(
         default=None,
         metadata={

@@ -75,7 +75,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         The results.
 
     Raises:
-        ValueError: If model and corpus share too few outputs, or an argument is invalid.
+        ValueError: If model and corpus share too few outputs, the model has another task, or an argument is invalid.
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
@@ -85,6 +85,10 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
     names = ("device", "dtype", "backend", "preprocessing")
     classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
+    if data.task not in ("categories", classifier.task):
+        raise ValueError(
+            f"task: expected '{classifier.task}', the task of '{options.model}', found '{data.task}'. Leave it out."
+        )
     data, task = replace(data, task=classifier.task), load_task(classifier.task)
     utterances, dropped = label_utterances(data, load_utterances(data))
     tested = "all utterances"

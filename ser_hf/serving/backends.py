@@ -29,7 +29,7 @@ from ser_hf.models.postprocessing import to_scores
 from ser_hf.serving.checkpoint_files import find_file, is_outdated, load_own_feature_extractor
 from ser_hf.serving.choices import BACKENDS, DTYPES
 from ser_hf.serving.devices import choose_device, choose_dtype
-from ser_hf.tasks import name_task
+from ser_hf.tasks import load_task, name_task
 
 ONNX_FILES = {"float32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}  # by dtype
 INPUTS = ("input_values", "input_features", "attention_mask")
@@ -230,7 +230,14 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
         describe = classical_features if features["kind"] == "classical" else egemaps_features
         return np.stack([describe(waveform).to_numpy() for waveform in waveforms])
 
-    return Backend("probe", description["emotions"], lambda batch: head.predict_proba(compute(batch)), context)
+    scale = description.get("rating_scale")
+    task = "categories" if scale is None else "dimensions"
+    problem_type = load_task(task).PROBLEM_TYPE
+
+    def run(batch: Sequence[np.ndarray]) -> np.ndarray:
+        return to_scores(head.predict_logits(compute(batch)), problem_type)
+
+    return Backend("probe", description["emotions"], run, context, task=task, rating_scale=scale)
 
 
 def _locate_encoder(folder: Path, name: str) -> str:

@@ -120,8 +120,8 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
         audio: Audio file in a separate folder, as Gradio stores uploads; the timeline files are written there too.
 
     Returns:
-        The result in words, the score of every emotion, the path of the figure, rows of start, end and caption, and the
-        paths of the CSV and WebVTT files.
+        The result in words, the score of every emotion or the rating of every dimension, the path of the figure, rows
+        of start, end and caption, and the paths of the CSV and WebVTT files.
 
     Raises:
         ValueError: If the recording is missing, unreadable or too long, or contains no speech.
@@ -140,13 +140,24 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
         raise ValueError("No speech found: is the recording too quiet, or too short?")
     scores = classifier(audio)
     figure, *files = (str(Path(audio).with_suffix(ending)) for ending in (".png", ".csv", ".vtt"))
-    plot_timeline(audio, segments, figure)  # type: ignore[arg-type]
+    plot_timeline(audio, segments, figure, scale=classifier.rating_scale)  # type: ignore[arg-type]
     for file in files:
         write_segments(segments, file)
     rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
     emotion = load_task(classifier.task).answer(scores)
     words = describe(emotion, scores.get(emotion), classifier.uncertainty_threshold)  # type: ignore[union-attr]
-    return words, scores, figure, rows, *files
+    return words, _name_bars(scores, classifier.rating_scale), figure, rows, *files  # type: ignore[arg-type]
+
+
+def _name_bars(scores: dict[str, float], scale: tuple[float, float] | None) -> dict[str, float]:
+    """Return the lengths of the bars, from 0 to 1, by their names; a rating is a share of its scale."""
+    if scale is None:
+        return scores
+    low, high = scale
+    return {
+        f"{name} {value:.1f}, on a scale from {low:g} to {high:g}": (value - low) / (high - low)
+        for name, value in scores.items()
+    }
 
 
 def describe(emotion: str, score: float | None, threshold: float | None) -> str:
@@ -174,7 +185,10 @@ def describe(emotion: str, score: float | None, threshold: float | None) -> str:
 
 
 def _introduce(classifier: EmotionClassifier) -> str:
-    if classifier.uncertainty_threshold is None:
+    if classifier.rating_scale is not None:
+        low, high = classifier.rating_scale
+        honesty = f"It predicts how people would rate the voice, from {low:g} to {high:g}."
+    elif classifier.uncertainty_threshold is None:
         honesty = "This model is not calibrated, so no prediction is marked as uncertain: do not rely on any of them."
     else:
         honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."

@@ -50,8 +50,10 @@ class Scores:
         intervals: {metric: [low, high]}, 95 % intervals.
         interval_unit: What the bootstrap resamples, "speaker" or "utterance".
         warning: Sentence that readers of the intervals must know; None if there is none.
-        per_dimension: {dimension: {ccc, pearson, mae, spread: [value, low, high]}}; mae as a share of the scale.
-        per_speaker: {speaker: {ccc, mae, utterances, gender}} with means over the dimensions; a ccc may be None.
+        per_dimension: {dimension: {ccc, pearson, mae, spread: [value, low, high]}}; mae as a share of the scale. Of a
+            constant, pearson and spread are None.
+        per_speaker: {speaker: {ccc, mae, utterances, gender, dimensions: {dimension: ccc}}}; ccc and mae are means
+            over the dimensions.
     """
 
     utterances: int
@@ -61,7 +63,7 @@ class Scores:
     intervals: dict[str, list[float]]
     interval_unit: str
     warning: str | None
-    per_dimension: dict[str, dict[str, list[float]]]
+    per_dimension: dict[str, dict[str, list[float] | None]]
     per_speaker: dict[str, dict]
 
 
@@ -150,11 +152,11 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
         warning=warning,
         per_dimension={
             dimension: {
-                kind: _finite([scores[f"{kind} {dimension}"], *intervals[f"{kind} {dimension}"]]) for kind in kinds
+                kind: _known([scores[f"{kind} {dimension}"], *intervals[f"{kind} {dimension}"]]) for kind in kinds
             }
             for dimension in outputs
         },
-        per_speaker=_score_speakers(table, targets, values),
+        per_speaker=_score_speakers(table, targets, values, outputs),
     )
 
 
@@ -170,17 +172,22 @@ def _means(targets: np.ndarray, values: np.ndarray) -> dict[str, float]:
     return {name: float(np.nan_to_num(scores[name]).mean()) for name in METRICS}
 
 
-def _finite(values: Sequence[float]) -> list[float]:
-    return np.nan_to_num(values).tolist()
+def _known(values: list[float]) -> list[float] | None:
+    """Return a score and its interval; None if the score is undefined."""
+    return None if np.isnan(values).any() else values
 
 
-def _score_speakers(table: pandas.DataFrame, targets: np.ndarray, values: np.ndarray) -> dict[str, dict]:
-    """Return the scores of each speaker by name, means over the dimensions."""
+def _score_speakers(
+    table: pandas.DataFrame, targets: np.ndarray, values: np.ndarray, outputs: Sequence[str]
+) -> dict[str, dict]:
+    """Return the scores of each speaker by name, in which an undefined CCC counts as 0."""
     several, speakers = table["corpus"].nunique() > 1, {}
     for (corpus, speaker), rows in table.groupby(["corpus", "speaker"]).indices.items():
         genders = table["gender"].iloc[rows].dropna()
+        each = np.nan_to_num(rating_scores(targets[rows], values[rows])["ccc"])
         speakers[f"{corpus}/{speaker}" if several else str(speaker)] = {
-            "ccc": _means(targets[rows], values[rows])["ccc"],
+            "ccc": float(each.mean()),
+            "dimensions": dict(zip(outputs, each.tolist(), strict=True)),
             "mae": float(np.abs(targets[rows] - values[rows]).mean()),
             "utterances": len(rows),
             "gender": genders.iloc[0] if len(genders) else None,

@@ -6,6 +6,7 @@ votes count as one vote for their emotion.
 Shapes: N utterances, C emotions.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ METRICS = {
     "cosine": Metric("Cosine similarity", "cosine"),
     "soft_f1": Metric("Macro F1 of emotions above 1/C", "soft F1"),
 }
-OPTIONS = ("no_consensus", "vote_dropout", "vote_smoothing")
+OPTIONS = ("auxiliary_task", "no_consensus", "vote_dropout", "vote_smoothing")
 CARD = {
     section: f'{{% include "votes/{section}.md" %}}'
     for section in ("introduction", "metrics", "details", "calibration", "folds", "limits")
@@ -104,6 +105,21 @@ def target_of(utterance: Utterance, outputs: Sequence[str]) -> list[float] | Non
     votes = {utterance.emotion: 1.0} if utterance.votes is None else utterance.votes
     counts = [float(votes.get(name, 0.0)) for name in outputs]
     return counts if any(counts) else None
+
+
+def count_votes(utterances: Iterable[Utterance], outputs: Sequence[str]) -> tuple[dict[str, float], int]:
+    """Return the votes that are not used, by emotion, and the number of utterances without votes.
+
+    Votes for emotions that are no outputs are not used; the other votes of the utterance then count as all of its
+    votes. An utterance without votes counts as one vote for its emotion.
+    """
+    unused, without = Counter[str](), 0
+    for utterance in utterances:
+        without += utterance.votes is None
+        for emotion, count in (utterance.votes or {}).items():
+            if emotion not in outputs:
+                unused[emotion] += count  # type: ignore[assignment]  # counts may be fractions
+    return dict(sorted(unused.items())), without
 
 
 def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:

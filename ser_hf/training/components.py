@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
-from datasets import Dataset, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor, Trainer
 
@@ -25,6 +26,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import CONFIG_KEY, load_task
+from ser_hf.training.auxiliary import AuxiliaryLoss, list_dimensions, widen_head
 from ser_hf.training.head_start import start_from_readout, start_from_regression
 from ser_hf.training.trainer import SerTrainer
 
@@ -180,6 +182,7 @@ def make_collator(
     training: SerTrainingArguments,
     model: PreTrainedModel,
     feature_extractor: SequenceFeatureExtractor,
+    dataset: DatasetDict,
 ) -> Collator:
     """Return the collator of the training, with augmentation, mixup and SpecAugment."""
     return Collator(
@@ -188,6 +191,7 @@ def make_collator(
         mixup=make_mixup(data, model),
         mask=make_mask(model_args, model),
         seed=training.seed,
+        ratings=list_dimensions(data, dataset["train"]),
     )
 
 
@@ -210,5 +214,14 @@ def make_trainer(
         model_args: Model arguments of the recipe.
         training: Training arguments of the Trainer.
     """
-    collator = make_collator(data, model_args, training, model, feature_extractor)
-    return SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    collator = make_collator(data, model_args, training, model, feature_extractor, dataset)
+    if collator.ratings:
+        widen_head(model, len(collator.ratings))
+    trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    if collator.ratings:
+        ratings = np.array([dataset["train"][name] for name in collator.ratings], dtype=float).T
+        outputs: int = model.config.num_labels  # type: ignore[assignment]
+        columns = 1 if isinstance(dataset["train"].features["label"], ClassLabel) else outputs
+        weight = training.auxiliary_weight
+        trainer.compute_loss_func = AuxiliaryLoss(trainer.compute_loss_func, ratings, outputs, columns, weight)  # type: ignore[arg-type]
+    return trainer

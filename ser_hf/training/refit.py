@@ -9,17 +9,21 @@ import shutil
 from pathlib import Path
 
 from datasets import DatasetDict
+from torch import nn
 from transformers import TrainerCallback, set_seed
 from transformers.trainer_utils import IntervalStrategy
 
 from ser_hf.models.temperature import fold_temperature
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.training.auxiliary import narrow_head
 from ser_hf.training.components import make_model, make_trainer, start_head
 from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
 
 
-def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, dataset: DatasetDict) -> None:
+def refit(
+    chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, dataset: DatasetDict
+) -> nn.Linear | None:
     """Replace the weights of a trained, calibrated model, in place, by those of a second training.
 
     The second training starts like the first, follows the same learning rate schedule, and stops after the best epoch
@@ -31,6 +35,9 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
         data: Data arguments of the recipe.
         model_args: Model arguments of the recipe.
         dataset: DatasetDict with "train", "validation" and "refit" (training rows of both parts).
+
+    Returns:
+        The head of the auxiliary task; None without one.
     """
     epochs = best_evaluation(chosen)["epoch"]
     training = copy.copy(chosen.args)  # without __post_init__, which requires validation
@@ -50,11 +57,13 @@ def refit(chosen: SerTrainer, data: DataArguments, model_args: ModelArguments, d
         trainer = make_trainer(model, feature_extractor, rows, data=data, model_args=model_args, training=training)
         trainer.add_callback(StopAfter(epochs))
         trainer.train(resume_from_checkpoint=checkpoint)
+    auxiliary = narrow_head(model)
     if temperature := getattr(chosen.model.config, "calibration_temperature", None):
         fold_temperature(model, temperature)
     chosen.model.load_state_dict(model.state_dict())
     if chosen.is_world_process_zero():
         shutil.rmtree(Path(chosen.args.output_dir, "refit"), ignore_errors=True)
+    return auxiliary
 
 
 class StopAfter(TrainerCallback):

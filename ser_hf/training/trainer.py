@@ -129,8 +129,10 @@ class SerTrainer(Trainer):
         return self.optimizer
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
-        """Predict one batch; only the logits are gathered, not the hidden states that a sum of layers returns."""
-        return super().prediction_step(model, inputs, prediction_loss_only, ["hidden_states", "attentions"])
+        """Predict one batch; only the logits of the task are gathered, without hidden states and auxiliary outputs."""
+        ignored = ["hidden_states", "attentions"]
+        loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignored)
+        return loss, logits[:, : self.model.config.num_labels], labels
 
     def evaluation_loop(self, *args, **kwargs):
         """Evaluate in float32 like the stock pipeline, even if training is in bfloat16."""

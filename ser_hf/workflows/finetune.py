@@ -19,7 +19,7 @@ from ser_hf.publishing import publish, render_card, write_answers, write_example
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_test
-from ser_hf.runs.file_names import ADAPTER, CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
@@ -32,6 +32,7 @@ from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
+from ser_hf.training.auxiliary import check_auxiliary, narrow_head, save_auxiliary
 from ser_hf.training.components import (
     check_setup,
     make_model,
@@ -69,6 +70,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         OSError: If a file is missing, or the output folder contains another run.
     """
     model_args, training = complete_arguments(data, [model_args, training])
+    check_auxiliary(data, model_args)
     prepare_process(training)
     recipe = resolve_recipe(data, model_args, training)
     check_folder(training.output_dir, recipe)
@@ -117,11 +119,12 @@ def _train(
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
+    auxiliary = narrow_head(trainer.model)
     logits: dict[str, Any] = {"validation": trainer.predict(dataset["validation"]).predictions}
     if task.calibrate:
         logits["validation"] = task.calibrate(trainer.model, dataset["validation"], logits["validation"])
     if training.refit:
-        refit(trainer, data, model_args, dataset)
+        auxiliary = refit(trainer, data, model_args, dataset)
     seconds = time.monotonic() - start
     if data.recommended_trim != "none":
         recommend_preprocessing(trainer.model.config, data)
@@ -130,6 +133,16 @@ def _train(
             save_adapter(trainer.model, Path(training.output_dir, ADAPTER))
         merge_adapter(trainer.model)
     trainer.save_model()
+    if auxiliary and trainer.is_world_process_zero():
+        scale = common_scale(dataclasses.replace(data, task="dimensions"))
+        save_auxiliary(
+            trainer.model,
+            feature_extractor,
+            auxiliary,
+            dimensions=list(trainer.data_collator.ratings),
+            scale=scale,
+            folder=Path(training.output_dir, AUXILIARY),
+        )
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions
     return trainer, logits, describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas
@@ -26,8 +27,9 @@ from ser_hf.runs.pretraining_record import check_test_speakers
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import CandidateRecord, Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
-from ser_hf.runs.speech_data import Speech, load_speech, write_findings, write_problems
-from ser_hf.tasks import categories
+from ser_hf.runs.speech_data import Speech, common_scale, load_speech, write_findings, write_problems
+from ser_hf.runs.task_options import complete_arguments
+from ser_hf.tasks import load_task
 from ser_hf.training.components import make_augmentation
 
 logger = logging.getLogger(__name__)
@@ -50,9 +52,8 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
         OSError: If a file is missing, or the output folder contains another run.
         ImportError: If the features are "egemaps" and opensmile is not installed.
     """
-    if data.task != "categories":
-        raise ValueError(f"task: probes recognise categories only, found '{data.task}'. Use finetune.")
-    for name, absent in (("mixup", 0.0), ("recommended_trim", "none")):
+    (arguments,) = complete_arguments(data, [arguments])
+    for name, absent in (("auxiliary_task", "none"), ("mixup", 0.0), ("recommended_trim", "none")):
         if getattr(data, name) != absent:
             raise ValueError(f"{name}: probes have no such option. Leave it out.")
     recipe = resolve_recipe(data, arguments)
@@ -82,14 +83,14 @@ def _compare(data: DataArguments, arguments: ProbeArguments, augment: Augmentati
     dataset = speech.dataset
     train, test = concatenate_datasets([dataset["train"], dataset["validation"]]), dataset["test"]
     train = number_rows(train)
-    candidates = []
+    candidates, (metric, *_) = [], load_task(data.task).METRICS.values()
     for features in gather_features(train, test, arguments, augment, hearing=data.hearing):
         keep_vectors(features, train, test, arguments.output_dir)
         for candidate in compare_heads(features, train, arguments):
             candidates.append(candidate)
             name = f"{features.name:12} {candidate.head.name:20}"
-            logger.info(f"{name} {candidate.inner.ua:.3f} UA, training speakers")
-    return write_evidence(arguments, candidates, train, test, speech)
+            logger.info(f"{name} {candidate.inner.score:.3f} {metric.short}, training speakers")
+    return write_evidence(data, arguments, candidates, train, test, speech)
 
 
 def number_rows(dataset: Dataset) -> Dataset:
@@ -110,20 +111,27 @@ def keep_vectors(features: FeatureSet, train: Dataset, test: Dataset, output_dir
 
 
 def write_evidence(
-    arguments: ProbeArguments, candidates: list[Candidate], train: Dataset, test: Dataset, speech: Speech
+    data: DataArguments,
+    arguments: ProbeArguments,
+    candidates: list[Candidate],
+    train: Dataset,
+    test: Dataset,
+    speech: Speech,
 ) -> Results:
     """Write predictions, figures, chosen head and card, and return the results."""
-    folder, emotions = Path(arguments.output_dir), speech.outputs
-    chosen = max(candidates, key=lambda candidate: candidate.inner.ua)
-    rows = [_describe_candidate(candidate, test, emotions, chosen is candidate) for candidate in candidates]
+    folder, outputs, task = Path(arguments.output_dir), speech.outputs, load_task(data.task)
+    chosen = max(candidates, key=lambda candidate: candidate.inner.score)
+    rows = [_describe_candidate(candidate, test, task, outputs, chosen is candidate) for candidate in candidates]
     margins = chosen.inner.margins[: len(train)] / chosen.head.temperature
-    held_out = tabulate_dataset(train, margins, categories, emotions).assign(split="validation")
-    predicted = predict_test(chosen, test, emotions)
-    scores = categories.summarize(predicted, emotions)
+    held_out = tabulate_dataset(train, margins, task, outputs).assign(split="validation")
+    predicted, scale = predict_test(chosen, test, task, outputs), common_scale(data)
+    scores = task.summarize(predicted, outputs)
     results = Results(
-        emotions,
+        outputs,
         scores,
-        validation=categories.summarize(held_out, emotions),
+        task=data.task,
+        rating_scale=scale,
+        validation=task.summarize(held_out, outputs),
         split=speech.split,
         audio=speech.audio,
         audit=speech.audit,
@@ -131,30 +139,34 @@ def write_evidence(
         training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
     )
     write_predictions(pandas.concat([held_out, predicted], ignore_index=True), folder / PREDICTIONS)
-    categories.draw_scores(scores, predicted, folder / FIGURES)
-    plot_candidates(rows, folder / FIGURES / "candidates.png")
-    save_head(chosen.head, folder, emotions=emotions, features=chosen.features.settings)
+    task.draw_scores(scores, predicted, folder / FIGURES)
+    name, metric = next(iter(task.METRICS.items()))
+    picture = folder / FIGURES / "candidates.png"
+    plot_candidates(rows, picture, metric=name, title=metric.short, percent=task.PERCENT)
+    save_head(chosen.head, folder, emotions=outputs, features=chosen.features.settings, rating_scale=scale)
     write_text(folder / CARD, render_probe_card(folder, results))
     return results
 
 
-def _describe_candidate(candidate: Candidate, test: Dataset, emotions: list[str], chosen: bool) -> CandidateRecord:
-    scores = categories.summarize(predict_test(candidate, test, emotions), emotions)
+def _describe_candidate(
+    candidate: Candidate, test: Dataset, task: ModuleType, outputs: list[str], chosen: bool
+) -> CandidateRecord:
+    scores = task.summarize(predict_test(candidate, test, task, outputs), outputs)
     return CandidateRecord(
         features=candidate.features.name,
         head=candidate.head.name,
         parameters=candidate.head.parameters,
-        inner_ua=candidate.inner.ua,
+        inner_score=candidate.inner.score,
         seconds=candidate.seconds,
         chosen=chosen,
-        **{name: getattr(scores, name) for name in (*categories.METRICS, "intervals")},
+        scores={name: getattr(scores, name) for name in task.METRICS},
+        intervals=scores.intervals,
     )
 
 
-def predict_test(candidate: Candidate, test: Dataset, emotions: list[str]) -> pandas.DataFrame:
+def predict_test(candidate: Candidate, test: Dataset, task: ModuleType, outputs: list[str]) -> pandas.DataFrame:
     """Return the table of the predictions of a candidate for the test utterances."""
-    scores = candidate.head.predict_proba(candidate.features.test)
-    return tabulate_dataset(test, np.log(scores.clip(1e-12)), categories, emotions)
+    return tabulate_dataset(test, candidate.head.predict_logits(candidate.features.test), task, outputs)
 
 
 def _push_probe(arguments: ProbeArguments) -> None:
@@ -167,7 +179,8 @@ def _push_probe(arguments: ProbeArguments) -> None:
 def describe_probe(results: Results, folder: str) -> str:
     """Return the final message."""
     (chosen,) = (row for row in results.candidates if row.chosen)  # type: ignore[union-attr]
+    metric = next(iter(load_task(results.task).METRICS.values())).short
     return (
-        f"Chosen: {chosen.head} on {chosen.features}, UA {chosen.inner_ua:.3f} on training speakers.\n"
+        f"Chosen: {chosen.head} on {chosen.features}, {metric} {chosen.inner_score:.3f} on training speakers.\n"
         f"Test {describe_test(results)}. All: {folder}/README.md"
     )

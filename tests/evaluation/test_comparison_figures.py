@@ -16,10 +16,10 @@ def rows_of(axes):
 def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(drawn):
     candidate = {"features": "classical", "intervals": {"ua": [0.4, 0.6]}}
     rows = [
-        SimpleNamespace(**candidate, head="svm_rbf", ua=0.5, inner_ua=0.55, chosen=True),
-        SimpleNamespace(**candidate, head="knn", ua=0.52, inner_ua=0.3, chosen=False),
+        SimpleNamespace(**candidate, head="svm_rbf", scores={"ua": 0.5}, inner_score=0.55, chosen=True),
+        SimpleNamespace(**candidate, head="knn", scores={"ua": 0.52}, inner_score=0.3, chosen=False),
     ]
-    plot_candidates(rows, "unused.png")
+    plot_candidates(rows, "unused.png", metric="ua", title="UA", percent=True)
     lines = rows_of(drawn[0].axes[0])
     assert list(lines) == ["knn, classical", "svm rbf, classical"]
     interval, score, inner = lines["svm rbf, classical"]

@@ -61,7 +61,7 @@ def test_each_head_learns_emotions_of_new_speakers(fitted, name):
     head = fitted[name]
     score = balanced_accuracy_score(TEST_LABELS, head.predict(TEST))
     assert score > 0.85
-    assert abs(head.inner_ua - score) < 0.1  # what held-out training speakers promise
+    assert abs(head.inner_score - score) < 0.1  # what held-out training speakers promise
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -77,8 +77,8 @@ def test_speakers_that_tell_nothing_score_chance(name):
     rng = np.random.default_rng(0)
     vectors = np.eye(8, dtype=np.float32)[np.arange(96) // 12] * 5 + rng.normal(0, 0.1, (96, 8)).astype(np.float32)
     labels, speakers = np.arange(96) // 12 % 2, [str(i // 12) for i in range(96)]  # each speaker has one emotion
-    assert cross_validate_head(name, vectors, labels, None).ua > 0.95
-    assert cross_validate_head(name, vectors, labels, speakers).ua < 0.6
+    assert cross_validate_head(name, vectors, labels, None).score > 0.95
+    assert cross_validate_head(name, vectors, labels, speakers).score < 0.6
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "knn"])
@@ -115,8 +115,8 @@ def test_copies_of_utterances_that_tell_nothing_score_chance():
     rng = np.random.default_rng(0)
     utterances, labels = np.tile(np.arange(60), 3), np.tile(np.arange(60) % 2, 3)
     vectors = np.tile(rng.normal(size=(60, 100)).astype(np.float32), (3, 1))
-    assert cross_validate_head("knn", vectors, labels, None).ua > 0.95
-    assert cross_validate_head("knn", vectors, labels, None, utterances=utterances).ua < 0.7
+    assert cross_validate_head("knn", vectors, labels, None).score > 0.95
+    assert cross_validate_head("knn", vectors, labels, None, utterances=utterances).score < 0.7
 
 
 def test_one_speaker_and_an_unknown_one_are_errors():
@@ -126,7 +126,7 @@ def test_one_speaker_and_an_unknown_one_are_errors():
         cross_validate_head("knn", TRAIN, LABELS, [None, *SPEAKERS[1:]])
 
 
-@pytest.mark.parametrize("name", head_fitting.ROTATABLE)
+@pytest.mark.parametrize("name", ["svm_rbf", "svm_linear", "logistic_regression"])
 def test_rotating_many_numbers_changes_no_margin(monkeypatch, name):
     vectors, labels, speakers = blobs(dimensions=300, spread=3, each=3)
     rotated = cross_validate_head(name, vectors, labels, speakers)
@@ -182,7 +182,7 @@ def test_an_emotion_of_one_speaker_counts_as_missed_where_that_speaker_is_held_o
     inner = cross_validate_head("svm_linear", TRAIN, labels, SPEAKERS)
     assert np.isfinite(inner.margins).all()
     assert not (inner.margins.argmax(1) == 2)[labels == 2].any()
-    assert inner.ua < 0.67
+    assert inner.score < 0.67
 
 
 @pytest.mark.parametrize("name", ["svm_linear", "logistic_regression", "random_forest", "gradient_boosting", "mlp"])
@@ -197,7 +197,7 @@ def test_a_rare_emotion_weighs_like_the_others(name):
 @pytest.mark.parametrize("name", HEADS)
 def test_constant_numbers_are_no_trouble(name, recwarn):
     vectors = np.hstack([TRAIN, np.full((len(TRAIN), 2), 7, np.float32), TRAIN[:, :1] > 9])
-    assert cross_validate_head(name, vectors, LABELS, SPEAKERS).ua > 0.85
+    assert cross_validate_head(name, vectors, LABELS, SPEAKERS).score > 0.85
     assert not [str(warning.message) for warning in recwarn]
 
 
@@ -221,7 +221,7 @@ def test_normalisation_removes_what_sets_speakers_apart():
         own = normalized[np.array(speakers) == speaker]
         assert np.allclose(own.mean(0), 0, atol=1e-5)
         assert np.allclose(own.std(0), 1, atol=1e-4)
-    plain, better = (cross_validate_head("svm_linear", each, labels, speakers).ua for each in (vectors, normalized))
+    plain, better = (cross_validate_head("svm_linear", each, labels, speakers).score for each in (vectors, normalized))
     assert better > plain + 0.1
 
 
@@ -409,4 +409,4 @@ def test_neighbours_are_no_more_than_a_small_corpus_has():
     rng = np.random.default_rng(0)
     labels = np.arange(12) % 2
     vectors = (rng.normal(size=(12, 3)) + 5 * labels[:, None]).astype(np.float32)
-    assert cross_validate_head("knn", vectors, labels, [str(i // 3) for i in range(12)]).ua == 1.0
+    assert cross_validate_head("knn", vectors, labels, [str(i // 3) for i in range(12)]).score == 1.0

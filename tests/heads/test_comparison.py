@@ -89,7 +89,7 @@ def test_copies_stay_with_their_utterance_where_speakers_are_unknown(data, parts
     vectors = np.tile(np.random.default_rng(1).normal(size=(len(train), 50)), (3, 1)).astype(np.float32)
     features = comparison.FeatureSet("noise", vectors, vectors[:1], {})
     (candidate,) = compare_heads(features, train, probe(heads=["svm_linear"], augmented_copies=2))
-    assert candidate.inner.ua < 0.8  # 1.0 where a copy gives its utterance away
+    assert candidate.inner.score < 0.8  # 1.0 where a copy gives its utterance away
 
 
 def test_an_encoder_without_a_head_is_known_again_and_another_one_is_not(tmp_path):

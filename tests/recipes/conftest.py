@@ -3,7 +3,10 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
+import pandas
 import pytest
+import soundfile
 from architectures import feature_extractor, tiny_model
 from stock_pipeline import run_here
 
@@ -47,3 +50,20 @@ def finetune(tmp_path, toy_ravdess, encoders):
         return output_dir
 
     return run
+
+
+@pytest.fixture(scope="session")
+def annotated_table(tmp_path_factory):
+    """48 tones of 6 speakers: votes of five annotators and ratings from 1 to 5 follow the pitch."""
+    root = tmp_path_factory.mktemp("rated")
+    rows = []
+    for i in range(48):
+        pitch, name = 150 + 60 * (i % 8), f"s{i % 6}_{i}.wav"
+        times = np.arange(8000) / 16000
+        soundfile.write(root / name, 0.3 * np.sin(2 * np.pi * pitch * times), 16000)
+        happy = min(5, (i % 8) * 5 // 7)
+        emotion = "happy" if happy > 2 else "sad"
+        rows.append([name, emotion, f"s{i % 6}", happy, 5 - happy, 1 + 4 * (i % 8) / 7, 5 - 4 * (i % 8) / 7])
+    columns = ["path", "emotion", "speaker", "votes_happy", "votes_sad", "arousal", "valence"]
+    pandas.DataFrame(rows, columns=columns).to_csv(root / "rated.csv", index=False)
+    return root / "rated.csv"

@@ -4,7 +4,6 @@ import json
 import runpy
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pytest
 import soundfile
@@ -14,37 +13,21 @@ from transformers import pipeline
 from ser_hf import DataArguments, EmotionClassifier
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing.gate import run_gate
+from ser_hf.runs.speech_data import load_speech
 from ser_hf.scoring.evaluate import evaluate
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """48 tones of 6 speakers: votes of five annotators and ratings from 1 to 5 follow the pitch."""
-    root = tmp_path_factory.mktemp("rated")
-    rows = []
-    for i in range(48):
-        pitch, name = 150 + 60 * (i % 8), f"s{i % 6}_{i}.wav"
-        times = np.arange(8000) / 16000
-        soundfile.write(root / name, 0.3 * np.sin(2 * np.pi * pitch * times), 16000)
-        happy = min(5, (i % 8) * 5 // 7)
-        emotion = "happy" if happy > 2 else "sad"
-        rows.append([name, emotion, f"s{i % 6}", happy, 5 - happy, 1 + 4 * (i % 8) / 7, 5 - 4 * (i % 8) / 7])
-    columns = ["path", "emotion", "speaker", "votes_happy", "votes_sad", "arousal", "valence"]
-    pandas.DataFrame(rows, columns=columns).to_csv(root / "rated.csv", index=False)
-    return root / "rated.csv"
-
-
 @pytest.fixture
-def train(table, encoders, tmp_path):
+def train(annotated_table, encoders, tmp_path):
     main = runpy.run_path(str(RECIPE))["main"]
 
     def run(*argv):
         out = tmp_path / "out"
         main([
-            "--corpus", "table", "--data_root", str(table), "--model_name_or_path", str(encoders / "whisper"),
+            "--corpus", "table", "--data_root", str(annotated_table), "--model_name_or_path", str(encoders / "whisper"),
             "--output_dir", str(out), "--use_cpu", "true", "--num_train_epochs", "2", "--learning_rate", "0.001",
             "--per_device_train_batch_size", "8", "--dataloader_num_workers", "0", *argv,
         ])  # fmt: skip
@@ -60,7 +43,7 @@ def loss_curve(folder):
     ]
 
 
-def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
+def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, annotated_table):
     out = train("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "1")
     config = json.loads((out / "config.json").read_text())
     assert (config["problem_type"], config["rating_scale"]) == ("regression", [1, 5])
@@ -71,7 +54,7 @@ def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, table):
     ]  # fmt: skip
     assert predictions["target_arousal"].between(0, 1).all()
     row = predictions[predictions["split"] == "test"].iloc[0]
-    samples, _ = soundfile.read(table.parent / row["path"], dtype="float32")
+    samples, _ = soundfile.read(annotated_table.parent / row["path"], dtype="float32")
     answers = pipeline("audio-classification", model=str(out))(samples, top_k=None)
     assert {answer["label"]: answer["score"] for answer in answers} == {
         "arousal": pytest.approx(row["score_arousal"], abs=1e-5),
@@ -103,7 +86,7 @@ def test_the_ccc_loss_of_accumulated_batches_is_that_of_whole_batches(train, tmp
     assert parts == pytest.approx(whole, rel=1e-4)
 
 
-def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, tmp_path):
+def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, annotated_table, tmp_path):
     out = train("--task", "votes", "--vote_smoothing", "0.1", "--vote_dropout", "0.2")
     predictions = read_predictions(out / "predictions.csv")
     assert {"target", "prediction", "target_happy", "score_happy"} <= set(predictions)
@@ -113,7 +96,7 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, 
     assert "The temperature was fitted on the distributions of the votes" in (out / "README.md").read_text()
     assert all(check.passed for check in run_gate(out))
     options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
-    scored = evaluate(DataArguments(["table"], [str(table)]), options)
+    scored = evaluate(DataArguments(["table"], [str(annotated_table)]), options)
     assert scored.task == "votes" and scored.test.utterances == 48
 
 
@@ -127,6 +110,10 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, 
         ),
         (("--task", "dimensions", "--mixup", "0.4"), "mixup: the task 'dimensions' has no such option"),
         (("--task", "dimensions", "--dimensions", "tension"), r"dimensions: expected some of .* found \['tension'\]"),
+        (
+            ("--task", "votes", "--label_map", "bored="),
+            r"label_map renames \['bored'\]: expected emotions of the corpus",
+        ),
         (("--vote_dropout", "0.5"), "vote_dropout: the task 'categories' has no such option"),
         (("--task", "votes", "--head_init", "probe"), "head_init: the task 'votes' has no such option"),
     ],
@@ -134,3 +121,45 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, table, 
 def test_an_option_that_does_not_suit_the_task_ends_in_one_sentence(train, argv, message):
     with pytest.raises(ValueError, match=message):
         train(*argv)
+
+
+def test_a_corpus_with_labels_only_has_neither_ratings_nor_votes(finetune):
+    with pytest.raises(ValueError, match="Expected ratings of arousal, .* found none in 48 utterances"):
+        finetune("--task", "dimensions")
+    with pytest.raises(ValueError, match="votes of several annotators, found 48 utterances with at most 0"):
+        finetune("--task", "votes")
+
+
+def test_missing_ratings_and_dimensions_and_unused_votes_are_counted(annotated_table, caplog, tmp_path):
+    rows = pandas.read_csv(annotated_table)
+    rows.loc[[0, 1, 5], "valence"] = None
+    rows["votes_other"] = 0
+    rows.loc[:3, "votes_other"] = 2
+    rows.to_csv(tmp_path / "rated.csv", index=False)
+    places = {
+        "corpus": ["table"],
+        "data_root": [str(tmp_path / "rated.csv")],
+        "audio_root": str(annotated_table.parent),
+    }
+    caplog.set_level("INFO", logger="ser_hf")
+    speech = load_speech(DataArguments(**places, task="dimensions", rating_scale=[1, 5]))
+    assert speech.outputs == ["arousal", "valence"]
+    assert speech.audio.dropped_emotions == {"happy (no target)": 1, "sad (no target)": 2}
+    assert "Not predicted, as no utterance is rated on them: dominance." in caplog.text
+    speech = load_speech(DataArguments(**places, task="votes"))
+    assert (speech.audio.unused_votes, speech.audio.without_votes) == ({"other": 8}, 0)
+    assert "Votes that are not used: {'other': 8}" in caplog.text
+
+
+def test_a_checkpoint_of_another_task_is_neither_evaluated_nor_resumed(train, annotated_table, tmp_path):
+    out = train("--task", "dimensions", "--rating_scale", "1", "5")
+    with pytest.raises(FileExistsError, match="another recipe .*task: dimensions there, votes here"):
+        train("--task", "votes")
+    data = DataArguments(["table"], [str(annotated_table)], task="votes")
+    options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
+    with pytest.raises(ValueError, match="task: expected 'dimensions', the task of .* found 'votes'"):
+        evaluate(data, options)
+    train("--model_name_or_path", str(out), "--output_dir", str(tmp_path / "emotions"))
+    config = json.loads((tmp_path / "emotions" / "config.json").read_text())
+    assert (config["ser_hf_task"], config["problem_type"]) == ("categories", "single_label_classification")
+    assert "rating_scale" not in config

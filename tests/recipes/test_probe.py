@@ -51,8 +51,8 @@ def test_all_heads_are_told_and_the_one_that_training_speakers_choose_is_kept(pr
     results = results_of(out)
     assert [(row["features"], row["head"]) for row in results["candidates"]] == [("classical", name) for name in HEADS]
     (chosen,) = (row for row in results["candidates"] if row["chosen"])
-    assert chosen["inner_ua"] == max(row["inner_ua"] for row in results["candidates"])
-    assert results["test"]["ua"] == chosen["ua"] > 0.8  # the pitch tells the emotion
+    assert chosen["inner_score"] == max(row["inner_score"] for row in results["candidates"])
+    assert results["test"]["ua"] == chosen["scores"]["ua"] > 0.8  # the pitch tells the emotion
     card = (out / "README.md").read_text()
     assert f"**{chosen['head']}**" in card and all(name in card for name in HEADS)
 
@@ -124,8 +124,8 @@ def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_p
     def flatter_the_first(*arguments):
         worse, better = compare(*arguments)
         features = dataclasses.replace(worse.features, test=worse.features.test[::-1])
-        yield dataclasses.replace(worse, features=features, inner=dataclasses.replace(worse.inner, ua=0.9))
-        yield dataclasses.replace(better, inner=dataclasses.replace(better.inner, ua=0.8))
+        yield dataclasses.replace(worse, features=features, inner=dataclasses.replace(worse.inner, score=0.9))
+        yield dataclasses.replace(better, inner=dataclasses.replace(better.inner, score=0.8))
 
     monkeypatch.setattr(workflow, "compare_heads", flatter_the_first)
     main([
@@ -133,7 +133,7 @@ def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_p
         "--heads", *HEADS, "--processes", "1",
     ])  # fmt: skip
     first, second = results_of(tmp_path / "out")["candidates"]
-    assert first["ua"] < second["ua"]
+    assert first["scores"]["ua"] < second["scores"]["ua"]
     assert (first["chosen"], second["chosen"]) == (True, False)
 
 
@@ -211,6 +211,11 @@ def test_silent_and_very_short_files_have_finite_features(probe, toy_ravdess, tm
         (("--features", "mfcc"), "expected some of"),
         (("--features", "embedding"), "model_name_or_path: expected with --features embedding"),
         (("--heads", "svm"), "expected some of"),
+        (("--task", "votes"), "task: expected one of .* for a probe, found 'votes'. Use finetune"),
+        (
+            ("--task", "dimensions"),
+            r"heads: expected some of \['ridge', .* found .*logistic",
+        ),
         (("--augmented_copies", "2"), "augmented_copies: expected with a change"),
         (("--noise_snr", "10"), "augmented_copies: expected with a change"),
         (("--augmented_copies=-1", "--noise_snr", "10"), "augmented_copies: expected 0 or more, found -1"),

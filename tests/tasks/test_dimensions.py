@@ -40,6 +40,28 @@ def test_each_score_and_its_interval_are_those_of_their_dimension():
     assert (scores.interval_unit, scores.warning, len(scores.per_speaker)) == ("speaker", None, 12)
 
 
+def test_a_constant_rating_has_no_correlation_and_no_spread(recwarn):
+    targets = np.array([[0.5, 0.1], [0.5, 0.9], [0.5, 0.4], [0.5, 0.6]])
+    table = dimensions.tabulate(list(targets), targets + [[0.1], [0.2], [0.0], [0.1]], ["arousal", "valence"])
+    rows = pandas.DataFrame({"corpus": "x", "speaker": list("aabb"), "gender": None}).join(table)
+    scores = dimensions.summarize(rows, ["arousal", "valence"])
+    assert not [str(warning.message) for warning in recwarn]
+    assert scores.per_dimension["arousal"]["pearson"] is scores.per_dimension["arousal"]["spread"] is None
+    assert scores.per_dimension["arousal"]["ccc"] == [0, 0, 0]
+    assert scores.pearson == pytest.approx(scores.per_dimension["valence"]["pearson"][0] / 2)
+
+
+def test_the_worst_speaker_of_each_dimension_can_be_told():
+    targets = np.array([[0.0, 0.0], [1.0, 1.0]] * 2)
+    values = np.array([[0.0, 0.5], [1.0, 0.5], [1.0, 0.0], [0.0, 1.0]])
+    table = dimensions.tabulate(list(targets), values, ["arousal", "valence"])
+    rows = pandas.DataFrame({"corpus": "x", "speaker": list("aabb"), "gender": "female"}).join(table)
+    per_speaker = dimensions.summarize(rows, ["arousal", "valence"]).per_speaker
+    assert per_speaker["a"]["dimensions"] == {"arousal": 1, "valence": 0}
+    assert per_speaker["b"]["dimensions"] == {"arousal": -1, "valence": 1}
+    assert [row["ccc"] for row in per_speaker.values()] == [0.5, 0]
+
+
 def compare(kind, values, labels):
     return RegressionLoss(kind)(SequenceClassifierOutput(logits=values), labels)
 

@@ -26,6 +26,7 @@ from ser_hf import (
     probe,
 )
 from ser_hf.evaluation import ccc, read_predictions
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.publishing.gate import run_gate
 from ser_hf.runs.results import read_results
 from ser_hf.tasks import TASKS
@@ -149,6 +150,6 @@ def test_an_option_that_it_lacks_is_refused_by_name(arguments, changed, message)
         finetune(*arguments(**changed))
 
 
-def test_a_probe_recognises_categories_only(arguments):
-    with pytest.raises(ValueError, match="task: probes recognise categories only, found 'toy'"):
-        probe(arguments()[0], None)
+def test_a_probe_recognises_categories_and_dimensions_only(arguments):
+    with pytest.raises(ValueError, match="task: expected one of .'categories', 'dimensions'. for a probe, found 'toy'"):
+        probe(arguments()[0], ProbeArguments("unused"))

@@ -31,6 +31,27 @@ def test_one_annotator_everywhere_makes_no_distribution(counts):
         votes.list_outputs([utterance(counts=counts)])
 
 
+def test_an_emotion_that_only_occurs_in_votes_can_be_renamed_and_dropped():
+    rows = [utterance("sad", {"sad": 2, "other": 1}), utterance("happy", {"happy": 1, "tired": 2})]
+    for old in ("other", "tired"):
+        kept, dropped = map_labels(rows, label_map={old: ""})
+        assert votes.list_outputs(kept) == ["happy", "sad"] and not dropped
+        assert [votes.target_of(row, ["happy", "sad"]) for row in kept] == [[0, 2], [1, 0]]
+    kept, _ = map_labels(rows, label_map={"tired": "sad"})
+    assert votes.target_of(kept[1], ["happy", "sad"]) == [1, 2]
+    with pytest.raises(ValueError, match=r"renames \['othr'\].*Did you mean 'other'"):
+        map_labels(rows, label_map={"othr": ""})
+
+
+def test_votes_that_are_not_used_are_counted():
+    rows = [
+        utterance("sad", {"sad": 2, "other": 1}),
+        utterance("happy", {"happy": 1, "tired": 2.5, "other": 1}),
+        utterance("happy"),
+    ]
+    assert votes.count_votes(rows, ["happy", "sad"]) == ({"other": 2, "tired": 2.5}, 1)
+
+
 def test_label_sets_and_renaming_apply_to_votes_too():
     rows = [
         utterance("excited", {"excited": 2, "happy": 1, "surprised": 1}),
@@ -38,7 +59,7 @@ def test_label_sets_and_renaming_apply_to_votes_too():
     ]
     kept, dropped = map_labels(rows, label_set="four", keep_no_agreement=True)
     assert [(row.emotion, row.votes) for row in kept] == [
-        ("happy", {"happy": 3}),
+        ("happy", {"happy": 3, "surprised": 1}),
         ("no_agreement", {"sad": 1, "angry": 1}),
     ]
     kept, dropped = map_labels(rows, label_set="four")

@@ -1,4 +1,4 @@
-"""Compare heads and features: test UA with its interval, and the UA on held-out training speakers."""
+"""Compare heads and features: test score with its interval, and the score on held-out training speakers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,38 +12,43 @@ CHOSEN, OTHER = "#0072B2", "#999999"  # Okabe and Ito's blue; grey
 
 
 class DrawnCandidate(Protocol):
-    """A head of a comparison; scores are from 0 to 1."""
+    """A head of a comparison; scores are 1 at best."""
 
     features: str
     head: str
-    ua: float
+    scores: dict[str, float]
     intervals: dict[str, list[float]]
-    inner_ua: float
+    inner_score: float
     chosen: bool
 
 
-def plot_candidates(candidates: Sequence[DrawnCandidate], path: str | Path) -> None:
-    """Draw a row per candidate: test UA with its 95 % interval, and the UA on held-out training speakers.
+def plot_candidates(
+    candidates: Sequence[DrawnCandidate], path: str | Path, *, metric: str, title: str, percent: bool
+) -> None:
+    """Draw a row per candidate: test score with its 95 % interval, and the score on held-out training speakers.
 
     Args:
-        candidates: Heads; ``ua`` is that on the test speakers, ``inner_ua`` that on held-out training speakers.
+        candidates: Heads; ``scores`` are on the test speakers, ``inner_score`` is on held-out training speakers.
         path: PNG file to write (150 dpi), in a folder that exists.
+        metric: Name of the score in `scores`.
+        title: Short name of the score, for the axis.
+        percent: Whether scores are drawn in percent.
     """
-    rows = sorted(candidates, key=lambda row: row.inner_ua)
+    rows, scale = sorted(candidates, key=lambda row: row.inner_score), 100 if percent else 1
     figure = Figure(figsize=(6.4, 0.26 * len(rows) + 0.6))
     axes = figure.add_axes((0, 0, 1, 1))
     for place, row in enumerate(rows):
         colour = CHOSEN if row.chosen else OTHER
-        low, high = (100 * bound for bound in row.intervals["ua"])
+        low, high = (scale * bound for bound in row.intervals[metric])
         axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=1)
-        axes.plot(100 * row.ua, place, "o", color=colour, zorder=3)
-        axes.plot(100 * row.inner_ua, place, "|", color="black", markersize=9, markeredgewidth=1.6, zorder=2)
+        axes.plot(scale * row.scores[metric], place, "o", color=colour, zorder=3)
+        axes.plot(scale * row.inner_score, place, "|", color="black", markersize=9, markeredgewidth=1.6, zorder=2)
     names = [f"{row.head.replace('_', ' ')}, {row.features}" for row in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=8)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.chosen else "normal")
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.set_xlabel("UA (%)")
+    axes.set_xlabel(f"{title} (%)" if percent else title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", zorder=0)
     axes.plot([], [], "o-", color=CHOSEN, label="test, 95 % interval: chosen")

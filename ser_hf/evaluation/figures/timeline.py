@@ -41,16 +41,24 @@ class DrawnSegment(Protocol):
     scores: dict[str, float]
 
 
-def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], path: str | Path) -> None:
+def plot_timeline(
+    audio: str | os.PathLike,
+    segments: Sequence[DrawnSegment],
+    path: str | Path,
+    *,
+    scale: tuple[float, float] | None = None,
+) -> None:
     """Draw the waveform of a recording, its spectrogram, and a lane with the segments of each emotion.
 
-    The height of a segment is its score, where the full lane is 1; uncertain segments are grey and hatched.
+    The height of a segment is its score, where the full lane is 1; uncertain segments are grey and hatched. With a
+    rating scale, each lane has the ratings of all segments on one dimension.
 
     Args:
         audio: Recording in any format of libsndfile; channels are averaged.
         segments: Segments of the recording, for example from `ser_hf.serving.long_recording.timeline`; without
             segments, one empty lane is drawn.
         path: PNG file to write (150 dpi), in a folder that exists.
+        scale: Lowest and highest rating, if the scores are ratings.
 
     Raises:
         ValueError: If the recording has no samples.
@@ -66,7 +74,7 @@ def plot_timeline(audio: str | os.PathLike, segments: Sequence[DrawnSegment], pa
     _plot_recording_waveform(waveform, extremes, step / rate)
     waveform.set_title(f"{_spell_time(duration)} of audio", loc="right", fontsize=8.5, color="0.4", pad=3)
     _plot_recording_spectrogram(spectrogram, bands, len(bands) * step / rate, min(TOP, rate / 2))
-    _plot_lanes(lanes, segments, emotions)
+    _plot_lanes(lanes, segments, emotions, scale)
     for axes in (waveform, spectrogram, lanes):
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
@@ -120,14 +128,17 @@ def _plot_recording_spectrogram(axes: Axes, bands: np.ndarray, seconds: float, t
     axes.set_ylabel("Hz", fontsize=8)
 
 
-def _plot_lanes(axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence[str]) -> None:
+def _plot_lanes(
+    axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence[str], scale: tuple[float, float] | None
+) -> None:
+    low, high = scale or (0, 1)
     for place, emotion in enumerate(emotions):
-        of_emotion = [segment for segment in segments if segment.emotion == emotion]
+        of_emotion = [segment for segment in segments if scale or segment.emotion == emotion]
         for uncertain in (False, True):
             bars = [segment for segment in of_emotion if segment.uncertain == uncertain]
             axes.bar(
                 [bar.start for bar in bars],
-                [0.9 * bar.score for bar in bars],
+                [0.9 * (bar.scores[emotion] - low) / (high - low) for bar in bars],
                 [bar.end - bar.start for bar in bars],
                 len(emotions) - 1 - place,  # the first emotion on top
                 align="edge",
@@ -137,7 +148,8 @@ def _plot_lanes(axes: Axes, segments: Sequence[DrawnSegment], emotions: Sequence
                 linewidth=0,
                 snap=False,  # segments narrower than a pixel are drawn lighter, not left out
             )
-    axes.set_yticks(np.arange(len(emotions)) + 0.45, emotions[::-1], fontsize=8.5)
+    names = [f"{emotion}, {low:g} to {high:g}" if scale else emotion for emotion in reversed(emotions)]
+    axes.set_yticks(np.arange(len(emotions)) + 0.45, names, fontsize=8.5)
     axes.set_ylim(-0.15, len(emotions) - 0.05)
     axes.hlines(range(len(emotions)), 0, 1, transform=axes.get_yaxis_transform(), color="0.85", linewidth=0.6, zorder=0)
     if any(segment.uncertain for segment in segments):
