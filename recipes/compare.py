@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 
 
 def main(argv: list[str]) -> None:
@@ -30,10 +31,10 @@ def main(argv: list[str]) -> None:
     runs = [(Path(folder).name, *read_run(folder)) for folder in arguments.folders]
     lines = [summarize_run(*run) for run in runs]
     note = mark_test_sets(lines)
-    print("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
+    show("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for line in lines:
-        print(f"| {' | '.join(line['cells'])} |")
-    print(note, end="")
+        show(f"| {' | '.join(line['cells'])} |")
+    show(note.removesuffix("\n"))
     if len(runs) + len(arguments.predictions) > 1:
         print_differences(runs, arguments.predictions)
     if arguments.output:
@@ -94,20 +95,20 @@ def print_differences(runs: list, tables: list[str]) -> None:
 
     (first, results, predictions), *others = runs
     if missing := [name for name, _, table in runs if table is None]:
-        print(f"\nNo differences: predictions.csv is not in {', '.join(missing)}.")
+        show(f"\nNo differences: predictions.csv is not in {', '.join(missing)}.")
         return
     others = [(name, table) for name, _, table in others]
     others += [(Path(path).name, read_answers(path, predictions)) for path in tables]
     compared = compare_predictions(results, predictions, others)
     metrics = list(compared[0].differences)
-    print(f"\n| minus `{first}` | {' | '.join(f'{name} | p' for name in metrics)} | speakers better / worse |")
-    print("|---" * (2 + 2 * len(metrics)) + "|")
+    show(f"\n| minus `{first}` | {' | '.join(f'{name} | p' for name in metrics)} | speakers better / worse |")
+    show("|---" * (2 + 2 * len(metrics)) + "|")
     for one in compared:
         cells = [cell for name in metrics for cell in describe_difference(one.differences[name])]
         lead = one.differences[metrics[0]]
-        print(f"| `{one.name}` | {' | '.join(cells)} | {lead.better} / {lead.worse} of {one.speakers} |")
+        show(f"| `{one.name}` | {' | '.join(cells)} | {lead.better} / {lead.worse} of {one.speakers} |")
     for one in compared:
-        print(f"`{one.name}`: {one.utterances} test utterances in both, {one.left_out} in one of them only (left out).")
+        show(f"`{one.name}`: {one.utterances} test utterances in both, {one.left_out} in one of them only (left out).")
 
 
 def describe_difference(difference) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import sys
 
 import ser_hf
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ser_hf").setLevel(logging.INFO)
     if argv in (["--help"], ["-h"]):
-        print(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
+        show(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
         return
     if argv[:1] not in (["finetune"], ["probe"]):
         raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
 
     results = cross_validate(getattr(ser_hf, argv[0]), data, *arguments)
     if results is not None:
-        print(describe_folds(results, arguments[-1].output_dir))
+        show(describe_folds(results, arguments[-1].output_dir))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import logging
 import sys
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_recipe
 
 
@@ -23,7 +24,7 @@ def main(argv: list[str]) -> None:
 
     results = finetune(data, model_args, training)
     if results is not None:
-        print(describe_run(results, training.output_dir))
+        show(describe_run(results, training.output_dir))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import logging
 import sys
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.pretraining_arguments import PretrainingArguments
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> None:
 
     record = pretrain(data, model_args, training)
     if record is not None:
-        print(describe_pretraining(record, training.output_dir))
+        show(describe_pretraining(record, training.output_dir))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import logging
 import sys
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> None:
     from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 
     results = probe(data, arguments)
-    print(describe_probe(results, arguments.output_dir))
+    show(describe_probe(results, arguments.output_dir))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import logging
 import sys
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> None:
     arguments = parse_arguments(argv, KINDS, description=__doc__)
     from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
 
-    print(describe_sweep(sweep(*arguments), arguments[2].output_dir))
+    show(describe_sweep(sweep(*arguments), arguments[2].output_dir))
 
 
 if __name__ == "__main__":

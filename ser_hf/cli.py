@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib import import_module, metadata
 
 from ser_hf import __version__
+from ser_hf.escaping import show
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
@@ -70,7 +71,7 @@ def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
     try:
         return main(argv) or 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        show(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

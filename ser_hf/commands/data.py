@@ -7,6 +7,7 @@ from pathlib import Path
 from ser_hf.cache import write_text
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files, pluralize
+from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 
@@ -67,8 +68,8 @@ def audit_command(argv: list[str]) -> int:
     unreadable = [finding for finding in findings if finding.kind == "unreadable"]
     if len(unreadable) == sum(map(len, split.values())):
         raise ValueError(f"None of the {len(unreadable)} utterances has readable audio: {unreadable[0].detail}")
-    print(f"{pluralize(len(utterances), 'utterance')}, {'split: ' + name_split(data) if with_split else 'no split'}")
-    print(describe_findings(findings, root))
+    show(f"{pluralize(len(utterances), 'utterance')}, {'split: ' + name_split(data) if with_split else 'no split'}")
+    show(describe_findings(findings, root))
     if options.output:
         write_text(options.output, findings_as_json(findings, root))
     return int(is_bad(findings))
@@ -83,7 +84,7 @@ def table_command(argv: list[str]) -> int:
     if Path(options.output).resolve() in [Path(root).expanduser().resolve() for root in data.data_root]:
         raise ValueError(f"output: expected another file than the input table, found '{options.output}'.")
     rows = write_utterances(load_utterances(data), options.output)
-    print(f"Wrote {pluralize(rows, 'utterance')} to {options.output}.")
+    show(f"Wrote {pluralize(rows, 'utterance')} to {options.output}.")
     return 0
 
 
@@ -94,12 +95,12 @@ def summary_command(argv: list[str]) -> int:
     from ser_hf.runs.speech_data import load_utterances
 
     headers = read_headers(load_utterances(data))
-    print(describe_corpus(summarize_corpus(headers)))
+    show(describe_corpus(summarize_corpus(headers)))
     if options.output:
         from ser_hf.evaluation.figures import plot_corpus
 
         plot_corpus(headers, options.output)
-        print(f"Figure: {options.output}")
+        show(f"Figure: {options.output}")
     return 0
 
 
@@ -116,7 +117,7 @@ def gallery_command(argv: list[str]) -> int:
         (f"{row.emotion}, speaker {row.speaker}", load_audio(row.path, start=row.start, end=row.end)) for row in chosen
     ]
     plot_gallery(examples, options.output)
-    print(f"Drew {pluralize(len(examples), 'utterance')} in {options.output}.")
+    show(f"Drew {pluralize(len(examples), 'utterance')} in {options.output}.")
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 
 
@@ -24,7 +25,7 @@ def demo_command(argv: list[str]) -> int:
     from ser_hf.serving.page import build_page, serve_page
 
     page = build_page(load_chosen_model(options), examples=options.examples)
-    print(f"Serving at {serve_page(page, host=options.host, port=options.port)} (press Ctrl+C to stop)", flush=True)
+    show(f"Serving at {serve_page(page, host=options.host, port=options.port)} (press Ctrl+C to stop)", flush=True)
     page.block_thread()
     return 0
 

@@ -1,5 +1,6 @@
 """Define `ser-hf evaluate`, the options of `ser_hf.scoring.evaluate`."""
 
+from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -26,5 +27,5 @@ def evaluate_command(argv: list[str]) -> int:
     from ser_hf.scoring.evaluate import describe_scores, evaluate
 
     results = evaluate(data, options, test_part="split" in given)
-    print(describe_scores(results, options.output_dir))
+    show(describe_scores(results, options.output_dir))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
 
@@ -45,9 +46,9 @@ def predict_command(argv: list[str]) -> int:
             batch_size=options.batch_size,
         )
     except KeyboardInterrupt:
-        print("Interrupted: run the same command again to resume.", file=sys.stderr)
+        show("Interrupted: run the same command again to resume.", file=sys.stderr)
         return 130
-    print(describe_rows(rows, missing, options.output))
+    show(describe_rows(rows, missing, options.output))
     return int(not missing and all(row["error"] is not None for row in rows.values()))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ser_hf.escaping import show
 from ser_hf.models.location import check_location, describe_missing
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import PREDICTIONS, RECIPE
@@ -29,13 +30,13 @@ def doctor_command(argv: list[str]) -> int:
     from ser_hf.publishing.gate import describe_checks
 
     checks = examine(options.checkpoint)
-    print(describe_checks(checks))
+    show(describe_checks(checks))
     if not options.fix:
         return int(not all(check.passed for check in checks))
     repaired = repair(options.checkpoint, options.fix, emotions=options.emotions)
-    print("", *(repaired or ["Nothing to repair."]), sep="\n")
+    show("", *(repaired or ["Nothing to repair."]))
     if Path(options.fix).is_dir():
-        print(f"Wrote the copy: {options.fix}")
+        show(f"Wrote the copy: {options.fix}")
     return int(any(line.startswith("Not repaired") for line in repaired))
 
 
@@ -70,13 +71,13 @@ def publish_command(argv: list[str]) -> int:
         from ser_hf.publishing.gate import describe_checks, run_gate
 
         checks = run_gate(folder, folders=data_root and _corpus_folders(Path(folder), data_root))
-        print(describe_checks(checks))
+        show(describe_checks(checks))
         return int(not all(check.passed for check in checks))
     if repo_id is None:
         parser.error("expected the repository USER/NAME, or --check.")
     from ser_hf.publishing import upload
 
-    print(upload.publish(folder, repo_id, **options))
+    show(upload.publish(folder, repo_id, **options))
     return 0
 
 
@@ -103,11 +104,11 @@ def export_command(argv: list[str]) -> int:
     from ser_hf.publishing.export import export_onnx
 
     report = export_onnx(options.folder, output_dir=options.output_dir, int8=not options.no_int8)
-    print(_describe_export(report, Path(options.output_dir or options.folder) / "onnx"))
+    show(_describe_export(report, Path(options.output_dir or options.folder) / "onnx"))
     if test:
         from ser_hf.publishing.export_comparison import compare_exports
 
-        print("", _describe_comparison(compare_exports(options.folder, *test), len(test[0])), sep="\n")
+        show("", _describe_comparison(compare_exports(options.folder, *test), len(test[0])))
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.escaping import one_line, show
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import WRITERS, clock, write_segments
 
@@ -37,16 +38,16 @@ def timeline_command(argv: list[str]) -> int:
     try:
         for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
             if not segments:
-                print(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
+                show(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
             segments.append(segment)
-            print(_describe_segment(segment, _width(classifier)), flush=True)
+            show(_describe_segment(segment, _width(classifier)), flush=True)
         finished = True
         if not segments:
-            print(f"No speech found in '{options.file}'.")
+            show(f"No speech found in '{options.file}'.")
     finally:  # keep the segments found before Ctrl+C or before an error in the file
         for path in options.output if finished or segments else ():
             _write(options.file, segments, path, classifier.rating_scale)
-            print(f"Wrote {path}")
+            show(f"Wrote {path}")
     return 0
 
 
@@ -59,7 +60,7 @@ def listen_command(argv: list[str]) -> int:
         [np.zeros(round(options.window * classifier.sampling_rate), dtype=np.float32)]
     )  # warm-up: the first run is slow
     with contextlib.suppress(KeyboardInterrupt):
-        print("Listening; press Ctrl+C to stop.", flush=True)
+        show("Listening; press Ctrl+C to stop.", flush=True)
         follow(classifier, microphone(classifier.sampling_rate), window=options.window, hop=options.hop)
     return 0
 
@@ -95,7 +96,7 @@ def follow(
         now = time.monotonic()
         factor = (computed + now - started) / duration
         line = _describe_segment(segment, width) + ("" if segment.final else " …")
-        print(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
+        show(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 
 
 def microphone(sampling_rate: int) -> Iterator[tuple[float, np.ndarray]]:
@@ -173,11 +174,11 @@ def _write(audio: str, segments: list[Segment], path: str, scale: tuple[float, f
 
 
 def _width(classifier: "EmotionClassifier") -> int:
-    return max(map(len, [*classifier.emotions, "emotion"]))
+    return max(map(len, [*map(one_line, classifier.emotions), "emotion"]))
 
 
 def _describe_segment(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     score = f"{100 * segment.score:3.0f} %" if segment.emotion in segment.scores else ""
-    return f"{times}  {segment.emotion:{width}}  {score}{note}"
+    return f"{times}  {one_line(segment.emotion):{width}}  {score}{note}"

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 from ser_hf.corpora.columns import BLANKS, NUMBERS, choose_columns, column_key
 from ser_hf.corpora.files import AUDIO_EXTENSIONS, pluralize
+from ser_hf.escaping import plain_cell
 
 Rows = Iterator[tuple[int, dict[str, object]]]  # row number, and cells by field
 Choose = Callable[[list[str]], dict[str, str]]  # header -> column by field
@@ -101,7 +102,7 @@ def _split_lines(lines: Iterable[str], skipped: int, delimiter: str, file: Path)
     rows, number = csv.reader(lines, strict=True, **dialect), skipped + 1
     try:
         for row in rows:
-            yield number, [_unquote(cell) for cell in row] if tabs else row
+            yield number, [plain_cell(_unquote(cell) if tabs else cell) for cell in row]
             number = skipped + rows.line_num + 1
     except csv.Error as error:
         raise ValueError(_unclosed(file, number, f"found: {error}, in line {skipped + rows.line_num}")) from error

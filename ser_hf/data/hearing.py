@@ -12,6 +12,7 @@ from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.silence import remove_pauses, trim_ends
 
 TRIMS = ("none", "ends", "pauses")
+RANGES = {"max_duration": (1, 86_400), "window_overlap": (0, 0.9)}  # of stored settings; seconds, fraction of a window
 
 
 class Hearing(NamedTuple):
@@ -70,6 +71,28 @@ class Hearing(NamedTuple):
             return waveform
         first, last = (round(second * SAMPLING_RATE) for second in trim_ends(waveform))
         return remove_pauses(waveform[first:last]) if self.trim == "pauses" else waveform[first:last]
+
+
+def read_hearing(values: object, name: str) -> Hearing:
+    """Return stored settings of a model.
+
+    Args:
+        values: Object with any of the fields of `Hearing`, from a JSON file; other keys are left out.
+        name: Name of the object, for error messages.
+
+    Raises:
+        ValueError: If it is no object, or a field has the wrong type or is out of range.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{name}: expected an object with the keys {sorted(Hearing._fields)}, found {values!r}.")
+    found = Hearing(**{field: values[field] for field in Hearing._fields if field in values})
+    for field, (low, high) in RANGES.items():
+        value = getattr(found, field)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError(f"{name}: {field}: expected {low} to {high}, found {value!r}.")
+    if found.trim not in TRIMS:
+        raise ValueError(f"{name}: trim: expected one of {list(TRIMS)}, found {found.trim!r}.")
+    return found
 
 
 UNTRIMMED = Hearing()  # long audio is split into windows of 30 s

@@ -22,6 +22,7 @@ import pandas
 from numpy.typing import ArrayLike
 
 from ser_hf.cache import whole_file
+from ser_hf.escaping import cell, plain_cell
 from ser_hf.evaluation.bootstrap import choose_interval_unit
 from ser_hf.evaluation.resampling import (
     draw_groups,
@@ -70,7 +71,9 @@ def write_predictions(predictions: pandas.DataFrame, path: str | Path) -> None:
     _check_columns(columns, "the predictions to write")
     # as float64 first: the shortest decimal text of a float32 is another number when read as float64
     with whole_file(path) as partial:
-        predictions.astype(_float_columns(columns)).to_csv(partial, index=False, lineterminator="\n")
+        rows = predictions.astype(_float_columns(columns))
+        texts = {name: rows[name].map(cell) for name in rows.select_dtypes(exclude="number")}
+        rows.assign(**texts).to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_predictions(path: str | Path) -> pandas.DataFrame:
@@ -81,7 +84,8 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
 
     Returns:
         One row per utterance. Names are strings (speaker '01' stays '01', a corpus may have the name 'NA'), seconds and
-        scores are float64, and empty cells are missing values (`isna`).
+        scores are float64, and empty cells are missing values (`isna`). The apostrophe before texts such as "=1+1",
+        which keeps spreadsheets from computing them, is removed.
 
     Raises:
         ValueError: If the columns are not those of the module description.
@@ -101,7 +105,9 @@ def read_predictions(path: str | Path) -> pandas.DataFrame:
     predictions = pandas.read_csv(path, dtype=str, keep_default_na=False, na_values=empty)
     columns = list(predictions.columns)
     _check_columns(columns, f"'{path}'")
-    return predictions.astype(_float_columns(columns))
+    numbers = _float_columns(columns)
+    texts = {name: predictions[name].map(plain_cell, na_action="ignore") for name in columns if name not in numbers}
+    return predictions.assign(**texts).astype(numbers)
 
 
 @dataclass

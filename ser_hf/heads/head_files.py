@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, SVR
 
 from ser_hf.cache import whole_file, write_text
+from ser_hf.data.hearing import read_hearing
+from ser_hf.foreign_files import check_files, read_json
 from ser_hf.heads.classifiers import Head, build_head
 from ser_hf.heads.regressors import REGRESSORS
 
@@ -35,6 +38,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
+MOST_COMPRESSED = 20  # size of the content divided by that of the file
 Kinds = dict[str, type | tuple[type, ...]]
 FIELDS: Kinds = {  # fields of head.json and their types
     "head": str,
@@ -105,6 +109,7 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
             `head.json` names, or indices or sizes that are out of bounds.
     """
     folder = Path(folder)
+    check_files(folder, "head.*")
     if missing := [name for name in ("head.json", "head.skops") if not (folder / name).is_file()]:
         raise FileNotFoundError(f"'{folder}' contains no head: expected head.json and head.skops, missing {missing}.")
     description = _read_description(folder / "head.json")
@@ -126,7 +131,7 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
 
 def name_encoder(path: Path) -> bytes:
     """Return the content of a head.json to publish: of an encoder in a folder, only the name of the folder."""
-    description = json.loads(path.read_text(encoding="utf-8"))
+    description = read_json(path)
     encoder = description["features"].get("model_name_or_path")
     if encoder is not None and (path.parent / encoder).is_dir():
         description["features"]["model_name_or_path"] = Path(encoder).name
@@ -134,11 +139,7 @@ def name_encoder(path: Path) -> bytes:
 
 
 def _read_description(path: Path) -> dict:
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"'{path}' is damaged: expected JSON, found {error}.") from error
-    content = description if isinstance(description, dict) else {}
+    content = read_json(path)
     rated = content.get("head") in REGRESSORS
     kinds = FIELDS | (RATED_FIELDS if rated else SCORED_FIELDS)
     faults = [name for name, kind in kinds.items() if not isinstance(content.get(name), kind)]
@@ -154,7 +155,8 @@ def _read_description(path: Path) -> dict:
             f"'{path}' is damaged: expected the fields written by save_head, a temperature above 0 and at least two "
             f"different emotions, found {found}. Download or fit the head again."
         )
-    return description
+    read_hearing(content["features"], f"'{path}': features")
+    return content
 
 
 def _is_scale(scale: list) -> bool:
@@ -164,6 +166,10 @@ def _is_scale(scale: list) -> bool:
 
 
 def _load_pipeline(path: Path) -> object:
+    with zipfile.ZipFile(path) as archive:  # skops does not compress
+        size = sum(item.file_size for item in archive.infolist())
+    if size > MOST_COMPRESSED * path.stat().st_size + 1_000_000:
+        raise ValueError(f"'{path}' grows to {size / 1e6:.0f} MB when it is read, and is not loaded.")
     if others := sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED_TYPES)):
         raise ValueError(
             f"'{path}' contains types that no head of ser_hf needs, {others}, and is not loaded. Expected only "

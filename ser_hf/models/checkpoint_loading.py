@@ -7,6 +7,7 @@ from logging import Filter, LogRecord
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -22,6 +23,7 @@ from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_M
 from transformers.utils import logging
 
 from ser_hf.models import modeling_mel  # noqa: F401  registers the architecture "mel" with transformers
+from ser_hf.models.checkpoint_schema import check_config, check_feature_extractor, check_size
 from ser_hf.models.context import POSITIONS_PER_SECOND
 from ser_hf.models.location import check_location
 
@@ -35,13 +37,17 @@ def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
 
     Raises:
         OSError: If there is no such checkpoint.
-        ValueError: If `name` is a file.
+        ValueError: If `name` is a file, or its files or values are not acceptable, see `check_config`.
     """
     check_location(name)
+    check_config(name)
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
     except OSError as error:
         raise OSError(f"Cannot load '{name}': expected a model's Hub id or folder. {error}") from error
+    except (StrictDataclassError, TypeError, AttributeError) as error:  # values of other types than in the class
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"'{name}': config.json has values that its architecture does not accept: {reason}") from error
 
 
 def load_classifier(
@@ -62,6 +68,8 @@ def load_classifier(
     Returns:
         The model, and the loading information of `from_pretrained`.
     """
+    config = config or load_config(os.fspath(name), trust_remote_code)
+    check_size(config, name)
     with _without_load_report():
         return AutoModelForAudioClassification.from_pretrained(
             name,
@@ -147,9 +155,12 @@ def load_feature_extractor(
     """Load the feature extractor of a checkpoint, or the default of its architecture if the checkpoint has none.
 
     Attention masks are switched on.
+
+    Raises:
+        ValueError: For the reasons of `load_stored_feature_extractor`.
     """
     try:
-        feature_extractor = AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        feature_extractor = load_stored_feature_extractor(name, config.model_type, trust_remote_code)
     except OSError:
         feature_extractor = default_feature_extractor(config)
         log_adjustment(
@@ -159,6 +170,26 @@ def load_feature_extractor(
         log_adjustment("return_attention_mask", False, True, "without an attention mask, padding changes the logits")
         feature_extractor.return_attention_mask = True
     return feature_extractor
+
+
+def load_stored_feature_extractor(name: str, model_type: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
+    """Load the feature extractor of a checkpoint.
+
+    Args:
+        name: Hub id or folder.
+        model_type: Architecture of the model.
+        trust_remote_code: Whether to run the Python code in the checkpoint.
+
+    Raises:
+        OSError: If the checkpoint has none.
+        ValueError: If its class or its values are not acceptable, see `check_feature_extractor`.
+    """
+    check_feature_extractor(name, model_type)
+    try:
+        return AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+    except (TypeError, AttributeError, LookupError, ArithmeticError) as error:  # values of other types or sizes
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"'{name}': preprocessor_config.json has values that its class refuses: {reason}") from error
 
 
 def default_feature_extractor(config: PreTrainedConfig) -> SequenceFeatureExtractor:

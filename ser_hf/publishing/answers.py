@@ -19,6 +19,7 @@ from transformers import AutoFeatureExtractor, PreTrainedModel, SequenceFeatureE
 
 from ser_hf.cache import write_text
 from ser_hf.data.collator import FIXED_LENGTH
+from ser_hf.models import checkpoint_schema
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.agreement import TOLERANCE, run_pipeline
@@ -84,6 +85,7 @@ def check_answers(folder: Path) -> Check:
     rewrite = "If the checkpoint is correct, write the scores again: ser_hf.publishing.write_answers(folder)."
     if not stored:
         return Check(name, False, "answers.json is missing or not valid JSON", rewrite)
+    checkpoint_schema.check_values({"sampling_rate": stored["sampling_rate"]}, ANSWERS)
     waveforms = reference_waveforms(stored["sampling_rate"])
     if _describe_waveforms(waveforms) != stored["waveforms"]:
         return Check(name, False, "answers.json was written for other waveforms than those of this version", rewrite)

@@ -1,6 +1,5 @@
 """Render the model card from results, recipe.yaml and config.json of an output folder, and facts about its corpora."""
 
-import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.corpora.files import pluralize
 from ser_hf.data.dataset import MIN_DURATION
+from ser_hf.escaping import markdown, markdown_values
+from ser_hf.foreign_files import read_json
 from ser_hf.models.context import POSITIONS_PER_SECOND
 from ser_hf.runs.recipe import corpora_of, read_recipe
 from ser_hf.runs.result_records import Results
@@ -60,7 +61,7 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
     """
     folder = Path(folder)
     recipe = read_recipe(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_json(folder / "config.json")
     name = repo_id or folder.resolve().name
     positions = config.get("max_source_positions") if config["model_type"] == "whisper" else None
     body = _render(
@@ -68,15 +69,15 @@ def render_card(folder: str | Path, results: Results, *, repo_id: str | None = N
         folder,
         results,
         recipe,
-        title=name.split("/")[-1],
+        title=markdown(name.split("/")[-1]),
         repo_id=name,
-        base_model=recipe["model_name_or_path"],
+        base_model=markdown_values(recipe["model_name_or_path"]),
         min_duration=MIN_DURATION,
         remote_code="auto_map" in config,
         # architectures in which padding changes the scores, see ser_hf/models/padding.py
         padding_changes_scores=config.get("feat_extract_norm") == "group" or config["model_type"] == "data2vec-audio",
         context_seconds=positions and positions // POSITIONS_PER_SECOND,
-        training=results.training,
+        training=markdown_values(results.training),
     )
     return ModelCard(_head(results, recipe, name, library="transformers") + body)
 
@@ -92,7 +93,7 @@ def render_probe_card(folder: str | Path, results: Results) -> str:
     recipe = read_recipe(folder)
     (chosen,) = (row for row in results.candidates if row.chosen)  # type: ignore[union-attr]
     head = _head(results, recipe, folder.resolve().name, library="ser_hf")
-    return head + _render("probe.md", folder, results, recipe, chosen=chosen)
+    return head + _render("probe.md", folder, results, recipe, chosen=markdown_values(chosen))
 
 
 def render_folds_card(results: Results, fold: str | Path) -> str:
@@ -102,9 +103,10 @@ def render_folds_card(results: Results, fold: str | Path) -> str:
         results: Results of `pool_folds`.
         fold: Output folder of one of the folds, with recipe.yaml.
     """
+    results = markdown_values(results)
     return ENVIRONMENT.get_template("folds.md").render(
         results=results,
-        recipe=read_recipe(Path(fold)),
+        recipe=markdown_values(read_recipe(Path(fold))),
         test=results.test,
         independent=all(fold.speaker_independent for fold in results.folds),  # type: ignore[union-attr]
         **_task_variables(load_task(results.task)),
@@ -151,10 +153,11 @@ def _task_variables(task: ModuleType) -> dict[str, Any]:
 def _render(template: str, folder: Path, results: Results, recipe: dict, **more) -> str:
     task = load_task(results.task)
     first = next(iter(task.METRICS))
+    results = markdown_values(results)
     speakers = sorted(results.test.per_speaker.values(), key=lambda speaker: -speaker[first])
     body = ENVIRONMENT.get_template(template).render(
         results=results,
-        recipe=recipe,
+        recipe=markdown_values(recipe),
         test=results.test,
         split=results.split,
         calibration=results.calibration,

@@ -3,7 +3,6 @@
 No check runs code of the checkpoint or loads a pickle.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,21 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import AutoFeatureExtractor, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
+from ser_hf import foreign_files
 from ser_hf.data.collator import FIXED_LENGTH
-from ser_hf.models import configuration_mel, modeling_mel
-from ser_hf.models.checkpoint_loading import UNUSED, absent_weights, is_head, load_classifier
+from ser_hf.data.hearing import read_hearing
+from ser_hf.models import checkpoint_schema, configuration_mel, modeling_mel
+from ser_hf.models.checkpoint_loading import (
+    UNUSED,
+    absent_weights,
+    is_head,
+    load_classifier,
+    load_stored_feature_extractor,
+)
 from ser_hf.runs.weights import weights_of
 
 CLASSES = {**MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES, "mel": "MelForAudioClassification"}
@@ -52,6 +58,18 @@ class Check:
     passed: bool
     found: str
     remedy: str = ""
+
+
+def check_contents(folder: Path) -> Check:
+    """Check that all files are regular files in the folder, and that the values of config.json are in range."""
+    name, remedy = "files and values", "Correct the value, or replace the file by a regular one, before it is loaded."
+    try:
+        checkpoint_schema.check_config(folder)
+        if (stored := read_json(folder / "config.json").get("recommended_preprocessing")) is not None:
+            read_hearing(stored, "config.json: recommended_preprocessing")
+    except ValueError as error:
+        return Check(name, False, str(error).removesuffix("."), remedy)
+    return Check(name, True, "regular files, values in range")
 
 
 def check_architecture(folder: Path) -> Check:
@@ -110,13 +128,10 @@ def check_preprocessor(folder: Path) -> Check:
     if not stored:
         return Check("preprocessor", False, "preprocessor_config.json is missing or not valid JSON", remedy)
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, TypeError) as error:
+        kind = str(read_json(folder / "config.json").get("model_type"))
+        extractor = load_stored_feature_extractor(str(folder), kind, trust_remote_code=False)
+    except (OSError, ValueError) as error:
         return Check("preprocessor", False, f"cannot be loaded: {str(error).splitlines()[0]}", remedy)
-    stock = getattr(transformers, CLASSES.get(read_json(folder / "config.json").get("model_type", ""), ""), extractor)
-    if stock is not extractor and stock.main_input_name not in extractor.model_input_names:
-        found = f"{type(extractor).__name__} returns {extractor.model_input_names[0]}, not {stock.main_input_name}"
-        return Check("preprocessor", False, found, remedy)
     if not stored.get("sampling_rate"):
         return Check("preprocessor", False, "no sampling_rate", "Add the sampling_rate of the training audio in Hz.")
     if not isinstance(extractor, FIXED_LENGTH) and not extractor.return_attention_mask:
@@ -146,7 +161,9 @@ def check_shards(folder: Path) -> Check:
     index = read_json(folder / "model.safetensors.index.json").get("weight_map")
     if index is None:
         index = dict.fromkeys(held.get("model.safetensors", ()), "model.safetensors")
-    named = {file: {key for key in index if index[key] == file} for file in index.values()}
+    named: dict[str, set[str]] = {}
+    for key, file in index.items():
+        named.setdefault(file, set()).add(key)
     wrong = sorted(file for file in held | named if held.get(file) != named.get(file))
     found = f"the index does not agree with {wrong}" if wrong else f"{len(held)}, with {len(index)} weights"
     remedy = "Delete the weights and their index, and save the model again."
@@ -193,12 +210,11 @@ def run_checks(checks: Sequence[Callable[[Path], Check]], folder: Path) -> list[
 
 
 def read_json(path: Path) -> dict:
-    """Return the content of a JSON file; an empty dict if it is missing or not a JSON object."""
+    """Return the content of a JSON file; an empty dict if it is missing, damaged or not a JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return foreign_files.read_json(path)
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def pickles_of(folder: Path) -> list[Path]:

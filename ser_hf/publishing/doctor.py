@@ -4,6 +4,7 @@ The doctor checks what a model needs to give correct scores. Only the gate also 
 scores, the results and the stored answers. No code of a checkpoint is run, and only tensors are read from a pickle.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
+from ser_hf.foreign_files import check_file, read_text
 from ser_hf.models.checkpoint_loading import default_feature_extractor, load_config, load_feature_extractor
+from ser_hf.models.checkpoint_schema import check_size
 from ser_hf.publishing.answers import check_padding
 from ser_hf.publishing.checks import (
     CALLS,
@@ -25,6 +28,7 @@ from ser_hf.publishing.checks import (
     Check,
     check_architecture,
     check_code,
+    check_contents,
     check_dtype,
     check_finite,
     check_format,
@@ -35,14 +39,14 @@ from ser_hf.publishing.checks import (
     read_json,
     run_checks,
 )
-from ser_hf.publishing.foreign_heads import AUTHORS_CODE, HeadLayout, describe_head, read_text
+from ser_hf.publishing.foreign_heads import AUTHORS_CODE, HeadLayout, describe_head
 from ser_hf.publishing.foreign_weights import read_weights
 from ser_hf.publishing.gate import check_head
 from ser_hf.publishing.head_conversion import convert_head, load_state
 from ser_hf.publishing.privacy import check_paths, check_tokens
 from ser_hf.runs.weights import weights_of
 
-READABLE = (check_architecture, check_labels, check_preprocessor, check_paths, check_tokens)
+READABLE = (check_contents, check_architecture, check_labels, check_preprocessor, check_paths, check_tokens)
 NAMED = (check_code, check_format)  # these check the names of the files
 LOADED = (check_dtype, check_finite, check_keys)
 FETCHED = [  # no pickles and no code, except for the code of the mel model, which is compared and not run
@@ -64,7 +68,9 @@ def examine(folder_or_id: str | Path) -> list[Check]:
     """
     folder = find_checkpoint(folder_or_id)
     if (folder / "head.json").is_file():
-        return run_checks((check_head, check_paths, check_tokens), folder)
+        return run_checks((check_head, check_contents, check_paths, check_tokens), folder)
+    if not check_contents(folder).passed:
+        return run_checks(READABLE, folder)
     checks = run_checks(READABLE, folder) + _check_names(folder_or_id, folder)
     layout, check = _diagnose_head(folder)
     checks.append(check)
@@ -85,19 +91,13 @@ def _check_names(folder_or_id: str | Path, folder: Path) -> list[Check]:
     with TemporaryDirectory() as directory:
         commit = folder.name  # the cache names the folder of a snapshot after its commit
         for name in HfApi().list_repo_files(str(folder_or_id), revision=commit):
-            if "/" not in name and (folder / name).is_file():
-                _link(Path(directory, name), (folder / name).resolve())
+            if "/" not in name and name.endswith((".json", ".py")) and (folder / name).is_file():
+                shutil.copyfile(check_file(folder / name), Path(directory, name))
             elif "/" not in name:
                 Path(directory, name).touch()
+                if (folder / name).is_file():
+                    os.truncate(Path(directory, name), (folder / name).stat().st_size)  # without its content
         return run_checks(NAMED, Path(directory))
-
-
-def _link(path: Path, target: Path) -> None:
-    """Make a path a link to a file, or a copy of it if Windows does not allow links."""
-    try:
-        path.symlink_to(target)
-    except OSError:
-        shutil.copyfile(target, path)
 
 
 def find_checkpoint(folder_or_id: str | Path) -> Path:
@@ -166,6 +166,7 @@ def _read_checkpoint(folder: Path) -> tuple[PreTrainedConfig, dict[str, torch.Te
     config = load_config(str(folder), trust_remote_code=False)
     for key in CALLS:  # code of the checkpoint, which a stock class does not need
         vars(config).pop(key, None)
+    check_size(config, folder)
     weights = read_weights(folder)
     layout = describe_head(folder, config, weights)
     if layout.kind != "foreign" and (author := _find_author(stored, layout)):
@@ -207,6 +208,7 @@ def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequen
         raise FileExistsError(f"'{output_dir}' is not empty: expected a new folder for the repaired copy.")
     if output_dir.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"'{output_dir}' is inside '{folder}', which must not be changed: choose another folder.")
+    copied = [check_file(path, folder) for pattern in COPIED for path in folder.glob(pattern)]
     config, weights, layout = _read_checkpoint(folder)
     if layout.kind == "foreign":
         return [f"Not repaired, nothing written: {layout.description}; {layout.reason}"]
@@ -225,7 +227,7 @@ def repair(folder_or_id: str | Path, output_dir: str | Path, *, emotions: Sequen
     repaired += _describe_extractor(extractor, folder, model.config)
     model.save_pretrained(output_dir)
     extractor.save_pretrained(output_dir)
-    for path in (path for pattern in COPIED for path in folder.glob(pattern)):
+    for path in copied:
         (output_dir / path.relative_to(folder)).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, output_dir / path.relative_to(folder))
     left = [check for check in examine(output_dir) if not check.passed]
@@ -275,7 +277,7 @@ def _find_names(folder: Path) -> tuple[list[str], str]:
     id2label = {int(label): str(name) for label, name in (config.get("id2label") or {}).items() if label.isdigit()}
     label2id = {int(label): name for name, label in (config.get("label2id") or {}).items() if str(label).isdigit()}
     plain, coded = (
-        read_text(folder / name) if (folder / name).is_file() else "" for name in ("labels.txt", "label_encoder.txt")
+        read_text(folder / name) if (folder / name).exists() else "" for name in ("labels.txt", "label_encoder.txt")
     )
     # SpeechBrain: a line 'neu' => 0 per label; the state of its encoder follows below a line of =.
     encoder = {int(label): name for name, label in re.findall(r"'(.+)' => (\d+)", coded.partition("====")[0])}

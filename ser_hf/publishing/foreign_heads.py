@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from transformers import PreTrainedConfig
 
+from ser_hf.foreign_files import read_text
 from ser_hf.models.checkpoint_loading import UNUSED, is_head
 from ser_hf.publishing.foreign_weights import map_encoder, read_state_dict, stock_shapes
 
@@ -134,22 +135,10 @@ def _find_nonlinearity(folder: str | Path, config: PreTrainedConfig, weights: di
         return f"a head after '{pooling}' pooling", "stock classes pool by the mean over the frames."
     if "0.w.weight" in weights or "output_mlp.w.weight" in weights:
         hyperparams = Path(folder, "hyperparams.yaml")
-        text = read_text(hyperparams) if hyperparams.is_file() else ""
+        text = read_text(hyperparams, folder) if hyperparams.exists() else ""
         if not re.search(r"^\s*output_norm:\s*false\b", text, re.MULTILINE | re.IGNORECASE):
             return "SpeechBrain's head after a normalised encoder", OUTPUT_NORM
     return None
-
-
-def read_text(path: Path) -> str:
-    """Return the content of a text file.
-
-    Raises:
-        ValueError: If it is not in UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"'{path}' cannot be read: expected text in UTF-8 ({error}). Save it in UTF-8.") from error
 
 
 def _find_linear_head(weights: dict) -> HeadLayout | None:

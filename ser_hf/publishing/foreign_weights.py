@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
 
+from ser_hf.foreign_files import check_file
 from ser_hf.models.checkpoint_loading import is_head
 
 RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
@@ -51,7 +52,7 @@ def read_state_dict(path: Path) -> dict:
     Raises:
         ValueError: If the file is damaged, a pointer of Git LFS, or a pickle of more than tensors.
     """
-    with path.open("rb") as file:
+    with check_file(path).open("rb") as file:
         if file.read(24).startswith(b"version https://git-lfs"):
             raise ValueError(f"'{path}' is a pointer of Git LFS, not the weights: run `git lfs pull`.")
     try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from ser_hf.escaping import one_line
 from ser_hf.heads.head_files import load_head
 from ser_hf.publishing.agreement import check_agreement
 from ser_hf.publishing.answers import check_answers, check_padding
@@ -11,6 +12,7 @@ from ser_hf.publishing.checks import (
     Check,
     check_architecture,
     check_code,
+    check_contents,
     check_dtype,
     check_finite,
     check_format,
@@ -23,7 +25,7 @@ from ser_hf.publishing.checks import (
 from ser_hf.publishing.privacy import check_paths, check_tokens
 from ser_hf.publishing.record_checks import check_card, check_exports, check_recipe, check_results
 
-LOADABLE = (check_architecture, check_code, check_preprocessor, check_format, check_shards)
+LOADABLE = (check_contents, check_architecture, check_code, check_preprocessor, check_format, check_shards)
 READABLE = (check_labels, check_results, check_card, check_recipe, check_exports, check_paths, check_tokens)
 LOADED = (check_dtype, check_finite, check_keys, check_padding, check_answers)
 
@@ -64,7 +66,7 @@ def check_head(folder: Path) -> Check:
     return Check("head", True, found)
 
 
-PROBE = (check_head, check_code, check_results, check_card, check_recipe, check_paths, check_tokens)
+PROBE = (check_head, check_contents, check_code, check_results, check_card, check_recipe, check_paths, check_tokens)
 
 
 def require(checks: list[Check]) -> None:
@@ -83,7 +85,7 @@ def describe_checks(checks: list[Check]) -> str:
     width = max(len(check.name) for check in checks)
     lines = []
     for check in checks:
-        lines.append(f"{'ok' if check.passed else 'FAULT':5}  {check.name:{width}}  {check.found}")
+        lines.append(f"{'ok' if check.passed else 'FAULT':5}  {check.name:{width}}  {one_line(check.found)}")
         if not check.passed:
             lines.append(f"{'':{width + 9}}{check.remedy}")
     return "\n".join(lines)

@@ -1,14 +1,12 @@
 """Check that the text files of a checkpoint contain no paths of the local machine and no access tokens."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ser_hf.foreign_files import parse_json, parse_yaml, read_text
 from ser_hf.publishing.checks import Check
 from ser_hf.runs.file_names import ADAPTER
 from ser_hf.runs.weights import weights_of
@@ -22,7 +20,7 @@ PATH = re.compile(
 # A value of a JSON or YAML file that is a path as a whole.
 WHOLE_PATH = re.compile(r"(?:~[\w-]*|/[\w.-]+)/[^\s].*|[A-Za-z]:[\\/].*|\\\\\w.*")
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}|hf_oauth_[\w.-]{20,}|gh[oprsu]_[A-Za-z0-9]{20,}|github_pat_\w{20,}")
-PARSERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
+PARSERS: dict[str, Callable[[str], Any]] = {".json": parse_json, ".yaml": parse_yaml, ".yml": parse_yaml}
 HEADER_LIMIT = 100_000_000  # bytes. Source: the format of safetensors
 
 
@@ -44,15 +42,15 @@ def check_tokens(folder: Path) -> Check:
 
 def _text_files(folder: Path) -> list[Path]:
     folders = (folder, folder / "onnx", folder / ADAPTER)
-    return sorted(path for each in folders for path in each.glob("*") if path.suffix in TEXTS)
+    return sorted(path for each in folders for path in each.glob("*") if path.suffix in TEXTS and not path.is_dir())
 
 
 def _read_values(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the string values of JSON and YAML files at any depth, each with the name of its file."""
     for path in _text_files(folder):
         if parse := PARSERS.get(path.suffix):
-            with suppress(ValueError, yaml.YAMLError):
-                yield from ((path.name, value) for value in _strings(parse(path.read_text(encoding="utf-8"))))
+            with suppress(ValueError):
+                yield from ((path.name, value) for value in _strings(parse(read_text(path, folder))))
 
 
 def _strings(content: object) -> Iterator[str]:
@@ -65,7 +63,7 @@ def _strings(content: object) -> Iterator[str]:
 
 def _read_published_texts(folder: Path) -> Iterator[tuple[str, str]]:
     for path in _text_files(folder):
-        yield path.name, path.read_text(encoding="utf-8", errors="replace")
+        yield path.name, read_text(path, folder, errors="replace")
     for path in weights_of(folder):
         with path.open("rb") as file:  # read the header with the metadata, even if the file is damaged
             size = int.from_bytes(file.read(8), "little")

@@ -1,10 +1,12 @@
 """Check the results, the model card, the recipe and the exports of a finished run."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-from huggingface_hub import metadata_load
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from ser_hf.foreign_files import parse_yaml, read_text
 from ser_hf.publishing.checks import Check, read_json
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
@@ -33,14 +35,13 @@ def check_results(folder: Path) -> Check:
 def check_card(folder: Path) -> Check:
     """Check that the YAML metadata of README.md contains the scores of all_results.json."""
     try:
-        metadata = (metadata_load(folder / "README.md") or {}) if (folder / "README.md").exists() else None
-    except (ValueError, yaml.YAMLError) as error:
+        metadata = read_metadata(folder / "README.md") if (folder / "README.md").exists() else None
+    except ValueError as error:
         return Check("card", False, f"invalid YAML metadata: {str(error).splitlines()[0]}", "Correct README.md.")
     remedy = "Render the card from all_results.json again; a model without scores is not published."
     if metadata is None:
         return Check("card", False, "README.md is missing", remedy)
-    entries = metadata.get("model-index") or [{}]
-    scores = [metric for result in entries[0].get("results") or [] for metric in result.get("metrics", [])]
+    scores = list(_scores_on_card(metadata))
     if not scores:
         return Check("card", False, "a card without results", remedy)
     try:
@@ -49,10 +50,34 @@ def check_card(folder: Path) -> Check:
         return Check("card", False, str(error), "Restore all_results.json, or run the recipe again.")
     if results is None:
         return Check("card", False, "no all_results.json to compare it with", remedy)
-    on_card = {(score.get("type"), score.get("value")) for score in scores}
+    on_card = [(score.get("type"), score.get("value")) for score in scores]
     if missing := [f"{name} {score}" for name, score in _scores_of(results).items() if (name, score) not in on_card]:
         return Check("card", False, f"it does not contain {', '.join(missing)} of all_results.json", remedy)
     return Check("card", True, f"{len(scores)} scores: {', '.join(str(score.get('type')) for score in scores)}")
+
+
+def read_metadata(card: Path) -> dict:
+    """Return the YAML metadata of a model card; empty if it has none.
+
+    Raises:
+        ValueError: If they are not YAML, or no keys and values.
+    """
+    block = re.match(REGEX_YAML_BLOCK, read_text(card))
+    metadata = parse_yaml(block.group(2)) if block else None
+    if not isinstance(metadata, dict | None):
+        raise ValueError("no lines of `key: value`")
+    return metadata or {}
+
+
+def _scores_on_card(metadata: dict) -> Iterator[dict]:
+    """Yield the metrics in the first entry of the model index; parts of other types are left out."""
+    for entry in _dicts(metadata.get("model-index"))[:1]:
+        for result in _dicts(entry.get("results")):
+            yield from _dicts(result.get("metrics"))
+
+
+def _dicts(values: object) -> list[dict]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def check_recipe(folder: Path) -> Check:

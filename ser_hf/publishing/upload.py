@@ -1,16 +1,18 @@
 """Publish an output folder: check it, and upload its publishable files in one commit."""
 
 import fnmatch
+import json
 import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, validate_repo_id
 
 from ser_hf.data.audio import read_header
+from ser_hf.escaping import markdown
+from ser_hf.foreign_files import check_file, parse_yaml, read_text, read_yaml
 from ser_hf.heads.head_files import name_encoder
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
@@ -106,12 +108,10 @@ def publishable_files(folder: str | Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If the folder is not a finished run.
-        ValueError: If one of these files is a link to a file outside the folder.
+        ValueError: If one of these files is no regular file in the folder.
     """
     folder = Path(folder)
-    files = sorted(path for pattern in ALLOWLIST for path in folder.glob(pattern))
-    if links := [str(path) for path in files if not path.resolve().is_relative_to(folder.resolve())]:
-        raise ValueError(f"Expected files in '{folder}', found links to other folders: {', '.join(links)}. Copy them.")
+    files = sorted(check_file(path, folder) for pattern in ALLOWLIST for path in folder.glob(pattern))
     names = {path.name for path in files}
     missing = (RUN | (PROBE if names & PROBE else MODEL)) - names
     if not names & PROBE and not weights_of(folder):
@@ -151,7 +151,7 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         others = [example for example in card.data.get("widget") or [] if example.get("src") not in names]
         added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
         card.data.widget = others + added
-    results = parse_results(files[RESULTS].read_text(encoding="utf-8"))
+    results = parse_results(read_text(files[RESULTS]))
     rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
     if "head.json" in files:
         rewritten["head.json"] = name_encoder(files["head.json"])
@@ -162,8 +162,9 @@ def _name_repository(card: ModelCard, repo_id: str) -> None:
     """Write the repository into the title, metadata and example of a card; the rest of the text is kept."""
     name = repo_id.split("/")[-1]
     former = card.data.model_name  # type: ignore[attr-defined]
-    text = card.text.replace(f"# {former}\n", f"# {name}\n", 1)
-    card.text = re.sub(rf'model="(?:[\w.-]+/)?{re.escape(str(former))}"', f'model="{repo_id}"', text)
+    text = card.text.replace(f"# {markdown(str(former))}\n", f"# {name}\n", 1)
+    spelled = re.escape(json.dumps(str(former), ensure_ascii=False)[1:-1])  # as in Python
+    card.text = re.sub(rf'model="(?:[\w.-]+/)?{spelled}"', f'model="{repo_id}"', text)
     card.data.model_name = name  # type: ignore[attr-defined]
 
 
@@ -251,10 +252,10 @@ def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token
         return
     response = http_backoff("GET", address, headers=build_hf_headers(token=token))
     hf_raise_for_status(response)
-    here = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    here = read_yaml(recipe)
     try:
-        there = yaml.safe_load(response.text)
-    except yaml.YAMLError:
+        there = parse_yaml(response.text)
+    except ValueError:
         there = None
     if not isinstance(there, dict):
         raise ValueError(f"'{repo_id}' has a recipe.yaml that was not made with ser_hf. {way_out}")

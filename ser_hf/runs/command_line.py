@@ -15,8 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
+from ser_hf.foreign_files import read_yaml
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_options import TrainingOptions
@@ -26,6 +25,7 @@ if TYPE_CHECKING:  # imports torch
 
 HELP_ALL = "--help_all"
 NONE_IS_A_VALUE = ("report_to",)  # options for which transformers gives the text "none" a meaning
+TRUST = "trust_remote_code"
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 NEAR = 0.9  # lowest similarity in `difflib` of a misspelt YAML key to a known key; seed and speed have 0.89
 
@@ -184,12 +184,12 @@ def _check_key(item: str, known: set[str]) -> str:
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"No recipe '{path}': expected a YAML file such as recipes/configs/quickstart.yaml.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"'{path}' is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"'{path}' is not a recipe: expected lines of `key: value`.")
+    content = read_yaml(path)
+    if content.get(TRUST):
+        raise ValueError(
+            f"'{path}': {TRUST}: expected on the command line, so that no recipe of somebody else runs code. Read that "
+            f"code, delete the line and pass --{TRUST}."
+        )
     return content
 
 

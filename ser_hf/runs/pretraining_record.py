@@ -9,6 +9,7 @@ import cattrs
 from datasets import Dataset
 
 from ser_hf.cache import write_text
+from ser_hf.foreign_files import read_json
 from ser_hf.runs.file_names import PRETRAINING
 from ser_hf.runs.result_records import TrainingRecord
 
@@ -61,7 +62,7 @@ def read_pretraining(folder: str | Path) -> PretrainingRecord | None:
     if not path.is_file():
         return None
     try:
-        return cattrs.structure(json.loads(path.read_text(encoding="utf-8")), PretrainingRecord)
+        return cattrs.structure(read_json(path), PretrainingRecord)
     except (cattrs.BaseValidationError, ValueError) as error:
         raise ValueError(f"'{path}' is damaged. Delete it, and run the pretraining again.") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from ser_hf.cache import write_text
+from ser_hf.foreign_files import read_yaml
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.task_options import OPTIONAL, list_options
@@ -22,6 +23,7 @@ NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
     "rehearse", "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
 }  # fmt: skip
+TEXTS = ("task", "target", "model_name_or_path", "model_type", "trim", "protocol", "no_consensus")
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
 
 
@@ -108,19 +110,21 @@ def read_recipe(folder: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the file is damaged, or contains no corpus.
+        ValueError: If the file is damaged, names no corpus, or has a value of another type than in a recipe.
     """
     return parse_recipe_file(Path(folder, RECIPE))
 
 
 def parse_recipe_file(path: str | Path) -> dict:
     """Return the settings in a file like recipe.yaml, see `read_recipe`."""
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"'{path}' is damaged: {str(error).splitlines()[0]}") from error
-    if not isinstance(recipe, dict) or "corpus" not in recipe:
-        raise ValueError(f"'{path}' names no corpus: expected the settings of a run.")
+    recipe = read_yaml(path)
+    corpus = recipe.get("corpus")
+    names = corpus if isinstance(corpus, list) else [corpus]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"'{path}' names no corpus: expected the settings of a run, found corpus {corpus!r}.")
+    for key in TEXTS:
+        if not isinstance(recipe.get(key), str | None):
+            raise ValueError(f"'{path}': {key}: expected text, found {recipe[key]!r}.")
     return recipe
 
 

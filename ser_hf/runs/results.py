@@ -4,11 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import cattrs
 
 from ser_hf.cache import write_text
+from ser_hf.foreign_files import parse_json, read_text
 from ser_hf.runs.file_names import RESULTS
 from ser_hf.runs.result_records import SCHEMA, Results, TaskScores
 from ser_hf.tasks import load_task
@@ -32,7 +33,7 @@ def read_results(folder: str | Path) -> Results | None:
         ValueError: If all_results.json is damaged, or has a newer schema than this version of ser_hf.
     """
     path = Path(folder, RESULTS)
-    return parse_results(path.read_text(encoding="utf-8"), str(path)) if path.exists() else None
+    return parse_results(read_text(path, folder), str(path)) if path.exists() else None
 
 
 def parse_results(text: str, name: str = RESULTS) -> Results:
@@ -46,7 +47,7 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
         ValueError: If the text is damaged, or has a newer schema than this version of ser_hf.
     """
     try:
-        found = json.loads(text, parse_constant=_refuse_constant)
+        found = parse_json(text)
         if not isinstance(found, dict) or not isinstance(found.get("schema", 1), int):
             raise ValueError("no object with a whole number as its schema")
         content: dict[str, Any] = {"schema": 1, "task": "categories"} | found
@@ -66,10 +67,6 @@ def parse_results(text: str, name: str = RESULTS) -> Results:
             "Delete it, and run the recipe again."
         ) from error
     return results
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which is not a number")
 
 
 def _check_complete(results: Results, task: ModuleType) -> None:

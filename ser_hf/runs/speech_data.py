@@ -30,6 +30,7 @@ from ser_hf.data.audit import (
 )
 from ser_hf.data.dataset import AudioProblem, Label, check_prepared
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
+from ser_hf.escaping import cells
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_audit, describe_split
 from ser_hf.runs.file_names import AUDIT, PROBLEMS
@@ -274,7 +275,7 @@ def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) 
     with whole_file(Path(folder, PROBLEMS)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "reason"))
-        rows.writerows((problem.path, problem.action, problem.reason) for problem in problems)
+        rows.writerows(cells((problem.path, problem.action, problem.reason)) for problem in problems)
 
 
 def write_findings(data: DataArguments, findings: list[Finding], folder: str | os.PathLike) -> None:

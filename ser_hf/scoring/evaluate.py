@@ -20,6 +20,7 @@ from ser_hf.data import prepare_audio
 from ser_hf.data.dataset import AudioProblem, check_prepared
 from ser_hf.data.hearing import RAW
 from ser_hf.evaluation import read_predictions, write_predictions
+from ser_hf.foreign_files import read_text
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
 from ser_hf.runs.file_names import FIGURES, PREDICTIONS, PROBLEMS, RECIPE, RESULTS
@@ -100,13 +101,14 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
     with keep_problems(data, problems, folder):
         check_prepared({"test": utterances}, parts, problems, allow_missing=data.allow_missing)
+    is_new = is_new_to_model(options.model, parts["test"])
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     seconds = time.monotonic() - began
     problems = [problem for problem in problems if problem.action != "padded"]  # only training pads audio
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data))
-    split.speaker_independent = is_new_to_model(options.model, parts["test"])
+    split.speaker_independent = is_new
 
     def tabulate(scores: np.ndarray) -> pandas.DataFrame:
         restricted = task.restrict_scores(scores, overlap.names, overlap.shared)
@@ -209,7 +211,7 @@ def find_trained_speakers(model: str) -> set[tuple[str, str]]:
     results, recipe = find_file(model, RESULTS), find_file(model, RECIPE)
     if not (results and recipe):
         return set()
-    split = parse_results(Path(results).read_text(encoding="utf-8"), results).split
+    split = parse_results(read_text(results), results).split
     corpora = corpora_of(parse_recipe_file(recipe))
     names = [name for part in (split.train, split.validation) if part for name in part.speakers]  # type: ignore[union-attr]
     if len(corpora) > 1:

@@ -127,7 +127,7 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
         OSError: If the checkpoint does not exist or has no feature extractor.
     """
     config = load_config(name, trust_remote_code)
-    feature_extractor = load_own_feature_extractor(name, trust_remote_code)
+    feature_extractor = load_own_feature_extractor(name, config.model_type, trust_remote_code)
     model = load_trained(name, config=config, trust_remote_code=trust_remote_code)
     make_padding_aware(model)
     model = model.to(device).eval()  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:
     except ImportError as error:
         raise ImportError('backend: onnx needs onnxruntime: pip install "ser_hf[export]"') from error
     config = load_config(name, trust_remote_code)
-    feature_extractor = load_own_feature_extractor(name, trust_remote_code)
+    feature_extractor = load_own_feature_extractor(name, config.model_type, trust_remote_code)
     path = find_file(name, file)
     if path is None:
         raise FileNotFoundError(f"'{name}' has no {file}: write it with `ser-hf export`, or pass backend='torch'.")

@@ -3,7 +3,6 @@
 The page works offline: it uses system fonts and sends no usage data.
 """
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ except ImportError as error:
     raise ImportError('The live page needs Gradio: pip install "ser_hf[demo]"') from error
 
 from ser_hf.data.audio import audio_duration
+from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.segment_files import caption, clock, write_segments
@@ -173,7 +173,7 @@ def describe(emotion: str, score: float | None, threshold: float | None) -> str:
         ## Sad
         70.0 %, over the whole recording.
     """
-    name = html.escape(emotion)
+    name = markdown(emotion)
     if score is None:
         return f"## {name}\nOver the whole recording."
     if threshold is not None and score < threshold:
@@ -192,7 +192,7 @@ def _introduce(classifier: EmotionClassifier) -> str:
         honesty = "This model is not calibrated, so no prediction is marked as uncertain: do not rely on any of them."
     else:
         honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."
-    emotions = html.escape(", ".join(classifier.emotions))
+    emotions = ", ".join(map(markdown, classifier.emotions))
     return (
         f"This model recognises by the voice: {emotions}. {honesty} Recordings can "
         f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
@@ -202,4 +202,4 @@ def _introduce(classifier: EmotionClassifier) -> str:
 
 def _spell_error(error: Exception, path: str | None) -> str:
     """Return the message of an error without the folders of this computer."""
-    return html.escape(str(error).replace(str(path), Path(path or "").name))
+    return markdown(str(error).replace(str(path), Path(path or "").name))

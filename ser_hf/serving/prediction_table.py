@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 from pyarrow import parquet
 
 from ser_hf.cache import whole_file, write_text
+from ser_hf.escaping import cell, plain_cell
+from ser_hf.foreign_files import read_json
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 TEXTS = ("path", "prediction", "error")
@@ -41,9 +43,9 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
     if not (table.exists() or _parts(table).exists()):
         write_text(described, json.dumps(model, indent=1, ensure_ascii=False))
         return
-    held = json.loads(described.read_text(encoding="utf-8")) if described.exists() else {}
+    held = read_json(described) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
-        found = f"'{held['model']}' with another {different[0]}" if held else "an unknown model"
+        found = f"'{held.get('model')}' with another {different[0]}" if held else "an unknown model"
         raise FileExistsError(
             f"'{table}' has rows of {found}: expected rows of '{model['model']}'. Pass another --output, or delete "
             f"'{table.name}*' in that folder."
@@ -151,7 +153,7 @@ def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: st
         if suffix == ".csv":
             lines = csv.DictWriter(file, columns, lineterminator="\n")
             lines.writeheader()
-            lines.writerows(rows)
+            lines.writerows({name: cell(value) for name, value in row.items()} for row in rows)
         else:
             file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
 
@@ -164,10 +166,10 @@ def _read_table(path: Path) -> list[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in file]
-        return [{name: _read_cell(name, cell) for name, cell in row.items()} for row in csv.DictReader(file)]
+        return [{name: _read_cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
-def _read_cell(name: str, cell: str) -> str | float | bool | None:
-    if cell == "" or name in TEXTS:
-        return cell or None
-    return cell == "True" if name in TRUTHS else float(cell)
+def _read_cell(name: str, text: str) -> str | float | bool | None:
+    if text == "" or name in TEXTS:
+        return plain_cell(text) or None
+    return text == "True" if name in TRUTHS else float(text)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ser_hf.cache import whole_file
+from ser_hf.escaping import cell, cue, one_line
 from ser_hf.serving.emotion_segments import Segment
 
 
@@ -58,7 +59,7 @@ def _write_csv(segments: Iterable[Segment], file) -> None:
     columns = ["start", "end", "emotion", "score", "uncertain"] if not rows else list(rows[0])
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
 
 
 def _write_json(segments: Iterable[Segment], file) -> None:
@@ -69,7 +70,7 @@ def _write_json(segments: Iterable[Segment], file) -> None:
 
 def _write_labels(segments: Iterable[Segment], file) -> None:
     for segment in segments:
-        file.write(f"{segment.start:.3f}\t{segment.end:.3f}\t{caption(segment)}\n")
+        file.write(f"{segment.start:.3f}\t{segment.end:.3f}\t{one_line(caption(segment))}\n")
 
 
 def _write_subtitles(segments: Iterable[Segment], file) -> None:
@@ -79,8 +80,7 @@ def _write_subtitles(segments: Iterable[Segment], file) -> None:
     """
     file.write("WEBVTT\n")
     for segment in segments:
-        text = caption(segment).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        file.write(f"\n{_stamp(segment.start)} --> {_stamp(segment.end)}\n{text}\n")
+        file.write(f"\n{_stamp(segment.start)} --> {_stamp(segment.end)}\n{cue(caption(segment))}\n")
 
 
 def clock(seconds: float, decimals: int = 1) -> str:

@@ -83,7 +83,7 @@ def test_the_gate_alone_says_each_figure_and_fails_a_faulty_run(
     assert main(["publish", str(faulty), "--check"]) == 1
     assert "no model.safetensors" in capsys.readouterr().out
     assert main(["publish", str(faulty), "me/tiny"]) == 2
-    assert "error: Not publishable, 3 of 13 checks failed:\n- weights format" in capsys.readouterr().err
+    assert "error: Not publishable, 3 of 14 checks failed:\n- weights format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("agree", "code"), [(8, 0), (7, 1)])

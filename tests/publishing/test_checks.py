@@ -131,7 +131,10 @@ def test_whisper_needs_no_mask(folder):
     extractor = feature_extractor("whisper")
     extractor.save_pretrained(folder)
     assert not extractor.return_attention_mask
-    refused(checks.check_preprocessor(folder), "WhisperFeatureExtractor returns input_features, not input_values")
+    refused(
+        checks.check_preprocessor(folder),
+        "for the architecture 'wav2vec2', found WhisperFeatureExtractor",
+    )
     edit(folder / "config.json", model_type="whisper")
     assert checks.check_preprocessor(folder).passed
 

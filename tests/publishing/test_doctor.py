@@ -128,7 +128,7 @@ def test_names_that_repeat_or_cannot_be_read_are_refused_before_anything_is_writ
         repair(folder, tmp_path / "copy", emotions=["angry", "Angry", "happy", "sad"])
     unname(folder)
     (folder / "labels.txt").write_text("\n".join(EMOTIONS), encoding="utf-16")
-    with pytest.raises(ValueError, match="labels.txt' cannot be read: expected text in UTF-8"):
+    with pytest.raises(ValueError, match="labels.txt' is damaged: expected text in UTF-8"):
         repair(folder, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
     repair(folder, tmp_path / "copy", emotions=EMOTIONS)

@@ -241,7 +241,7 @@ def test_an_unreadable_file_is_named_itself(encoder, tmp_path):
     write_speechbrain(tmp_path / "foreign", encoder)
     (tmp_path / "foreign" / "hyperparams.yaml").write_text("output_norm: False", encoding="utf-16")
     check = {check.name: check for check in examine(tmp_path / "foreign")}["head"]
-    assert "hyperparams.yaml' cannot be read" in check.found and ".ckpt" not in check.remedy
+    assert "hyperparams.yaml' is damaged" in check.found and ".ckpt" not in check.remedy
 
 
 def test_a_known_head_is_foreign_too_where_config_calls_code(encoder, tmp_path):

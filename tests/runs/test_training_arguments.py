@@ -100,5 +100,11 @@ def test_the_best_epoch_is_the_high_or_the_low_one(metric, high):
 
 def test_text_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("corpus: [")
-    with pytest.raises(ValueError, match="is not YAML"):
+    with pytest.raises(ValueError, match="a.yaml' is damaged: expected YAML .* in line 1"):
+        parse_recipe([str(tmp_path / "a.yaml")])
+
+
+def test_a_recipe_of_somebody_else_runs_no_code_unless_the_command_line_says_so(tmp_path):
+    (tmp_path / "a.yaml").write_text("corpus: ravdess\ntrust_remote_code: true\n")
+    with pytest.raises(ValueError, match="a.yaml': trust_remote_code: expected on the command line"):
         parse_recipe([str(tmp_path / "a.yaml")])

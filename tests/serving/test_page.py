@@ -91,7 +91,7 @@ def test_the_page_answers_by_its_queue_and_shows_no_folder_or_trace(served, talk
     text = tmp_path / "text <b>.wav"
     text.write_text("no audio")
     refusal = client.predict(handle_file(text), api_name="/recognise")[0]
-    assert refusal.startswith("## No result\nCannot read &#x27;text b.wav&#x27;")
+    assert refusal.startswith("## No result\nCannot read 'text b.wav'")
     assert "/" not in refusal and "Traceback" not in refusal
 
 

@@ -120,7 +120,7 @@ def test_recommended_without_a_recommendation_is_refused(write_config):
         ({"max_duration": 0.9}, "max_duration: expected 1 to 86400, found 0.9"),
         ({"max_duration": 86_401}, "max_duration: expected 1 to 86400, found 86401"),
         ({"max_duration": "30"}, "max_duration: expected 1 to 86400, found '30'"),
-        ({"max_duration": math.nan}, "max_duration: expected 1 to 86400, found nan"),
+        ({"max_duration": math.nan}, "found NaN, which is not a number"),
         ({"window_overlap": -0.1}, "window_overlap: expected 0 to 0.9, found -0.1"),
         ({"window_overlap": 0.91}, "window_overlap: expected 0 to 0.9, found 0.91"),
         ({"window_overlap": True}, "window_overlap: expected 0 to 0.9, found True"),
