@@ -16,7 +16,7 @@ from ser_hf.data.audio import SAMPLING_RATE
 
 TELEPHONE_RATE = 8_000  # Hz
 TELEPHONE_BAND = (300, 3_400)  # Hz
-CODECS = {  # name -> sampling rate in Hz, and arguments of soundfile.write
+CODECS: dict[str, tuple[int, dict]] = {  # name -> sampling rate in Hz, and arguments of soundfile.write
     "mu_law": (TELEPHONE_RATE, {"format": "WAV", "subtype": "ULAW"}),
     "gsm": (TELEPHONE_RATE, {"format": "WAV", "subtype": "GSM610"}),
     "mp3_32": (

@@ -135,6 +135,7 @@ def _train(
     trainer.save_model()
     if auxiliary and trainer.is_world_process_zero():
         scale = common_scale(dataclasses.replace(data, task="dimensions"))
+        assert scale is not None  # of the task "dimensions"
         save_auxiliary(
             trainer.model,
             feature_extractor,
