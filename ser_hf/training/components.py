@@ -220,8 +220,8 @@ def make_trainer(
     trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
     if collator.ratings:
         ratings = np.array([dataset["train"][name] for name in collator.ratings], dtype=float).T
-        outputs: int = model.config.num_labels
+        outputs: int = model.config.num_labels  # type: ignore[assignment]
         columns = 1 if isinstance(dataset["train"].features["label"], ClassLabel) else outputs
         weight = training.auxiliary_weight
-        trainer.compute_loss_func = AuxiliaryLoss(trainer.compute_loss_func, ratings, outputs, columns, weight)  # type: ignore[arg-type]
+        trainer.compute_loss_func = AuxiliaryLoss(trainer.compute_loss_func, ratings, outputs, columns, weight)
     return trainer
