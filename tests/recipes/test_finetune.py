@@ -122,7 +122,10 @@ def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, caplog):
     assert steps == [steps[0], 2 * steps[0], 3 * steps[0]]
 
 
-@pytest.mark.parametrize("averaging", [(), ("--ema_decay", "0.9")], ids=["plain", "averaged"])
+@pytest.mark.parametrize(
+    "averaging",
+    [pytest.param((), id="plain"), pytest.param(("--ema_decay", "0.9"), id="averaged", marks=pytest.mark.slow)],
+)
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path, averaging):
     argv = ("--num_train_epochs", "3", "--noise_snr", "5", "--mask_time_prob", "0.2", "--save_total_limit", "9")
     argv += averaging
@@ -154,6 +157,7 @@ def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
     assert not (out / "figures" / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_a_readout_that_is_trained_on_resumes_from_its_checkpoint(finetune):
     out = finetune("--head_init", "readout")
     (out / "all_results.json").unlink()
@@ -163,6 +167,7 @@ def test_a_readout_that_is_trained_on_resumes_from_its_checkpoint(finetune):
     assert json.loads((out / "all_results.json").read_text())["training"]["epochs_run"] == 2
 
 
+@pytest.mark.slow
 def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     out = finetune("--split", "random")
     assert "Speaker-dependent scores" in (out / "README.md").read_text()
@@ -182,6 +187,7 @@ def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(f
     assert json.loads((out / "all_results.json").read_text())["test"]["interval_unit"] == "utterance"
 
 
+@pytest.mark.slow
 def test_the_card_says_how_much_of_an_utterance_the_model_takes(finetune):
     card = (finetune() / "README.md").read_text()
     assert "The model uses the first 1 seconds of an utterance; the pipeline truncates longer utterances." in card
@@ -255,6 +261,7 @@ def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_besi
     assert "(trim: ends;\nwindows of 1.5 s for longer audio)" in card
 
 
+@pytest.mark.slow
 def test_without_a_recommended_trimming_nothing_is_recommended(finetune, quiet_ravdess):
     out = finetune("--trim", "ends", encoder="hubert-group", data_root=quiet_ravdess)
     assert "recommended_preprocessing" not in json.loads((out / "config.json").read_text())
@@ -324,7 +331,9 @@ def test_a_wrong_recipe_ends_in_one_sentence(finetune, argv, message):
         finetune(*argv)
 
 
-@pytest.mark.parametrize("encoder", ["cnn", "crnn", "lstm"])
+@pytest.mark.parametrize(
+    "encoder", ["cnn", pytest.param("crnn", marks=pytest.mark.slow), pytest.param("lstm", marks=pytest.mark.slow)]
+)
 def test_the_mel_model_is_trained_from_scratch(tmp_path, toy_ravdess, encoder):
     out = tmp_path / "out"
     runpy.run_path(str(RECIPE))["main"]([

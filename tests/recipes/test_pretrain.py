@@ -117,6 +117,7 @@ def test_it_opens_no_file_of_a_test_speaker_and_finetune_loads_every_weight(
     assert {speaker for _, speaker in read_record(out)["speakers"]} == heard
 
 
+@pytest.mark.slow
 def test_an_encoder_that_was_pretrained_on_test_speakers_is_refused(pretrain, finetune, melodies, tmp_path):
     out = pretrain("--protocol", "group_kfold", "--folds", "3", "--fold", "1")
     with pytest.raises(ValueError, match=r"was pretrained on 2 of the 2 test speakers \(first: ravdess/0.\)"):
@@ -127,6 +128,7 @@ def test_an_encoder_that_was_pretrained_on_test_speakers_is_refused(pretrain, fi
         probe(data, options)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_like_an_undisturbed_one(pretrain, tmp_path, monkeypatch):
     argv = ("--num_train_epochs", "3", "--noise_snr", "20")
     whole = pretrain(*argv, output_dir=tmp_path / "whole")
@@ -149,6 +151,7 @@ def test_a_killed_run_resumes_and_ends_like_an_undisturbed_one(pretrain, tmp_pat
     assert one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_more_epochs_continue_it_and_another_recipe_is_refused(pretrain, caplog):
     out = pretrain()
     before = (out / "pretraining.json").stat().st_mtime_ns
@@ -163,6 +166,7 @@ def test_a_finished_run_says_so_more_epochs_continue_it_and_another_recipe_is_re
     assert "accelerate launch recipes/pretrain.py recipe.yaml" in recipe and "mask_time_prob: 0.65" in recipe
 
 
+@pytest.mark.slow
 def test_utterances_without_a_label_are_used_if_their_speaker_is_in_one_part_only(pretrain, tmp_path):
     assert read_record(pretrain())["utterances"] == {"train": 24, "validation": 8}
     out = pretrain("--label_map", "sad=", output_dir=tmp_path / "fewer_labels")
@@ -171,12 +175,14 @@ def test_utterances_without_a_label_are_used_if_their_speaker_is_in_one_part_onl
     assert sum(read_record(out)["utterances"].values()) < 36
 
 
+@pytest.mark.slow
 def test_the_conformer_has_the_same_objective(pretrain, tmp_path):
     folder = write_encoder(tmp_path / "conformer", "wav2vec2-conformer")
     record = read_record(pretrain("--model_name_or_path", str(folder)))
     assert record["training"]["architecture"] == "Wav2Vec2ConformerForPreTraining"
 
 
+@pytest.mark.slow
 def test_an_encoder_without_its_quantizer_starts_with_a_random_one(pretrain, encoder, tmp_path, caplog):
     AutoModel.from_pretrained(encoder).save_pretrained(tmp_path / "bare")
     pretrain("--model_name_or_path", str(tmp_path / "bare"))

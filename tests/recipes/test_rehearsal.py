@@ -45,7 +45,14 @@ def quick(monkeypatch):
     return Passed
 
 
-@pytest.mark.parametrize("task", ["categories", "votes", "dimensions"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "categories",
+        pytest.param("votes", marks=pytest.mark.slow),
+        pytest.param("dimensions", marks=pytest.mark.slow),
+    ],
+)
 def test_a_healthy_training_passes_and_says_what_was_observed(run, quick, task, caplog, tmp_path):
     caplog.set_level(logging.INFO, "ser_hf")
     with pytest.raises(quick):
@@ -65,6 +72,7 @@ def test_a_learning_rate_that_is_too_high_is_found(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_is_too_low_is_found(run):
     with pytest.raises(ValueError, match=r"Raise --learning_rate \(now 1e-08\), or train more with another --freeze"):
         run(learning_rate=1e-8)

@@ -20,7 +20,12 @@ def train(toy_ravdess):
     return build_dataset(split, {"ravdess": toy_ravdess})["train"]
 
 
-@pytest.mark.parametrize("name", LINEAR)
+QUICK = ("wav2vec2-group", "whisper")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in LINEAR]
+)
 def test_the_head_answers_what_the_probe_answers(train, name):
     model, collator = tiny_model(name), Collator(feature_extractor(name))
     make_padding_aware(model)
