@@ -3,7 +3,11 @@
 The page works offline: it uses system fonts and sends no usage data.
 """
 
+import ctypes
+import logging
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 try:
@@ -11,12 +15,19 @@ try:
 except ImportError as error:
     raise ImportError('The live page needs Gradio: pip install "ser_hf[demo]"') from error
 
+from starlette.middleware import Middleware
+
 from ser_hf.data.audio import audio_duration
 from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.page_access import OwnOriginOnly
 from ser_hf.serving.segment_files import caption, clock, write_segments
 from ser_hf.tasks import load_task
+
+logger = logging.getLogger(__name__)
+# oneDNN keeps compiled kernels for 1024 lengths of audio; it reads this before its first use.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 LONGEST = 600  # seconds of a recording; a CPU processes them in about a minute
 LARGEST = "120mb"  # size of `LONGEST` seconds at 48 kHz, 16 bits and two channels
@@ -39,7 +50,7 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
         classifier: The classifier.
         examples: Recordings that the page offers as examples.
     """
-    with gradio.Blocks(title="Speech emotions", analytics_enabled=False, delete_cache=(60, KEPT)) as page:
+    with Page(title="Speech emotions", analytics_enabled=False, delete_cache=(60, KEPT)) as page:
         gradio.Markdown(f"# Speech emotions\n{_introduce(classifier)}")
         with gradio.Row():
             with gradio.Column():
@@ -57,6 +68,8 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
                 words, *values = recognise(classifier, path)
             except (ValueError, OSError) as error:
                 return {answer: f"## No result\n{_spell_error(error, path)}", results: gradio.Column(visible=False)}
+            finally:
+                _release_memory()
             return {answer: words, results: gradio.Column(visible=True), **dict(zip(shown, values, strict=True))}
 
         def forget() -> dict:
@@ -66,6 +79,17 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
         audio.change(forget, None, [answer, results], queue=False, show_progress="hidden", api_visibility="private")
         button.click(show, audio, [answer, results, *shown], api_name="recognise")
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
+
+
+class Page(gradio.Blocks):
+    """Gradio's page, without a traceback for requests with input of another type than a recording."""
+
+    async def process_api(self, *arguments, **options):  # noqa: D102
+        try:
+            return await super().process_api(*arguments, **options)
+        except ValueError as error:
+            logger.warning(f"Refused a request: {type(error).__name__}.")
+            raise gradio.Error("Expected a recording.", print_exception=False) from error
 
 
 def _lay_out_results() -> list[gradio.components.Component]:
@@ -108,6 +132,7 @@ def serve_page(page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None
         share=False,
         quiet=True,
         prevent_thread_lock=True,
+        app_kwargs={"middleware": [Middleware(OwnOriginOnly, host=host)]},
     )
     return address
 
@@ -198,6 +223,12 @@ def _introduce(classifier: EmotionClassifier) -> str:
         f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
         f"after {KEPT // 60} minutes."
     )
+
+
+def _release_memory() -> None:
+    """Return freed memory to the system; glibc keeps what figures of different sizes leave."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _spell_error(error: Exception, path: str | None) -> str:

@@ -111,3 +111,50 @@ def test_limits_are_in_force(served, classifier):
     assert blocks._queue.max_size == page.WAITING and blocks._queue.default_concurrency_limit == 1
     assert blocks.delete_cache[1] == page.KEPT
     assert not blocks.analytics_enabled
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:7860"}, 200),
+        ({"host": "192.168.1.20:7860"}, 200),
+        ({"host": "[::1]:7860"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "evil.example:7860"}, 403),
+        ({"host": "127.0.0.1.evil.example"}, 403),
+        ({"host": "localhost:7860", "origin": "http://localhost:7860"}, 200),
+        ({"host": "localhost:7860", "origin": "http://localhost:8000"}, 403),
+        ({"host": "localhost:7860", "origin": "http://evil.example"}, 403),
+        ({"host": "localhost:7860", "origin": "null"}, 403),
+    ],
+)
+def test_only_requests_to_its_own_address_and_origin_are_answered(served, headers, status):
+    assert httpx.get(served[0], headers=headers).status_code == status
+    call = httpx.post(f"{served[0]}gradio_api/call/recognise", json={"data": [None]}, headers=headers)
+    assert call.status_code == status
+
+
+BAD_INPUTS = ([], [3], ["x"], [{}], [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}])
+
+
+def test_bad_requests_leave_no_traceback_in_the_log(served, capfd, caplog):
+    url = f"{served[0]}gradio_api"
+    for data in BAD_INPUTS:
+        event = httpx.post(f"{url}/call/recognise", json={"data": data}).json()["event_id"]
+        answer = httpx.get(f"{url}/call/recognise/{event}", timeout=30).text
+        assert "Expected a recording." in answer and "/etc" not in answer
+    assert httpx.post(f"{url}/call/nothing", json={"data": []}).status_code == 400
+    assert httpx.post(f"{url}/queue/join", json={"data": [], "fn_index": 99, "session_hash": "a"}).status_code == 400
+    assert httpx.post(f"{url}/call/recognise", content=b"{").status_code == 422
+    assert "Traceback" not in "".join(capfd.readouterr()) + caplog.text
+
+
+def test_a_full_queue_is_a_sentence(served, classifier):
+    blocks = page.build_page(classifier)
+    url = page.serve_page(blocks)
+    blocks._queue.max_size = 0
+    answer = httpx.post(f"{url}gradio_api/call/recognise", json={"data": [None]})
+    blocks.close()
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("Queue is full.")

@@ -1,0 +1,72 @@
+"""Which requests the page answers: those of its own address and origin, so that no other web page can use it.
+
+A page of another origin can send requests to this machine. After it has given its own host name the address of this
+machine (DNS rebinding), it could also read the answers; the headers Host and Origin still have its name.
+"""
+
+import ipaddress
+import logging
+import socket
+from urllib.parse import urlsplit
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+
+class OwnOriginOnly:
+    """Refuse requests with another host name in Host, or another origin in Origin; ASGI middleware.
+
+    Args:
+        app: The application.
+        host: Address or name at which the page listens.
+    """
+
+    def __init__(self, app: ASGIApp, host: str):
+        self.app = app
+        self.names = {"localhost", host, socket.gethostname(), socket.getfqdn()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if reason := self.find_fault(headers.get("host", ""), headers.get("origin")):
+            await PlainTextResponse(reason, status_code=403)(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:  # Gradio raises many types for requests that its page does not send
+            logger.warning(f"Refused a request for {scope['path']!r}: {type(error).__name__}.")
+            await PlainTextResponse("This page has no such function.", status_code=400)(scope, receive, send)
+
+    def find_fault(self, host: str, origin: str | None) -> str | None:
+        """Return why a request is refused; None if it is answered.
+
+        Args:
+            host: Value of the header Host.
+            origin: Value of the header Origin, if there is one.
+        """
+        name = _host_name(f"//{host}")
+        if name is None or not (name in self.names or _is_address(name)):
+            return "Unknown host name: open this page by the address that ser-hf demo printed."
+        if origin is not None and urlsplit(origin).netloc != host:
+            return "Requests from other web pages are refused."
+        return None
+
+
+def _host_name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
