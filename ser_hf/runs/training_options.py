@@ -35,6 +35,13 @@ class TrainingOptions:
             "The top layer has learning_rate. None: all layers have the same rate."
         },
     )
+    gradual_unfreezing: bool = field(
+        default=False,
+        metadata={
+            "help": "Train the head alone in the first epoch, and one transformer layer more in each further epoch, "
+            "from the top."
+        },
+    )
     sampling: Literal["all", "balanced", "undersample"] = field(
         default="all",
         metadata={

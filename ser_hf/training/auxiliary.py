@@ -75,13 +75,23 @@ def widen_head(model: PreTrainedModel, count: int) -> None:
     model.classifier = wide
 
 
-def narrow_head(model: PreTrainedModel) -> nn.Linear | None:
-    """Remove the rows that `widen_head` added, in place, and return them as a layer; None if there are none."""
-    wide: Any = model.classifier
-    count = model.config.num_labels
-    if not isinstance(wide, nn.Linear) or wide.out_features == count:
+def narrow_head(model: PreTrainedModel, loss: Any) -> nn.Linear | None:
+    """Remove the rows that `widen_head` added, in place, and return them as a layer that predicts ratings.
+
+    Args:
+        model: Audio classifier.
+        loss: Loss of its training; None is returned unless it is an `AuxiliaryLoss`.
+    """
+    if not isinstance(loss, AuxiliaryLoss):
         return None
-    model.classifier, auxiliary = (_select_rows(wide, rows) for rows in (slice(count), slice(count, None)))
+    wide: Any = model.classifier
+    model.classifier, auxiliary = (
+        _select_rows(wide, rows) for rows in (slice(loss.outputs), slice(loss.outputs, None))
+    )
+    deviations, means = (values.to(wide.weight.device) for values in (loss.deviations, loss.means))
+    with torch.no_grad():
+        auxiliary.weight *= deviations[:, None]
+        auxiliary.bias.copy_(auxiliary.bias * deviations + means)
     return auxiliary
 
 
@@ -94,8 +104,9 @@ def _select_rows(layer: nn.Linear, rows: slice) -> nn.Linear:
 class AuxiliaryLoss:
     """Add the error of the predicted ratings to the loss of a task.
 
-    The error is the squared error, divided by the variance of the training ratings, so that 1 is the error of a
-    constant; missing ratings count as 0. In validation, it is the loss of the task alone.
+    The last D logits are standardised ratings, with mean 0 and deviation 1 in the training ratings. The error is the
+    mean squared error, so 1 for a constant prediction; missing ratings count as 0. In validation, the loss is that of
+    the task alone.
 
     Args:
         main: Loss of the task.
@@ -104,16 +115,21 @@ class AuxiliaryLoss:
         columns: Number of columns of its labels: 1 for categories, C for votes.
         weight: Factor of the error.
 
+    Attributes:
+        means: Mean of each dimension ``(D,)``.
+        deviations: Standard deviation of each dimension ``(D,)``.
+
     Examples:
         >>> loss = AuxiliaryLoss(lambda outputs, labels, _: torch.zeros(()), np.array([[0.0], [1.0]]), 2, 1, 0.5)
         >>> labels = torch.tensor([[0.0, 1.0], [1.0, 0.0]])  # category and rating of two utterances
         >>> loss(SequenceClassifierOutput(logits=torch.zeros(2, 3)), labels)
-        tensor(1.)
+        tensor(0.5000)
     """
 
     def __init__(self, main: Any, ratings: np.ndarray, outputs: int, columns: int, weight: float):
         self.main = main
-        self.variances = torch.tensor(np.nanvar(ratings, axis=0), dtype=torch.float32)
+        self.means = torch.tensor(np.nanmean(ratings, axis=0), dtype=torch.float32)
+        self.deviations = torch.tensor(np.nanstd(ratings, axis=0), dtype=torch.float32)
         self.outputs = outputs
         self.columns = columns
         self.weight = weight
@@ -131,7 +147,7 @@ class AuxiliaryLoss:
             labels: Labels of the task, followed by D ratings in each row; or the labels of the task alone.
             num_items_in_batch: Number of label values in the whole batch of the step; None for this batch alone.
         """
-        logits, count = outputs["logits"].float(), len(self.variances)
+        logits, count = outputs["logits"].float(), len(self.means)
         own = SequenceClassifierOutput(logits=logits[:, : self.outputs])
         if labels.ndim == 1 or labels.shape[1] == self.columns:
             return self.main(own, labels, num_items_in_batch)
@@ -139,8 +155,10 @@ class AuxiliaryLoss:
         share = labels.shape[1] / (labels.shape[1] + count)  # of the label values
         values = None if num_items_in_batch is None else num_items_in_batch * share
         utterances = len(labels) if values is None else values / labels.shape[1]
-        differences = (logits[:, self.outputs :] - ratings.nan_to_num()) * ~ratings.isnan()
-        error = (differences.square() / self.variances.to(logits.device)).mean(1).sum() / utterances
+        known, device = ~ratings.isnan(), logits.device
+        targets = (ratings.nan_to_num() - self.means.to(device)) / self.deviations.to(device)
+        differences = (logits[:, self.outputs :] - targets) * known
+        error = differences.square().mean(1).sum() / utterances
         return self.main(own, labels[:, 0].long() if labels.shape[1] == 1 else labels, values) + self.weight * error
 
 

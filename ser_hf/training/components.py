@@ -57,14 +57,18 @@ def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> N
     Raises:
         OSError: If the encoder is missing.
         ImportError: If a package for the adapter, the optimizer or `report_to` is not installed.
-        ValueError: If the optimizer, its arguments or the learning rate schedule are unknown, or the head would stay
-            random.
+        ValueError: If the optimizer, its arguments or the learning rate schedule are unknown, the head would stay
+            random, or several processes would unfreeze layers.
         RuntimeError: For other reasons of the Trainer.
     """
     if training.num_train_epochs == 0 and model_args.head_init == "random":
         raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
     if model_args.adapter:
         check_peft()
+    if training.gradual_unfreezing and training.world_size > 1:
+        raise ValueError(
+            "gradual_unfreezing: expected one process, because DDP needs the same parameters in each epoch."
+        )
     if training.num_train_epochs == 0 and training.rehearse:
         raise ValueError("rehearse: expected with --num_train_epochs above 0. Leave it out.")
     if model_args.model_name_or_path is not None:

@@ -52,12 +52,13 @@ def refit(
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
         strength = getattr(chosen.model.config, "head_strength", None)  # the temperature depends on it
         model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
+    auxiliary = None
     if training.num_train_epochs:
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])
         trainer = make_trainer(model, feature_extractor, rows, data=data, model_args=model_args, training=training)
         trainer.add_callback(StopAfter(epochs))
         trainer.train(resume_from_checkpoint=checkpoint)
-    auxiliary = narrow_head(model)
+        auxiliary = narrow_head(model, trainer.compute_loss_func)
     if temperature := getattr(chosen.model.config, "calibration_temperature", None):
         fold_temperature(model, temperature)
     chosen.model.load_state_dict(model.state_dict())

@@ -30,6 +30,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
 from ser_hf.tasks.losses import RegressionLoss
 from ser_hf.training.averaging import WeightAverage
+from ser_hf.training.unfreezing import GradualUnfreezing
 from ser_hf.training.whole_step import predict_step
 
 
@@ -65,6 +66,8 @@ class SerTrainer(Trainer):
             callbacks.append(EarlyStoppingCallback(args.early_stopping_patience))
         if args.ema_decay is not None:
             callbacks.append(WeightAverage(args.ema_decay))
+        if args.gradual_unfreezing:
+            callbacks.append(GradualUnfreezing(model))
         super().__init__(
             model=model,
             args=args,

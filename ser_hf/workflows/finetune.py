@@ -119,7 +119,7 @@ def _train(
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
-    auxiliary = narrow_head(trainer.model)
+    auxiliary = narrow_head(trainer.model, trainer.compute_loss_func)
     logits: dict[str, Any] = {"validation": trainer.predict(dataset["validation"]).predictions}
     if task.calibrate:
         logits["validation"] = task.calibrate(trainer.model, dataset["validation"], logits["validation"])

@@ -111,3 +111,12 @@ def test_a_number_of_frozen_layers_is_read_from_a_recipe(tmp_path):
     recipe.write_text("corpus: synthetic\nmodel_name_or_path: x\nfreeze: 6\nlayer_decay: 0.9\n")
     _, model_args, training = parse_recipe([str(recipe), "--output_dir", str(tmp_path), "--use_cpu", "true"])
     assert (model_args.freeze, training.layer_decay) == ("6", 0.9)
+
+
+@pytest.mark.slow
+def test_layers_that_are_not_unfrozen_yet_keep_their_weights(finetune, encoders):
+    out = finetune("--gradual_unfreezing", "true", "--num_train_epochs", "2", "--learning_rate", "0.01")
+    before, after = weights_of(encoders / "whisper"), weights_of(out)
+    changed = {name for name in before if not is_head(name) and not after[name].equal(before[name])}
+    changed.discard("encoder.embed_positions.weight")  # cut to the longest utterance
+    assert {name.split(".")[2] for name in changed} <= {"1"}  # the upper one of two layers, in the second epoch

@@ -9,7 +9,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from ser_hf.tasks.losses import CrossEntropy, VoteDivergence
 from ser_hf.training.auxiliary import AuxiliaryLoss, narrow_head, widen_head
 
-RATINGS = np.array([[0.0, np.nan], [0.5, 0.2], [1.0, 0.8]])  # variances 1/6 and 0.09
+RATINGS = np.array([[0.0, np.nan], [0.6, 0.2], [0.6, 0.8]])  # means 0.4 and 0.5, variances 0.08 and 0.09
 
 
 def outputs(logits):
@@ -18,23 +18,23 @@ def outputs(logits):
 
 def test_the_loss_is_that_of_the_task_plus_the_weighted_error_of_the_ratings():
     loss = AuxiliaryLoss(CrossEntropy(), RATINGS, 2, 1, 0.5)
-    logits, labels = [[0.0, 0.0, 1.0, 0.5]], torch.tensor([[1.0, 0.5, 0.2]])
-    error = (0.5**2 / (1 / 6) + 0.3**2 / 0.09) / 2
+    logits, labels = [[0.0, 0.0, 0.0, 1.0]], torch.tensor([[1.0, 0.6, 0.2]])
+    error = (0.2**2 / 0.08 + (1 + 1) ** 2) / 2  # the second rating is one deviation below its mean
     assert loss(outputs(logits), labels).item() == pytest.approx(np.log(2) + 0.5 * error)
 
 
 def test_a_constant_prediction_has_an_error_of_one():
-    loss = AuxiliaryLoss(lambda *_: 0.0, RATINGS[1:], 1, 1, 1.0)
-    logits = torch.tensor([[9.0, 0.75, 0.5]]).repeat(2, 1)
-    assert loss(outputs(logits), torch.tensor([[0.0, 0.5, 0.2], [0.0, 1.0, 0.8]])).item() == pytest.approx(1)
+    loss = AuxiliaryLoss(lambda *_: 0.0, np.array([[0.2, 0.2], [0.6, 0.8]]), 1, 1, 1.0)
+    labels = torch.tensor([[0.0, 0.2, 0.2], [0.0, 0.6, 0.8]])
+    assert loss(outputs([[9.0, 0.0, 0.0]] * 2), labels).item() == pytest.approx(1)
 
 
 def test_a_missing_rating_adds_nothing_to_loss_and_gradient():
     loss = AuxiliaryLoss(lambda *_: 0.0, RATINGS, 1, 1, 1.0)
-    logits = torch.tensor([[0.0, 0.3, 0.9]], requires_grad=True)
-    value = loss(outputs(logits), torch.tensor([[0.0, torch.nan, 0.9]]))
+    logits = torch.tensor([[0.0, 0.3, 1.0]], requires_grad=True)
+    value = loss(outputs(logits), torch.tensor([[0.0, torch.nan, 0.8]]))
     value.backward()
-    assert value.item() == 0 and logits.grad.tolist() == [[0, 0, 0]]
+    assert value.item() == pytest.approx(0, abs=1e-6) and logits.grad[0, 1] == 0
 
 
 def test_validation_labels_have_no_ratings():
@@ -64,10 +64,13 @@ def test_a_head_that_is_widened_and_narrowed_again_is_the_same():
     assert torch.equal(torch.random.get_rng_state(), state)
     wide = model(waveform).logits
     torch.testing.assert_close(wide[:, :4], before)
-    auxiliary = narrow_head(model)
+    loss = AuxiliaryLoss(VoteDivergence(), RATINGS, 4, 4, 1.0)
+    head = narrow_head(model, loss)
     assert torch.equal(model(waveform).logits, before)
-    assert (auxiliary.in_features, auxiliary.out_features) == (16, 2)
-    assert narrow_head(model) is None
+    model.classifier = head
+    ratings = torch.tensor([0.4, 0.5]) + torch.tensor([0.08, 0.09]).sqrt() * wide[:, 4:]
+    torch.testing.assert_close(model(waveform).logits, ratings)
+    assert narrow_head(model, VoteDivergence()) is None
 
 
 def test_a_head_that_does_not_end_in_a_linear_layer_is_an_error():
