@@ -34,7 +34,8 @@ def main(argv: list[str]) -> None:
     show("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
     for line in lines:
         show(f"| {' | '.join(line['cells'])} |")
-    show(note.removesuffix("\n"))
+    if note:
+        show(note.removesuffix("\n"))
     if len(runs) + len(arguments.predictions) > 1:
         print_differences(runs, arguments.predictions)
     if arguments.output:
