@@ -137,6 +137,7 @@ def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
 
 def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray], list[int]]":
     """Return the raw waveforms ``(T,)`` at 16 kHz of the test utterances of a run, and their labels."""
+    from ser_hf.corpora.spelling import unspell
     from ser_hf.data import decode_audio
     from ser_hf.evaluation import read_predictions
     from ser_hf.publishing.checks import read_json
@@ -148,7 +149,7 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray
     rows = rows.astype(object).where(rows.notna(), None)
     label2id = read_json(folder / "config.json")["label2id"]
     waveforms = [
-        decode_audio(folders[row.corpus] / row.path, start=row.start, end=row.end) for row in rows.itertuples()
+        decode_audio(folders[row.corpus] / unspell(row.path), start=row.start, end=row.end) for row in rows.itertuples()
     ]
     return waveforms, [label2id[emotion] for emotion in rows["target"]]
 

@@ -26,7 +26,7 @@ LONGEST = 3600  # longest window, in seconds
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
     parser = _build_timeline_parser("timeline", timeline_command.__doc__)
-    parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, opus, aiff …")
+    parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, m4a …")
     extensions = ", ".join([*WRITERS, FIGURE])
     parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
     options = parser.parse_args(argv)
@@ -168,9 +168,10 @@ def _write(audio: str, segments: list[Segment], path: str, scale: tuple[float, f
     if Path(path).suffix != FIGURE:
         write_segments(segments, path)
         return
+    from ser_hf.data.decoder import open_audio
     from ser_hf.evaluation.figures import plot_timeline
 
-    plot_timeline(audio, segments, path, scale=scale)  # type: ignore[arg-type]
+    plot_timeline(open_audio(audio), segments, path, scale=scale)  # type: ignore[arg-type]
 
 
 def _width(classifier: "EmotionClassifier") -> int:

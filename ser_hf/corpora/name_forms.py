@@ -9,6 +9,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
+from ser_hf.corpora.spelling import as_utf8
 from ser_hf.corpora.utterance import Utterance
 
 # Zero-width space, word joiner, byte order mark, marks of direction, soft hyphen: invisible, and never part of a name.
@@ -24,7 +25,8 @@ def clean_text(text: str) -> str:
         >>> clean_text("Mu\u0308ller\u00a0 \u200bAnna ")
         'Müller Anna'
     """
-    text = text if text.isascii() else unicodedata.normalize("NFC", text.translate(INVISIBLE)).strip(JOINERS)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", as_utf8(text).translate(INVISIBLE)).strip(JOINERS)
     return " ".join(text.split())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, warn_of_genders
 from ser_hf.corpora.name_forms import find_path
+from ser_hf.corpora.spelling import unspell
 from ser_hf.corpora.table_rows import READERS, read_table_rows
 from ser_hf.corpora.utterance import Utterance
 
@@ -157,7 +158,8 @@ def locator(root: str | os.PathLike, *, allow_outside: bool) -> Callable[[str], 
     follow = lru_cache(FOLDERS)(lambda folder: (str(Path(folder)), os.path.join(os.path.realpath(folder), "")))
 
     def locate(cell: str) -> str:
-        below = cell.replace("\\", "/")
+        name = unspell(cell)
+        below = name if name != cell and os.path.lexists(os.path.join(root, name)) else cell.replace("\\", "/")
         if ntpath.isabs(cell) and not os.path.isabs(below):
             raise ValueError(f"path '{cell}' is on a Windows drive: expected one relative to '{root}'.")
         folder, name = os.path.split(find_path(os.path.join(root, below)))

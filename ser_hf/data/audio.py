@@ -3,19 +3,24 @@
 import hashlib
 import io
 import logging
+import math
 import os
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
-import soundfile
-import soxr
 
 from ser_hf.cache import cache_folder, keep_file
+from ser_hf.data.checks import Levels
+from ser_hf.data.decoder import open_audio
+from ser_hf.data.resampling import resample_whole
 
 SAMPLING_RATE = 16_000  # Hz; every supported encoder was pretrained at this rate
+LONGEST = 3_600.0  # seconds of an utterance that is held in memory
 INT16_SCALE = 32_768  # with this scale the cache is lossless for 16-bit sources at 16 kHz
 
 # numpy parses the header of a .npy file with Python's `ast`, which may raise SystemError when several threads do so at
@@ -25,35 +30,45 @@ logger = logging.getLogger(__name__)
 
 
 class AudioHeader(NamedTuple):
-    """Hold the properties of an audio file that its header states, without decoding.
+    """Hold the properties of an audio file.
 
     Examples:
         >>> AudioHeader(duration=1.5, sampling_rate=16_000, channels=1, encoding="WAV PCM_16").duration
         1.5
     """
 
-    duration: float  # seconds
+    duration: float  # seconds that can be decoded
     sampling_rate: int  # Hz
     channels: int
-    encoding: str  # format and subtype as named by libsndfile, such as "WAV PCM_16"
+    encoding: str  # format and codec, such as "WAV PCM_16"
+    missing: float = 0.0  # seconds that the header promises and the file lacks
 
 
 def read_header(path: str | os.PathLike) -> AudioHeader:
-    """Read the header of an audio file.
+    """Read the header of an audio file, and check that the file has the samples that it promises.
+
+    The file is decoded only if the header does not tell the duration, or the file lacks its end.
 
     Raises:
-        ValueError: If libsndfile cannot read the file.
+        ValueError: If the file cannot be read.
     """
-    with _open(path) as file:
-        encoding = f"{file.format} {file.subtype}"
-        return AudioHeader(file.frames / file.samplerate, file.samplerate, file.channels, encoding)
+    stat = os.stat(path)
+    return _read_header(os.fspath(path), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(10_000)
+def _read_header(path: str, *_: int) -> AudioHeader:
+    """Read a header once for each size and time of change of a file."""
+    reader = open_audio(path)
+    rate, missing = reader.sampling_rate, reader.find_missing()
+    return AudioHeader(reader.measure() / rate, rate, reader.channels, reader.encoding, missing)
 
 
 def audio_duration(path: str | os.PathLike) -> float:
-    """Return the duration of an audio file in seconds, from its header.
+    """Return the duration in seconds of the audio that a file has.
 
     Raises:
-        ValueError: If libsndfile cannot read the file.
+        ValueError: If the file cannot be read.
     """
     return read_header(path).duration
 
@@ -65,10 +80,11 @@ def decode_audio(
     end: float | None = None,
     sampling_rate: int = SAMPLING_RATE,
 ) -> np.ndarray:
-    """Decode an audio file, or a segment of it, and resample it (soundfile and soxr).
+    """Decode an audio file, or a segment of it, and resample it (libsndfile or FFmpeg, and soxr).
 
     Args:
-        path: A file in any format of libsndfile (wav, flac, mp3, ogg, opus, aiff, ...), detected from its content.
+        path: A file in any format of libsndfile (wav, flac, mp3, ogg, opus, aiff, ...), or of FFmpeg if it is
+            installed, detected from its content.
         start: Start of the segment in seconds; None for the start of the file.
         end: End of the segment in seconds; None for the end of the file.
         sampling_rate: Sampling rate of the result in Hz.
@@ -77,25 +93,42 @@ def decode_audio(
         Mean of the channels, ``(T,)`` float32, neither rounded nor clipped: peaks may exceed 1.
 
     Raises:
-        ValueError: If the file cannot be read, the segment contains no sample, or a sample is not finite.
+        SilenceError: If the segment is silent.
+        ValueError: If the file cannot be read, the segment contains no sample or more than an hour, a sample is not
+            finite or far beyond full scale, or the channels cancel each other.
     """
-    with _open(path) as file:
-        rate = file.samplerate
-        first = round((start or 0.0) * rate)
-        frames = -1 if end is None else round(end * rate) - first
-        try:
-            file.seek(min(first, file.frames))
-            channels = file.read(frames, dtype="float32", always_2d=True)  # (T, channels)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"Cannot decode '{path}': {error}.") from error
-    if not len(channels):
-        raise ValueError(f"'{path}' holds no sample between {start or 0.0} s and {end or 'its end'}.")
-    if not np.isfinite(channels).all():
-        raise ValueError(f"'{path}' holds samples that are not finite (NaN or infinity).")
-    waveform = soxr.resample(channels.mean(axis=1), rate, sampling_rate)
+    reader, levels = open_audio(path), Levels(f"'{path}'")
+    blocks = follow_levels(reader.blocks(start or 0.0, end), levels, longest=round(LONGEST * reader.sampling_rate))
+    try:
+        waveform = resample_whole(blocks, reader.sampling_rate, sampling_rate)
+    except OverflowError as error:
+        raise ValueError(
+            f"'{path}' is longer than {LONGEST:.0f} s: expected an utterance. Split it, or give start and end in a "
+            "table."
+        ) from error
+    if waveform is None:
+        raise ValueError(f"'{path}' holds no sample between {start or 0} s and {end or 'its end'}.")
+    levels.check()
     if not len(waveform):
         raise ValueError(f"'{path}' is shorter than one sample at {sampling_rate} Hz.")
     return waveform
+
+
+def follow_levels(blocks: Iterable[np.ndarray], levels: Levels, *, longest: float = math.inf) -> Iterator[np.ndarray]:
+    """Yield the mean of the channels ``(T,)`` of blocks ``(T, channels)``, and add each block to `levels`.
+
+    Raises:
+        OverflowError: If the blocks have more than `longest` samples per channel.
+        ValueError: For the reasons of `Levels.add`.
+    """
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        if samples > longest:
+            raise OverflowError(f"more than {longest} samples")
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        levels.add(block, mono)
+        yield mono
 
 
 def load_audio(
@@ -139,7 +172,7 @@ def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: fl
     """Return the path of the cache file for the decoded audio of a file or a segment, whether it exists or not."""
     stat = os.stat(path)
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()
+    digest = hashlib.sha256(os.fsencode(identity)).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"
 
 
@@ -153,16 +186,6 @@ def _read_cached_audio(cached: Path, *, whole: bool) -> np.ndarray | None:
     except (ValueError, EOFError, SyntaxError, BadZipFile) as error:  # what numpy raises for damaged content
         logger.warning(f"Cache file '{cached}' is damaged ({error}); the audio is decoded again.")
         return None
-
-
-def _open(path: str | os.PathLike) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(
-            f"Cannot read '{path}': expected a format of libsndfile (wav, flac, mp3, ogg, opus, aiff), found "
-            f"{os.path.getsize(path)} bytes that it does not recognise. Convert the file: ffmpeg -i IN OUT.wav"
-        ) from error
 
 
 def _to_int16(waveform: np.ndarray) -> np.ndarray:

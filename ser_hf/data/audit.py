@@ -14,8 +14,10 @@ from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.name_forms import find_near_equal
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
+from ser_hf.data.segment_fit import describe_misfit
 from ser_hf.data.splits import Split
 
 OVERLAP = 0.05  # seconds; adjacent annotated segments may overlap by this much without a finding
@@ -24,8 +26,8 @@ SEVERITIES = ("leak", "fault", "note")
 Member = tuple[str, Utterance]  # name of the part of the split, utterance
 Kind = Literal[
     "shared speaker", "shared session", "identical audio", "near-identical audio", "overlapping audio",
-    "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "wrongly named",
-    "similar speakers", "similar emotions",
+    "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "dead channel", "offset",
+    "wrongly named", "times that do not fit", "similar speakers", "similar emotions",
 ]  # fmt: skip
 Severity = Literal["leak", "fault", "note"]
 
@@ -66,6 +68,7 @@ def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
     findings += _find_lone_speakers(split)
     findings += find_similar_names(split)
+    findings += _find_misfit(split)
     faults, audible = _find_faults(split)
     copies = find_identical_audio(audible) + find_near_identical_audio(audible)
     timed = {part: [row for row in rows if not row.problem] for part, rows in split.items()}
@@ -167,8 +170,8 @@ def describe_findings(findings: Sequence[Finding], root: str | os.PathLike, *, l
     for (_, kind), alike in groupby(sorted(findings, key=rank), rank):
         group = list(alike)
         lines.append(f"{kind}: {pluralize(len(group), group[0].severity)}")
-        for finding in group[:limit]:
-            lines.append(f"  {', '.join(_relative(finding, root).utterances)}: {finding.detail}")
+        for finding in (_relative(finding, root) for finding in group[:limit]):
+            lines.append(f"  {', '.join(finding.utterances)}: {finding.detail}")
         if len(group) > limit:
             lines.append(f"  … and {len(group) - limit} more")
     return "\n".join(lines) or "Nothing found."
@@ -212,6 +215,12 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
             detail = f"{pluralize(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
             findings.append(Finding("one speaker", "note", (utterance.path,), (part,), detail))
     return findings
+
+
+def _find_misfit(split: Split) -> list[Finding]:
+    members = _members(split)
+    misfit = describe_misfit([(row.path, row.start, row.end) for _, row in members])
+    return [Finding("times that do not fit", "fault", (members[0][1].path,), (), misfit)] if misfit else []
 
 
 def _find_faults(split: Split) -> tuple[list[Finding], Split]:
@@ -278,4 +287,5 @@ def _normalise(text: str) -> str:
 
 def _relative(finding: Finding, root: str | os.PathLike) -> Finding:
     root = os.path.expanduser(root)
-    return replace(finding, utterances=tuple(os.path.relpath(path, root) for path in finding.utterances))
+    paths = tuple(spell(os.path.relpath(path, root)) for path in finding.utterances)
+    return replace(finding, utterances=paths, detail=as_utf8(finding.detail))

@@ -1,6 +1,7 @@
 """From a split to a `datasets.DatasetDict`, after a check that the audio of every utterance is usable."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,12 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.corpora.spelling import spell, unspell
 from ser_hf.cpus import usable_cpus
-from ser_hf.data.audio import SAMPLING_RATE, audio_duration, decode_audio, load_audio
+from ser_hf.data.audio import SAMPLING_RATE, decode_audio, load_audio, read_header
+from ser_hf.data.decoder import MOST_MISSING, describe_missing
 from ser_hf.data.hearing import RAW, UNTRIMMED, Hearing
+from ser_hf.data.segment_fit import describe_misfit
 from ser_hf.data.silence import remove_pauses, trim_ends
 from ser_hf.data.splits import Split
 
@@ -64,7 +68,7 @@ class AudioProblem:
 
     Attributes:
         path: Path of the file.
-        action: "skipped" or "too short" (the utterance is left out), "windowed" or "padded" (it is used).
+        action: "skipped" or "too short" (the utterance is left out), "partial", "windowed" or "padded" (it is used).
         reason: Explanation for the user.
     """
 
@@ -82,8 +86,9 @@ def prepare_audio(
 ) -> tuple[Split, list[AudioProblem]]:
     """Decode every utterance once, store it in the cache, and remove the utterances that cannot be used.
 
-    Unreadable, empty and non-finite audio is skipped; audio shorter than `min_duration` or 50 ms is too short. Outside
-    the raw parts, audio shorter than 0.25 s will be padded and audio longer than a window will be split into windows.
+    Unreadable, empty, silent and otherwise useless audio is skipped, and a file that lacks its end is partial; audio
+    shorter than `min_duration` or 50 ms is too short. Outside the raw parts, audio shorter than 0.25 s will be padded
+    and audio longer than a window will be split into windows.
 
     Args:
         split: Utterances by "train", "validation" and "test". The split is made before this step, so that an
@@ -100,6 +105,7 @@ def prepare_audio(
     def prepare(utterance: Utterance, whole: bool) -> tuple[Utterance | None, AudioProblem | None]:
         if utterance.problem:
             return None, AudioProblem(utterance.path, "skipped", utterance.problem)
+        end = utterance.end
         try:
             utterance = _measure_utterance(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
@@ -113,6 +119,13 @@ def prepare_audio(
         if utterance.duration < SHORTEST:
             reason = f"{lasts}, less than the {SHORTEST} s that encoders need"
             return None, AudioProblem(utterance.path, "too short", reason)
+        header = read_header(utterance.path)
+        if end is not None and (lacking := end - header.duration) > MOST_MISSING:
+            reason = f"'{utterance.path}' ends {lacking:.2f} s before the end of the segment at {end:g} s"
+            return utterance, AudioProblem(utterance.path, "partial", reason)
+        if end is None and header.missing:
+            reason = f"'{utterance.path}' {describe_missing(header.duration, header.missing)}"
+            return utterance, AudioProblem(utterance.path, "partial", reason)
         if whole:
             return utterance, None
         if utterance.duration < MIN_DURATION:
@@ -143,12 +156,15 @@ def check_prepared(split: Split, prepared: Split, problems: Sequence[AudioProble
         allow_missing: Accept missing emotions, and more than `MOST_SKIPPED` of the utterances skipped.
 
     Raises:
-        ValueError: If a part is empty, an emotion has no usable utterance, or too many utterances were skipped.
+        ValueError: If a part is empty, an emotion has no usable utterance, too many utterances were skipped, or too
+            many segments are not within their files.
     """
     skipped = [problem for problem in problems if problem.action == "skipped"]
     before, after = ([u for part in parts.values() for u in part] for parts in (split, prepared))
     causes = [problem for problem in problems if problem.action in ("skipped", "too short")]
     first = f" (first: {causes[0].reason})" if causes else ""
+    if not allow_missing and (misfit := describe_misfit([(row.path, row.start, row.end) for row in before])):
+        raise ValueError(f"{misfit} --allow_missing true goes on with what is left.")
     for part in prepared:
         if not prepared[part]:
             count = f"none of its {len(split[part])} utterances is usable"
@@ -168,8 +184,9 @@ def _measure_utterance(utterance: Utterance, hearing: Hearing) -> Utterance:
     if hearing.trim != "none":
         first, last = trim_ends(load_audio(utterance.path, start=start, end=end))
         start, end = (start or 0.0) + first, (start or 0.0) + last
-    if end is not None:
-        end = min(end, audio_duration(utterance.path))
+    header = read_header(utterance.path)
+    if end is not None or header.missing:
+        end = min(header.duration, math.inf if end is None else end)
     waveform = load_prepared(utterance.path, start=start, end=end, shorten_pauses=hearing.trim == "pauses")
     return replace(utterance, start=start, end=end, duration=len(waveform) / SAMPLING_RATE)
 
@@ -211,10 +228,10 @@ def build_dataset(
 
     Returns:
         Datasets whose rows are windows of utterances; most utterances are one window. The columns are the fields of
-        `Utterance` and: `audio` (at 16 kHz, not decoded), `label`, `split` (name of the part), `index` (number of the
-        row), `utterance` (number of the utterance within the part), `window_start` and `window_end` (seconds from
-        `start`), `duration` (of the window in seconds), `pauses` (whether long pauses are kept) and `raw` (whether the
-        part is in `raw`).
+        `Utterance` and: `audio` (at 16 kHz, not decoded; its path as `spell` spells it), `label`, `split` (name of the
+        part), `index` (number of the row), `utterance` (number of the utterance within the part), `window_start` and
+        `window_end` (seconds from `start`), `duration` (of the window in seconds), `pauses` (whether long pauses are
+        kept) and `raw` (whether the part is in `raw`).
     """
     label = label or _label_emotions(split["train"])
     roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
@@ -228,8 +245,8 @@ def build_dataset(
         speech = [utterances[i] for i, _ in rows]
         columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
         columns |= {
-            "audio": columns["path"],
-            "path": [Path(os.path.relpath(row.path, roots[row.corpus])).as_posix() for row in speech],
+            "audio": [spell(row.path) for row in speech],
+            "path": [spell(Path(os.path.relpath(row.path, roots[row.corpus])).as_posix()) for row in speech],
             "votes": [row.votes and json.dumps(row.votes, sort_keys=True) for row in speech],
             "split": [part] * len(rows),
             "index": list(range(len(rows))),
@@ -260,7 +277,7 @@ def load_row(row: dict) -> np.ndarray:
     Raises:
         ValueError: If the file cannot be decoded.
     """
-    path, start, end = row["audio"]["path"], row["start"], row["end"]
+    path, start, end = unspell(row["audio"]["path"]), row["start"], row["end"]
     if row["raw"]:
         return decode_audio(path, start=start, end=end)
     window = row["window_start"], row["window_end"]

@@ -12,20 +12,24 @@ import pandas
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.corpora.spelling import spell
 from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import AudioHeader, read_header
+from ser_hf.data.decoder import describe_missing
+from ser_hf.data.segment_fit import describe_misfit
 
 WIDTH = 100  # characters per line in the terminal
 COUNTED = {"channels": "channels", "encoding": "encodings", "language": "languages", "corpus": "corpora"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
-NO_HEADER = (np.nan, np.nan, np.nan, None)  # in the place of an AudioHeader
+NO_HEADER = (np.nan, np.nan, np.nan, None, np.nan)  # in the place of an AudioHeader
 
 logger = logging.getLogger(__name__)
 
 
 def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
-    """Read the audio header of every file, without decoding, and return a table of the utterances.
+    """Read the audio header of every file, and return a table of the utterances; see `read_header`.
 
     A warning gives the number of utterances that are unreadable or whose segment of the file contains no sample.
 
@@ -34,7 +38,8 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
 
     Returns:
         One row per utterance, in the given order: the fields of `Utterance` with `duration` in seconds (NaN if
-        unreadable), then `sampling_rate` in Hz, `channels`, `encoding` and `readable`.
+        unreadable), then `sampling_rate` in Hz, `channels`, `encoding`, `missing` (seconds that the header of the file
+        promises and the file lacks) and `readable`.
     """
     utterances = list(utterances)
     paths = list(dict.fromkeys(utterance.path for utterance in utterances))
@@ -42,10 +47,9 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
         progress = tqdm(pool.map(_try_header, paths), "Reading headers", len(paths), unit="file", leave=False)
         outcomes = dict(zip(paths, progress, strict=True))
     headers = {path: found for path, found in outcomes.items() if isinstance(found, AudioHeader)}
-    table = pandas.DataFrame(
-        {field.name: [getattr(row, field.name) for row in utterances] for field in fields(Utterance)}
-    )
-    audio = pandas.DataFrame([headers.get(path, NO_HEADER) for path in table["path"]], columns=AudioHeader._fields)
+    columns = {field.name: [getattr(row, field.name) for row in utterances] for field in fields(Utterance)}
+    table = pandas.DataFrame(columns | {"path": [spell(row.path) for row in utterances]})
+    audio = pandas.DataFrame([headers.get(row.path, NO_HEADER) for row in utterances], columns=AudioHeader._fields)
     start, end = table["start"].astype(float).fillna(0.0), table["end"].astype(float).fillna(np.inf)
     length = np.minimum(end, audio["duration"]) - start
     readable = (length > 0) & table["problem"].isna()
@@ -56,6 +60,12 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
         unheard = f"'{first.path}' holds no sample in this segment" if first.path in headers else outcomes[first.path]
         reason = first.problem or unheard
         logger.warning(f"{len(lost)} of {len(table)} utterances have no readable audio (first: {reason}).")
+    if len(partial := table[table["missing"] > 0].drop_duplicates("path")):
+        first = utterances[partial.index[0]]
+        lacks = describe_missing(headers[first.path].duration, headers[first.path].missing)
+        logger.warning(f"{pluralize(len(partial), 'file')} cut off (first: '{first.path}' {lacks}).")
+    if misfit := describe_misfit([(row.path, row.start, row.end) for row in utterances]):
+        logger.warning(misfit)
     if missing := sorted(set(table["emotion"]) - set(table.loc[readable, "emotion"])):
         logger.warning(f"Emotions without any readable audio: {missing}.")
     return table

@@ -12,6 +12,7 @@ from pyarrow import csv, parquet
 
 from ser_hf.cache import whole_file
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.spelling import spell
 from ser_hf.data.dataset import FEATURES
 from ser_hf.escaping import cells
 
@@ -44,6 +45,7 @@ def write_utterances(utterances: Iterable[Utterance], path: str | os.PathLike) -
     with whole_file(path) as partial, WRITERS[suffix](str(partial), schema) as writer:
         while batch:
             columns = {name: [getattr(row, name) for row in batch] for name in NAMES}
+            columns["path"] = [spell(path) for path in columns["path"]]
             if suffix == ".csv":
                 columns = {name: cells(values) for name, values in columns.items()}
             columns["votes"] = [votes and json.dumps(votes, sort_keys=True) for votes in columns["votes"]]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas
 import torch
 
+from ser_hf.corpora.spelling import unspell
 from ser_hf.evaluation import read_predictions
 from ser_hf.publishing import bare_pipeline
 from ser_hf.publishing.checks import Check
@@ -78,7 +79,7 @@ def measure_agreement(folder: str | Path, folders: Mapping[str, Path]) -> Agreem
     test = read_predictions(Path(folder, PREDICTIONS)).query("split == 'test'")
     drawn = test if len(test) <= MOST else test.sample(MOST, random_state=SEED).sort_index()
     rows = drawn.astype(object).where(drawn.notna(), None)
-    utterances = [(str(folders[row.corpus] / row.path), row.start, row.end) for row in rows.itertuples()]
+    utterances = [(str(folders[row.corpus] / unspell(row.path)), row.start, row.end) for row in rows.itertuples()]
     scores, error = run_pipeline(folder, utterances)
     differences = _differences(drawn[: len(scores)], scores)
     known = len(differences) and np.isfinite(differences).all()

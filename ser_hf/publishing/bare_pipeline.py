@@ -8,6 +8,7 @@ score of each label.
 """
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -20,12 +21,31 @@ SAMPLING_RATE = 16_000  # Hz
 
 def decode(path: str, start: float | None, end: float | None) -> np.ndarray:
     """Decode a file, or its part from start to end in seconds, into a waveform ``(T,)`` float32: mono, 16 kHz."""
-    with soundfile.SoundFile(path) as file:
-        first = round((start or 0.0) * file.samplerate)
-        frames = -1 if end is None else round(end * file.samplerate) - first
-        file.seek(min(first, file.frames))
-        channels = file.read(frames, dtype="float32", always_2d=True)
-        return soxr.resample(channels.mean(axis=1), file.samplerate, SAMPLING_RATE)
+    try:
+        file = soundfile.SoundFile(os.fsencode(path))
+    except soundfile.LibsndfileError:
+        channels, rate = decode_with_ffmpeg(path)
+        channels = channels[round((start or 0.0) * rate) : None if end is None else round(end * rate)]
+    else:
+        with file:
+            rate = file.samplerate
+            first = round((start or 0.0) * rate)
+            frames = -1 if end is None else round(end * rate) - first
+            if first:
+                file.seek(min(first, file.frames))
+            channels = file.read(frames, dtype="float32", always_2d=True)
+    return soxr.resample(channels.mean(axis=1), rate, SAMPLING_RATE)
+
+
+def decode_with_ffmpeg(path: str) -> tuple[np.ndarray, int]:
+    """Decode a format that libsndfile does not know into ``(T, channels)`` float32, and return its rate in Hz."""
+    import av
+
+    with open(path, "rb") as file, av.open(file, "r") as container:
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler("flt", stream.layout, stream.rate)
+        frames = [part.to_ndarray() for frame in container.decode(stream) for part in resampler.resample(frame)]
+        return np.concatenate(frames, axis=1).reshape(-1, stream.channels), stream.rate
 
 
 def answer_request() -> None:

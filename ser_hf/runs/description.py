@@ -19,7 +19,7 @@ from ser_hf.data.splits import Split, is_speaker_independent
 from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, Results, SplitRecord
 from ser_hf.tasks import load_task
 
-ACTIONS = ("skipped", "too_short", "windowed", "padded")
+ACTIONS = ("skipped", "too_short", "windowed", "padded", "partial")
 LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # kinds of leaks that every recipe checks
 
 

@@ -81,6 +81,7 @@ class AudioRecord:
     too_short: int = 0
     windowed: int = 0
     padded: int = 0
+    partial: int = 0
     dropped_emotions: dict[str, int] = field(default_factory=dict)
     unused_votes: dict[str, float] = field(default_factory=dict)
     without_votes: int = 0

@@ -19,6 +19,7 @@ from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.files import list_files, pluralize
 from ser_hf.corpora.labels import SYNONYMS
 from ser_hf.corpora.ratings import RATING_SCALES, scale_ratings
+from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.data import build_dataset, check_split, prepare_audio
 from ser_hf.data.audit import (
     Finding,
@@ -275,7 +276,7 @@ def write_problems(problems: Iterable[AudioProblem], folder: str | os.PathLike) 
     with whole_file(Path(folder, PROBLEMS)) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("path", "action", "reason"))
-        rows.writerows(cells((problem.path, problem.action, problem.reason)) for problem in problems)
+        rows.writerows(cells((spell(row.path), row.action, as_utf8(row.reason))) for row in problems)
 
 
 def write_findings(data: DataArguments, findings: list[Finding], folder: str | os.PathLike) -> None:

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from types import ModuleType
 
+from ser_hf.corpora.spelling import unspell
 from ser_hf.evaluation import read_predictions
 from ser_hf.evaluation.paired import paired_differences
 from ser_hf.runs.file_names import PREDICTIONS
@@ -24,7 +25,7 @@ def score_recommended(
     stock = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     classifier = EmotionClassifier.from_pretrained(folder, backend="torch", preprocessing="recommended")
     rows = stock.astype(object).where(stock.notna(), None)
-    files = [(folders[row.corpus] / row.path, row.start, row.end) for row in rows.itertuples()]
+    files = [(str(folders[row.corpus] / unspell(row.path)), row.start, row.end) for row in rows.itertuples()]
     try:
         answers = list(classifier.predict_files(files))
         if refused := [f"{answer.path}: {answer.error}" for answer in answers if answer.error]:

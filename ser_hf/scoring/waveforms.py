@@ -14,7 +14,6 @@ from ser_hf.data import decode_audio
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.sampler import evaluation_order
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.decoding import check_samples
 
 
 def score_utterances(
@@ -54,11 +53,6 @@ def decode_utterance(utterance: Utterance) -> np.ndarray:
     """Return the waveform ``(T,)`` of an utterance.
 
     Raises:
-        ValueError: If it cannot be read or exceeds the range -1 to 1 by far.
+        ValueError: For the reasons of `decode_audio`.
     """
-    waveform = decode_audio(utterance.path, start=utterance.start, end=utterance.end)
-    try:
-        check_samples(waveform)
-    except ValueError as error:
-        raise ValueError(f"'{utterance.path}': {error}") from error
-    return waveform
+    return decode_audio(utterance.path, start=utterance.start, end=utterance.end)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ser_hf.corpora.files import audio_files, list_files, pluralize
 from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
+from ser_hf.data.segment_fit import describe_misfit
 from ser_hf.serving.prediction_table import Key
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
             f"No audio in {empty}: expected audio files, folders or globs of them, or tables.{unread.rstrip()}"
         )
     keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
+    if misfit := describe_misfit(keys):
+        logger.warning(misfit)
     if not any(os.path.exists(path) for path, *_ in keys):
         raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
     return keys

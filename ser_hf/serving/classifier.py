@@ -15,6 +15,7 @@ import torch
 
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.data.checks import SilenceError, check_samples
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.models.postprocessing import to_ratings
@@ -22,7 +23,6 @@ from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import (
     Piece,
     Source,
-    check_samples,
     decode_ahead,
     plan_array,
     plan_file,
@@ -38,7 +38,7 @@ SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
 
 @dataclass(frozen=True)
 class Prediction:
-    """Hold the scores of a file or of a part of it, or the error if it is unreadable.
+    """Hold the scores of a file or of a part of it, or the error if it is unreadable or silent.
 
     Attributes:
         path: Path as given.
@@ -48,6 +48,7 @@ class Prediction:
         emotion: The emotion with the best score, or what another task answers; None if there is an error.
         scores: Score of every emotion, best first, or rating of every dimension; None if there is an error.
         error: Message of the error; None if there is none.
+        missing: Seconds that the header promises and the file lacks; None if the file is unreadable.
 
     Examples:
         >>> Prediction("a.wav", None, None, 2.5, "sad", {"sad": 0.7, "happy": 0.3}, None).scores["sad"]
@@ -61,6 +62,7 @@ class Prediction:
     emotion: str | None
     scores: dict[str, float] | None
     error: str | None
+    missing: float | None = None
 
 
 class EmotionClassifier:
@@ -79,7 +81,7 @@ class EmotionClassifier:
     Examples:
         >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.array([[0.25, 0.75]] * len(waveforms)))
         >>> classifier = EmotionClassifier(backend, Hearing())
-        >>> classifier(np.zeros(8_000, dtype=np.float32), sampling_rate=8_000)
+        >>> classifier(np.sin(np.arange(8_000, dtype=np.float32)), sampling_rate=8_000)
         {'sad': 0.75, 'happy': 0.25}
     """
 
@@ -203,11 +205,13 @@ class EmotionClassifier:
         answer = load_task(self.task).answer
         pieces = (piece for item in paths for piece in self._plan_file(item))
         for source, outcome in self._score_pieces(pieces, batch_size):
+            emotion = scores = error = None
             if isinstance(outcome, Exception):
-                yield Prediction(*source, None, None, str(outcome))  # type: ignore[arg-type]
+                error = str(outcome)
             else:
                 scores = self._name(outcome)
-                yield Prediction(*source, answer(scores), scores, None)  # type: ignore[arg-type]
+                emotion = answer(scores)
+            yield Prediction(*source[:4], emotion, scores, error, source.missing)  # type: ignore[arg-type]
 
     def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
         """Yield the segments of a long recording in constant memory; see `ser_hf.serving.long_recording.timeline`."""
@@ -280,19 +284,24 @@ class EmotionClassifier:
     def _score_pieces(
         self, pieces: Iterable[Piece], batch_size: int
     ) -> Iterator[tuple[Source, np.ndarray | Exception]]:
-        """Yield each source with the mean scores ``(C,)`` of its pieces, or with its first error."""
-        scored, failure = [], None
+        """Yield each source with the mean scores ``(C,)`` of its pieces, or with its first error.
+
+        Silent pieces are left out; if all are silent, this is the error.
+        """
+        scored, failure, silence = [], None, None
         for block in decode_ahead(pieces, seconds=SECONDS_AHEAD * batch_size):
             waveforms = [decoded for _, decoded in block if not isinstance(decoded, Exception)]
             scores = iter(self.score(waveforms, batch_size=batch_size))
             for piece, decoded in block:
-                if isinstance(decoded, Exception):
+                if isinstance(decoded, SilenceError):
+                    silence = decoded
+                elif isinstance(decoded, Exception):
                     failure = failure or decoded
                 else:
                     scored.append(next(scores))
                 if piece.final:
-                    yield piece.source, failure or np.mean(scored, axis=0)
-                    scored, failure = [], None
+                    yield piece.source, failure or (np.mean(scored, axis=0) if scored else silence)  # type: ignore[misc]
+                    scored, failure, silence = [], None, None
 
     def _name(self, scores: np.ndarray) -> dict[str, float]:
         shown = self.rescale(scores)

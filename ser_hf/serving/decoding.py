@@ -4,28 +4,25 @@ A long file is decoded window by window. If silence is trimmed or the audio must
 whole into mono at 16 kHz and is limited to ten minutes.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import soxr
 
 from ser_hf.cpus import usable_cpus
-from ser_hf.data.audio import INT16_SCALE, SAMPLING_RATE, audio_duration, decode_audio, read_header
+from ser_hf.data.audio import SAMPLING_RATE, decode_audio, read_header
+from ser_hf.data.checks import check_rate, check_samples, check_signal
 from ser_hf.data.hearing import Hearing
-from ser_hf.serving.resampling import read_chunks, resample
 
 THREADS = min(8, usable_cpus())
 LEAST_SECONDS = 1.0  # minimum that a piece counts for, so that a block of unreadable files is bounded too
-LONGEST = 86_400.0  # seconds; a damaged header can claim millions of years
+LONGEST = 86_400.0  # seconds
 LONGEST_WHOLE = 600.0  # seconds; for files that are decoded as a whole
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; lower values are probably kHz, no recorder has higher ones
-LOUDEST = 8.0  # highest peak of floats: full scale is 1, far higher values are unscaled integers
-MOST_CHANNELS = 32  # maximum for a chunk that has fewer samples than channels
 
 
 class Source(NamedTuple):
@@ -36,16 +33,18 @@ class Source(NamedTuple):
         start: Start in the file in seconds; None for the start of the file.
         end: End in the file in seconds; None for the end of the file.
         duration: Seconds before trimming; None if the audio is unreadable.
+        missing: Seconds that the header of the file promises and the file lacks; None if the audio is unreadable.
 
     Examples:
         >>> Source("a.wav", start=1.0, end=2.5)
-        Source(path='a.wav', start=1.0, end=2.5, duration=None)
+        Source(path='a.wav', start=1.0, end=2.5, duration=None, missing=None)
     """
 
     path: str | None = None
     start: float | None = None
     end: float | None = None
     duration: float | None = None
+    missing: float | None = None
 
 
 class Piece(NamedTuple):
@@ -70,7 +69,7 @@ class Piece(NamedTuple):
 
 
 def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
-    """Yield the pieces of a file, or of its part from `start` to `end`; only the header is read.
+    """Yield the pieces of a file, or of its part from `start` to `end`, without decoding them.
 
     A file that is missing, unreadable or too long yields one piece that raises the error when it is decoded.
 
@@ -85,13 +84,14 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
         first = start or 0.0
         if not first >= 0:
             raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
-        available = audio_duration(path)
-        duration = max(0.0, (available if end is None else min(end, available)) - first)
+        header = read_header(path)
+        duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
+        missing = min(header.missing, max(0.0, (math.inf if end is None else end) - header.duration))
         check_duration(path, duration, hearing)
     except (ValueError, OSError) as error:
         yield Piece(source, partial(_raise, error), 0.0, True)
         return
-    source = source._replace(duration=duration)
+    source = source._replace(duration=duration, missing=missing)
     if hearing.needs_whole:
         decode = partial(_decode_trimmed, path, first, first + duration, hearing)
         yield Piece(source, decode, duration, True)
@@ -116,7 +116,7 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -
     check_rate(sampling_rate)
     seconds = len(array) / sampling_rate if array.ndim else 0.0  # type: ignore[operator]
     decode = partial(_convert_trimmed, array, sampling_rate, hearing)
-    yield Piece(Source(duration=seconds), decode, seconds, True)
+    yield Piece(Source(duration=seconds, missing=0.0), decode, seconds, True)
 
 
 def decode_ahead(pieces: Iterable[Piece], *, seconds: float) -> Iterator[list[tuple[Piece, np.ndarray | Exception]]]:
@@ -146,13 +146,14 @@ def to_waveform(array: np.ndarray, sampling_rate: int | None) -> np.ndarray:
         sampling_rate: Sampling rate of the array in Hz.
 
     Raises:
-        ValueError: If the array is empty, not finite, or of another shape, type or range, or if the sampling rate is
-            missing or invalid.
+        SilenceError: If the array is silent.
+        ValueError: If the array is empty, not finite, or of another shape, type or range, its channels cancel each
+            other, or the sampling rate is missing or invalid.
 
     Examples:
-        >>> waveform = to_waveform(np.full((8_000, 2), 16_384, dtype=np.int16), 8_000)
-        >>> waveform.shape, float(round(waveform[8_000], 3))
-        ((16000,), 0.5)
+        >>> waveform = to_waveform(np.tile([[16_384], [-16_384]], (4_000, 2)).astype(np.int16), 8_000)
+        >>> waveform.shape
+        (16000,)
     """
     check_rate(sampling_rate)
     if not array.size:
@@ -168,50 +169,8 @@ def to_waveform(array: np.ndarray, sampling_rate: int | None) -> np.ndarray:
     waveform = soxr.resample(mono, sampling_rate, SAMPLING_RATE)
     if not len(waveform):
         raise ValueError(f"The array is shorter than one sample at {SAMPLING_RATE} Hz.")
+    check_signal(array, "The array")
     return waveform
-
-
-def check_rate(sampling_rate: int | None) -> None:
-    """Check a sampling rate in Hz.
-
-    Raises:
-        ValueError: If it is not a whole number from 1000 to 768000.
-    """
-    whole = isinstance(sampling_rate, Real) and float(sampling_rate).is_integer()
-    if not (whole and LOWEST_RATE <= sampling_rate <= HIGHEST_RATE):  # type: ignore[operator]
-        raise ValueError(
-            f"sampling_rate: expected the rate of the array in Hz, a whole number from {LOWEST_RATE} to "
-            f"{HIGHEST_RATE}, found {sampling_rate!r}. Pass it: it is never guessed."
-        )
-
-
-def check_samples(samples: np.ndarray) -> None:
-    """Check that samples are finite floats of a valid shape and range; no samples are valid too.
-
-    Args:
-        samples: ``(T,)`` or ``(T, channels)``.
-
-    Raises:
-        ValueError: If the shape, type or range is invalid, or a sample is not finite.
-    """
-    if samples.ndim not in (1, 2):
-        raise ValueError(f"Expected samples (T,) or (T, channels), found shape {samples.shape}.")
-    if samples.ndim == 2 and samples.shape[1] > max(len(samples), MOST_CHANNELS):
-        raise ValueError(
-            f"Expected (T, channels), found shape {samples.shape}: more channels than samples. Pass audio.T."
-        )
-    if samples.dtype.kind != "f":
-        raise ValueError(
-            f"Expected finite float samples within -1 to 1, found {samples.dtype}. Divide integers by their "
-            f"range: int16 by {INT16_SCALE}."
-        )
-    if not np.isfinite(samples).all():
-        raise ValueError("Expected finite float samples, found NaN or infinity.")
-    if (peak := np.max(np.abs(samples), initial=0)) > LOUDEST:
-        raise ValueError(
-            f"Expected float samples within -1 to 1, found a peak of {peak:g}. Divide them by the range of the "
-            f"original integers: {INT16_SCALE} for int16, {2**31} for int32."
-        )
 
 
 def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -> None:
@@ -235,13 +194,7 @@ def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -
 
 
 def _decode_trimmed(path: str | os.PathLike, start: float, end: float, hearing: Hearing) -> np.ndarray:
-    return hearing.trim_silence(_decode_by_second(path, start, end))
-
-
-def _decode_by_second(path: str | os.PathLike, start: float, end: float) -> np.ndarray:
-    """Return the same as `decode_audio`, with at most one second of all channels in memory."""
-    rate = read_header(path).sampling_rate
-    return np.concatenate(list(resample(read_chunks(path, start, end), rate, SAMPLING_RATE)))
+    return hearing.trim_silence(decode_audio(path, start=start, end=end))
 
 
 def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> np.ndarray:

@@ -1,16 +1,20 @@
 """Predict the emotions of a long recording in constant memory: the algorithm of `ser_hf.serving.stream` in batches."""
 
+import logging
 import os
 from collections.abc import Iterator
 from itertools import chain, islice, pairwise
 
 import numpy as np
 
-from ser_hf.data.audio import read_header
+from ser_hf.data.audio import follow_levels
+from ser_hf.data.checks import Levels
+from ser_hf.data.decoder import AudioReader, open_audio
 from ser_hf.serving.emotion_segments import Segment, Window, merge
-from ser_hf.serving.resampling import read_chunks
 from ser_hf.serving.stream import Recogniser, cut_speech_windows
 from ser_hf.tasks import load_task
+
+logger = logging.getLogger(__name__)
 
 
 def timeline(
@@ -28,20 +32,33 @@ def timeline(
 
     Args:
         classifier: An `EmotionClassifier`.
-        path: wav, flac, mp3, ogg, opus, aiff or any other format of libsndfile, of any duration; channels are averaged.
+        path: Recording of any duration, see `open_audio`; channels are averaged.
         window: Longest speech that a score is based on, in seconds.
         hop: Seconds between the starts of two windows in speech without pauses.
         batch_size: Windows per batch.
 
     Raises:
-        ValueError: If the file is unreadable, has no samples, or has samples that are not finite; the window is not a
-            multiple of the hop; or the hop is not a multiple of 0.05 s.
+        ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
+            scale; the channels cancel each other; the window is not a multiple of the hop; or the hop is not a multiple
+            of 0.05 s.
     """
-    rate = read_header(path).sampling_rate
-    windows = cut_speech_windows(read_chunks(path), rate, classifier.sampling_rate, window=window, hop=hop)
+    reader = open_audio(path)
+    chunks, wanted = _read_checked(reader), classifier.sampling_rate
+    windows = cut_speech_windows(chunks, reader.sampling_rate, wanted, window=window, hop=hop)
     scored = _score_in_batches(classifier, _drop_replaced(windows), batch_size)
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
     yield from (segment for segment in segments if segment.final)
+
+
+def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
+    """Yield the mean of the channels ``(T,)`` in blocks; log what the file lacks."""
+    levels = Levels(f"'{reader.path}'")
+    yield from follow_levels(reader.blocks(), levels)
+    if not levels.low.size:
+        raise ValueError(f"'{reader.path}' has no samples.")
+    levels.check_channels()
+    if missing := reader.describe_missing():
+        logger.warning(f"'{reader.path}' {missing}.")
 
 
 def _drop_replaced(windows: Iterator[Window]) -> Iterator[Window]:

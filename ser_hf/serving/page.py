@@ -18,6 +18,7 @@ except ImportError as error:
 from starlette.middleware import Middleware
 
 from ser_hf.data.audio import audio_duration
+from ser_hf.data.decoder import open_audio
 from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
@@ -165,7 +166,7 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
         raise ValueError("No speech found: is the recording too quiet, or too short?")
     scores = classifier(audio)
     figure, *files = (str(Path(audio).with_suffix(ending)) for ending in (".png", ".csv", ".vtt"))
-    plot_timeline(audio, segments, figure, scale=classifier.rating_scale)  # type: ignore[arg-type]
+    plot_timeline(open_audio(audio), segments, figure, scale=classifier.rating_scale)  # type: ignore[arg-type]
     for file in files:
         write_segments(segments, file)
     rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ser_hf import __version__
 from ser_hf.corpora.placeholders import describe_placeholder
+from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
 from ser_hf.serving.checkpoint_files import find_file
@@ -62,7 +63,7 @@ def predict(
             for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
                 append(to_row(prediction, classifier))
     scores = _score_columns(classifier.emotions)
-    header = ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
+    header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     return finish_table(output, list(keys), header)
 
 
@@ -70,16 +71,6 @@ def spell_key(key: Key) -> Key:
     """Return a key as it is written in its row, with `spell` applied to the path."""
     path, start, end = key
     return spell(path), start, end
-
-
-def spell(text: str) -> str:
-    r"""Escape the bytes of a file name that are not UTF-8, because tables cannot contain them.
-
-    Examples:
-        >>> spell(os.fsdecode(b"caf\xe9.wav"))
-        'caf\\xe9.wav'
-    """
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def owner(key: Key, processes: int) -> int:
@@ -120,10 +111,11 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         "start": prediction.start,
         "end": prediction.end,
         "duration": prediction.duration and round(prediction.duration, 6),  # microseconds
+        "missing": prediction.missing and round(prediction.missing, 6),
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
-        "error": prediction.error and spell(describe_placeholder(prediction.path) or prediction.error),
+        "error": prediction.error and as_utf8(describe_placeholder(prediction.path) or prediction.error),
     }
 
 

@@ -26,10 +26,10 @@ from typing import Protocol
 
 import numpy as np
 
+from ser_hf.data.checks import check_rate, check_samples
+from ser_hf.data.resampling import resample
 from ser_hf.data.silence import MARGIN
-from ser_hf.serving.decoding import check_rate, check_samples
 from ser_hf.serving.emotion_segments import Segment, Window, merge
-from ser_hf.serving.resampling import resample
 from ser_hf.serving.speech_detector import BLOCK, SpeechDetector
 from ser_hf.tasks import load_task
 

@@ -11,14 +11,17 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas
 import pytest
+import soundfile
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.cli import main
 from ser_hf.commands.predict import EXAMPLES
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier, Prediction
+from ser_hf.serving.backends import Backend
 from ser_hf.serving.predict import describe_model, to_row
 
 
@@ -69,7 +72,8 @@ def test_every_file_becomes_a_row_and_a_bad_one_says_why(model, calls, tmp_path,
     assert "11 predicted, 1 with errors (first: Cannot read" in capsys.readouterr().out
     table = pandas.read_csv(tmp_path / "out.csv")
     scores = [f"score_{emotion}" for emotion in ("angry", "happy", "neutral", "sad")]
-    assert list(table.columns) == ["path", "start", "end", "duration", "prediction", "uncertain", *scores, "error"]
+    columns = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
+    assert list(table.columns) == columns
     assert table["uncertain"].isna().all(), "nobody calibrated this model"
     assert table["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
     bad, good = table[table["error"].notna()], table[table["error"].isna()]
@@ -311,3 +315,48 @@ def test_two_real_processes_predict_200_files_though_one_is_killed(model, tmp_pa
     table = pandas.read_csv(tmp_path / "out.csv")
     assert table["path"].tolist() == sorted(map(str, (tmp_path / "calls").iterdir()))
     assert table["error"].isna().all()
+
+
+def test_silence_has_no_prediction_and_a_file_that_breaks_off_says_how_much_is_missing(model, tmp_path, write_audio):
+    for name in ("whole", "cut", "cut_too"):
+        write_audio(tmp_path / f"calls/{name}.wav", seconds=2.0)
+    for name in ("cut", "cut_too"):
+        content = (tmp_path / f"calls/{name}.wav").read_bytes()
+        (tmp_path / f"calls/{name}.wav").write_bytes(content[: len(content) // 2])
+    soundfile.write(tmp_path / "calls/silent.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "calls.csv").write_text("path,start,end\ncalls/cut.wav,0.2,0.8\ncalls/cut_too.wav,0.2,1.4\n")
+    assert predict(model, tmp_path / "out.csv", tmp_path / "calls", tmp_path / "calls.csv") == 0
+    rows = pandas.read_csv(tmp_path / "out.csv")
+    rows["path"] = [Path(path).stem for path in rows["path"]]
+    assert rows[["path", "start", "end", "duration"]].fillna(-1).values.tolist() == [
+        ["cut", -1, -1, pytest.approx(1.0, abs=0.01)],
+        ["cut_too", -1, -1, pytest.approx(1.0, abs=0.01)],
+        ["silent", -1, -1, 1.0],
+        ["whole", -1, -1, 2.0],
+        ["cut", 0.2, 0.8, pytest.approx(0.6)],
+        ["cut_too", 0.2, 1.4, pytest.approx(0.8, abs=0.01)],
+    ]
+    assert rows["missing"].tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0, 0.0, 0.4], abs=0.01)
+    assert rows["prediction"].isna().tolist() == [False, False, True, False, False, False]
+    assert "is silent (all samples are 0): expected speech" in rows["error"][2]
+
+
+def test_silent_windows_of_a_long_file_do_not_count(tmp_path):
+    tone = 0.3 * np.sin(np.arange(32_000) * 0.1)
+    soundfile.write(tmp_path / "long.wav", np.concatenate([tone, np.zeros(64_000), tone]), 16_000)
+    asked = []
+    backend = Backend(
+        "torch", ["happy", "sad"], lambda waveforms: asked.extend(waveforms) or np.ones((len(waveforms), 2))
+    )
+    (row,) = EmotionClassifier(backend, Hearing(max_duration=1.0)).predict_files([tmp_path / "long.wav"])
+    assert (row.error, row.duration, row.missing) == (None, 8.0, 0.0)
+    assert asked
+    assert all(np.ptp(waveform) > 0.1 for waveform in asked)
+
+
+def test_times_that_do_not_fit_the_files_are_one_warning_with_the_cause(model, calls, tmp_path, caplog):
+    rows = "".join(f"day {i % 2}/{i:02d}.wav,{60 * i + 60},{60 * i + 60.4}\n" for i in range(11))
+    (calls / "calls.csv").write_text(f"path,start,end\n{rows}")
+    assert predict(model, tmp_path / "out.csv", calls / "calls.csv") in (0, 2)
+    assert "11 of 11 segments are not within their files" in caplog.text
+    assert "count from the start of the dialogue" in caplog.text

@@ -93,7 +93,7 @@ def test_a_raw_part_is_whole_and_untrimmed_beside_training_audio_that_is_trimmed
     quiet = np.zeros(32_000, dtype=np.float32)
     waveform = np.concatenate([quiet, np.tile(spoken, 3), quiet])
     soundfile.write(tmp_path / "a.wav", waveform, 16_000)
-    soundfile.write(tmp_path / "b.wav", waveform[:2_400], 16_000)
+    soundfile.write(tmp_path / "b.wav", spoken[:2_400], 16_000)
     options = {"hearing": Hearing("ends", 1.0), "raw": ("validation", "test")}
     parts = {
         "train": [utterance(tmp_path / "a.wav")],
@@ -164,7 +164,7 @@ def test_segments_have_their_own_durations(tmp_path, write_audio):
     rows = [utterance(tmp_path / "a.wav", start=0.5, end=2.0), utterance(tmp_path / "a.wav", start=2.0, end=9.0)]
     split, problems = prepare_audio({"train": rows})
     assert [row.duration for row in split["train"]] == [1.5, 1.0]
-    assert not problems
+    assert [problem.action for problem in problems] == ["partial"]
 
 
 def test_a_part_without_a_readable_file_is_refused(rotten):
@@ -224,3 +224,29 @@ def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
     (tmp_path / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
     _, (problem,) = prepare_audio({"train": [utterance(tmp_path / "a.wav")]})
     assert "is not audio but a pointer of Git LFS: run 'git lfs install' and 'git lfs pull'" in problem.reason
+
+
+def test_files_that_break_off_are_used_and_listed_with_what_is_missing(tmp_path, spoken):
+    waveform = np.tile(spoken, 3)[:32_000]
+    for name in ("a.flac", "b.wav", "c.wav"):
+        soundfile.write(tmp_path / name, waveform, 16_000)
+    for name in ("a.flac", "b.wav"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+    rows = [utterance(tmp_path / "a.flac"), utterance(tmp_path / "b.wav"), utterance(tmp_path / "c.wav", end=2.5)]
+    split, problems = prepare_audio({"train": rows}, raw=("train",))
+    assert [problem.action for problem in problems] == ["partial"] * 3
+    assert "of the 2.00 s that its header promises" in problems[0].reason
+    assert problems[2].reason.endswith("c.wav' ends 0.50 s before the end of the segment at 2.5 s")
+    dataset = build_dataset(split, {"toy": tmp_path}, raw=("train",))["train"]
+    assert dataset["duration"] == pytest.approx([1.0, 1.0, 2.0], abs=0.3)
+    assert [len(load_row(row)) / 16_000 for row in dataset] == pytest.approx(dataset["duration"])
+
+
+def test_times_of_another_file_stop_the_training_with_the_cause(tmp_path, spoken):
+    for i in range(4):
+        soundfile.write(tmp_path / f"{i}.wav", spoken, 16_000)
+    rows = [utterance(tmp_path / f"{i}.wav", start=30.0 + i, end=31.0 + i) for i in range(4)]
+    prepared, problems = prepare_audio({"train": rows})
+    with pytest.raises(ValueError, match="4 of 4 segments .*start of the dialogue.*--columns start= end="):
+        check_prepared({"train": rows}, prepared, problems, allow_missing=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from ser_hf.data.decoder import open_audio
 from ser_hf.evaluation.figures.timeline import plot_timeline
 
 EMOTIONS = ["angry", "sad"]
@@ -21,7 +22,7 @@ def write_tone(path, seconds, frequency, rate=16_000, channels=1):
         tone = 0.5 * np.sin(2 * np.pi * frequency * np.arange(rate) / rate)
         for _ in range(seconds):
             file.write(np.repeat(tone[:, None], channels, 1))
-    return path
+    return open_audio(path)
 
 
 def test_segments_are_bars_in_the_lane_of_their_emotion_as_high_as_their_score(drawn, tmp_path):
@@ -73,5 +74,5 @@ def test_the_timeline_is_a_picture_and_so_is_one_without_speech(tmp_path):
 
 def test_an_empty_recording_has_no_picture(tmp_path):
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16_000)
-    with pytest.raises(ValueError, match="no samples in"):
-        plot_timeline(tmp_path / "empty.wav", [], "unused.png")
+    with pytest.raises(ValueError, match="found no samples"):
+        plot_timeline(open_audio(tmp_path / "empty.wav"), [], "unused.png")

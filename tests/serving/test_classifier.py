@@ -25,6 +25,7 @@ BAD = {
     "text.wav": "that it does not recognise",
     "nan.wav": "not finite",
     "missing.wav": "No such file",
+    "silence.wav": "is silent",
 }
 
 

@@ -109,3 +109,23 @@ def test_a_real_model_scores_a_recording(recogniser, speak, record):
     segments = list(timeline(recogniser, record(speak(("sad", 2.0), ("", 2.0), ("angry", 6.0)))))
     assert segments[0].start == 0 and segments[-1].end == 10
     assert all(sum(segment.scores.values()) == pytest.approx(1) for segment in segments)
+
+
+def test_a_timeline_ends_where_the_audio_ends_and_says_what_is_missing(recogniser, speak, tmp_path, caplog):
+    waveform = speak(("sad", 3.0), ("", 1.0), ("angry", 5.0))
+    soundfile.write(tmp_path / "cut.mp3", waveform, 16_000)
+    content = (tmp_path / "cut.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(content[: len(content) // 3])
+    segments = list(timeline(recogniser, tmp_path / "cut.mp3"))
+    assert {segment.emotion for segment in segments} == {"sad"}
+    assert segments[-1].end < 3.2
+    assert "lacks the last 6." in caplog.text
+
+
+def test_silence_has_no_segment_and_channels_that_cancel_are_an_error(recogniser, speak, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(32_000), 16_000)
+    assert list(timeline(recogniser, tmp_path / "silent.wav")) == []
+    waveform = speak(("sad", 2.0))
+    soundfile.write(tmp_path / "inverted.flac", np.stack([waveform, -waveform], 1), 16_000)
+    with pytest.raises(ValueError, match="2 channels that cancel each other"):
+        list(timeline(recogniser, tmp_path / "inverted.flac"))

@@ -76,7 +76,7 @@ def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, t
     soundfile.write(path, np.zeros(RATE), RATE)
     with pytest.raises(ValueError, match="No speech found"):
         page.recognise(classifier, str(path))
-    soundfile.write(path, np.zeros(601 * 100), 100)
+    soundfile.write(path, np.zeros(601 * 1_000), 1_000)
     with pytest.raises(ValueError, match=r"is 10:01.0 minutes long: expected at most 10:00.0"):
         page.recognise(classifier, str(path))
     with pytest.raises(ValueError, match="Upload or record"):

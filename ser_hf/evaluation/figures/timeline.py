@@ -1,17 +1,15 @@
 """Draw a long recording on one page: waveform, spectrogram and emotion over time.
 
-The file is read in blocks, one per column of the figure, so that memory does not grow with its duration.
+The recording is read in blocks, so that memory does not grow with its duration.
 
 Shapes: `T` samples, `K` columns of the figure, `M` bands of equal width in mel.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import soundfile
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -41,8 +39,20 @@ class DrawnSegment(Protocol):
     scores: dict[str, float]
 
 
+class Recording(Protocol):
+    """Describe a recording, such as `ser_hf.data.decoder.open_audio` returns."""
+
+    sampling_rate: int  # Hz
+
+    def measure(self) -> int:
+        """Return the number of samples per channel."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples in order, ``(T, channels)``."""
+
+
 def plot_timeline(
-    audio: str | os.PathLike,
+    recording: Recording,
     segments: Sequence[DrawnSegment],
     path: str | Path,
     *,
@@ -54,7 +64,7 @@ def plot_timeline(
     rating scale, each lane has the ratings of all segments on one dimension.
 
     Args:
-        audio: Recording in any format of libsndfile; channels are averaged.
+        recording: The recording; channels are averaged.
         segments: Segments of the recording, for example from `ser_hf.serving.long_recording.timeline`; without
             segments, one empty lane is drawn.
         path: PNG file to write (150 dpi), in a folder that exists.
@@ -63,10 +73,10 @@ def plot_timeline(
     Raises:
         ValueError: If the recording has no samples.
     """
-    with soundfile.SoundFile(audio) as file:
-        rate, duration = file.samplerate, file.frames / file.samplerate
-        step = max(-(-file.frames // COLUMNS), rate // 200)  # samples
-        extremes, bands = _read_columns(file, step)
+    rate, samples = recording.sampling_rate, recording.measure()
+    duration = samples / rate
+    step = max(-(-samples // COLUMNS), rate // 200)  # samples
+    extremes, bands = _read_columns(_cut_evenly(recording.blocks(), step), step, rate)
     emotions = list(segments[0].scores) if segments else ["no speech"]
     heights = [WAVEFORM, SPECTROGRAM, LANE * (len(emotions) + 0.5)]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), layout="constrained")
@@ -83,16 +93,28 @@ def plot_timeline(
     save_figure(figure, path, tight=False)
 
 
-def _read_columns(file: soundfile.SoundFile, step: int) -> tuple[np.ndarray, np.ndarray]:
+def _cut_evenly(blocks: Iterable[np.ndarray], step: int) -> Iterator[np.ndarray]:
+    """Yield the mean of the channels in columns of `step` samples; the last one is padded with zeros."""
+    waiting = np.zeros(0, dtype=np.float32)
+    for block in blocks:
+        waiting = np.concatenate([waiting, block.mean(axis=1)])
+        whole = len(waiting) // step * step
+        yield from waiting[:whole].reshape(-1, step)
+        waiting = waiting[whole:]
+    if len(waiting):
+        yield np.pad(waiting, (0, step - len(waiting)))
+
+
+def _read_columns(parts: Iterable[np.ndarray], step: int, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Return minimum and maximum ``(K, 2)`` and mean power ``(K, M)`` of columns of `step` samples."""
-    frame = round(FRAME * file.samplerate)
+    frame = round(FRAME * rate)
     columns = []
     mono = np.zeros(frame, dtype=np.float32)
-    for block in file.blocks(step, always_2d=True, dtype="float32", fill_value=0):
-        mono = np.concatenate([mono[-frame:], block.mean(axis=1)])  # spectra overlap the previous column
-        columns.append(((mono[frame:].min(), mono[frame:].max()), _measure_bands(mono, step, frame, file.samplerate)))
+    for part in parts:
+        mono = np.concatenate([mono[-frame:], part])  # spectra overlap the previous column
+        columns.append(((part.min(), part.max()), _measure_bands(mono, step, frame, rate)))
     if not columns:
-        raise ValueError(f"Expected a recording, found no samples in '{file.name}'.")
+        raise ValueError("Expected a recording, found no samples.")
     extremes, bands = zip(*columns, strict=True)
     return np.array(extremes), np.array(bands)
 
