@@ -87,6 +87,11 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
         header = read_header(path)
         duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
         missing = min(header.missing, max(0.0, (math.inf if end is None else end) - header.duration))
+        if not duration:
+            last = "its end" if end is None else f"{end:g} s"
+            raise ValueError(
+                f"'{path}' holds no sample between {first:g} s and {last}: it ends at {header.duration:g} s."
+            )
         check_duration(path, duration, hearing)
     except (ValueError, OSError) as error:
         yield Piece(source, partial(_raise, error), 0.0, True)

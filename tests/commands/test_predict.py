@@ -357,6 +357,6 @@ def test_silent_windows_of_a_long_file_do_not_count(tmp_path):
 def test_times_that_do_not_fit_the_files_are_one_warning_with_the_cause(model, calls, tmp_path, caplog):
     rows = "".join(f"day {i % 2}/{i:02d}.wav,{60 * i + 60},{60 * i + 60.4}\n" for i in range(11))
     (calls / "calls.csv").write_text(f"path,start,end\n{rows}")
-    assert predict(model, tmp_path / "out.csv", calls / "calls.csv") in (0, 2)
+    assert predict(model, tmp_path / "out.csv", calls / "calls.csv") == 1
     assert "11 of 11 segments are not within their files" in caplog.text
     assert "count from the start of the dialogue" in caplog.text
