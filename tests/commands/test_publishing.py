@@ -29,8 +29,10 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def sent(monkeypatch):
+def sent(monkeypatch, tmp_path):
     """What was handed over for publishing, had anything been sent."""
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
     calls = []
     monkeypatch.setattr(upload, "publish", lambda *where, **how: calls.append((where, how)) or "https://the.commit")
     return calls

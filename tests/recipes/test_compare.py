@@ -55,7 +55,7 @@ def test_runs_of_other_test_utterances_are_marked(compare, runs, capsys):
     add_rows(one, "a.wav", "b.wav")
     add_rows(two, "a.wav", "c.wav")
     compare([str(one), str(two), str(one)])
-    _, _, *rows, empty, note = capsys.readouterr().out.splitlines()
+    _, _, *rows, empty, note = capsys.readouterr().out.splitlines()[:7]
     assert [row.split("|")[1].strip() for row in rows] == ["`one` (A)", "`two` (B)", "`one` (A)"]
     assert (empty, note) == (
         "",
