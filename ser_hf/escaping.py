@@ -24,7 +24,7 @@ def one_line(text: str) -> str:
         >>> print(one_line("angry\x1b[2J\nsad"))
         angry\x1b[2J\x0asad
     """
-    return "".join(map(_spell, text)) if any(map(_is_hidden, text)) else text
+    return "".join(map(_spell_character, text)) if any(map(_is_hidden, text)) else text
 
 
 def lines(text: str) -> str:
@@ -110,7 +110,7 @@ def _is_hidden(character: str) -> bool:
     return character in REVERSING or unicodedata.category(character) in HIDDEN
 
 
-def _spell(character: str) -> str:
+def _spell_character(character: str) -> str:
     if not _is_hidden(character):
         return character
     code = ord(character)

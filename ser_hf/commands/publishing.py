@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ser_hf.escaping import show
-from ser_hf.models.location import check_location, describe_missing
+from ser_hf.models.location import check_location, describe_missing_model
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import PREDICTIONS, RECIPE
 
@@ -120,7 +120,7 @@ def _build_publishing_parser(command: Callable, usage: str) -> ArgumentParser:
 def _require_folder(folder: str, expected: str) -> None:
     """Raise FileNotFoundError if a folder does not exist, before torch is imported."""
     if not Path(folder).is_dir():
-        raise FileNotFoundError(describe_missing(folder, expected))
+        raise FileNotFoundError(describe_missing_model(folder, expected))
 
 
 def _corpus_folders(folder: Path, data_root: Sequence[str]) -> dict[str, Path]:
@@ -140,14 +140,14 @@ def _read_test(folder: Path, data_root: Sequence[str]) -> "tuple[list[np.ndarray
     from ser_hf.corpora.spelling import unspell
     from ser_hf.data import decode_audio
     from ser_hf.evaluation import read_predictions
-    from ser_hf.publishing.checks import read_json
+    from ser_hf.publishing.checks import read_json_or_empty
 
     folders = _corpus_folders(folder, data_root)
     rows = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     if "target" not in rows:
         raise ValueError("data_root: the comparison needs the UA, which only the task 'categories' has. Leave it out.")
     rows = rows.astype(object).where(rows.notna(), None)
-    label2id = read_json(folder / "config.json")["label2id"]
+    label2id = read_json_or_empty(folder / "config.json")["label2id"]
     waveforms = [
         decode_audio(folders[row.corpus] / unspell(row.path), start=row.start, end=row.end) for row in rows.itertuples()
     ]

@@ -68,7 +68,7 @@ def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
     findings += _find_lone_speakers(split)
     findings += find_similar_names(split)
-    findings += _find_misfit(split)
+    findings += _find_misfitting_segments(split)
     faults, audible = _find_faults(split)
     copies = find_identical_audio(audible) + find_near_identical_audio(audible)
     timed = {part: [row for row in rows if not row.problem] for part, rows in split.items()}
@@ -217,7 +217,7 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
     return findings
 
 
-def _find_misfit(split: Split) -> list[Finding]:
+def _find_misfitting_segments(split: Split) -> list[Finding]:
     members = _members(split)
     misfit = describe_misfit([(row.path, row.start, row.end) for _, row in members])
     return [Finding("times that do not fit", "fault", (members[0][1].path,), (), misfit)] if misfit else []

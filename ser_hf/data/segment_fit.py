@@ -16,7 +16,7 @@ SHORTEST = 0.1  # seconds of a typical segment of speech
 WHOLE = "--columns start= end= uses the whole files"
 
 
-class Segment(NamedTuple):
+class FileSegment(NamedTuple):
     """Hold the times of a segment, and of its file, in seconds."""
 
     path: str
@@ -51,15 +51,15 @@ def describe_misfit(times: Sequence[tuple[str, float | None, float | None]]) -> 
     return f"{count} (first: '{first.path}', {span}). {_explain(segments)}"
 
 
-def _read_segment(path: str, start: float | None, end: float | None) -> Segment | None:
+def _read_segment(path: str, start: float | None, end: float | None) -> FileSegment | None:
     try:
         header = read_header(path)
     except (ValueError, OSError):
         return None
-    return Segment(os.fspath(path), start or 0.0, end, header.duration, header.sampling_rate)
+    return FileSegment(os.fspath(path), start or 0.0, end, header.duration, header.sampling_rate)
 
 
-def _explain(segments: list[Segment]) -> str:
+def _explain(segments: list[FileSegment]) -> str:
     """Return the likely cause and what mends it."""
 
     def explains(share_of: Sequence[bool]) -> bool:
@@ -77,7 +77,7 @@ def _explain(segments: list[Segment]) -> str:
         ("milliseconds", [1_000] * len(segments)),
         ("samples", [segment.sampling_rate for segment in segments]),
     ):
-        scaled = [_scale(segment, factor) for segment, factor in zip(segments, factors, strict=True)]
+        scaled = [_scale_times(segment, factor) for segment, factor in zip(segments, factors, strict=True)]
         lengths = [segment.end - segment.start for segment in scaled if segment.end is not None]
         if lengths and median(lengths) > SHORTEST and explains([segment.fits for segment in scaled]):
             divisor = f"{median(factors):g}"
@@ -90,6 +90,6 @@ def _explain(segments: list[Segment]) -> str:
     return f"Do the times belong to other files? {WHOLE}."
 
 
-def _scale(segment: Segment, factor: float) -> Segment:
+def _scale_times(segment: FileSegment, factor: float) -> FileSegment:
     end = None if segment.end is None else segment.end / factor
     return segment._replace(start=segment.start / factor, end=end)

@@ -124,19 +124,19 @@ def check_values(content: dict[str, Any], name: str) -> None:
     for key, kinds in TYPES.items():
         if key in content and not isinstance(content[key], kinds):
             expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
-            raise ValueError(f"{name}: {key}: expected {expected}, found {_spell(content[key])}.")
+            raise ValueError(f"{name}: {key}: expected {expected}, found {_show_value(content[key])}.")
     for key, choices in CHOICES.items():
         if key in content and content[key] not in choices:
-            raise ValueError(f"{name}: {key}: expected one of {list(choices)}, found {_spell(content[key])}.")
+            raise ValueError(f"{name}: {key}: expected one of {list(choices)}, found {_show_value(content[key])}.")
     if len(content.get("id2label") or ()) > MOST_LABELS:
         raise ValueError(f"{name}: id2label: expected at most {MOST_LABELS} labels, found {len(content['id2label'])}.")
     for key, value in _list_numbers(content, name):
         low, high = _find_range(key, RANGES | SIZES)
         if not low <= value <= high:  # NaN too
-            raise ValueError(f"{name}: {key}: expected {low} to {high}, found {_spell(value)}.")
+            raise ValueError(f"{name}: {key}: expected {low} to {high}, found {_show_value(value)}.")
     for key, value in content.items():
         if value is not None and not _is_number(value) and _find_range(key, RANGES) != ANY:
-            raise ValueError(f"{name}: {key}: expected a number, found {_spell(value)}.")
+            raise ValueError(f"{name}: {key}: expected a number, found {_show_value(value)}.")
 
 
 def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
@@ -197,6 +197,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _spell(value: object) -> str:
+def _show_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -22,12 +22,12 @@ def check_location(name: str | os.PathLike) -> None:
     if os.path.isdir(name):
         return
     if not HUB_ID.fullmatch(name):
-        raise FileNotFoundError(describe_missing(name))
+        raise FileNotFoundError(describe_missing_model(name))
     if reason := _find_fault(name):
-        raise FileNotFoundError(f"{describe_missing(name)} On the Hub: {reason}.")
+        raise FileNotFoundError(f"{describe_missing_model(name)} On the Hub: {reason}.")
 
 
-def describe_missing(name: str | os.PathLike, expected: str = "a model's Hub id or folder") -> str:
+def describe_missing_model(name: str | os.PathLike, expected: str = "a model's Hub id or folder") -> str:
     """Return a message about a missing folder: what was expected, and the most similar folder in the same place."""
     path = Path(name)
     folders = [each.name for each in path.parent.iterdir() if each.is_dir()] if path.parent.is_dir() else []

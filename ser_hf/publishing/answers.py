@@ -23,7 +23,7 @@ from ser_hf.models import checkpoint_schema
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY, make_padding_aware
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.agreement import TOLERANCE, run_pipeline
-from ser_hf.publishing.checks import Check, check_code, load_stock, read_json
+from ser_hf.publishing.checks import Check, check_code, load_stock, read_json_or_empty
 
 ANSWERS = "answers.json"
 WAVEFORMS = {"glide of a voice": 0.6, "pulses in noise": 1.3, "three syllables": 2.9}  # seconds
@@ -80,7 +80,7 @@ def write_answers(folder: str | Path) -> dict:
 
 def check_answers(folder: Path) -> Check:
     """Check that the stock pipeline, in a new process without ser_hf, reproduces the stored scores."""
-    stored = read_json(folder / ANSWERS)
+    stored = read_json_or_empty(folder / ANSWERS)
     name = "answers"
     rewrite = "If the checkpoint is correct, write the scores again: ser_hf.publishing.write_answers(folder)."
     if not stored:

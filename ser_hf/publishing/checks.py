@@ -65,7 +65,7 @@ def check_contents(folder: Path) -> Check:
     name, remedy = "files and values", "Correct the value, or replace the file by a regular one, before it is loaded."
     try:
         checkpoint_schema.check_config(folder)
-        if (stored := read_json(folder / "config.json").get("recommended_preprocessing")) is not None:
+        if (stored := read_json_or_empty(folder / "config.json").get("recommended_preprocessing")) is not None:
             read_hearing(stored, "config.json: recommended_preprocessing")
     except ValueError as error:
         return Check(name, False, str(error).removesuffix("."), remedy)
@@ -74,7 +74,7 @@ def check_contents(folder: Path) -> Check:
 
 def check_architecture(folder: Path) -> Check:
     """Check that config.json names an audio classifier of transformers."""
-    config = read_json(folder / "config.json")
+    config = read_json_or_empty(folder / "config.json")
     kind, named = config.get("model_type"), config.get("architectures") or [None]
     if not config:
         found, remedy = "config.json is missing or not valid JSON", "Save the model with save_pretrained."
@@ -89,7 +89,9 @@ def check_architecture(folder: Path) -> Check:
 def check_code(folder: Path) -> Check:
     """Check that the checkpoint contains no code, except for unchanged copies of the files of the mel model."""
     files = {path.name for path in folder.glob("*.py")}
-    called = [(path.name, call) for path in sorted(folder.glob("*.json")) for call in _find_calls(read_json(path))]
+    called = [
+        (path.name, call) for path in sorted(folder.glob("*.json")) for call in _find_calls(read_json_or_empty(path))
+    ]
     if not files and not called:
         return Check("code", True, "none: a stock model")
     same = all(name in MEL_CODE and (folder / name).read_bytes() == MEL_CODE[name].read_bytes() for name in files)
@@ -102,7 +104,7 @@ def check_code(folder: Path) -> Check:
 
 def check_labels(folder: Path) -> Check:
     """Check that all labels have different names, with the ids 0, 1 and so on."""
-    config = read_json(folder / "config.json")
+    config = read_json_or_empty(folder / "config.json")
     names, ids = config.get("id2label") or {}, config.get("label2id") or {}
     remedy = "Write the emotions into id2label and label2id of config.json, in the order of the model's outputs."
     if not (isinstance(names, dict) and isinstance(ids, dict)):
@@ -124,11 +126,11 @@ def check_labels(folder: Path) -> Check:
 def check_preprocessor(folder: Path) -> Check:
     """Check that the feature extractor loads, has a sampling rate and returns the attention mask if one is needed."""
     remedy = "Save the feature extractor of the training into the folder: feature_extractor.save_pretrained(folder)."
-    stored = read_json(folder / "preprocessor_config.json")
+    stored = read_json_or_empty(folder / "preprocessor_config.json")
     if not stored:
         return Check("preprocessor", False, "preprocessor_config.json is missing or not valid JSON", remedy)
     try:
-        kind = str(read_json(folder / "config.json").get("model_type"))
+        kind = str(read_json_or_empty(folder / "config.json").get("model_type"))
         extractor = load_stored_feature_extractor(str(folder), kind, trust_remote_code=False)
     except (OSError, ValueError) as error:
         return Check("preprocessor", False, f"cannot be loaded: {str(error).splitlines()[0]}", remedy)
@@ -158,7 +160,7 @@ def check_shards(folder: Path) -> Check:
     except SafetensorError as error:
         remedy = "Copy or save them again: a file is truncated or damaged."
         return Check("weights files", False, f"unreadable: {error}", remedy)
-    index = read_json(folder / "model.safetensors.index.json").get("weight_map")
+    index = read_json_or_empty(folder / "model.safetensors.index.json").get("weight_map")
     if index is None:
         index = dict.fromkeys(held.get("model.safetensors", ()), "model.safetensors")
     named: dict[str, set[str]] = {}
@@ -209,7 +211,7 @@ def run_checks(checks: Sequence[Callable[[Path], Check]], folder: Path) -> list[
     return [_run_check(check, folder) for check in checks]
 
 
-def read_json(path: Path) -> dict:
+def read_json_or_empty(path: Path) -> dict:
     """Return the content of a JSON file; an empty dict if it is missing, damaged or not a JSON object."""
     try:
         return foreign_files.read_json(path)

@@ -28,7 +28,7 @@ from ser_hf.models import make_padding_aware
 from ser_hf.models.checkpoint_loading import load_feature_extractor, load_trained
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.answers import reference_waveforms
-from ser_hf.publishing.checks import read_json
+from ser_hf.publishing.checks import read_json_or_empty
 from ser_hf.publishing.tracing import OPSET, write_fp32
 from ser_hf.runs.weights import hash_weights
 
@@ -123,7 +123,7 @@ def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtra
     """
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"'{folder}' has no config.json: expected a saved checkpoint of transformers.")
-    architecture = read_json(folder / "config.json").get("model_type", "")
+    architecture = read_json_or_empty(folder / "config.json").get("model_type", "")
     if reason := UNSUPPORTED.get(architecture):
         raise ValueError(f"'{architecture}' cannot be exported to ONNX: {reason}. Use it with torch.")
     model = load_trained(folder, use_safetensors=True).eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from ser_hf.foreign_files import parse_yaml, read_text
-from ser_hf.publishing.checks import Check, read_json
+from ser_hf.publishing.checks import Check, read_json_or_empty
 from ser_hf.runs.file_names import RECIPE
 from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.result_records import Results
@@ -96,7 +96,7 @@ def check_exports(folder: Path) -> Check:
     files = sorted(path.name for path in folder.glob("onnx/*.onnx"))
     if not files:
         return Check("exports", True, "none")
-    made_from = read_json(folder / "onnx" / "export.json").get("weights")
+    made_from = read_json_or_empty(folder / "onnx" / "export.json").get("weights")
     same = made_from == hash_weights(folder)
     found = f"{', '.join(files)}, of {'these' if same else 'other'} weights"
     return Check("exports", same, found, "Write them again with `ser-hf export`, or delete the folder onnx.")

@@ -95,10 +95,10 @@ def compare_predictions(
     Raises:
         ValueError: If two tables share no utterance, or their targets differ.
     """
-    return [_compare(results, first, name, second) for name, second in others]
+    return [_compare_with(results, first, name, second) for name, second in others]
 
 
-def _compare(results: Results, first: pandas.DataFrame, name: str, second: pandas.DataFrame) -> Comparison:
+def _compare_with(results: Results, first: pandas.DataFrame, name: str, second: pandas.DataFrame) -> Comparison:
     one, other = align(first, second)
     targets = [column for column in one.columns if column.startswith("target")]
     if not one[targets].equals(other.reindex(columns=targets)):

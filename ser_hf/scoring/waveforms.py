@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
+from ser_hf.cpus import usable_cpus
 from ser_hf.data import decode_audio
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.sampler import evaluation_order
@@ -37,10 +38,10 @@ def score_utterances(
     order = evaluation_order([utterance.duration for utterance in utterances])  # type: ignore[misc]
 
     def load(i: int) -> np.ndarray:
-        waveform = decode_utterance(utterances[i])
+        waveform = decode_checked(utterances[i])
         return classifier.trim(change(i, waveform) if change else waveform)
 
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(usable_cpus()) as threads:
         for first in tqdm(range(0, len(order), batch_size), label, unit="batch", leave=False):
             batch = order[first : first + batch_size]
             waveforms = list(threads.map(load, batch))
@@ -49,7 +50,7 @@ def score_utterances(
     return scores, durations
 
 
-def decode_utterance(utterance: Utterance) -> np.ndarray:
+def decode_checked(utterance: Utterance) -> np.ndarray:
     """Return the waveform ``(T,)`` of an utterance.
 
     Raises:

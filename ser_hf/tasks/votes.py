@@ -132,7 +132,7 @@ def make_loss(train: Dataset, training: "TrainingArguments") -> Callable:
 def compute_metrics(prediction: "EvalPrediction") -> dict[str, float]:
     """Return soft_accuracy, cosine and soft_f1 of logits ``(N, C)`` and numbers of votes ``(N, C)``."""
     scores = to_scores(np.asarray(prediction.predictions), PROBLEM_TYPE)
-    return _score(_shares(np.asarray(prediction.label_ids, dtype=float)), scores)
+    return _compute_scores(_shares(np.asarray(prediction.label_ids, dtype=float)), scores)
 
 
 def tabulate(targets: Sequence[Sequence[float]], scores: np.ndarray, outputs: Sequence[str]) -> pandas.DataFrame:
@@ -159,7 +159,7 @@ def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[
     """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows, and jensen_shannon."""
     votes, scores = _values(table, outputs)
     divergence = jensen_shannon(votes, scores)
-    return lambda rows: _score(votes[rows], scores[rows]) | {"jensen_shannon": float(divergence[rows].mean())}
+    return lambda rows: _compute_scores(votes[rows], scores[rows]) | {"jensen_shannon": float(divergence[rows].mean())}
 
 
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
@@ -196,7 +196,7 @@ def _shares(counts: np.ndarray) -> np.ndarray:
     return counts / counts.sum(1, keepdims=True)
 
 
-def _score(votes: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+def _compute_scores(votes: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     return {
         "soft_accuracy": float(soft_accuracy(votes, scores).mean()),
         "cosine": float(cosine(votes, scores).mean()),

@@ -90,7 +90,7 @@ def rehearse(
         raise ValueError(f"Rehearsal: none of {parameters} parameters is trained. Choose another --freeze.")
     train = dataset["train"]
     emotions = Counter(train["emotion"])
-    recall = _recall_of_labels(_draw(train, CHECKED, training.seed))
+    recall = _recall_of_labels(_draw_evenly(train, CHECKED, training.seed))
     losses, metric, seconds = _learn_by_heart(model, feature_extractor, dataset, training)
     observed = Rehearsal(
         losses, metric, recall, 1 / len(emotions), max(emotions.values()) / len(train), trained, parameters, seconds
@@ -115,7 +115,7 @@ def describe_rehearsal(observed: Rehearsal, utterances: int, training: SerTraini
     )
 
 
-def _draw(train: Dataset, count: int, seed: int) -> Dataset:
+def _draw_evenly(train: Dataset, count: int, seed: int) -> Dataset:
     """Return rows of all emotions in turn, drawn at random."""
     order = np.random.default_rng(seed).permutation(len(train))
     emotions = np.array(train["emotion"])[order]
@@ -146,7 +146,7 @@ def _learn_by_heart(
     training: SerTrainingArguments,
 ) -> tuple[list[float], tuple[str, float], float]:
     """Return the losses, the first metric of the task at the end, and the seconds per step."""
-    rows = _draw(dataset["train"], UTTERANCES, training.seed)
+    rows = _draw_evenly(dataset["train"], UTTERANCES, training.seed)
     parts, collator = DatasetDict(train=rows, validation=rows), Collator(feature_extractor)
     arguments = copy.copy(training)
     arguments.push_to_hub, arguments.report_to = False, []
@@ -158,14 +158,14 @@ def _learn_by_heart(
     size = training.per_device_train_batch_size
     firsts = range(0, len(rows), size)
     batches = [collator([rows[i] for i in range(first, min(first + size, len(rows)))]) for first in firsts]
-    losses, seconds = _train(trainer, batches)
+    losses, seconds = _run_steps(trainer, batches)
     task = load_task(name_task(model.config))
     metric = next(iter(task.METRICS))
     measured: Any = trainer.predict(rows).metrics
     return losses, (metric, measured[f"test_{metric}"]), seconds
 
 
-def _train(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
+def _run_steps(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
     """Return the loss before the first step and in each pass over the batches, and the seconds per step."""
     model, optimizer = trainer.model.train(), trainer.create_optimizer()
     began, steps, losses = time.monotonic(), 0, [_mean_loss(trainer, batches)]

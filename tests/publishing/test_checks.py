@@ -68,7 +68,7 @@ def test_the_figures_of_the_checks_are_right(published_folder):
     assert checks.check_labels(published_folder).found.startswith("8: angry, calm, ")
     assert checks.check_finite(published_folder).found == "all 9824 numbers"
     assert checks.check_preprocessor(published_folder).found == "Wav2Vec2FeatureExtractor, 16000 Hz"
-    ua = checks.read_json(published_folder / "all_results.json")["test"]["ua"]
+    ua = checks.read_json_or_empty(published_folder / "all_results.json")["test"]["ua"]
     assert record_checks.check_results(published_folder).found == f"UA {ua:.3f} on 240 utterances"
 
 
@@ -276,13 +276,13 @@ def test_a_run_without_results_is_refused(folder):
 
 @pytest.mark.parametrize("ua", [74.2, -0.1])
 def test_impossible_results_are_refused(folder, ua):
-    results = checks.read_json(folder / "all_results.json")
+    results = checks.read_json_or_empty(folder / "all_results.json")
     edit(folder / "all_results.json", test=results["test"] | {"ua": ua})
     refused(record_checks.check_results(folder), f"impossible: ua {ua}")
 
 
 def test_a_card_that_tells_another_score_than_the_results_is_refused(folder):
-    results = checks.read_json(folder / "all_results.json")
+    results = checks.read_json_or_empty(folder / "all_results.json")
     edit(folder / "all_results.json", test=results["test"] | {"ua": 0.99})
     refused(record_checks.check_card(folder), "it does not contain ua 0.99 of all_results.json")
 
