@@ -64,7 +64,7 @@ def test_uncertain_answers_are_called_so():
         == page.describe("sad", 0.38, None)
         == ("## Sad\n38.0 %, over the whole recording.")
     )
-    calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988)
+    calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988, rating_scale=None)
     assert "Predictions below 69.9 % are marked as uncertain" in page._introduce(calibrated)
 
 
