@@ -13,7 +13,6 @@ from typing import Any, Literal
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.name_forms import find_near_equal
-from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
@@ -237,12 +236,11 @@ def _find_faults(split: Split) -> tuple[list[Finding], Split]:
 
 
 def _faults_of(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, severity and explanation of each fault; of an unreadable file, what it is instead of audio."""
+    """Yield kind, severity and explanation of each fault; of a missing file, its reason."""
     if utterance.problem:
         yield "unreadable", "fault", utterance.problem
         return
-    for kind, grade, detail in find_faults(utterance):
-        yield kind, grade, (kind == "unreadable" and describe_placeholder(utterance.path)) or detail
+    yield from find_faults(utterance)
 
 
 def _members(split: Split) -> list[tuple[str, Utterance]]:

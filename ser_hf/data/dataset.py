@@ -15,7 +15,6 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
-from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.corpora.spelling import spell, unspell
 from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE, decode_audio, load_audio, read_header
@@ -109,7 +108,7 @@ def prepare_audio(
         try:
             utterance = _measure_utterance(utterance, RAW if whole else hearing)
         except (ValueError, OSError) as error:
-            reason = describe_placeholder(utterance.path) or str(error)
+            reason = str(error)
             return None, AudioProblem(utterance.path, "skipped", reason)
         assert utterance.duration is not None
         lasts = f"lasts {utterance.duration:.3f} s"

@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import soundfile
 
+from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
 from ser_hf.data.containers import Span, SpanFile, find_empty_size, find_streams, stated_share
 from ser_hf.data.ffmpeg import open_with_ffmpeg
@@ -144,6 +145,8 @@ def open_audio(path: str | os.PathLike) -> AudioReader:
         raise ValueError(f"Cannot read '{path}': expected a file, found a {_name_kind(path)}.")
     with open(path, "rb", buffering=0) as file:
         streams, share = _open_sndfile(path, file), stated_share(file)
+    if not streams and (placeholder := describe_placeholder(path)):
+        raise ValueError(placeholder)
     return AudioReader(path, streams or [open_with_ffmpeg(path)], share if streams else None)
 
 

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
-from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.corpora.spelling import spell
 from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import AudioHeader, read_header
@@ -157,7 +156,7 @@ def _try_header(path: str) -> AudioHeader | str:
     try:
         return read_header(path)
     except (ValueError, OSError) as error:
-        return describe_placeholder(path) or str(error)
+        return str(error)
 
 
 def _summarize_rows(rows: pandas.DataFrame) -> dict:

@@ -13,6 +13,7 @@ import pandas
 from datasets import Dataset
 
 from ser_hf.corpora import Utterance
+from ser_hf.corpora.spelling import spell
 from ser_hf.evaluation.predictions import COLUMNS, average_windows
 from ser_hf.models.postprocessing import to_scores
 
@@ -50,8 +51,8 @@ def tabulate_utterances(
         outputs: Names of the C outputs.
         folders: Folder of each corpus, to which paths are relative.
     """
-    rows = pandas.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in utterances])
-    rows["path"] = [Path(os.path.relpath(row.path, folders[row.corpus])).as_posix() for row in utterances]
-    rows["split"] = "test"
+    paths = [spell(Path(os.path.relpath(row.path, folders[row.corpus])).as_posix()) for row in utterances]
+    known = [{name: getattr(row, name) for name in COLUMNS} for row in utterances]
+    rows = pandas.DataFrame([row | {"path": path, "split": "test"} for row, path in zip(known, paths, strict=True)])
     targets = [task.target_of(row, outputs) for row in utterances]
     return rows.join(task.tabulate(targets, scores, outputs))

@@ -10,7 +10,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ser_hf import __version__
-from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
@@ -115,7 +114,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
-        "error": prediction.error and as_utf8(describe_placeholder(prediction.path) or prediction.error),
+        "error": prediction.error and as_utf8(prediction.error),
     }
 
 

@@ -275,3 +275,9 @@ def test_mpg123_and_ffmpeg_do_not_end_the_process_on_random_bytes(tmp_path):
         "import sys; from ser_hf.data import audio_duration\ntry: audio_duration(sys.argv[1])\nexcept ValueError: pass"
     )
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path / "a.mp3")], check=False).returncode == 0
+
+
+def test_a_placeholder_is_called_what_it_is(tmp_path):
+    (tmp_path / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n")
+    with pytest.raises(ValueError, match=r"a\.wav' is not audio but a pointer of Git LFS: run 'git lfs install'"):
+        open_audio(tmp_path / "a.wav")
