@@ -130,7 +130,8 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 def list_differences(stored: dict, requested: dict, *, ignored: Collection[str] = ()) -> list[str]:
     """Return a text for each setting that differs between two recipes, except for the ignored settings."""
-    older = {"task": "categories", "allow_missing": False, **OPTIONAL}  # options that older runs lack
+    switches = {key: False for key, value in (stored | requested).items() if isinstance(value, bool)}
+    older = {"task": "categories", **switches, **OPTIONAL}  # options that older runs lack
     stored, requested = older | stored, older | requested
     return [
         f"{key}: {stored.get(key)} there, {requested.get(key)} here"

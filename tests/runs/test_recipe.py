@@ -84,11 +84,13 @@ def test_length_and_launch_may_change(tmp_path):
 
 
 def test_a_run_without_a_newer_option_goes_on_with_its_default_only(tmp_path):
-    older = {key: value for key, value in recipe(tmp_path).items() if key not in ("sampling", "loss", "task")}
+    older = {key: value for key, value in recipe(tmp_path).items() if key not in ("sampling", "loss", "task", "codec")}
     claim(tmp_path, older, DATA)
     check_folder(tmp_path, recipe(tmp_path))
     with pytest.raises(FileExistsError, match="sampling: all there, balanced here"):
         check_folder(tmp_path, recipe(tmp_path, "--sampling", "balanced"))
+    with pytest.raises(FileExistsError, match="codec: False there, True here"):
+        check_folder(tmp_path, recipe(tmp_path, "--codec", "true"))
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):
