@@ -27,9 +27,9 @@ def encoder_of(folder):
     return {name: weight for name, weight in weights.items() if not name.startswith("classifier.")}
 
 
-def assert_same(first, second):
+def assert_same(first, second, *, atol=1e-6):
     assert first.keys() == second.keys()
-    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+    assert all(torch.allclose(first[name], second[name], atol=atol) for name in first)
 
 
 def test_one_command_leaves_two_stock_checkpoints_with_one_encoder(train, annotated_table):
@@ -50,6 +50,16 @@ def test_one_command_leaves_two_stock_checkpoints_with_one_encoder(train, annota
     assert labels == {0: "arousal", 1: "valence"}
     assert "together with the ratings of the corpus" in (out / "README.md").read_text()
     assert not [path for path in publishable_files(out) if "auxiliary" in path.parts]
+
+
+@pytest.mark.slow
+def test_categories_are_trained_with_ratings_too_in_accumulated_batches(train):
+    options = ("--task", "categories", "--num_train_epochs", "2", "--seed", "4")
+    parts = ("--per_device_train_batch_size", "2", "--gradient_accumulation_steps", "4")
+    whole, parted = train(*options, name="whole"), train(*options, *parts, name="parted")
+    for folder in ("", "auxiliary"):
+        weights = (load_file(run / folder / "model.safetensors") for run in (whole, parted))
+        assert_same(*weights, atol=1e-4)
 
 
 @pytest.mark.slow
