@@ -34,16 +34,17 @@ class FileSegment(NamedTuple):
 
 
 def describe_misfit(times: Sequence[tuple[str, float | None, float | None]]) -> str | None:
-    """Return a sentence if more than a tenth of the segments are not within their files; None if they fit.
+    """Return a sentence if more than a tenth of the rows are segments outside their files; None if they fit.
 
     Args:
-        times: Path, start and end in seconds; None for the start or end of the file. Rows without times, and files that
-            cannot be read, are ignored.
+        times: Path, start and end in seconds; None for the start or end of the file. Rows without times fit, and files
+            that cannot be read are ignored.
     """
     timed = [row for row in times if row[1] is not None or row[2] is not None]
     segments = [found for row in timed[:: -(-len(timed) // SAMPLE) or 1] if (found := _read_segment(*row))]
     wrong = [segment for segment in segments if not segment.fits]
-    if len(wrong) <= MOST_MISFITS * len(segments):
+    share_timed = len(timed) / max(len(times), 1)
+    if len(wrong) * share_timed <= MOST_MISFITS * len(segments):
         return None
     first = wrong[0]
     span = f"{first.start:g} to {'its end' if first.end is None else f'{first.end:g}'} s of {first.duration:.2f} s"

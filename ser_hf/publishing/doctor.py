@@ -36,7 +36,7 @@ from ser_hf.publishing.checks import (
     check_labels,
     check_preprocessor,
     check_shards,
-    read_json,
+    read_json_or_empty,
     run_checks,
 )
 from ser_hf.publishing.foreign_heads import AUTHORS_CODE, HeadLayout, describe_head
@@ -160,7 +160,7 @@ def _diagnose_head(folder: Path) -> tuple[HeadLayout | None, Check]:
 
 
 def _read_checkpoint(folder: Path) -> tuple[PreTrainedConfig, dict[str, torch.Tensor], HeadLayout]:
-    stored = read_json(folder / "config.json")
+    stored = read_json_or_empty(folder / "config.json")
     if (kind := stored.get("model_type")) not in CLASSES:
         raise ValueError(f"config.json: expected a model_type among {list(CLASSES)}, found {kind!r}.")
     config = load_config(str(folder), trust_remote_code=False)
@@ -273,7 +273,7 @@ def _name_labels(model: PreTrainedModel, folder: Path, emotions: Sequence[str] |
 
 def _find_names(folder: Path) -> tuple[list[str], str]:
     """Return the names in the order of their labels, from the first file that has them, and a note of the source."""
-    config = read_json(folder / "config.json")
+    config = read_json_or_empty(folder / "config.json")
     id2label = {int(label): str(name) for label, name in (config.get("id2label") or {}).items() if label.isdigit()}
     label2id = {int(label): name for name, label in (config.get("label2id") or {}).items() if str(label).isdigit()}
     plain, coded = (

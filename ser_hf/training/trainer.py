@@ -135,8 +135,7 @@ class SerTrainer(Trainer):
         """Predict one batch; only the logits of the task are gathered, without hidden states and auxiliary outputs."""
         ignored = ["hidden_states", "attentions"]
         loss, logits, labels = super().prediction_step(model, inputs, prediction_loss_only, ignored)
-        assert logits is not None  # of models without a loss of their own, as here
-        return loss, logits[:, : self.model.config.num_labels], labels
+        return loss, None if logits is None else logits[:, : self.model.config.num_labels], labels
 
     def evaluation_loop(self, *args, **kwargs):
         """Evaluate in float32 like the stock pipeline, even if training is in bfloat16."""

@@ -25,10 +25,13 @@ def served(monkeypatch):
 def test_the_page_gets_model_examples_and_port(served, write_audio, tmp_path, capsys):
     example = str(tmp_path / "a.wav")
     write_audio(example)
-    model = ["--model", "mine", "--device", "cpu", "--dtype", "int8", "--backend", "onnx"]
+    (tmp_path / "mine").mkdir()
+    model = ["--model", str(tmp_path / "mine"), "--device", "cpu", "--dtype", "int8", "--backend", "onnx"]
     assert main(["demo", *model, "--examples", example, "--port", "65535"]) == 0
     assert capsys.readouterr().out == "Serving at http://127.0.0.1 (press Ctrl+C to stop)\n"
-    assert [served[name] for name in ("model", "device", "dtype", "backend")] == ["mine", "cpu", "int8", "onnx"]
+    assert [served[name] for name in ("model", "device", "dtype", "backend")] == [
+        str(tmp_path / "mine"), "cpu", "int8", "onnx",
+    ]  # fmt: skip
     assert (served["shown"], served["port"], served["blocked"]) == ([example], 65_535, True)
 
 

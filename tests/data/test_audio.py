@@ -100,7 +100,7 @@ def test_the_duration_comes_from_the_header(tmp_path, write_audio):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("empty.wav", b"", "found 0 bytes"),
+        ("empty.wav", b"", "is not audio but an empty file: copy or download it again"),
         ("text.wav", b"this is not audio", "does not recognise.*ffmpeg"),
         ("a.m4a", b"\x00\x00\x00\x20ftypM4A ", "ffmpeg -i"),
     ],

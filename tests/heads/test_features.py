@@ -118,7 +118,7 @@ def test_egemaps_has_88_finite_functionals_for_odd_audio_too():
 
 
 def test_without_opensmile_the_error_names_the_extra(monkeypatch):
-    features._load_egemaps.cache_clear()
+    features.load_egemaps.cache_clear()
     monkeypatch.setitem(sys.modules, "opensmile", None)
     with pytest.raises(ImportError, match=r'pip install "ser_hf\[egemaps\]"'):
         egemaps_features(NOISE)

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForPreTraining
 
 from ser_hf import DataArguments, ProbeArguments, probe
+from ser_hf.data import audio
+from ser_hf.data.decoder import open_audio
 from ser_hf.training.pretraining import TemperatureCallback
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "pretrain.py"
@@ -94,14 +96,13 @@ def test_it_opens_no_file_of_a_test_speaker_and_finetune_loads_every_weight(
 ):
     opened = set()
 
-    class Recorded(soundfile.SoundFile):
-        def __init__(self, path, *args, **kwargs):
-            opened.add(Path(path).parent.name.removeprefix("Actor_"))
-            super().__init__(path, *args, **kwargs)
+    def record(path):
+        opened.add(Path(path).parent.name.removeprefix("Actor_"))
+        return open_audio(path)
 
     monkeypatch.setenv("SER_HF_CACHE", str(tmp_path / "cache"))
     with monkeypatch.context() as patch:
-        patch.setattr(soundfile, "SoundFile", Recorded)
+        patch.setattr(audio, "open_audio", record)
         out = pretrain("--split_seed", "2")
     model, loading = AutoModel.from_pretrained(out, output_loading_info=True)
     assert type(model).__name__ == "Wav2Vec2Model"

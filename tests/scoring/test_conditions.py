@@ -29,7 +29,7 @@ def data(tmp_path_factory, write_audio):
     root = tmp_path_factory.mktemp("folder")
     for i, emotion in enumerate(EMOTIONS):
         for speaker in (1, 2):
-            write_audio(root / emotion / f"s{speaker}.wav", frequency=150 + 100 * i + 20 * speaker, seconds=1.2)
+            write_audio(root / emotion / f"s{speaker}.wav", frequency=150 + 100 * i + 20 * speaker, seconds=2.2)
     return DataArguments(["folder"], [str(root)], speaker_pattern="(s[12])")
 
 
