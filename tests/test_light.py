@@ -54,7 +54,13 @@ def test_every_recipe_is_asked_for_help():
 
 
 @pytest.mark.parametrize(
-    "argv", [["audit"], ["audit", "--recipe", "recipe.yaml"], ["table"], ["summary"], ["gallery"]], ids=" ".join
+    "argv",
+    [
+        ["audit", "--recipe", "recipe.yaml"],
+        ["summary"],
+        *(pytest.param([name], marks=pytest.mark.slow) for name in ("audit", "table", "gallery")),
+    ],
+    ids=" ".join,
 )
 def test_the_commands_on_data_do_without_torch(argv, toy_ravdess, tmp_path):
     recipe = tmp_path / "recipe.yaml"

@@ -3,7 +3,7 @@
 Shapes: `N` utterances, `S` speakers, `R` resamples.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy import stats
 from ser_hf.evaluation.bootstrap import draw_rows
 
 KEY = ["corpus", "path", "start", "end"]  # identifies an utterance
-Statistic = Callable[[np.ndarray], dict[str, float]]  # row numbers of a table -> {metric: value}
+Statistic = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]  # R arrays of row numbers -> {metric: (R,)}
 
 
 @dataclass
@@ -98,19 +98,19 @@ def paired_differences(
     statistic = make_statistic(pandas.concat([first, second], ignore_index=True))
     groups, length = group_speakers(first), len(first)
 
-    def subtract(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return np.array(list(statistic(others).values())) - np.array(list(statistic(rows).values()))
+    def subtract(samples: list[np.ndarray], others: list[np.ndarray]) -> np.ndarray:
+        return np.stack(list(statistic(others).values()), 1) - np.stack(list(statistic(samples).values()), 1)
 
-    generator = np.random.default_rng(seed)
-    everything = np.arange(length)
-    names, observed = list(statistic(everything)), subtract(everything, everything + length)
-    drawn = np.stack([subtract(rows, rows + length) for rows in draw_rows(groups, resamples, generator)])
-    exchanged = np.stack(
-        [subtract(rows, (rows + length) % (2 * length)) for rows in _exchange(groups, length, resamples, generator)]
-    )
-    by_speaker = np.stack([subtract(rows, rows + length) for rows in groups])
-    low, high = np.nanquantile(drawn, _tails(len(groups)), axis=0)
-    extreme = (np.abs(exchanged) >= np.abs(observed) - 1e-12).sum(0)
+    generator, everything = np.random.default_rng(seed), np.arange(length)
+    names = list(statistic([everything]))
+    drawn = list(draw_rows(groups, resamples, generator))
+    exchanged = list(_exchange(groups, length, resamples, generator))
+    (observed,) = subtract([everything], [everything + length])
+    by_draw = subtract(drawn, [rows + length for rows in drawn])
+    by_exchange = subtract(exchanged, [(rows + length) % (2 * length) for rows in exchanged])
+    by_speaker = subtract(groups, [rows + length for rows in groups])
+    low, high = np.nanquantile(by_draw, _tails(len(groups)), axis=0)
+    extreme = (np.abs(by_exchange) >= np.abs(observed) - 1e-12).sum(0)
     return {
         name: Difference(
             difference=float(observed[i]),
@@ -121,6 +121,12 @@ def paired_differences(
         )
         for i, name in enumerate(names)
     }
+
+
+def stack_metrics(values: Iterable[dict[str, float]]) -> dict[str, np.ndarray]:
+    """Return {metric: (R,) values}, given the metrics of R resamples."""
+    values = list(values)
+    return {name: np.array([each[name] for each in values]) for name in values[0]}
 
 
 def group_speakers(table: pandas.DataFrame) -> list[np.ndarray]:

@@ -150,7 +150,9 @@ def _describe(
 ) -> ConditionRecord:
     """Return scores, differences to the clean utterances, calibration error and share of uncertain predictions."""
     differences = paired_differences(*align(clean, table), lambda rows: task.make_statistic(rows, outputs))
-    scores = task.make_statistic(table, outputs)(np.arange(len(table)))
+    scores = {
+        name: float(value[0]) for name, value in task.make_statistic(table, outputs)([np.arange(len(table))]).items()
+    }
     record = ConditionRecord(scores, differences)
     if "target" in table:
         agreed = table[table["target"].notna()]

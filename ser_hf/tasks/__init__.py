@@ -17,7 +17,7 @@ tabulate(targets, scores, outputs)      columns of the task in predictions.csv, 
 Scores, summarize(table, outputs)       scores of a table: a dataclass with `utterances`, `speakers`, `intervals`,
                                         `interval_unit`, `warning`, `per_speaker` and each of `METRICS`
 draw_scores(scores, table, folder)      figures of the scores and their table, written to a folder that is created
-make_statistic(table, outputs)          function from row numbers ``(M,)`` of a table to `METRICS` by name
+make_statistic(table, outputs)          function from R arrays of row numbers of a table to {metric: (R,) values}
 answer(scores)                          prediction as text, given the scores by output: tables, timeline and page
 match_outputs(outputs, utterances)      the outputs with the names of a corpus, and the outputs that they share
 restrict_scores(scores, names, shared)  the scores ``(N, S)`` of the shared outputs

@@ -14,7 +14,9 @@ from datasets import ClassLabel, Dataset
 
 from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
+from ser_hf.evaluation.paired import Statistic
 from ser_hf.evaluation.predictions import Scores, summarize
+from ser_hf.evaluation.resampling import BLOCK
 from ser_hf.evaluation.scores import METRICS as FORMULAS
 from ser_hf.evaluation.scores import count_confusion
 from ser_hf.tasks import Metric
@@ -96,15 +98,21 @@ def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str])
     return table.join(pandas.DataFrame(scores, columns=[f"score_{emotion}" for emotion in outputs]))
 
 
-def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows."""
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Statistic:
+    """Return a function from R arrays of row numbers of a table to the ``(R,)`` values of each metric."""
     classes = len(outputs)
     names = pandas.Index(outputs)
     cells = names.get_indexer(table["target"]) * classes + names.get_indexer(table["prediction"])
 
-    def statistic(rows: np.ndarray) -> dict[str, float]:
-        confusion = np.bincount(cells[rows], minlength=classes**2).reshape(classes, classes)
-        return {name: float(FORMULAS[name](confusion)) for name in METRICS}
+    def statistic(samples: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        values: dict[str, list] = {name: [] for name in METRICS}
+        block = max(1, BLOCK // classes**2)
+        for first in range(0, len(samples), block):
+            counts = [np.bincount(cells[rows], minlength=classes**2) for rows in samples[first : first + block]]
+            confusions = np.stack(counts).reshape(-1, classes, classes)
+            for name in METRICS:
+                values[name].append(FORMULAS[name](confusions))
+        return {name: np.concatenate(parts) for name, parts in values.items()}
 
     return statistic
 

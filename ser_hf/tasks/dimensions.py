@@ -19,6 +19,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.corpora.ratings import DIMENSIONS
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit
+from ser_hf.evaluation.paired import Statistic, stack_metrics
 from ser_hf.evaluation.rating_scores import rating_scores
 from ser_hf.tasks import Metric
 
@@ -117,10 +118,10 @@ def tabulate(targets: Sequence[Sequence[float]], scores: np.ndarray, outputs: Se
     return rated.join(pandas.DataFrame(scores, columns=[f"score_{name}" for name in outputs]))
 
 
-def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows."""
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Statistic:
+    """Return a function from R arrays of row numbers of a table to the ``(R,)`` values of each metric."""
     targets, values = _values(table, outputs)
-    return lambda rows: _means(targets[rows], values[rows])
+    return lambda samples: stack_metrics(_means(targets[rows], values[rows]) for rows in samples)
 
 
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:

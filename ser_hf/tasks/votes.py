@@ -21,6 +21,7 @@ from ser_hf.corpora.labels import NO_AGREEMENT
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.evaluation import predictions as hard
 from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit
+from ser_hf.evaluation.paired import Statistic, stack_metrics
 from ser_hf.evaluation.vote_scores import cosine, entropy_correlation, jensen_shannon, soft_accuracy, soft_f1
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.tasks import Metric, categories
@@ -155,8 +156,14 @@ def tabulate(targets: Sequence[Sequence[float]], scores: np.ndarray, outputs: Se
     return pandas.DataFrame(columns)
 
 
-def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
-    """Return a function from row numbers ``(M,)`` of a table to the metrics of these rows, and jensen_shannon."""
+def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Statistic:
+    """Return a function from R arrays of row numbers to the ``(R,)`` values of each metric, and jensen_shannon."""
+    score = _make_score(table, outputs)
+    return lambda samples: stack_metrics(map(score, samples))
+
+
+def _make_score(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np.ndarray], dict[str, float]]:
+    """Return a function from row numbers ``(M,)`` to the metrics of these rows, and jensen_shannon."""
     votes, scores = _values(table, outputs)
     divergence = jensen_shannon(votes, scores)
     return lambda rows: _compute_scores(votes[rows], scores[rows]) | {"jensen_shannon": float(divergence[rows].mean())}
@@ -165,7 +172,7 @@ def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
     """Score the rows of one split, with 95 % intervals that hold for new speakers if speakers are known."""
     votes, scores = _values(table, outputs)
-    statistic = make_statistic(table, outputs)
+    statistic = _make_score(table, outputs)
     groups = table.groupby(["corpus", "speaker"]).indices
     unit, warning = choose_interval_unit(table, len(groups))
     agreed = table[table["target"].fillna("") != ""]

@@ -9,6 +9,7 @@ import pandas
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
+from stock_pipeline import fresh_process, pipeline_in_this_process  # noqa: F401
 from transformers import pipeline
 
 from ser_hf.evaluation import write_predictions

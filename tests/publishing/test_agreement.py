@@ -16,6 +16,8 @@ from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.publishing import agreement, gate
 from ser_hf.publishing.agreement import check_agreement, hash_files, measure_agreement, run_pipeline
 
+pytestmark = pytest.mark.usefixtures("fresh_process")
+
 CHANGED = "changed since the comparison at the end of training"
 OTHER = "The stored scores are from other preprocessing, weights or labels, so users get other scores."
 

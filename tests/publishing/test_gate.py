@@ -22,7 +22,7 @@ def folder(published_folder, tmp_path):
     return shutil.copytree(published_folder, tmp_path / "tiny")
 
 
-def test_the_gate_passes_a_finished_run_and_says_each_figure(published_folder):
+def test_the_gate_passes_a_finished_run_and_says_each_figure(published_folder, fresh_process):
     checks = run_gate(published_folder)
     require(checks)
     text = describe_checks(checks)
@@ -162,7 +162,7 @@ def test_an_exact_mask_that_is_not_used_is_refused(folder):
     assert "(allowed: 0.0001)" in check.found
 
 
-def test_answers_that_need_ser_hf_are_refused(published_folder, tmp_path, monkeypatch):
+def test_answers_that_need_ser_hf_are_refused(published_folder, tmp_path, monkeypatch, fresh_process):
     script = tmp_path / "script.py"
     script.write_text(f"import ser_hf\n{Path(bare_pipeline.__file__).read_text()}")
     monkeypatch.setattr(bare_pipeline, "__file__", str(script))

@@ -8,7 +8,7 @@ import pandas
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
-from stock_pipeline import run_here
+from stock_pipeline import fresh_process, pipeline_in_this_process  # noqa: F401
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
 
@@ -20,18 +20,6 @@ def encoders(tmp_path_factory):
         tiny_model(name).save_pretrained(root / name)
         feature_extractor(name).save_pretrained(root / name)
     return root
-
-
-@pytest.fixture(autouse=True)
-def agreement_in_this_process(request, monkeypatch):
-    """Spare the runs of this process the fresh process at their end, but for tests that ask for it."""
-    if "fresh_process" not in request.fixturenames:
-        monkeypatch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
-
-
-@pytest.fixture
-def fresh_process():
-    """Have a run compare its scores in a fresh process, as it does outside of the tests."""
 
 
 @pytest.fixture

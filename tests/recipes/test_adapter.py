@@ -61,6 +61,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, t
         assert one.keys() == other.keys() and all(one[key].equal(other[key]) for key in one)
 
 
+@pytest.mark.slow
 def test_a_second_training_starts_with_a_new_adapter(finetune, monkeypatch, tmp_path):
     monkeypatch.setattr(refit, "best_evaluation", lambda trainer: {"epoch": 1.0})
     first = finetune(*LORA, "--head_init", "probe", output_dir=tmp_path / "first")

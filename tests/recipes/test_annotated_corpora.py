@@ -87,6 +87,7 @@ def shares(predictions, name):
     return row["target"], {key.removeprefix("target_"): row[key] for key in row if key.startswith("target_")}
 
 
+@pytest.mark.slow
 def test_the_votes_of_iemocap_with_turns_that_have_no_majority(train):
     predictions, results, out = train("iemocap", "--task", "votes", "--label_set", "four")
     assert results["outputs"] == ["angry", "happy", "neutral", "sad"]

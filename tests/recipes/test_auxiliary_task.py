@@ -32,6 +32,7 @@ def assert_same(first, second, *, atol=1e-6):
     assert all(torch.allclose(first[name], second[name], atol=atol) for name in first)
 
 
+@pytest.mark.slow
 def test_one_command_leaves_two_stock_checkpoints_with_one_encoder(train, annotated_table):
     out = train("--refit", "true")
     assert_same(encoder_of(out), encoder_of(out / "auxiliary"))

@@ -80,6 +80,7 @@ def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsy
     assert "stored scores to 48 of 48 utterances compared." in card
 
 
+@pytest.mark.slow
 def test_probes_are_pooled_too(toy_ravdess, tmp_path):
     argv = ["--corpus", "ravdess", "--data_root", str(toy_ravdess), "--heads", "svm_linear", "--processes", "1",
             "--speaker_normalization", "true"]  # fmt: skip

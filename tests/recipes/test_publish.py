@@ -47,6 +47,7 @@ def run(command, environment):
     return done
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_published_and_answers_alike_where_it_is_downloaded(hub, encoders, tmp_path):
     out = tmp_path / "out"
     printed = run(

@@ -71,6 +71,7 @@ def test_an_interrupted_second_training_goes_on_from_its_checkpoint(finetune, mo
     assert all(one[name].equal(other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_training_that_had_stopped_is_not_continued_after_an_interruption(finetune, trained, monkeypatch, tmp_path):
     options = ("--num_train_epochs", "4", "--refit", "true", "--early_stopping_patience", "1", "--learning_rate", "0")
     whole = finetune(*options, output_dir=tmp_path / "whole")

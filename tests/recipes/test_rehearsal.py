@@ -66,6 +66,7 @@ def test_a_healthy_training_passes_and_says_what_was_observed(run, quick, task, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_is_too_high_is_found(run, tmp_path):
     with pytest.raises(ValueError, match=r"Lower --learning_rate \(now 1\), as it rose to .* Leave out --rehearse"):
         run(learning_rate=1.0)

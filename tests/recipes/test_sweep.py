@@ -63,6 +63,7 @@ def open_study(folder):
     return optuna.create_study(direction="maximize", **connect(folder))
 
 
+@pytest.mark.slow
 def test_a_sweep_scores_validation_only_and_its_recipe_fine_tunes_to_the_same_losses(
     sweep, heard, tmp_path, toy_ravdess, capsys
 ):
