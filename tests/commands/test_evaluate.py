@@ -10,6 +10,7 @@ import pandas
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
+from stock_pipeline import run_here
 from transformers import pipeline
 
 from ser_hf.cli import main
@@ -51,11 +52,14 @@ def run(tmp_path_factory, corpus):
     root = tmp_path_factory.mktemp("run")
     tiny_model("whisper").save_pretrained(root / "encoder")
     feature_extractor("whisper").save_pretrained(root / "encoder")
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
     runpy.run_path(str(RECIPE))["main"]([
         "--corpus", "ravdess", "--data_root", str(corpus), *SPLIT, "--trim", "none", "--max_duration", "2",
         "--model_name_or_path", str(root / "encoder"), "--output_dir", str(root / "out"), "--use_cpu", "true",
         "--num_train_epochs", "1", "--learning_rate", "1e-6", "--head_init", "probe", "--dataloader_num_workers", "0",
     ])  # fmt: skip
+    monkeypatch.undo()
     return root / "out"
 
 

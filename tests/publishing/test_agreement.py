@@ -188,6 +188,7 @@ def test_with_the_data_at_hand_a_change_is_found_though_its_hashes_were_rewritte
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_with_the_data_at_hand_a_fresh_process_finds_a_changed_prediction(folder, refusal, toy_ravdess):
     change_scores(folder, [7])
     change_agreement(folder, files=hash_files(folder))

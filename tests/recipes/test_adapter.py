@@ -46,6 +46,7 @@ def test_a_run_leaves_stock_weights_and_the_adapter_alone(finetune, encoders, ca
     assert all(torch.allclose(loaded[name], value, atol=1e-6) for name, value in after.items())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path):
     options = (*LORA, "--adapter", "dora", "--num_train_epochs", "3", "--ema_decay", "0.5", "--save_total_limit", "9")
     whole = finetune(*options, output_dir=tmp_path / "whole")

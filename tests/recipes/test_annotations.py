@@ -68,6 +68,7 @@ def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, annotat
     assert all(check.passed for check in run_gate(out))
 
 
+@pytest.mark.slow
 def test_ratings_are_learned_from_equally_many_utterances_of_each_emotion(train):
     options = ("--rating_scale", "1", "5", "--per_device_train_batch_size", "4")
     out = train("--task", "dimensions", "--sampling", "undersample", *options)
@@ -78,6 +79,7 @@ def test_ratings_are_learned_from_equally_many_utterances_of_each_emotion(train)
     assert yaml.safe_load((out / "recipe.yaml").read_text())["sampling"] == "undersample"
 
 
+@pytest.mark.slow
 def test_the_ccc_loss_of_accumulated_batches_is_that_of_whole_batches(train, tmp_path):
     options = ("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "4")
     whole = loss_curve(train(*options))
@@ -151,6 +153,7 @@ def test_missing_ratings_and_dimensions_and_unused_votes_are_counted(annotated_t
     assert "Votes that are not used: {'other': 8}" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_task_is_neither_evaluated_nor_resumed(train, annotated_table, tmp_path):
     out = train("--task", "dimensions", "--rating_scale", "1", "5")
     with pytest.raises(FileExistsError, match="another recipe .*task: dimensions there, votes here"):

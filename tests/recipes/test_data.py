@@ -46,6 +46,7 @@ def results_of(out):
     return json.loads((out / "all_results.json").read_text())
 
 
+@pytest.mark.slow
 def test_two_corpora_at_once_keep_their_names_and_speakers_apart(finetune, toy_ravdess, toy_urdu):
     out = finetune("--label_set", "four", corpus="ravdess urdu", data_root=[toy_ravdess, toy_urdu])
     table = read_predictions(out / "predictions.csv")
@@ -58,6 +59,7 @@ def test_two_corpora_at_once_keep_their_names_and_speakers_apart(finetune, toy_r
     assert "utterances of ravdess and urdu" in (out / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_another_target_than_emotion(finetune):
     out = finetune("--target", "gender")
     assert results_of(out)["outputs"] == ["female", "male"]
@@ -65,6 +67,7 @@ def test_another_target_than_emotion(finetune):
     assert "Recognises 2 genders" in (out / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_iemocap_as_opus_in_four_classes_counts_what_it_drops(finetune, toy_iemocap):
     out = finetune(
         "--label_set", "four", "--protocol", "leave_one_session_out", "--fold", "5", corpus="iemocap",
@@ -94,6 +97,7 @@ def test_a_long_utterance_is_split_into_windows_in_training_only_and_scored_in_o
     assert results["context"]["longer"] == {"validation": 1, "test": 2}
 
 
+@pytest.mark.slow
 def test_the_row_of_a_long_utterance_is_the_answer_of_the_pipeline_to_the_whole_file(finetune, toy_urdu):
     glide = np.sin(np.linspace(0, 160, 112_000) ** 2).astype(np.float32)  # 7 s, from 0 to 730 Hz
     for i, path in enumerate(sorted(toy_urdu.rglob("*.wav"))):
@@ -129,6 +133,7 @@ def test_a_table_with_partitions_of_its_own(finetune, tmp_path, write_audio):
     }
 
 
+@pytest.mark.slow
 def test_a_copied_file_in_two_parts_is_told_in_the_log_and_on_the_card(finetune, tmp_path, write_audio, caplog):
     for speaker in range(6):
         for emotion in ("angry", "sad"):  # the same two tones by everybody

@@ -108,6 +108,7 @@ def test_a_model_of_balanced_utterances_with_an_adjusted_focal_loss_is_stock(fin
     assert results["agreement"]["agree"] == results["agreement"]["compared"] == 16
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, caplog):
     out = finetune("--save_total_limit", "9")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
@@ -194,6 +195,7 @@ def test_the_card_says_how_much_of_an_utterance_the_model_takes(finetune):
     assert "Truncated in the test" not in card
 
 
+@pytest.mark.slow
 def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_scored_as_the_pipeline_does(
     finetune, tmp_path, toy_ravdess, write_audio
 ):
@@ -271,6 +273,7 @@ def test_without_a_recommended_trimming_nothing_is_recommended(finetune, quiet_r
     assert "preprocessing=" not in (out / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_fails_ends_in_a_run_that_says_so_and_is_not_publishable(
     finetune, fresh_process, tmp_path, monkeypatch, caplog
 ):

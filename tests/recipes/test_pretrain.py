@@ -91,6 +91,7 @@ def test_the_loss_falls_and_the_codebook_stays_in_use(pretrain, capsys):
     assert "of 16 codes per group" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_opens_no_file_of_a_test_speaker_and_finetune_loads_every_weight(
     pretrain, finetune, melodies, tmp_path, monkeypatch
 ):

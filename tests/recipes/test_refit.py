@@ -52,6 +52,7 @@ def test_the_second_training_stops_after_the_best_epoch_of_the_first(finetune, t
     assert not (out / "refit").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_second_training_goes_on_from_its_checkpoint(finetune, monkeypatch, tmp_path):
     options = ("--num_train_epochs", "2", "--refit", "true", "--ema_decay", "0.5")
     monkeypatch.setattr(refit, "best_evaluation", lambda trainer: {"epoch": 2.0})

@@ -31,6 +31,12 @@ def run(synthetic_corpus, tmp_path):
     return start
 
 
+@pytest.fixture(autouse=True)
+def few_checked(monkeypatch):
+    """Compare the labels of fewer utterances with their audio: their features take most of the time."""
+    monkeypatch.setattr(rehearsal, "CHECKED", 96)
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Do without the training that follows the rehearsal."""
@@ -79,6 +85,7 @@ def test_a_learning_rate_that_is_too_low_is_found(run):
         run(learning_rate=1e-8)
 
 
+@pytest.mark.slow
 def test_a_model_of_which_nothing_is_trained_is_found(run, monkeypatch):
     rehearse = rehearsal.rehearse
     monkeypatch.setattr(

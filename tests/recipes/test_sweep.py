@@ -91,6 +91,7 @@ def test_a_sweep_scores_validation_only_and_its_recipe_fine_tunes_to_the_same_lo
     assert results["validation"]["ua"] == pytest.approx(best["ua"])
 
 
+@pytest.mark.slow
 def test_run_again_a_sweep_keeps_its_finished_trials_fails_the_killed_and_goes_on(sweep, caplog):
     argv = ("--search", "learning_rate", "--num_train_epochs", "1")
     folder = sweep(*argv, "--trials", "1")

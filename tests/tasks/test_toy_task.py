@@ -123,6 +123,7 @@ def test_a_folder_is_predicted_in_its_words(run, toy_ravdess, tmp_path):
     assert segment.emotion == f"liveliness {segment.scores['liveliness']:.2f}"
 
 
+@pytest.mark.slow
 def test_it_is_cross_validated(arguments, monkeypatch):
     monkeypatch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
     data, model, training = arguments(data={"protocol": "group_kfold", "folds": 2}, num_train_epochs=1)
