@@ -96,6 +96,7 @@ def test_a_model_of_which_nothing_is_trained_is_found(run, monkeypatch):
         run()
 
 
+@pytest.mark.slow
 def test_labels_that_belong_to_other_files_are_found(run, synthetic_corpus, tmp_path):
     table = pandas.DataFrame([(row.path, row.emotion, row.speaker) for row in synthetic(synthetic_corpus)])
     table.columns = ["path", "emotion", "speaker"]
