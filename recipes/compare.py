@@ -27,43 +27,65 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     from ser_hf.evaluation import figures  # these import pandas, which is slow, so after --help
     from ser_hf.scoring.comparison import read_run
+    from ser_hf.tasks import load_task
 
     runs = [(Path(folder).name, *read_run(folder)) for folder in arguments.folders]
-    lines = [summarize_run(*run) for run in runs]
+    if len(names := {results.task for _, results, _ in runs}) > 1:
+        raise ValueError(f"Expected runs of one task, found {', '.join(sorted(names))}. Compare each task by itself.")
+    task = load_task(runs[0][1].task)
+    lines = [summarize_run(*run, task) for run in runs]
     note = mark_test_sets(lines)
-    show("| run | UA | WA | macro-F1 | speakers / utterances | time | hardware, date |\n|---|---|---|---|---|---|---|")
+    titles = [metric.short for metric in task.METRICS.values()]
+    print(f"| run | {' | '.join(titles)} | speakers / utterances | time | hardware, date |")
+    print("|---" * (len(titles) + 4) + "|")
     for line in lines:
-        show(f"| {' | '.join(line['cells'])} |")
-    if note:
-        show(note.removesuffix("\n"))
+        print(f"| {' | '.join(line['cells'])} |")
+    print(note, end="")
     if len(runs) + len(arguments.predictions) > 1:
-        print_differences(runs, arguments.predictions)
+        print_differences(runs, arguments.predictions, task)
     if arguments.output:
-        figures.plot_runs(lines, arguments.output)
+        figures.plot_runs(lines, titles[0] + " (%)" * task.PERCENT, arguments.output)
 
 
-def summarize_run(name: str, results, predictions) -> dict:
+def summarize_run(name: str, results, predictions, task) -> dict:
     """Return the values of a run for the table and the figure."""
     test, work = results.test, results.training or results.evaluation
     splits = results.folds or [results.split]
-    scores = [
-        f"{100 * getattr(test, metric):.1f} [{', '.join(f'{100 * bound:.1f}' for bound in test.intervals[metric])}]"
-        for metric in ("ua", "wa", "macro_f1")
-    ]
+    scores = {metric: scale([getattr(test, metric), *test.intervals[metric]], task) for metric in task.METRICS}
     size, minutes = f"{test.speakers} / {test.utterances}", f"{work.seconds / 60:.0f} min"
+    first = next(iter(scores.values()))
     return {
         "name": name.replace("_", " "),
-        "ua": test.ua,
-        "interval": test.intervals["ua"],
+        "score": first[0],
+        "interval": first[1:],
         "utterances": list_utterances(predictions),
         "counts": [
             sorted((name, row["utterances"]) for name, row in test.per_speaker.items()),
-            {emotion: row["support"] for emotion, row in test.per_emotion.items()},
+            {emotion: row.get("support") for emotion, row in getattr(test, "per_emotion", {}).items()},
             [fold.speakers for fold in results.folds or []],
         ],
         "speaker_independent": all(split.speaker_independent for split in splits),
-        "cells": [f"`{name}`", *scores, size, minutes, f"{work.hardware}, {work.date}"],
+        "cells": [
+            f"`{name}`",
+            *(
+                f"{write(score, task)} [{write(low, task)}, {write(high, task)}]"
+                for score, low, high in scores.values()
+            ),
+            size,
+            minutes,
+            f"{work.hardware}, {work.date}",
+        ],
     }
+
+
+def scale(values: list[float], task) -> list[float]:
+    """Return scores in percent, if the task has percentages."""
+    return [100 * value if task.PERCENT else value for value in values]
+
+
+def write(value: float, task, sign: str = "") -> str:
+    """Return a score as text."""
+    return f"{value:{sign}.{1 if task.PERCENT else 3}f}"
 
 
 def list_utterances(predictions) -> list | None:
@@ -90,7 +112,7 @@ def mark_test_sets(runs: list[dict]) -> str:
     return "\nDifferent letters mark different test utterances or folds: these scores are not comparable.\n"
 
 
-def print_differences(runs: list, tables: list[str]) -> None:
+def print_differences(runs: list, tables: list[str], task) -> None:
     """Print the differences of the other runs and tables to the first run."""
     from ser_hf.scoring.comparison import compare_predictions, read_answers
 
@@ -102,20 +124,20 @@ def print_differences(runs: list, tables: list[str]) -> None:
     others += [(Path(path).name, read_answers(path, predictions)) for path in tables]
     compared = compare_predictions(results, predictions, others)
     metrics = list(compared[0].differences)
-    show(f"\n| minus `{first}` | {' | '.join(f'{name} | p' for name in metrics)} | speakers better / worse |")
+    show(f"\n| minus `{first}` | {' | '.join(f'{name} | p' for name in metrics)} | speakers higher / lower |")
     show("|---" * (2 + 2 * len(metrics)) + "|")
     for one in compared:
-        cells = [cell for name in metrics for cell in describe_difference(one.differences[name])]
+        cells = [cell for name in metrics for cell in describe_difference(one.differences[name], task)]
         lead = one.differences[metrics[0]]
-        show(f"| `{one.name}` | {' | '.join(cells)} | {lead.better} / {lead.worse} of {one.speakers} |")
+        show(f"| `{one.name}` | {' | '.join(cells)} | {lead.higher} / {lead.lower} of {one.speakers} |")
     for one in compared:
         show(f"`{one.name}`: {one.utterances} test utterances in both, {one.left_out} in one of them only (left out).")
 
 
-def describe_difference(difference) -> tuple[str, str]:
-    """Return the difference with its interval, in points of 100, and the p-value."""
-    low, high = difference.interval
-    return f"{100 * difference.difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]", f"{difference.p_value:.3f}"
+def describe_difference(difference, task) -> tuple[str, str]:
+    """Return the difference with its interval, and the p-value."""
+    value, low, high = (write(each, task, "+") for each in scale([difference.difference, *difference.interval], task))
+    return f"{value} [{low}, {high}]", f"{difference.p_value:.3f}"
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ class Difference:
         interval: [low, high], 95 % interval for new speakers.
         p_value: Of a permutation test over speakers: the share of random exchanges of the two tables, speaker by
             speaker, with a difference at least as large in either direction.
-        better: Number of speakers with a higher score in the second table.
-        worse: Number of speakers with a lower score in the second table.
+        higher: Number of speakers with a higher score in the second table.
+        lower: Number of speakers with a lower score in the second table.
     """
 
     difference: float
     interval: list[float]
     p_value: float | None = None
-    better: int | None = None
-    worse: int | None = None
+    higher: int | None = None
+    lower: int | None = None
 
 
 def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
@@ -93,7 +93,7 @@ def paired_differences(
         >>> table = pandas.DataFrame(rows, columns=[*KEY, "speaker", "target"])
         >>> first, second = table.assign(prediction="sad"), table.assign(prediction=["sad", "happy"])
         >>> paired_differences(first, second, lambda table: make_statistic(table, ["happy", "sad"]))["ua"]
-        Difference(difference=0.5, interval=[0.0, 1.0], p_value=1.0, better=1, worse=0)
+        Difference(difference=0.5, interval=[0.0, 1.0], p_value=1.0, higher=1, lower=0)
     """
     statistic = make_statistic(pandas.concat([first, second], ignore_index=True))
     groups, length = group_speakers(first), len(first)
@@ -116,8 +116,8 @@ def paired_differences(
             difference=float(observed[i]),
             interval=[float(low[i]), float(high[i])],
             p_value=float(extreme[i] + 1) / (resamples + 1),
-            better=int((by_speaker[:, i] > 1e-12).sum()),
-            worse=int((by_speaker[:, i] < -1e-12).sum()),
+            higher=int((by_speaker[:, i] > 1e-12).sum()),
+            lower=int((by_speaker[:, i] < -1e-12).sum()),
         )
         for i, name in enumerate(names)
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas
 
+from ser_hf.escaping import plain_cell
 from ser_hf.evaluation import read_predictions
 from ser_hf.evaluation.paired import KEY, Difference, align, group_speakers, paired_differences
 from ser_hf.runs.file_names import PREDICTIONS, RESULTS
@@ -62,12 +63,15 @@ def read_answers(path: str | Path, like: pandas.DataFrame) -> pandas.DataFrame:
     Raises:
         ValueError: If a column is missing, or no utterance is one of the run.
     """
-    answers = pandas.read_csv(path, dtype={"path": str, "corpus": str, "prediction": str}, keep_default_na=False)
+    kinds = {"path": str, "corpus": str, "prediction": str, "start": float, "end": float}
+    answers = pandas.read_csv(path, dtype=kinds, keep_default_na=False, na_values={"start": "", "end": ""})
     wanted = [name for name in like.columns if name == "prediction" or name.startswith("score_")]
-    needed = ["prediction"] if "prediction" in wanted else wanted
+    scored = any(name.startswith("target_") for name in like.columns)  # votes and ratings have a target per output
+    needed = [name for name in wanted if name.startswith("score_") == scored]
     if missing := [name for name in ["path", *needed] if name not in answers]:
         raise ValueError(f"'{path}': expected the columns path, {', '.join(needed)}; {', '.join(missing)} not found.")
     keys = [name for name in KEY if name in answers]
+    answers["path"] = answers["path"].map(plain_cell)
     if answers.duplicated(keys).any():
         twice = answers[answers.duplicated(keys)].iloc[0]["path"]
         raise ValueError(f"'{path}': expected each utterance once, found '{twice}' twice.")
@@ -77,7 +81,7 @@ def read_answers(path: str | Path, like: pandas.DataFrame) -> pandas.DataFrame:
         raise ValueError(
             f"'{path}': expected paths such as '{like['path'].iloc[0]}', found '{answers['path'].iloc[0]}'."
         )
-    if "prediction" in wanted and (unknown := sorted(set(table["prediction"]) - set(like["target"].dropna()))):
+    if not scored and (unknown := sorted(set(table["prediction"]) - set(like["target"].dropna()))):
         raise ValueError(f"'{path}': expected predictions among {sorted(set(like['target']))}, found {unknown[:5]}.")
     return table
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 
 from ser_hf.corpora import Utterance
-from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.data.audio import SAMPLING_RATE, decode_audio
 from ser_hf.data.degradations import (
     add_noise,
     average_spectrum,
@@ -30,7 +30,7 @@ from ser_hf.evaluation import figures, read_predictions, write_predictions
 from ser_hf.evaluation.calibration import calibration_errors
 from ser_hf.evaluation.paired import align, paired_differences
 from ser_hf.runs.result_records import ConditionRecord, Results
-from ser_hf.scoring.waveforms import decode_checked, score_utterances
+from ser_hf.scoring.waveforms import score_utterances
 from ser_hf.serving import EmotionClassifier
 from ser_hf.tasks import load_task
 
@@ -114,7 +114,8 @@ def score_conditions(
     (folder / CONDITIONS).mkdir(parents=True, exist_ok=True)
     speakers = np.array([f"{row.corpus}/{row.speaker}" for row in utterances])
     drawn = np.random.default_rng(seed).permutation(len(utterances))[:VOICES]
-    voices = {i: decode_checked(utterances[i]) for i in drawn}
+    rows = {i: utterances[i] for i in drawn}
+    voices = {i: decode_audio(row.path, start=row.start, end=row.end) for i, row in rows.items()}
     conditions, records = standard_conditions(average_spectrum(list(voices.values()))), {}
     for number, (name, condition) in enumerate(conditions.items()):
 

@@ -38,7 +38,8 @@ def score_utterances(
     order = evaluation_order([utterance.duration for utterance in utterances])  # type: ignore[misc]
 
     def load(i: int) -> np.ndarray:
-        waveform = decode_checked(utterances[i])
+        row = utterances[i]
+        waveform = decode_audio(row.path, start=row.start, end=row.end)
         return classifier.trim(change(i, waveform) if change else waveform)
 
     with ThreadPoolExecutor(usable_cpus()) as threads:
@@ -48,12 +49,3 @@ def score_utterances(
             scores[batch] = classifier.score(waveforms, batch_size=batch_size)
             durations[batch] = [len(waveform) / SAMPLING_RATE for waveform in waveforms]
     return scores, durations
-
-
-def decode_checked(utterance: Utterance) -> np.ndarray:
-    """Return the waveform ``(T,)`` of an utterance.
-
-    Raises:
-        ValueError: For the reasons of `decode_audio`.
-    """
-    return decode_audio(utterance.path, start=utterance.start, end=utterance.end)

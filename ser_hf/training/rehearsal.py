@@ -2,7 +2,7 @@
 
 Two questions are answered on training utterances only. Can the model learn 32 utterances by heart, with the learning
 rate of the recipe and without augmentation? Do the labels have anything to do with the audio, so that a linear
-classifier on simple features predicts those of other speakers better than chance?
+model on simple features predicts those of other speakers better than chance?
 
 Shapes: N utterances.
 """
@@ -14,13 +14,13 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 import torch
-from datasets import Dataset, DatasetDict
-from sklearn.linear_model import LogisticRegression
+from datasets import ClassLabel, Dataset, DatasetDict
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -42,16 +42,23 @@ RISE = 1.5  # a loss of more than this times the first one shows that the learni
 logger = logging.getLogger(__name__)
 
 
+class LabelScore(NamedTuple):
+    """Hold the score of a linear model, its name, and the score below which 95 % of random labels stay."""
+
+    score: float
+    name: str
+    random: float
+
+
 @dataclass
 class Rehearsal:
     """Hold what was observed.
 
     Attributes:
         losses: Loss before the first step, and in each pass over the utterances.
-        metric: Name and value of the first metric of the task on the 32 utterances, after the last step.
-        label_recall: UA of a linear classifier on the emotions of other speakers; None if there is one speaker.
-        chance: UA of guessing.
-        majority: Share of the most frequent emotion in the training utterances.
+        metric: Name and value of the first metric of the task on the utterances, after the last step.
+        guess: What guessing achieves, as text.
+        labels: Score of a linear model on the labels of other speakers; None if there is one speaker or label.
         trained: Number of trained parameters.
         parameters: Number of all parameters.
         seconds_per_step: Duration of a step.
@@ -59,9 +66,8 @@ class Rehearsal:
 
     losses: list[float]
     metric: tuple[str, float]
-    label_recall: float | None
-    chance: float
-    majority: float
+    guess: str
+    labels: "LabelScore | None"
     trained: int
     parameters: int
     seconds_per_step: float
@@ -76,7 +82,8 @@ def rehearse(
     """Train a copy of the model on 32 utterances, compare labels and audio, and log what was observed.
 
     Args:
-        model: The model to train, with its head started; it is not changed.
+        model: The model to train, with a random head: `head_init` and `auxiliary_task` are not rehearsed. It is not
+            changed.
         feature_extractor: Feature extractor of the model.
         dataset: DatasetDict with "train" and "validation".
         training: Training arguments of the recipe.
@@ -88,31 +95,37 @@ def rehearse(
     parameters = sum(parameter.numel() for parameter in model.parameters())
     if not trained:
         raise ValueError(f"Rehearsal: none of {parameters} parameters is trained. Choose another --freeze.")
-    train = dataset["train"]
-    emotions = Counter(train["emotion"])
-    recall = _recall_of_labels(_draw_evenly(train, CHECKED, training.seed))
+    train, task = dataset["train"], load_task(name_task(model.config))
+    rated = task.PROBLEM_TYPE == "regression"
+    score = _score_ratings if rated else _score_classes
+    labels = score(_draw_evenly(train, CHECKED, training.seed))
+    guess = "Chance: CCC 0" if rated else _describe_guess(Counter(_classes(train)))
     losses, metric, seconds = _learn_by_heart(model, feature_extractor, dataset, training)
-    observed = Rehearsal(
-        losses, metric, recall, 1 / len(emotions), max(emotions.values()) / len(train), trained, parameters, seconds
-    )
+    observed = Rehearsal(losses, metric, guess, labels, trained, parameters, seconds)
     logger.info(describe_rehearsal(observed, len(train), training))
-    _check(observed, min(CHECKED, len(train)), training)
+    _check(observed, training)
     return observed
 
 
 def describe_rehearsal(observed: Rehearsal, utterances: int, training: SerTrainingArguments) -> str:
     """Return what was observed, with an estimate of the time for all training utterances."""
     name, value = observed.metric
-    steps = math.ceil(utterances / training.per_device_train_batch_size) * training.num_train_epochs
+    batch = training.per_device_train_batch_size * training.world_size
+    steps = math.ceil(utterances / batch) * training.num_train_epochs
     minutes = steps * observed.seconds_per_step * (1 + training.refit) / 60
-    labels = "" if observed.label_recall is None else f"; {observed.label_recall:.3f} UA of a linear classifier"
+    labels = f"; {observed.labels.score:.3f} {observed.labels.name}" if observed.labels else ""
     return (
-        f"Rehearsal: loss {observed.losses[0]:.3f} to {observed.losses[-1]:.3f} on {UTTERANCES} utterances in "
-        f"{len(observed.losses) - 1} passes, {name} {value:.3f}.\n"
-        f"Chance {observed.chance:.3f} UA, most frequent emotion {observed.majority:.3f} WA{labels}.\n"
+        f"Rehearsal: loss {observed.losses[0]:.3f} to {observed.losses[-1]:.3f} on {min(UTTERANCES, utterances)} "
+        f"utterances in {len(observed.losses) - 1} passes, {name} {value:.3f}.\n"
+        f"{observed.guess}{labels}.\n"
         f"Trained: {observed.trained / 1e6:.2f} of {observed.parameters / 1e6:.2f} M parameters. Memory: "
         f"{_memory():.1f} GB. Estimated time of training without validation: {minutes:.0f} min."
     )
+
+
+def _describe_guess(counts: Counter) -> str:
+    share = max(counts.values()) / counts.total()
+    return f"Chance {1 / len(counts):.3f} UA, most frequent class {share:.3f} WA"
 
 
 def _draw_evenly(train: Dataset, count: int, seed: int) -> Dataset:
@@ -125,18 +138,45 @@ def _draw_evenly(train: Dataset, count: int, seed: int) -> Dataset:
     return train.select(order[np.argsort(turns, kind="stable")][:count])
 
 
-def _recall_of_labels(rows: Dataset) -> float | None:
-    """Return the UA of a linear classifier on classical features, cross-validated over speakers.
+def _classes(rows: Dataset) -> list[int]:
+    """Return the class of each row: its label, or of votes the class with the most votes."""
+    if isinstance(rows.features["label"], ClassLabel):
+        return rows["label"]
+    return np.argmax(rows["label"], axis=1).tolist()
 
-    Source: the features of `ser_hf.heads.features.classical_features`.
-    """
-    speakers = [speaker or str(index) for speaker, index in zip(rows["speaker"], rows["index"], strict=True)]
-    if (folds := min(4, len(set(speakers)))) < 2 or len(set(rows["emotion"])) < 2:
+
+def _score_classes(rows: Dataset) -> LabelScore | None:
+    """Return the UA of a linear classifier on classical features, cross-validated over speakers."""
+    classes = _classes(rows)
+    if len(set(classes)) < 2 or (folds := _speaker_folds(rows)) is None:
         return None
-    vectors = np.stack([classical_features(load_row(row)).to_numpy() for row in rows])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=500))
-    answers = cross_val_predict(classifier, vectors, rows["emotion"], groups=speakers, cv=GroupKFold(folds))
-    return float(recall_score(rows["emotion"], answers, average="macro", zero_division=0))
+    answers = cross_val_predict(classifier, _features(rows), classes, cv=folds)
+    chance = 1 / len(set(classes))
+    random = chance + 1.64 * math.sqrt(chance * (1 - chance) / len(rows))
+    recall = float(recall_score(classes, answers, average="macro", zero_division=0))
+    return LabelScore(recall, "UA of a linear classifier", random)
+
+
+def _score_ratings(rows: Dataset) -> LabelScore | None:
+    """Return the mean Pearson correlation of a linear regression on classical features with the ratings."""
+    ratings = np.asarray(rows["label"], dtype=float)
+    if not ratings.std(0).all() or (folds := _speaker_folds(rows)) is None:
+        return None
+    values = cross_val_predict(make_pipeline(StandardScaler(), Ridge(1000.0)), _features(rows), ratings, cv=folds)
+    correlations = [np.corrcoef(values[:, i], ratings[:, i])[0, 1] for i in range(ratings.shape[1])]
+    return LabelScore(float(np.mean(correlations)), "correlation of a linear regression", 1.64 / math.sqrt(len(rows)))
+
+
+def _speaker_folds(rows: Dataset) -> list | None:
+    """Return at most four pairs of row numbers to fit and to score, without common speakers; None of one speaker."""
+    speakers = [speaker or str(index) for speaker, index in zip(rows["speaker"], rows["index"], strict=True)]
+    count = min(4, len(set(speakers)))
+    return list(GroupKFold(count).split(speakers, groups=speakers)) if count > 1 else None
+
+
+def _features(rows: Dataset) -> np.ndarray:
+    return np.stack([classical_features(load_row(row)).to_numpy() for row in rows])
 
 
 def _learn_by_heart(
@@ -168,8 +208,9 @@ def _learn_by_heart(
 def _run_steps(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
     """Return the loss before the first step and in each pass over the batches, and the seconds per step."""
     model, optimizer = trainer.model.train(), trainer.create_optimizer()
-    began, steps, losses = time.monotonic(), 0, [_mean_loss(trainer, batches)]
-    while steps < STEPS and time.monotonic() - began < SECONDS and math.isfinite(losses[-1]):
+    steps, losses = 0, [_mean_loss(trainer, batches)]
+    began = time.monotonic()
+    while not steps or (steps < STEPS and time.monotonic() - began < SECONDS and math.isfinite(losses[-1])):
         losses.append(0.0)
         for batch in batches:
             loss = _loss(trainer, batch)
@@ -194,26 +235,29 @@ def _loss(trainer: SerTrainer, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return trainer.compute_loss_func(trainer.model(**inputs), labels)
 
 
-def _check(observed: Rehearsal, checked: int, training: SerTrainingArguments) -> None:
+def _check(observed: Rehearsal, training: SerTrainingArguments) -> None:
     """Raise ValueError with the likely reason if the rehearsal failed."""
     first, last, highest = observed.losses[0], observed.losses[-1], max(observed.losses)
     ways = "Leave out --rehearse to train all the same."
+    if not math.isfinite(first):
+        raise ValueError(
+            f"Rehearsal: the loss is {first} before the first step. Check the weights of the encoder, and the audio "
+            f"with 'ser-hf data audit'. {ways}"
+        )
     if not last <= (1 - LEAST_FALL) * first:  # also if it is not a number
         rises = not highest <= RISE * first
         change = f"Lower --learning_rate (now {training.learning_rate:g}), as it rose to {highest:.3g} in between"
         if not rises:
             change = f"Raise --learning_rate (now {training.learning_rate:g}), or train more with another --freeze"
         raise ValueError(
-            f"Rehearsal: the loss on {UTTERANCES} utterances changed from {first:.3f} to {last:.3f} in "
-            f"{len(observed.losses) - 1} passes. {change}. {ways}"
+            f"Rehearsal: the loss changed from {first:.3f} to {last:.3f} in {len(observed.losses) - 1} passes over "
+            f"{UTTERANCES} utterances. {change}. {ways}"
         )
-    chance = observed.chance
-    bound = chance + 1.64 * math.sqrt(chance * (1 - chance) / checked)  # 95 % of random labels stay below it
-    if observed.label_recall is not None and observed.label_recall < bound:
+    if observed.labels and observed.labels.score < observed.labels.random:
         raise ValueError(
-            "Rehearsal: a linear classifier on simple features recognises the emotions of other speakers no better "
-            f"than chance ({observed.label_recall:.3f} UA on {checked} utterances, chance {chance:.3f}). Check whether "
-            f"the labels belong to these files. {ways}"
+            "Rehearsal: a linear model on simple features recognises the labels of other speakers no better than "
+            f"chance ({observed.labels.score:.3f} {observed.labels.name}; 95 % of random labels stay below "
+            f"{observed.labels.random:.3f}). Check whether the labels belong to these files. {ways}"
         )
 
 

@@ -30,12 +30,12 @@ def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(
 
 
 def test_runs_that_heard_their_test_speakers_are_hollow(drawn):
-    run = {"interval": [0.7, 0.8]}
+    run = {"interval": [70, 80]}
     runs = [
-        run | {"name": "honest", "ua": 0.75, "speaker_independent": True},
-        run | {"name": "leaking", "ua": 0.78, "speaker_independent": False},
+        run | {"name": "honest", "score": 75.0, "speaker_independent": True},
+        run | {"name": "leaking", "score": 78.0, "speaker_independent": False},
     ]
-    plot_runs(runs, "unused.png")
+    plot_runs(runs, "UA (%)", "unused.png")
     lines = rows_of(drawn[0].axes[0])
     assert list(lines) == ["leaking", "honest"]
     assert [lines[name][1].get_markerfacecolor() for name in lines] == ["white", BLUE]

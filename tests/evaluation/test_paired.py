@@ -100,7 +100,7 @@ def test_an_utterance_without_a_speaker_is_a_speaker_of_its_own():
 def test_of_one_speaker_the_utterances_are_resampled():
     rows = [("1", "sad")] * 2
     found = paired_difference(table(rows, ["sad", "happy"]), table(rows, ["sad", "sad"]))["wa"]
-    assert (found.difference, found.interval, found.better, found.worse) == (0.5, [0.0, 1.0], 1, 0)
+    assert (found.difference, found.interval, found.higher, found.lower) == (0.5, [0.0, 1.0], 1, 0)
 
 
 def test_few_speakers_get_wider_quantiles():
@@ -115,14 +115,14 @@ def test_the_permutation_test_exchanges_the_tables_of_whole_speakers():
     first, second = table(rows, ["sad"] * 12), table(rows, EMOTIONS * 6)
     found = paired_difference(first, second, resamples=4000)["ua"]
     assert found.p_value == pytest.approx(2 / 64, abs=0.01)
-    assert (found.better, found.worse) == (6, 0)
+    assert (found.higher, found.lower) == (6, 0)
     back = paired_difference(second, first)["ua"]
-    assert (back.better, back.worse) == (0, 6)
+    assert (back.higher, back.lower) == (0, 6)
 
 
 def test_equal_tables_differ_in_nothing():
     found = paired_difference(FIRST, FIRST.copy())["ua"]
-    assert (found.p_value, found.better, found.worse) == (1.0, 0, 0)
+    assert (found.p_value, found.higher, found.lower) == (1.0, 0, 0)
 
 
 def test_ratings_are_compared_by_their_ccc():
@@ -133,7 +133,7 @@ def test_ratings_are_compared_by_their_ccc():
     assert found["ccc"].difference == pytest.approx(
         1 - 2 * 0.0025 / (0.125 + 0.0025 + 0.0025)
     )  # variances and squared difference of the means
-    assert (found["ccc"].better, found["ccc"].worse) == (2, 0)
+    assert (found["ccc"].higher, found["ccc"].lower) == (2, 0)
 
 
 def test_the_utterances_that_both_tables_have_are_compared():

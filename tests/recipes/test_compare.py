@@ -76,3 +76,19 @@ def test_other_speakers_or_folds_are_seen_without_predictions(compare, capsys):
     compare([str(GOLDEN / name) for name in names])
     rows = capsys.readouterr().out.splitlines()[2:5]
     assert [row.split("|")[1].strip()[-3:] for row in rows] == ["(A)", "(B)", "(A)"]
+
+
+def test_runs_of_ratings_are_compared_by_their_metrics(compare, tmp_path, capsys):
+    results = json.loads((GOLDEN / "ravdess_mel_crnn_fold_1" / "all_results.json").read_text())
+    scores = {"utterances": 4, "speakers": 2, "ccc": 0.5, "pearson": 0.75, "warning": None, "interval_unit": "speaker"}
+    scores |= {"intervals": {"ccc": [0.25, 0.625], "pearson": [0.5, 0.875]}, "per_dimension": {}, "per_speaker": {}}
+    results |= {"task": "dimensions", "outputs": ["arousal"], "test": scores, "validation": scores}
+    results |= {"rating_scale": [1, 5], "calibration": None, "recommended": None}
+    (tmp_path / "rated").mkdir()
+    (tmp_path / "rated" / "all_results.json").write_text(json.dumps(results))
+    compare([str(tmp_path / "rated"), "--output", str(tmp_path / "a.png")])
+    head, _, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("| run | CCC | Pearson | speakers")
+    assert row.startswith("| `rated` | 0.500 [0.250, 0.625] | 0.750 [0.500, 0.875] | 2 / 4 |")
+    with pytest.raises(ValueError, match="Expected runs of one task, found categories, dimensions"):
+        compare([str(tmp_path / "rated"), str(GOLDEN / "ravdess_mel_crnn_fold_1")])

@@ -48,8 +48,8 @@ def test_two_runs_differ_by_the_planted_share(run):
     assert wa.difference == pytest.approx(((shares < 0.75).sum() - (shares < 0.5).sum()) / 80)
     assert 0 < wa.interval[0] < wa.difference < wa.interval[1] < 0.5
     assert wa.p_value < 0.02
-    assert wa.better + wa.worse <= 10
-    assert wa.worse == 0
+    assert wa.higher + wa.lower <= 10
+    assert wa.lower == 0
 
 
 def test_only_shared_utterances_are_compared(run):
@@ -104,3 +104,20 @@ def test_damaged_answers_are_one_sentence(run, tmp_path, text, message):
     (tmp_path / "theirs.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_answers(tmp_path / "theirs.csv", first)
+
+
+def test_the_predictions_of_a_run_are_read_like_anyones(run, tmp_path):
+    folder = run("a", 0.5)
+    results, first = read_run(folder)
+    (found,) = compare_predictions(results, first, [("same", read_answers(folder / "predictions.csv", first))])
+    assert (found.utterances, found.differences["ua"].difference) == (80, 0.0)
+
+
+def test_of_votes_and_ratings_the_scores_are_needed(tmp_path):
+    keys = {"corpus": "x", "path": "a.wav", "start": np.nan, "end": np.nan, "speaker": "1"}
+    first = pandas.DataFrame([keys | {"target_arousal": 0.5, "score_arousal": 0.25}])
+    (tmp_path / "theirs.csv").write_text("path,prediction\na.wav,sad\n")
+    with pytest.raises(ValueError, match="expected the columns path, score_arousal; score_arousal not found"):
+        read_answers(tmp_path / "theirs.csv", first)
+    (tmp_path / "theirs.csv").write_text("path,score_arousal\na.wav,0.75\n")
+    assert read_answers(tmp_path / "theirs.csv", first)["score_arousal"].tolist() == [0.75]

@@ -1,4 +1,4 @@
-"""Compare finished runs: test UA with its interval."""
+"""Compare finished runs: a test score with its interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,14 @@ from ser_hf.evaluation.figures.saving import save_figure
 INDEPENDENT, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
 
 
-def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
-    """Draw a row per run, in the given order from the top: test UA and its 95 % interval.
+def plot_runs(runs: Sequence[dict], label: str, path: str | Path) -> None:
+    """Draw a row per run, in the given order from the top: test score and its 95 % interval.
 
     Runs whose test speakers are also in training have hollow markers: their scores are too high.
 
     Args:
-        runs: Each with ``name``, ``ua``, ``interval`` [low, high] and ``speaker_independent``; scores are in [0, 1].
+        runs: Each with ``name``, ``score``, ``interval`` [low, high] and ``speaker_independent``.
+        label: Name of the score.
         path: PNG file to write (150 dpi), in a folder that exists.
     """
     figure = Figure(figsize=(6.4, 0.32 * len(runs) + 0.6))
@@ -24,14 +25,14 @@ def plot_runs(runs: Sequence[dict], path: str | Path) -> None:
     for place, run in enumerate(reversed(runs)):
         colour = INDEPENDENT if run["speaker_independent"] else SHARED
         fill = colour if run["speaker_independent"] else "white"
-        low, high = (100 * bound for bound in run["interval"])
+        low, high = run["interval"]
         axes.plot([low, high], [place, place], color=colour, linewidth=2, zorder=2)
-        axes.plot(100 * run["ua"], place, "o", color=colour, markerfacecolor=fill, zorder=3)
-        point, above = (100 * run["ua"], place), (0, 5)
-        axes.annotate(f"{100 * run['ua']:.1f}", point, above, textcoords="offset points", ha="center", fontsize=7)
+        axes.plot(run["score"], place, "o", color=colour, markerfacecolor=fill, zorder=3)
+        point, above = (run["score"], place), (0, 5)
+        axes.annotate(f"{run['score']:.3g}", point, above, textcoords="offset points", ha="center", fontsize=7)
     axes.set_yticks(range(len(runs)), [run["name"] for run in reversed(runs)], fontsize=8)
     axes.set_ylim(-0.6, len(runs) - 0.2)
-    axes.set_xlabel("UA (%), 95 % interval over test speakers")
+    axes.set_xlabel(f"{label}, 95 % interval over test speakers")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", zorder=0)
     axes.plot([], [], "o-", color=INDEPENDENT, label="test speakers not in training")
