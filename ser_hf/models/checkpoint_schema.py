@@ -34,10 +34,11 @@ RANGES: dict[str, tuple[float, float]] = {
     r"n_samples|nb_max_samples": (1, 600 * 768_000),
     r"nb_max_frames|max_length|max_source_positions": (1, 100_000),  # frames
 }
-# The same for sizes, of which some architectures have lists.
+# The same for values of which there may be lists.
 SIZES: dict[str, tuple[float, float]] = {
     r".*layers": (0, 500),
-    r".*(size|dim|channels|heads|groups|positions|embeddings|kernel|stride)": (0, 1_000_000),
+    r".*(size|dim|channels|heads|groups|positions|embeddings|kernel|stride)|d_model": (0, 1_000_000),
+    r"rating_scale": (-1_000_000, 1_000_000),
 }
 ANY = (-math.inf, math.inf)
 CHOICES: dict[str, tuple[object, ...]] = {
@@ -57,6 +58,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "do_normalize": (bool, type(None)),
     "uncertainty_threshold": (int, float, type(None)),
     "rating_scale": (list, type(None)),
+    "ser_hf_task": (str, type(None)),
 }
 # Class of the feature extractor by architecture; two differ from the mapping of transformers.
 EXTRACTORS = FEATURE_EXTRACTOR_MAPPING_NAMES | {
@@ -128,8 +130,7 @@ def check_values(content: dict[str, Any], name: str) -> None:
     for key, choices in CHOICES.items():
         if key in content and content[key] not in choices:
             raise ValueError(f"{name}: {key}: expected one of {list(choices)}, found {_show_value(content[key])}.")
-    if len(content.get("id2label") or ()) > MOST_LABELS:
-        raise ValueError(f"{name}: id2label: expected at most {MOST_LABELS} labels, found {len(content['id2label'])}.")
+    _check_labels(content.get("id2label") or {}, name)
     for key, value in _list_numbers(content, name):
         low, high = _find_range(key, RANGES | SIZES)
         if not low <= value <= high:  # NaN too
@@ -137,6 +138,11 @@ def check_values(content: dict[str, Any], name: str) -> None:
     for key, value in content.items():
         if value is not None and not _is_number(value) and _find_range(key, RANGES) != ANY:
             raise ValueError(f"{name}: {key}: expected a number, found {_show_value(value)}.")
+    scale = content.get("rating_scale")
+    if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
+        raise ValueError(
+            f"{name}: rating_scale: expected the lowest and the highest rating, found {_show_value(scale)}."
+        )
 
 
 def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
@@ -173,6 +179,17 @@ def _read(name: str | os.PathLike, file: str) -> dict[str, Any]:
     except OSError:  # no such repository: whoever loads the model explains it
         return {}
     return read_json(path) if path else {}
+
+
+def _check_labels(names: dict[str, Any], name: str) -> None:
+    if len(names) > MOST_LABELS:
+        raise ValueError(f"{name}: id2label: expected at most {MOST_LABELS} labels, found {len(names)}.")
+    if set(names) != set(map(str, range(len(names)))):
+        raise ValueError(
+            f"{name}: id2label: expected the keys 0 to {len(names) - 1} as text, found {_show_value(list(names))}."
+        )
+    if unnamed := [label for label in names.values() if not (isinstance(label, str) and label.strip())]:
+        raise ValueError(f"{name}: id2label: expected a name of each label, found {_show_value(unnamed[0])}.")
 
 
 def _list_numbers(content: Any, name: str, key: str = "") -> Iterator[tuple[str, float]]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES
 
-from ser_hf import foreign_files
+from ser_hf import foreign_files, tasks
 from ser_hf.data.collator import FIXED_LENGTH
 from ser_hf.data.hearing import read_hearing
 from ser_hf.models import checkpoint_schema, configuration_mel, modeling_mel
@@ -65,8 +65,11 @@ def check_contents(folder: Path) -> Check:
     name, remedy = "files and values", "Correct the value, or replace the file by a regular one, before it is loaded."
     try:
         checkpoint_schema.check_config(folder)
-        if (stored := read_json_or_empty(folder / "config.json").get("recommended_preprocessing")) is not None:
+        config = read_json_or_empty(folder / "config.json")
+        if (stored := config.get("recommended_preprocessing")) is not None:
             read_hearing(stored, "config.json: recommended_preprocessing")
+        if task := config.get(tasks.CONFIG_KEY):
+            tasks.check_task(task)
     except ValueError as error:
         return Check(name, False, str(error).removesuffix("."), remedy)
     return Check(name, True, "regular files, values in range")

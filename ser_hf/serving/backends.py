@@ -261,6 +261,11 @@ def _build_backend(name: str, config: PreTrainedConfig, run: Callable, *, pads: 
             f"The checkpoint does not name its emotions: they are called {', '.join(emotions)}. "
             "Write their names into id2label of its config.json."
         )
+    if len({emotion.casefold() for emotion in emotions}) < len(emotions):
+        raise ValueError(
+            f"id2label of config.json: expected a different name for each label, found a repeated name: "
+            f"{', '.join(emotions)}. Write the names in the order of the model's outputs."
+        )
     threshold = getattr(config, "uncertainty_threshold", None)
     scale = getattr(config, "rating_scale", None)
     return Backend(name, emotions, run, context_of(config), pads, threshold, name_task(config), scale)

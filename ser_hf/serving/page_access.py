@@ -7,10 +7,10 @@ machine (DNS rebinding), it could also read the answers; the headers Host and Or
 import ipaddress
 import logging
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class OwnOriginOnly:
 
     def __init__(self, app: ASGIApp, host: str):
         self.app = app
-        self.names = {"localhost", host, socket.gethostname(), socket.getfqdn()}
+        self.names = {name.lower() for name in ("localhost", host, socket.gethostname(), socket.getfqdn())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -36,10 +36,19 @@ class OwnOriginOnly:
         if reason := self.find_fault(headers.get("host", ""), headers.get("origin")):
             await PlainTextResponse(reason, status_code=403)(scope, receive, send)
             return
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send_and_note)
         except Exception as error:  # Gradio raises many types for requests that its page does not send
             logger.warning(f"Refused a request for {scope['path']!r}: {type(error).__name__}.")
+            if started:  # a request has one response; without an end of it, the server closes the connection
+                return
             await PlainTextResponse("This page has no such function.", status_code=400)(scope, receive, send)
 
     def find_fault(self, host: str, origin: str | None) -> str | None:
@@ -49,18 +58,18 @@ class OwnOriginOnly:
             host: Value of the header Host.
             origin: Value of the header Origin, if there is one.
         """
-        name = _host_name(f"//{host}")
-        if name is None or not (name in self.names or _is_address(name)):
+        own, other = _split(f"//{host}"), _split(origin or "")
+        if not own or not (own.hostname in self.names or _is_address(own.hostname or "")):
             return "Unknown host name: open this page by the address that ser-hf demo printed."
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and (not other or other.netloc != host):
             return "Requests from other web pages are refused."
         return None
 
 
-def _host_name(address: str) -> str | None:
+def _split(address: str) -> SplitResult | None:
     try:
-        return urlsplit(address).hostname
-    except ValueError:
+        return urlsplit(address)
+    except ValueError:  # such as "http://["
         return None
 
 

@@ -9,6 +9,8 @@ import pytest
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.models.checkpoint_loading import load_trained
+from ser_hf.models.checkpoint_schema import check_values
+from ser_hf.publishing.checks import check_contents
 from ser_hf.publishing.doctor import examine, repair
 from ser_hf.publishing.gate import run_gate
 from ser_hf.serving import EmotionClassifier
@@ -66,11 +68,40 @@ def test_no_file_blocks_or_leads_out_of_the_folder(folder, tmp_path, name, kind)
         ({"torch_dtype": "nn"}, "torch_dtype: expected one of"),
         ({"problem_type": ["regression"]}, "problem_type: expected one of"),
         ({"id2label": ["angry"]}, "id2label: expected dict or null, found ['angry']"),
+        ({"id2label": {"0": "a", "x": "b"}}, "id2label: expected the keys 0 to 1 as text, found ['0', 'x']"),
+        ({"ser_hf_task": ["x"]}, "ser_hf_task: expected str or null, found ['x']"),
+        ({"d_model": 10**12}, "d_model: expected 0 to 1000000, found 1000000000000"),
     ],
 )
 def test_values_of_config_json_are_bounded_before_they_are_used(folder, tmp_path, change, words):
     edit(folder, **change)
     refuse(folder, words, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"id2label": {"0": None}}, "id2label: expected a name of each label, found None"),
+        ({"id2label": {"0": "sad", "1": " "}}, "id2label: expected a name of each label, found ' '"),
+        ({"id2label": {"1": "sad", "2": "happy"}}, "id2label: expected the keys 0 to 1 as text, found ['1', '2']"),
+        ({"rating_scale": ["a", None]}, "rating_scale: expected the lowest and the highest rating, found ['a', None]"),
+        ({"rating_scale": [5, 1]}, "rating_scale: expected the lowest and the highest rating, found [5, 1]"),
+        ({"rating_scale": [1]}, "rating_scale: expected the lowest and the highest rating, found [1]"),
+        ({"rating_scale": [1, float("inf")]}, "rating_scale: expected -1000000 to 1000000, found inf"),
+        ({"d_model": -1}, "d_model: expected 0 to 1000000, found -1"),
+    ],
+)
+def test_labels_scales_and_sizes_of_wrong_values_are_named(change, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        check_values(change, "config.json")
+
+
+def test_an_unknown_task_is_named_by_classifier_and_doctor(folder):
+    edit(folder, ser_hf_task="votess")
+    words = "task: expected one of ['categories', 'votes', 'dimensions'], found 'votess'. Did you mean 'votes'?"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        EmotionClassifier.from_pretrained(folder)
+    assert not (check := check_contents(folder)).passed and check.found == words
 
 
 @pytest.mark.parametrize(

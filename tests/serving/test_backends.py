@@ -79,6 +79,13 @@ def test_labels_without_names_are_warned_of(copy, caplog):
     assert classifier.uncertainty_threshold == 0.4
 
 
+def test_a_repeated_label_is_refused(copy):
+    with pytest.raises(ValueError, match="found a repeated name: sad, angry, Sad, happy"):
+        EmotionClassifier.from_pretrained(
+            copy(config={"id2label": {"0": "sad", "1": "angry", "2": "Sad", "3": "happy"}})
+        )
+
+
 @pytest.mark.parametrize("problem_type", ["multi_label_classification", "regression"])
 def test_scores_are_of_the_kind_that_the_pipeline_gives(copy, problem_type):
     folder = copy(config={"problem_type": problem_type})

@@ -127,6 +127,8 @@ def test_limits_are_in_force(served, classifier):
         ({"host": "localhost:7860", "origin": "http://localhost:8000"}, 403),
         ({"host": "localhost:7860", "origin": "http://evil.example"}, 403),
         ({"host": "localhost:7860", "origin": "null"}, 403),
+        ({"host": "localhost:7860", "origin": "http://["}, 403),
+        ({"host": "["}, 403),
     ],
 )
 def test_only_requests_to_its_own_address_and_origin_are_answered(served, headers, status):
