@@ -174,7 +174,7 @@ def _refuse_outside(paths: list[str], root: Path) -> None:
     links = (path for path in paths if os.path.islink(path))
     if outside := [path for path in links if not os.path.realpath(path).startswith(inside)]:
         raise ValueError(
-            f"{len(outside)} audio files under '{root}' are links to files outside it: expected audio files, "
+            f"{pluralize(len(outside), 'link')} under '{root}' to audio files outside it: expected audio files, "
             f"found '{outside[0]}' -> '{os.path.realpath(outside[0])}'. Copy the files (cp -rL), or pass as data_root "
             "the folder that contains both links and files, or use the corpus 'table' with --allow_outside."
         )

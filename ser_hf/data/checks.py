@@ -4,10 +4,13 @@ from numbers import Real
 
 import numpy as np
 
+from ser_hf.corpora.files import pluralize
+
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; lower values are probably kHz, no recorder has higher ones
 LOUDEST = 8.0  # highest peak of floats: full scale is 1, far higher values are unscaled integers
 MOST_CHANNELS = 32  # maximum for a chunk that has fewer samples than channels
 SILENT = 1e-4  # range of the samples of digital silence, -80 dB: 3 steps of 16 bits, so that dither is silence too
+FEW = 50  # samples of 0.05 s, which encoders need, at the lowest sampling rate
 CANCELLED = 0.05  # range of the mean of the channels, relative to the widest channel: -26 dB
 
 
@@ -33,6 +36,7 @@ class Levels:
             name: What is read, at the start of messages.
         """
         self.name = name
+        self.samples = 0  # of each channel
         self.low = self.high = np.zeros(0)  # of each channel
         self.mono = (np.inf, -np.inf)  # of the mean of the channels
 
@@ -47,6 +51,7 @@ class Levels:
             ValueError: If a sample is not finite, or far beyond full scale.
         """
         low, high = (chunk.min(axis=0), chunk.max(axis=0)) if chunk.shape[1] > 1 else ([mono.min()], [mono.max()])
+        self.samples += len(mono)
         self.low = np.minimum(self.low, low) if self.low.size else np.asarray(low)
         self.high = np.maximum(self.high, high) if self.high.size else np.asarray(high)
         self.mono = min(self.mono[0], mono.min()), max(self.mono[1], mono.max())
@@ -80,6 +85,8 @@ class Levels:
         """
         self.check_channels()
         if self.is_silent:
+            if self.samples < FEW:
+                raise SilenceError(f"{self.name} has only {pluralize(self.samples, 'sample')}: expected speech.")
             low, high = self.mono
             level = f"all samples are {low:.4g}" if low == high else f"all samples are within {high - low:.1g}"
             raise SilenceError(f"{self.name} is silent ({level}): expected speech. Was the microphone muted?")

@@ -2,6 +2,7 @@
 
 import io
 import mmap
+import os
 import re
 from typing import BinaryIO, NamedTuple
 
@@ -13,6 +14,8 @@ OGG_START = re.compile(rb"OggS\x00[\x02\x06].{20}", re.DOTALL)  # first page of 
 # Header of a frame, side information of 9, 17 or 32 zero bytes (with CRC 2 more), and the header of Xing or LAME.
 XING = re.compile(rb"\xff[\xe2-\xff].{2}(?:\x00{9}|\x00{17}|\x00{32}|.{2}\x00{9}|.{2}\x00{17}|.{2}\x00{32})"
                   rb"(?:Xing|Info)(\x00{3}.)(.{4})(.{4})", re.DOTALL)  # fmt: skip
+LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page: header, table of segments, segments
+END_OF_STREAM = 4  # flag of an Ogg page
 HAS_FRAMES, HAS_BYTES = 1, 2  # flags of the header of Xing
 
 
@@ -115,6 +118,20 @@ def _find_mp3_streams(content: mmap.mmap, size: int) -> list[Span]:
         else:
             spans.append(Span(first, last))
     return spans
+
+
+def is_cut_ogg(path: str | os.PathLike) -> bool:
+    """Return whether a file ends with an Ogg page that is incomplete or does not end its stream.
+
+    Source: RFC 3533, section 6.
+    """
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, io.SEEK_END) - LONGEST_PAGE))
+        page = file.read()
+    page = page[max(0, page.rfind(b"OggS")) :]
+    if page[:4] != b"OggS":
+        return False
+    return len(page) < 27 or not page[5] & END_OF_STREAM or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def find_empty_size(file: BinaryIO) -> tuple[int, bytes] | None:

@@ -3,6 +3,7 @@
 Durations follow the samples that are decoded, not the header: a file may be cut off, or have no valid header.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import soundfile
 
 from ser_hf.corpora.placeholders import describe_placeholder
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
-from ser_hf.data.containers import Span, SpanFile, find_empty_size, find_streams, stated_share
+from ser_hf.data.containers import Span, SpanFile, find_empty_size, find_streams, is_cut_ogg, stated_share
 from ser_hf.data.ffmpeg import open_with_ffmpeg
 
 BLOCK = 1 << 18  # samples of all channels per block, 1 MB
@@ -75,6 +76,8 @@ class AudioReader:
 
     def describe_missing(self) -> str:
         """Return what the file lacks, as the end of a sentence; an empty text if it lacks nothing."""
+        if self.encoding.startswith("OGG") and is_cut_ogg(self.path):  # no header of Ogg promises a duration
+            return f"breaks off after {self.measure() / self.sampling_rate:.2f} s: its Ogg stream has no end"
         return describe_missing(self.measure() / self.sampling_rate, self.find_missing())
 
     def blocks(self, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
@@ -139,15 +142,33 @@ def open_audio(path: str | os.PathLike) -> AudioReader:
 
     Raises:
         ValueError: If the file is not a regular file, cannot be read, or states an impossible sampling rate.
-        OSError: If the file cannot be opened.
+        OSError: If the file does not exist or cannot be opened.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened: a named pipe would wait for a writer
+    if not stat.S_ISREG(find_file(path).st_mode):  # before it is opened: a named pipe would wait for a writer
         raise ValueError(f"Cannot read '{path}': expected a file, found a {_name_kind(path)}.")
     with open(path, "rb", buffering=0) as file:
         streams, share = _open_sndfile(path, file), stated_share(file)
     if not streams and (placeholder := describe_placeholder(path)):
         raise ValueError(placeholder)
     return AudioReader(path, streams or [open_with_ffmpeg(path)], share if streams else None)
+
+
+def find_file(path: str | os.PathLike) -> os.stat_result:
+    """Return size, times and kind of a file, as `os.stat` does.
+
+    Raises:
+        OSError: If there is no file; of a link, the message says what is wrong with it.
+    """
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if not os.path.islink(path) or error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        missing = f"a file that does not exist: '{os.readlink(os.fspath(path))}'"
+        target = "itself" if error.errno == errno.ELOOP else missing
+        raise type(error)(
+            f"'{path}' is a link to {target}. Copy the file to this place, or remove the link."
+        ) from error
 
 
 class PlainSoundFile(soundfile.SoundFile):

@@ -23,6 +23,7 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from ser_hf.cache import cache_folder, keep_file, whole_file
+from ser_hf.corpora.files import pluralize
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.dataset import load_row
 from ser_hf.data.sampler import evaluation_order
@@ -90,7 +91,9 @@ def compute_vectors(
             fresh = {}
     if failed:
         lines = [f"- '{path}': {reason}" for path, reason in failed.items()]
-        raise ValueError("\n".join([f"{len(lines)} files have no finite vector. Remove them from the corpus.", *lines]))
+        raise ValueError(
+            "\n".join([f"No finite vector of {pluralize(len(lines), 'file')}. Remove them from the corpus.", *lines])
+        )
     return np.stack([known[digest] for digest in digests]).reshape(len(dataset), *shape)
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from types import ModuleType
 
+from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.spelling import unspell
 from ser_hf.evaluation import read_predictions
 from ser_hf.evaluation.paired import paired_differences
@@ -29,7 +30,7 @@ def score_recommended(
     try:
         answers = list(classifier.predict_files(files))
         if refused := [f"{answer.path}: {answer.error}" for answer in answers if answer.error]:
-            raise ValueError(f"{len(refused)} test utterances cannot be scored (first: {refused[0]})")
+            raise ValueError(f"no score for {pluralize(len(refused), 'test utterance')} (first: {refused[0]})")
     except ValueError as error:
         logger.error(f"The recommended preprocessing was not scored: {error}")
         return None

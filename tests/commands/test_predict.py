@@ -219,7 +219,7 @@ def test_links_out_of_a_folder_are_followed_and_one_that_leads_nowhere_is_a_row(
     assert predict(model, tmp_path / "out.csv", tmp_path / "calls") == 0
     good, bad = pandas.read_csv(tmp_path / "out.csv").to_dict("records")
     assert (Path(good["path"]).name, good["duration"]) == ("a.wav", 0.5)
-    assert Path(bad["path"]).name == "b.wav" and "No such file" in bad["error"]
+    assert Path(bad["path"]).name == "b.wav" and "is a link to a file that does not exist" in bad["error"]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])

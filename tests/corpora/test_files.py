@@ -22,7 +22,7 @@ def linked_corpus(tmp_path, write_audio):
 def test_a_linked_file_that_leads_out_of_the_root_is_refused_with_the_way_out(linked_corpus, corpus):
     with pytest.raises(ValueError) as error:
         list(load_corpus(corpus, linked_corpus))
-    for part in (f"1 audio files under '{linked_corpus}'", NAME, "0a1b.wav", "Copy", "data_root", "--allow_outside"):
+    for part in (f"1 link under '{linked_corpus}'", NAME, "0a1b.wav", "Copy", "data_root", "--allow_outside"):
         assert part in str(error.value)
 
 
@@ -34,7 +34,7 @@ def test_a_linked_file_whose_root_only_begins_alike_is_refused(tmp_path, write_a
     write_audio(tmp_path / "root2" / "a.wav")
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "a.wav").symlink_to(tmp_path / "root2" / "a.wav")
-    with pytest.raises(ValueError, match="links to files outside it"):
+    with pytest.raises(ValueError, match="to audio files outside it"):
         audio_files(tmp_path / "root")
 
 

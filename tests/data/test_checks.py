@@ -48,6 +48,21 @@ def write(tmp_path):
     return write_file
 
 
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (SINE[1:2], "has only 1 sample: expected speech"),
+        (ZEROS[:49], "has only 49 samples: expected speech"),
+        (ZEROS[:50], "is silent .all samples are 0"),
+    ],
+)
+def test_the_number_of_samples_is_given_if_there_are_few(write, samples, message):
+    with pytest.raises(SilenceError, match=message):
+        to_waveform(samples, RATE)
+    with pytest.raises(SilenceError, match=message):
+        decode_audio(write(samples))
+
+
 @pytest.mark.parametrize("name", USELESS)
 def test_useless_audio_is_refused_as_array_and_as_file_and_left_out_of_training(write, name):
     samples, message = USELESS[name]

@@ -1,6 +1,7 @@
 """Files whose header lies, that join several recordings, that FFmpeg decodes, and that are no files."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -163,15 +164,35 @@ def test_a_rate_that_no_recorder_has_is_refused(write, name, rate):
 def test_what_is_no_file_is_refused_without_opening_it(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "zero.wav").symlink_to("/dev/zero")
-    (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
     (tmp_path / "folder.wav").mkdir()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "s.wav"))
     for name, kind in (("pipe", "named pipe"), ("zero", "device"), ("folder", "folder"), ("s", "socket")):
         with pytest.raises(ValueError, match=f"expected a file, found a {kind}"):
             decode_audio(tmp_path / f"{name}.wav")
-    with pytest.raises(OSError, match="symbolic links"):
-        decode_audio(tmp_path / "loop.wav")
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_an_ogg_file_without_an_end_is_logged_once(write, caplog, codec):
+    whole, broken = (write(name, format="OGG", subtype=codec) for name in ("whole.ogg", "broken.ogg"))
+    cut(broken, 0.5)
+    for path in (whole, broken, broken):
+        assert read_header(path).missing == 0
+    assert open_audio(whole).describe_missing() == ""
+    (message,) = caplog.messages
+    assert re.search(r"broken.ogg' breaks off after [01]\.\d\d s: its Ogg stream has no end\.$", message)
+
+
+@pytest.mark.parametrize("read", [open_audio, read_header, decode_audio])
+def test_a_link_without_a_file_is_named(tmp_path, read):
+    (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
+    (tmp_path / "dangling.wav").symlink_to("gone.wav")
+    with pytest.raises(OSError, match=r"loop.wav' is a link to itself\. Copy the file"):
+        read(tmp_path / "loop.wav")
+    with pytest.raises(FileNotFoundError, match=r"dangling.wav' is a link to a file that does not exist: 'gone.wav'"):
+        read(tmp_path / "dangling.wav")
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        read(tmp_path / "gone.wav")
 
 
 def test_a_name_that_is_not_utf_8_is_read(write, tmp_path):
