@@ -76,3 +76,23 @@ def draw_rows(groups: Sequence[np.ndarray], resamples: int, generator: np.random
     """Yield the row numbers of each resample, given those of each group, such as a speaker."""
     for _ in range(resamples):
         yield np.concatenate([groups[i] for i in generator.integers(len(groups), size=len(groups))])
+
+
+def score_speakers(predictions: pandas.DataFrame, score: Callable[[np.ndarray], dict]) -> dict[str, dict]:
+    """Return the scores, the number of utterances and the gender of each known speaker by name, sorted.
+
+    Args:
+        predictions: Rows of one split.
+        score: Function from the row numbers of a speaker to the scores.
+
+    Examples:
+        >>> table = pandas.DataFrame({"corpus": "x", "speaker": ["1", "2", "1"], "gender": [None, "female", None]})
+        >>> score_speakers(table, lambda rows: {"first": int(rows[0])})["2"]
+        {'first': 1, 'utterances': 1, 'gender': 'female'}
+    """
+    several, speakers = predictions["corpus"].nunique() > 1, {}
+    for (corpus, speaker), rows in predictions.groupby(["corpus", "speaker"]).indices.items():
+        genders = predictions["gender"].iloc[rows].dropna()
+        counts = {"utterances": len(rows), "gender": genders.iloc[0] if len(genders) else None}
+        speakers[f"{corpus}/{speaker}" if several else str(speaker)] = score(rows) | counts
+    return speakers

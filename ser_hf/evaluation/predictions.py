@@ -13,7 +13,7 @@ numbers as `target_<output>` or text as `target`, and text such as `prediction`.
 Shapes: `C` emotions, `S` speakers, `R` resamples.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from ser_hf.cache import whole_file
 from ser_hf.escaping import cell, plain_cell
-from ser_hf.evaluation.bootstrap import choose_interval_unit
+from ser_hf.evaluation.bootstrap import choose_interval_unit, score_speakers
 from ser_hf.evaluation.resampling import (
     draw_groups,
     list_blocks,
@@ -172,7 +172,8 @@ def summarize(
         >>> summary.ua, summary.intervals["ua"], summary.interval_unit
         (0.5, [0.0, 1.0], 'speaker')
     """
-    scores = compute_scores(predictions["target"], predictions["prediction"], emotions)
+    targets, answers = (predictions[name].to_numpy(object) for name in ("target", "prediction"))
+    scores = compute_scores(targets, answers, emotions)
     speakers = predictions.groupby(["corpus", "speaker"]).indices  # sorted; unknown speakers are left out
     unit, warning = choose_interval_unit(predictions, len(speakers))
     generator = np.random.default_rng(seed)
@@ -192,7 +193,7 @@ def summarize(
         warning=warning,
         per_emotion=scores["per_emotion"],
         confusion={"emotions": list(emotions), "counts": scores["confusion"]},
-        per_speaker=_score_speakers(predictions, speakers, emotions),
+        per_speaker=score_speakers(predictions, lambda rows: _score_speaker(targets[rows], answers[rows], emotions)),
         per_gender=_score_genders(predictions, emotions),
     )
 
@@ -211,23 +212,9 @@ def _float_columns(columns: list[str]) -> dict[str, str]:
     return {name: "float64" for name in columns if name in ("start", "end") or name.startswith(("score_", "target_"))}
 
 
-def _score_speakers(
-    predictions: pandas.DataFrame, speakers: Mapping[tuple[str, str], np.ndarray], emotions: Sequence[str]
-) -> dict[str, dict]:
-    """Return the scores of each speaker by name, given the numbers of their rows."""
-    several = predictions["corpus"].nunique() > 1
-    genders = predictions.dropna(subset="gender").groupby(["corpus", "speaker"])["gender"].first().to_dict()
-    targets, answers = predictions["target"].to_numpy(object), predictions["prediction"].to_numpy(object)
-    scored = {}
-    for (corpus, speaker), rows in speakers.items():
-        confusion = count_confusion(targets[rows], answers[rows], emotions)
-        scored[f"{corpus}/{speaker}" if several else str(speaker)] = {
-            "ua": float(ua(confusion)),
-            "wa": float(wa(confusion)),
-            "utterances": len(rows),
-            "gender": genders.get((corpus, speaker)),
-        }
-    return scored
+def _score_speaker(targets: np.ndarray, answers: np.ndarray, emotions: Sequence[str]) -> dict[str, float]:
+    confusion = count_confusion(targets, answers, emotions)
+    return {"ua": float(ua(confusion)), "wa": float(wa(confusion))}
 
 
 def _score_genders(predictions: pandas.DataFrame, emotions: Sequence[str]) -> dict[str, dict]:

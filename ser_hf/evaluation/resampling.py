@@ -50,11 +50,18 @@ def number_cells(predictions: pandas.DataFrame, column: str, emotions: Sequence[
     Args:
         predictions: ``N`` rows with the column `target`.
         column: Column of the predictions.
-        emotions: The ``C`` emotions, which contain all targets and predictions.
+        emotions: The ``C`` emotions.
+
+    Raises:
+        ValueError: If a target or prediction is not one of the emotions.
     """
-    labels = {emotion: label for label, emotion in enumerate(emotions)}
-    targets, answers = (predictions[name].map(labels).to_numpy(np.int64) for name in ("target", column))
-    return targets * len(emotions) + answers
+    index, cells = pandas.Index(list(emotions)), np.zeros(len(predictions), dtype=np.int64)
+    for name in ("target", column):
+        labels = index.get_indexer(predictions[name])
+        if unknown := set(predictions[name][labels < 0]):
+            raise ValueError(f"Unknown emotion '{min(unknown, key=str)}' ({name}): expected one of {list(emotions)}.")
+        cells = cells * len(index) + labels
+    return cells
 
 
 def resample_groups(cells: np.ndarray, groups: np.ndarray, draws: np.ndarray, emotions: int) -> Iterator[np.ndarray]:

@@ -81,8 +81,9 @@ def read_answers(path: str | Path, like: pandas.DataFrame) -> pandas.DataFrame:
         raise ValueError(
             f"'{path}': expected paths such as '{like['path'].iloc[0]}', found '{answers['path'].iloc[0]}'."
         )
-    if not scored and (unknown := sorted(set(table["prediction"]) - set(like["target"].dropna()))):
-        raise ValueError(f"'{path}': expected predictions among {sorted(set(like['target']))}, found {unknown[:5]}.")
+    outputs = [name.removeprefix("score_") for name in like.columns if name.startswith("score_")]
+    if not scored and (unknown := sorted(set(table["prediction"]) - set(outputs))):
+        raise ValueError(f"'{path}': expected predictions among {outputs}, found {unknown[:5]}.")
     return table
 
 

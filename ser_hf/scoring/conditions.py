@@ -87,11 +87,11 @@ def score_conditions(
     classifier: EmotionClassifier,
     utterances: Sequence[Utterance],
     clean: pandas.DataFrame,
+    folder: Path,
+    *,
     tabulate: Callable[[np.ndarray], pandas.DataFrame],
     task: ModuleType,
     outputs: Sequence[str],
-    folder: Path,
-    *,
     batch_size: int = 8,
     seed: int = 0,
 ) -> dict[str, ConditionRecord]:
@@ -101,10 +101,10 @@ def score_conditions(
         classifier: Classifier to test.
         utterances: N utterances.
         clean: Their predictions without degradation.
+        folder: Output folder of the evaluation.
         tabulate: Function from scores ``(N, C)`` to a table of predictions.
         task: Module of the task.
         outputs: Outputs that are scored.
-        folder: Output folder of the evaluation.
         batch_size: Utterances per batch.
         seed: Random seed of the noises.
 

@@ -80,22 +80,11 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         OSError: If a file is missing, or the output folder is not empty.
     """
     folder = Path(options.output_dir)
-    # with conditions, an interrupted evaluation continues
-    kept = {PROBLEMS, PREDICTIONS, CONDITIONS, FIGURES} if options.conditions else {PROBLEMS}
-    if folder.exists() and any(path.name not in kept for path in folder.iterdir()):
-        raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
-    names = ("device", "dtype", "backend", "preprocessing")
-    classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
-    if data.task not in ("categories", classifier.task):
-        raise ValueError(
-            f"task: expected '{classifier.task}', the task of '{options.model}', found '{data.task}'. Leave it out."
-        )
+    check_output_folder(folder, continues=options.conditions is not None)
+    classifier = load_classifier(options, data.task)
     data, task = replace(data, task=classifier.task), load_task(classifier.task)
     utterances, dropped = label_utterances(data, load_utterances(data))
-    tested = "all utterances"
-    if data.protocol or test_part:
-        with keep_problems(data, list_bad_rows(utterances), folder):
-            utterances, tested = select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
+    utterances, tested = select_tested(data, utterances, folder, test_part=test_part)
     overlap = find_overlap(task, classifier.emotions, utterances)
     utterances = [row for row in utterances if task.target_of(row, overlap.shared) is not None]
     parts, problems = prepare_audio({"test": utterances}, RAW, min_duration=data.min_duration)
@@ -131,12 +120,49 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     )
     task.draw_scores(results.test, table, folder / FIGURES)
     if options.conditions:
+        outputs, size = overlap.shared, options.batch_size
         results.conditions = score_conditions(
-            classifier, parts["test"], clean, tabulate, task, overlap.shared, folder, batch_size=options.batch_size
+            classifier, parts["test"], clean, folder, tabulate=tabulate, task=task, outputs=outputs, batch_size=size
         )
         draw_conditions(results, folder / FIGURES / "conditions.png")
     write_results(folder, results)
     return results
+
+
+def load_classifier(options: EvaluationArguments, task: str) -> EmotionClassifier:
+    """Return the classifier to score.
+
+    Raises:
+        ValueError: If another task than that of the checkpoint is requested, or for the reasons of `from_pretrained`.
+    """
+    names = ("device", "dtype", "backend", "preprocessing")
+    classifier = EmotionClassifier.from_pretrained(options.model, **{name: getattr(options, name) for name in names})
+    if task not in ("categories", classifier.task):
+        raise ValueError(
+            f"task: expected '{classifier.task}', the task of '{options.model}', found '{task}'. Leave it out."
+        )
+    return classifier
+
+
+def check_output_folder(folder: Path, *, continues: bool) -> None:
+    """Check that a folder is new, or contains an interrupted evaluation of conditions if it `continues`.
+
+    Raises:
+        FileExistsError: If it contains other files.
+    """
+    kept = {PROBLEMS, PREDICTIONS, CONDITIONS, FIGURES} if continues else {PROBLEMS}
+    if folder.exists() and any(path.name not in kept for path in folder.iterdir()):
+        raise FileExistsError(f"'{folder}' is not empty. Pass a new --output_dir: files are not overwritten.")
+
+
+def select_tested(
+    data: DataArguments, utterances: list[Utterance], folder: Path, *, test_part: bool
+) -> tuple[list[Utterance], str]:
+    """Return the utterances to score, and what they are; bad rows are written to the folder if the split fails."""
+    if not (data.protocol or test_part):
+        return utterances, "all utterances"
+    with keep_problems(data, list_bad_rows(utterances), folder):
+        return select_split(data, utterances)["test"], f"test part of: {name_split(data)}"
 
 
 def check_same(stored: pandas.DataFrame, table: pandas.DataFrame, folder: Path) -> None:

@@ -4,7 +4,8 @@ Shapes: N utterances, C emotions, S emotions that model and corpus share.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ser_hf.corpora import Utterance, canonical_emotion
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.evaluation.paired import Statistic
 from ser_hf.evaluation.predictions import Scores, summarize
-from ser_hf.evaluation.resampling import BLOCK
+from ser_hf.evaluation.resampling import list_blocks, number_cells, score_blocks
 from ser_hf.evaluation.scores import METRICS as FORMULAS
 from ser_hf.evaluation.scores import count_confusion
 from ser_hf.tasks import Metric
@@ -100,19 +101,17 @@ def tabulate(targets: Sequence[int], scores: np.ndarray, outputs: Sequence[str])
 
 def make_statistic(table: pandas.DataFrame, outputs: Sequence[str]) -> Statistic:
     """Return a function from R arrays of row numbers of a table to the ``(R,)`` values of each metric."""
-    classes = len(outputs)
-    names = pandas.Index(outputs)
-    cells = names.get_indexer(table["target"]) * classes + names.get_indexer(table["prediction"])
+    classes, cells = len(outputs), number_cells(table, "prediction", outputs)
+
+    def count(samples: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        remaining = iter(samples)
+        for size in list_blocks(len(samples), classes):
+            counts = [np.bincount(cells[rows], minlength=classes**2) for rows in islice(remaining, size)]
+            yield np.stack(counts).reshape(-1, classes, classes)
 
     def statistic(samples: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        values: dict[str, list] = {name: [] for name in METRICS}
-        block = max(1, BLOCK // classes**2)
-        for first in range(0, len(samples), block):
-            counts = [np.bincount(cells[rows], minlength=classes**2) for rows in samples[first : first + block]]
-            confusions = np.stack(counts).reshape(-1, classes, classes)
-            for name in METRICS:
-                values[name].append(FORMULAS[name](confusions))
-        return {name: np.concatenate(parts) for name, parts in values.items()}
+        values = score_blocks(count(samples))
+        return {name: values[name] for name in METRICS}
 
     return statistic
 

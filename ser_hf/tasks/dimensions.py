@@ -18,7 +18,7 @@ from datasets import Dataset, List, Value
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.ratings import DIMENSIONS
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
-from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit
+from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit, score_speakers
 from ser_hf.evaluation.paired import Statistic, stack_metrics
 from ser_hf.evaluation.rating_scores import rating_scores
 from ser_hf.tasks import Metric
@@ -157,7 +157,7 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
             }
             for dimension in outputs
         },
-        per_speaker=_score_speakers(table, targets, values, outputs),
+        per_speaker=score_speakers(table, lambda rows: _rate_speaker(targets[rows], values[rows], outputs)),
     )
 
 
@@ -178,22 +178,14 @@ def _known(values: list[float]) -> list[float] | None:
     return None if np.isnan(values).any() else values
 
 
-def _score_speakers(
-    table: pandas.DataFrame, targets: np.ndarray, values: np.ndarray, outputs: Sequence[str]
-) -> dict[str, dict]:
-    """Return the scores of each speaker by name, in which an undefined CCC counts as 0."""
-    several, speakers = table["corpus"].nunique() > 1, {}
-    for (corpus, speaker), rows in table.groupby(["corpus", "speaker"]).indices.items():
-        genders = table["gender"].iloc[rows].dropna()
-        each = np.nan_to_num(rating_scores(targets[rows], values[rows])["ccc"])
-        speakers[f"{corpus}/{speaker}" if several else str(speaker)] = {
-            "ccc": float(each.mean()),
-            "dimensions": dict(zip(outputs, each.tolist(), strict=True)),
-            "mae": float(np.abs(targets[rows] - values[rows]).mean()),
-            "utterances": len(rows),
-            "gender": genders.iloc[0] if len(genders) else None,
-        }
-    return speakers
+def _rate_speaker(targets: np.ndarray, values: np.ndarray, outputs: Sequence[str]) -> dict:
+    """Return the scores of the utterances of a speaker, in which an undefined CCC counts as 0."""
+    each = np.nan_to_num(rating_scores(targets, values)["ccc"])
+    return {
+        "ccc": float(each.mean()),
+        "dimensions": dict(zip(outputs, each.tolist(), strict=True)),
+        "mae": float(np.abs(targets - values).mean()),
+    }
 
 
 def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> None:

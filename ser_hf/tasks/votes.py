@@ -20,7 +20,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.corpora.labels import NO_AGREEMENT
 from ser_hf.evaluation import figures  # imports matplotlib when it draws
 from ser_hf.evaluation import predictions as hard
-from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit
+from ser_hf.evaluation.bootstrap import bootstrap_intervals, choose_interval_unit, score_speakers
 from ser_hf.evaluation.paired import Statistic, stack_metrics
 from ser_hf.evaluation.vote_scores import cosine, entropy_correlation, jensen_shannon, soft_accuracy, soft_f1
 from ser_hf.models.postprocessing import to_scores
@@ -172,7 +172,7 @@ def _make_score(table: pandas.DataFrame, outputs: Sequence[str]) -> Callable[[np
 def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
     """Score the rows of one split, with 95 % intervals that hold for new speakers if speakers are known."""
     votes, scores = _values(table, outputs)
-    statistic = _make_score(table, outputs)
+    statistic, overlaps = _make_score(table, outputs), soft_accuracy(votes, scores)
     groups = table.groupby(["corpus", "speaker"]).indices
     unit, warning = choose_interval_unit(table, len(groups))
     agreed = table[table["target"].fillna("") != ""]
@@ -188,7 +188,7 @@ def summarize(table: pandas.DataFrame, outputs: Sequence[str]) -> Scores:
             name: {"votes": float(votes[:, i].mean()), "score": float(scores[:, i].mean())}
             for i, name in enumerate(outputs)
         },
-        per_speaker=_score_speakers(table, soft_accuracy(votes, scores)),
+        per_speaker=score_speakers(table, lambda rows: {"soft_accuracy": float(overlaps[rows].mean())}),
         majority=hard.summarize(agreed, outputs) if len(agreed) else None,
     )
 
@@ -209,18 +209,6 @@ def _compute_scores(votes: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         "cosine": float(cosine(votes, scores).mean()),
         "soft_f1": soft_f1(votes, scores),
     }
-
-
-def _score_speakers(table: pandas.DataFrame, overlaps: np.ndarray) -> dict[str, dict]:
-    several, speakers = table["corpus"].nunique() > 1, {}
-    for (corpus, speaker), rows in table.groupby(["corpus", "speaker"]).indices.items():
-        genders = table["gender"].iloc[rows].dropna()
-        speakers[f"{corpus}/{speaker}" if several else str(speaker)] = {
-            "soft_accuracy": float(overlaps[rows].mean()),
-            "utterances": len(rows),
-            "gender": genders.iloc[0] if len(genders) else None,
-        }
-    return speakers
 
 
 def draw_scores(scores: Scores, table: pandas.DataFrame, folder: str | Path) -> None:

@@ -161,3 +161,8 @@ def test_a_table_that_holds_an_utterance_twice_is_refused():
 def test_speakers_of_two_corpora_and_unknown_ones_are_separate():
     rows = FIRST.assign(corpus=["x", "x", "y", "y"], speaker=["1", None, "1", None])
     assert sorted(group.tolist() for group in group_speakers(rows)) == [[0], [1], [2], [3]]
+
+
+def test_a_prediction_outside_the_emotions_is_refused_and_not_counted_as_another():
+    with pytest.raises(ValueError, match=r"Unknown emotion 'calm' \(prediction\): expected one of \['happy', 'sad'\]"):
+        paired_difference(FIRST, RIGHT.assign(prediction=["happy", "sad", "calm", "sad"]))
