@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import json
 import queue
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +15,9 @@ import numpy as np
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.escaping import one_line, show
 from ser_hf.serving.emotion_segments import Segment
-from ser_hf.serving.segment_files import WRITERS, clock, write_segments
+from ser_hf.serving.segment_files import EXTENSIONS, clock, describe_segment, write_segments
+from ser_hf.serving.speaker_summary import SpeakerSummary, summarize_speakers
+from ser_hf.serving.speaker_turns import Turn, read_turns
 
 if TYPE_CHECKING:
     from ser_hf.serving import EmotionClassifier
@@ -25,30 +29,71 @@ LONGEST = 3600  # longest window, in seconds
 
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
-    parser = _build_timeline_parser("timeline", timeline_command.__doc__)
-    parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, m4a …")
-    extensions = ", ".join([*WRITERS, FIGURE])
-    parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
-    options = parser.parse_args(argv)
+    options = _read_timeline_options(argv)
     _check_outputs(options.output)
     _check_recording(options.file)
+    turns = read_turns(options.speakers, options.file) if options.speakers else None
     classifier = load_chosen_model(options)
     segments: list[Segment] = []
     finished = False
+    speakers = bool(turns) or options.channels == "separate"
     try:
-        for segment in classifier.timeline(options.file, window=options.window, hop=options.hop):
-            if not segments:
-                show(f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score")
+        for segment in _find_segments(classifier, options, turns):
+            if not segments and not options.json:
+                show(_head(classifier, speakers=speakers))
             segments.append(segment)
-            show(_describe_segment(segment, _width(classifier)), flush=True)
+            line = json.dumps(describe_segment(segment)) if options.json else _describe(segment, _width(classifier))
+            show(line, flush=True)
         finished = True
         if not segments:
-            show(f"No speech found in '{options.file}'.")
+            show(f"No speech found in '{options.file}'.", file=sys.stderr if options.json else None)
     finally:  # keep the segments found before Ctrl+C or before an error in the file
         for path in options.output if finished or segments else ():
             _write(options.file, segments, path, classifier.rating_scale)
-            show(f"Wrote {path}")
+            show(f"Wrote {path}", file=sys.stderr if options.json else None)
+    if speakers and not options.json:
+        show(*map(_describe_speaker, summarize_speakers(segments)))
     return 0
+
+
+def _read_timeline_options(argv: list[str]) -> argparse.Namespace:
+    parser = _build_timeline_parser("timeline", timeline_command.__doc__)
+    parser.add_argument("file", help="Recording of any duration: wav, flac, mp3, ogg, m4a …")
+    extensions = ", ".join([*EXTENSIONS, FIGURE])
+    parser.add_argument("--output", nargs="+", default=[], help=f"Files to write, with the extensions {extensions}.")
+    parser.add_argument(
+        "--speakers", metavar="FILE",
+        help="Who speaks when: RTTM, JSON of whisperX or pyannote, or a table of start, end and speaker.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channels", choices=("mean", "separate"), default="mean",
+        help="Average the channels, or treat each as a speaker, as in calls (%(default)s).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channel_names",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="Speaker of each channel, with separate channels.",
+    )
+    parser.add_argument("--json", action="store_true", help="Print each segment as a JSON object on one line.")
+    options = parser.parse_args(argv)
+    if options.speakers and options.channels == "separate":
+        parser.error("speakers and separate channels exclude each other: both say who speaks.")
+    if options.channel_names and options.channels == "mean":
+        parser.error("channel_names need --channels separate.")
+    return options
+
+
+def _find_segments(
+    classifier: "EmotionClassifier", options: argparse.Namespace, turns: list[Turn] | None
+) -> Iterable[Segment]:
+    if options.channels == "separate":
+        from ser_hf.serving.long_recording import channel_timelines
+
+        names = options.channel_names
+        return channel_timelines(classifier, options.file, names, window=options.window, hop=options.hop)
+    return classifier.timeline(options.file, window=options.window, hop=options.hop, turns=turns)
 
 
 def listen_command(argv: list[str]) -> int:
@@ -95,7 +140,7 @@ def follow(
     for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
         now = time.monotonic()
         factor = (computed + now - started) / duration
-        line = _describe_segment(segment, width) + ("" if segment.final else " …")
+        line = _describe(segment, width) + ("" if segment.final else " …")
         show(f"{line:{width + 42}}  latency {now - arrived:.2f} s, real-time factor {factor:.2f}", flush=True)
 
 
@@ -157,8 +202,8 @@ def _check_recording(path: str) -> None:
 
 def _check_outputs(paths: Iterable[str]) -> None:
     for path in map(Path, paths):
-        if path.suffix not in (*WRITERS, FIGURE):
-            known = " or ".join([*WRITERS, FIGURE])
+        if path.suffix not in (*EXTENSIONS, FIGURE):
+            known = " or ".join([*EXTENSIONS, FIGURE])
             raise ValueError(f"output: expected a file with the extension {known}, found '{path}'.")
         if not path.absolute().parent.is_dir():
             raise ValueError(f"output: expected a file in an existing folder, found '{path}'.")
@@ -178,8 +223,23 @@ def _width(classifier: "EmotionClassifier") -> int:
     return max(map(len, [*map(one_line, classifier.emotions), "emotion"]))
 
 
-def _describe_segment(segment: Segment, width: int) -> str:
+def _head(classifier: "EmotionClassifier", *, speakers: bool) -> str:
+    head = f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score"
+    return f"{head}  speaker" if speakers else head
+
+
+def _describe(segment: Segment, width: int) -> str:
     note = "  uncertain" if segment.uncertain else ""
     times = f"{clock(segment.start, 2):>9}  {clock(segment.end, 2):>9}"
     score = f"{100 * segment.score:3.0f} %" if segment.emotion in segment.scores else ""
-    return f"{times}  {one_line(segment.emotion):{width}}  {score}{note}"
+    speaker = "" if segment.speaker is None else f"  {one_line(segment.speaker)}{' (overlap)' * segment.overlap}"
+    return f"{times}  {one_line(segment.emotion):{width}}  {score}{speaker}{note}"
+
+
+def _describe_speaker(summary: SpeakerSummary) -> str:
+    shares = ", ".join(f"{one_line(emotion)} {100 * share:.0f} %" for emotion, share in summary.shares.items())
+    strongest = ", ".join(f"{one_line(each.emotion)} at {clock(each.start)}" for each in summary.strongest)
+    return (
+        f"{one_line(summary.speaker)}: {clock(summary.seconds)} of speech: {shares}; "
+        f"{summary.changes_per_minute:.1f} changes per minute" + (f"; strongest: {strongest}" if strongest else "")
+    )

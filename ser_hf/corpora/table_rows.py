@@ -132,17 +132,18 @@ def _read_grid(rows: Iterator[tuple[int, list]], choose: Choose, file: Path) -> 
     if any(os.path.splitext(name)[1].lower() in AUDIO_EXTENSIONS for name in header):
         raise ValueError(f"'{file}' has no header: expected a first row such as path,emotion,speaker, found {header}.")
     places = {field: header.index(name) for field, name in choose(header).items()}
+    lead = places.get("path", next(iter(places.values())))  # column that shows whether a row is a header
     known, repeated = set(header) - {""}, []
     for number, row in filled:
         while len(row) > len(header) and _is_blank(row[-1]):
             row.pop()
-        if row[: len(header)][places["path"] : places["path"] + 1] and row[places["path"]] in known:
+        if row[: len(header)][lead : lead + 1] and row[lead] in known:
             _check_header(row, header, number, file)
             repeated.append(number)
             continue
         if len(row) != len(header):
             raise ValueError(f"Row {number} of '{file}': expected {len(header)} cells, found {len(row)}.")
-        if _swallows_rows(row, places["path"]):
+        if _swallows_rows(row, lead):
             raise ValueError(_unclosed(file, number, "found whole rows in one cell"))
         yield number, {field: row[place] for field, place in places.items()}
     if repeated:

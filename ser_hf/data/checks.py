@@ -11,6 +11,7 @@ LOUDEST = 8.0  # highest peak of floats: full scale is 1, far higher values are 
 MOST_CHANNELS = 32  # maximum for a chunk that has fewer samples than channels
 SILENT = 1e-4  # range of the samples of digital silence, -80 dB: 3 steps of 16 bits, so that dither is silence too
 FEW = 50  # samples of 0.05 s, which encoders need, at the lowest sampling rate
+DIFFERENT = 0.05  # distance of a channel from the mean of the channels, relative to the range of the widest channel
 CANCELLED = 0.05  # range of the mean of the channels, relative to the widest channel: -26 dB
 
 
@@ -39,6 +40,7 @@ class Levels:
         self.samples = 0  # of each channel
         self.low = self.high = np.zeros(0)  # of each channel
         self.mono = (np.inf, -np.inf)  # of the mean of the channels
+        self.spread = 0.0  # largest distance of a sample from the mean of the channels
 
     def add(self, chunk: np.ndarray, mono: np.ndarray) -> None:
         """Add a chunk that is not empty.
@@ -50,7 +52,9 @@ class Levels:
         Raises:
             ValueError: If a sample is not finite, or far beyond full scale.
         """
-        low, high = (chunk.min(axis=0), chunk.max(axis=0)) if chunk.shape[1] > 1 else ([mono.min()], [mono.max()])
+        low, high = [mono.min()], [mono.max()]
+        if chunk.shape[1] > 1:
+            low, high = chunk.min(axis=0), chunk.max(axis=0)
         self.samples += len(mono)
         self.low = np.minimum(self.low, low) if self.low.size else np.asarray(low)
         self.high = np.maximum(self.high, high) if self.high.size else np.asarray(high)
@@ -60,6 +64,8 @@ class Levels:
             raise ValueError(f"{self.name} holds samples that are not finite (NaN or infinity).")
         if peak > LOUDEST:
             raise ValueError(f"{self.name}: {_describe_peak(peak)}")
+        if chunk.shape[1] > 1:
+            self.spread = max(self.spread, float(np.abs(chunk - mono[:, None]).max()))
 
     @property
     def is_silent(self) -> bool:
@@ -70,6 +76,11 @@ class Levels:
     def dead_channels(self) -> list[int]:
         """Numbers of the channels, from 1, that are silent although another is not."""
         return [] if self.is_silent else (np.flatnonzero(self.high - self.low < SILENT) + 1).tolist()
+
+    @property
+    def differ(self) -> bool:
+        """Whether the channels are different recordings, as those of a call, and not copies of one."""
+        return not self.is_silent and self.spread > DIFFERENT * float((self.high - self.low).max())
 
     @property
     def offset(self) -> float:

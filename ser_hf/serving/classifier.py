@@ -30,6 +30,7 @@ from ser_hf.serving.decoding import (
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.preprocessing import check_choice, read_preprocessing
+from ser_hf.serving.speaker_turns import Turn
 from ser_hf.serving.stream import stream
 from ser_hf.tasks import load_task
 
@@ -213,9 +214,11 @@ class EmotionClassifier:
                 emotion = answer(scores)
             yield Prediction(*source[:4], emotion, scores, error, source.missing)  # type: ignore[arg-type]
 
-    def timeline(self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0) -> Iterator[Segment]:
-        """Yield the segments of a long recording in constant memory; see `ser_hf.serving.long_recording.timeline`."""
-        return timeline(self, path, window=window, hop=hop)
+    def timeline(
+        self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0, turns: Sequence[Turn] | None = None
+    ) -> Iterator[Segment]:
+        """Yield the segments of a long recording; see `ser_hf.serving.long_recording.timeline`."""
+        return timeline(self, path, window=window, hop=hop, turns=turns)
 
     def stream(
         self, chunks: Iterable[np.ndarray], sampling_rate: int, *, window: float = 4.0, hop: float = 1.0

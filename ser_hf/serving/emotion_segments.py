@@ -24,6 +24,7 @@ class Window:
         waveform: ``(T,)`` samples, with a part of the pauses around the speech segment.
         edges: Seconds: the start of the first hop, then the end of every hop.
         last: Whether it is the last window of the speech segment.
+        speaker: Who speaks, if that is known; the same in all windows of a speech segment.
 
     Examples:
         >>> window = Window(np.zeros(32_000, dtype=np.float32), edges=(0.0, 1.0, 2.0), last=False)
@@ -34,6 +35,7 @@ class Window:
     waveform: np.ndarray
     edges: tuple[float, ...]
     last: bool
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Segment:
         uncertain: Whether the score is below the `uncertainty_threshold` of the classifier.
         scores: Score of every emotion, in the order of the classifier.
         final: False if later audio may change the segment; then the next segment yielded is an update of it.
+        speaker: Who speaks, if that is known.
+        overlap: Whether somebody else speaks at the same time.
 
     Examples:
         >>> segment = Segment(1.5, 4.0, "sad", 0.7, False, {"happy": 0.3, "sad": 0.7})
@@ -62,6 +66,33 @@ class Segment:
     uncertain: bool
     scores: dict[str, float]
     final: bool = True
+    speaker: str | None = None
+    overlap: bool = False
+
+
+def caption(segment: Segment) -> str:
+    """Return the text that is shown for a segment.
+
+    Examples:
+        >>> caption(Segment(0.0, 1.5, "angry", 0.875, False, {"angry": 0.875, "sad": 0.125}))
+        'angry 87.5 %'
+        >>> caption(Segment(0.0, 1.5, "angry", 0.381, True, {"angry": 0.381, "sad": 0.319, "happy": 0.3}))
+        'uncertain (angry 38.1 %)'
+    """
+    named = segment.emotion in segment.scores  # for other tasks, the prediction contains the scores
+    text = f"{segment.emotion} {100 * segment.score:.1f} %" if named else segment.emotion
+    return f"uncertain ({text})" if segment.uncertain else text
+
+
+def name_speaker(segment: Segment) -> str:
+    """Return the caption of a segment after the name of its speaker, if that is known.
+
+    Examples:
+        >>> name_speaker(Segment(0.0, 1.5, "sad", 0.75, False, {"sad": 0.75}, speaker="Anna", overlap=True))
+        'Anna: sad 75.0 %, overlap'
+    """
+    text = caption(segment) + ", overlap" * segment.overlap
+    return text if segment.speaker is None else f"{segment.speaker}: {text}"
 
 
 @dataclass
@@ -102,7 +133,7 @@ def merge(
         scores = dict(zip(emotions, span.scores.tolist(), strict=True))
         best = max(scores.values())
         uncertain = threshold is not None and best < threshold
-        return Segment(span.start, span.end, answer(scores), best, uncertain, scores, final)
+        return Segment(span.start, span.end, answer(scores), best, uncertain, scores, final, window.speaker)
 
     settled: list[_Span] = []  # at most one: the final hops of the current segment
     before: list[_Span] = []  # the hops without the scores of the newest window

@@ -1,8 +1,13 @@
-"""Predict the emotions of a long recording in constant memory: the algorithm of `ser_hf.serving.stream` in batches."""
+"""Predict the emotions of a long recording: the algorithm of `ser_hf.serving.stream` in batches.
+
+Memory is constant. Exceptions are turns of speakers, whose audio is in memory one turn at a time, and the segments of
+separate channels, which are sorted by time.
+"""
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice, pairwise
 
 import numpy as np
@@ -11,6 +16,7 @@ from ser_hf.data.audio import follow_levels
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import AudioReader, open_audio
 from ser_hf.serving.emotion_segments import Segment, Window, merge
+from ser_hf.serving.speaker_turns import Turn, cut_turns, overlaps
 from ser_hf.serving.stream import Recogniser, cut_speech_windows
 from ser_hf.tasks import load_task
 
@@ -24,11 +30,13 @@ def timeline(
     window: float = 4.0,
     hop: float = 1.0,
     batch_size: int = 8,
+    turns: Sequence[Turn] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of a recording in order; parts without speech have no segment.
 
-    Segments are separated by a pause or a change of emotion. They equal the final segments of `stream` on the same
-    audio.
+    Segments are separated by a pause or a change of emotion. Without turns, they equal the final segments of `stream`
+    on the same audio. With turns, no segment has speech of two turns, each has a speaker, and the order is that of the
+    turns.
 
     Args:
         classifier: An `EmotionClassifier`.
@@ -36,17 +44,81 @@ def timeline(
         window: Longest speech that a score is based on, in seconds.
         hop: Seconds between the starts of two windows in speech without pauses.
         batch_size: Windows per batch.
+        turns: Who speaks when, sorted by start; the rest of the recording has no segment. See `read_turns`.
 
     Raises:
         ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
-            scale; the channels cancel each other; the window is not a multiple of the hop; or the hop is not a multiple
-            of 0.05 s.
+            scale; the channels cancel each other; a turn starts after the end of the audio; the window is not a
+            multiple of the hop; or the hop is not a multiple of 0.05 s.
     """
     reader = open_audio(path)
-    chunks, wanted = _read_checked(reader), classifier.sampling_rate
-    windows = cut_speech_windows(chunks, reader.sampling_rate, wanted, window=window, hop=hop)
-    scored = _score_in_batches(classifier, _drop_replaced(windows), batch_size)
-    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
+    windows = _cut_windows(classifier, reader, _read_checked(reader), turns, window=window, hop=hop)
+    for segment in _merge_windows(classifier, windows, batch_size):
+        yield replace(segment, overlap=overlaps(segment, turns)) if turns else segment
+
+
+def channel_timelines(
+    classifier: Recogniser,
+    path: str | os.PathLike,
+    names: Sequence[str] = (),
+    *,
+    window: float = 4.0,
+    hop: float = 1.0,
+    batch_size: int = 8,
+) -> list[Segment]:
+    """Return the segments of each channel of a recording, as of a call with one speaker per channel, sorted by start.
+
+    Args:
+        classifier: An `EmotionClassifier`.
+        path: Recording of any duration, see `open_audio`.
+        names: Speaker of each channel; without names, they are "channel 1", "channel 2" and so on.
+        window: As for `timeline`.
+        hop: As for `timeline`.
+        batch_size: As for `timeline`.
+
+    Raises:
+        ValueError: If the number of names is not that of the channels, or as for `timeline`.
+    """
+    reader = open_audio(path)
+    names = names or [f"channel {number}" for number in range(1, reader.channels + 1)]
+    if len(names) != reader.channels:
+        raise ValueError(f"'{path}' has {reader.channels} channels: expected a name of each, found {list(names)}.")
+    segments: list[Segment] = []
+    for channel, name in enumerate(names):
+        levels = Levels(f"'{path}', channel {channel + 1}")
+        samples = follow_levels((block[:, [channel]] for block in reader.blocks()), levels)
+        windows = _cut_windows(classifier, reader, samples, None, window=window, hop=hop)
+        found = _merge_windows(classifier, windows, batch_size)
+        segments += [replace(segment, speaker=name) for segment in found]
+    if missing := reader.describe_missing():
+        logger.warning(f"'{path}' {missing}.")
+    segments.sort(key=lambda segment: (segment.start, segment.end))
+    return [replace(segment, overlap=overlaps(segment, segments)) for segment in segments]
+
+
+def _cut_windows(
+    classifier: Recogniser,
+    reader: AudioReader,
+    samples: Iterable[np.ndarray],
+    turns: Sequence[Turn] | None,
+    *,
+    window: float,
+    hop: float,
+) -> Iterator[Window]:
+    """Yield the windows of the samples ``(T,)``, in blocks, or those of each turn with their speaker."""
+    rates = reader.sampling_rate, classifier.sampling_rate
+    if turns is None:
+        yield from _drop_replaced(cut_speech_windows(samples, *rates, window=window, hop=hop))
+        return
+    for turn, waveform in cut_turns(samples, reader.sampling_rate, turns):
+        for each in _drop_replaced(cut_speech_windows([waveform], *rates, window=window, hop=hop)):
+            edges = tuple(round(turn.start + edge, 3) for edge in each.edges)
+            yield replace(each, edges=edges, speaker=turn.speaker)
+
+
+def _merge_windows(classifier: Recogniser, windows: Iterator[Window], batch_size: int) -> Iterator[Segment]:
+    scored, answer = _score_in_batches(classifier, windows, batch_size), load_task(classifier.task).answer
+    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
     yield from (segment for segment in segments if segment.final)
 
 
@@ -57,6 +129,11 @@ def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
     if not levels.low.size:
         raise ValueError(f"'{reader.path}' has no samples.")
     levels.check_channels()
+    if levels.differ:
+        logger.warning(
+            f"'{reader.path}' has {reader.channels} different channels, which were averaged. If each is a speaker, "
+            "as in a call, use --channels separate, or channel_timelines."
+        )
     if missing := reader.describe_missing():
         logger.warning(f"'{reader.path}' {missing}.")
 

@@ -22,8 +22,9 @@ from ser_hf.data.decoder import open_audio
 from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.emotion_segments import caption
 from ser_hf.serving.page_access import OwnOriginOnly
-from ser_hf.serving.segment_files import caption, clock, write_segments
+from ser_hf.serving.segment_files import clock, write_segments
 from ser_hf.tasks import load_task
 
 logger = logging.getLogger(__name__)

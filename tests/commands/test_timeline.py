@@ -54,6 +54,43 @@ def test_timeline_prints_segments_and_writes_every_format(checkpoint, talk, tmp_
     assert paths[4].read_bytes().startswith(b"\x89PNG")
 
 
+def test_speakers_of_a_file_are_named_and_summarised(checkpoint, talk, tmp_path, capsys):
+    (tmp_path / "talk.rttm").write_text(
+        "SPEAKER talk 1 0 3 <NA> <NA> Anna <NA> <NA>\nSPEAKER talk 1 3.5 3 <NA> <NA> Bo <NA> <NA>\n"
+    )
+    assert commands.timeline_command([talk, "--model", checkpoint, "--speakers", str(tmp_path / "talk.rttm")]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["start", "end", "emotion", "score", "speaker"]
+    assert {line.split()[5] for line in lines[:-2]} == {"Anna", "Bo"}
+    assert [line[:9].split(":")[0] for line in lines[-2:]] == ["Anna", "Bo"]
+    assert all(1.9 < float(line.split(" of speech: ")[0].rpartition(":")[2]) < 2.6 for line in lines[-2:])
+    assert all("changes per minute" in line for line in lines[-2:])
+
+
+def test_channels_are_speakers_if_asked_and_json_is_one_object_per_line(checkpoint, tmp_path, capsys):
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE)
+    call = np.stack([np.r_[noise, np.zeros(2 * RATE)], np.r_[np.zeros(2 * RATE), noise]], 1)
+    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="FLOAT")
+    options = ["--channels", "separate", "--channel_names", "agent", "customer", "--json"]
+    assert commands.timeline_command([str(tmp_path / "call.wav"), "--model", checkpoint, *options]) == 0
+    segments = [Segment(**json.loads(line)) for line in capsys.readouterr().out.splitlines()]
+    middles = {segment.speaker: (segment.start + segment.end) / 2 for segment in segments}
+    assert middles["agent"] < 2 < middles["customer"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--speakers", "a.rttm", "--channels", "separate"], "speakers and separate channels exclude each other"),
+        (["--channel_names", "a", "b"], "channel_names need --channels separate"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(checkpoint, talk, options, message, capsys):
+    with pytest.raises(SystemExit):
+        commands.timeline_command([talk, "--model", checkpoint, *options])
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -120,8 +120,15 @@ def test_two_machines_give_the_loss_curve_of_one_process(tmp_path, single):
     check_ranks(tmp_path / "out", single)
 
 
-def test_two_ranks_give_the_ccc_loss_of_one_process(tmp_path):
-    task = ("--task", "dimensions", "--num_train_epochs", "1", "--logging_strategy", "steps", "--logging_steps", "1")
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(("--task", "dimensions"), id="ccc"),
+        pytest.param(("--task", "votes", "--auxiliary_task", "dimensions"), id="auxiliary"),
+    ],
+)
+def test_two_ranks_give_the_loss_of_the_whole_step_as_one_process_does(tmp_path, task):
+    task += ("--num_train_epochs", "1", "--logging_strategy", "steps", "--logging_steps", "1")
     run(tmp_path / "one", *task, "--per_device_train_batch_size", "16")
     launch = ("--multi_gpu", "--num_processes", "2", "--main_process_port", str(free_port()))
     parts = ("--per_device_train_batch_size", "4", "--gradient_accumulation_steps", "2")

@@ -1,0 +1,188 @@
+"""Who speaks when: the turns of a diarisation (RTTM, JSON or a table), and the audio of each turn.
+
+Times are seconds from the start of the recording.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ser_hf.corpora.files import pluralize
+from ser_hf.corpora.name_forms import clean_text
+from ser_hf.corpora.table_rows import READERS, read_table_rows
+from ser_hf.foreign_files import parse_json, read_text
+
+FORMATS = (".rttm", ".json", *READERS)
+
+logger = logging.getLogger(__name__)
+
+
+class Span(Protocol):
+    """Describe what has a start, an end and a speaker: a `Turn`, or a segment of a timeline."""
+
+    start: float
+    end: float
+    speaker: Any
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Hold a part of a recording in which one person speaks.
+
+    Attributes:
+        start: Start in seconds.
+        end: End in seconds.
+        speaker: Name of the speaker.
+
+    Examples:
+        >>> turn = Turn(1.5, 4.0, "agent")
+        >>> turn.end - turn.start
+        2.5
+    """
+
+    start: float
+    end: float
+    speaker: str
+
+
+def read_turns(path: str | os.PathLike, recording: str | os.PathLike) -> list[Turn]:
+    """Return the turns of a recording, sorted by start; turns of one speaker that touch or overlap are joined.
+
+    Turns that end before they start are left out and counted in the log.
+
+    Args:
+        path: RTTM; JSON with objects of ``start``, ``end`` and ``speaker`` in a list, or in ``segments`` (whisperX),
+            ``diarization`` or ``output.diarization`` (pyannote); or a table with the columns start, end and speaker.
+        recording: Path of the recording. Of an RTTM with several recordings, its turns are those of this file name.
+
+    Raises:
+        ValueError: If the file has another format, or holds no turn of the recording.
+
+    Source: for RTTM, NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan", appendix A.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"speakers: expected a file with the extension {' or '.join(FORMATS)}, found '{path}'.")
+    reader = {".rttm": _read_rttm, ".json": _read_json}.get(path.suffix.lower(), _read_table)
+    found = [Turn(start, end, clean_text(speaker)) for start, end, speaker in reader(path, Path(recording).stem)]
+    turns = [turn for turn in found if turn.speaker and 0 <= turn.start < turn.end]
+    if not turns:
+        raise ValueError(
+            f"'{path}' holds no turn of '{recording}': expected start, end and speaker of each turn, found "
+            f"{pluralize(len(found), 'row')}."
+        )
+    if len(found) > len(turns):
+        logger.warning(f"'{path}': left out {pluralize(len(found) - len(turns), 'turn')} without speaker or duration.")
+    return join_turns(turns)
+
+
+def join_turns(turns: Iterable[Turn]) -> list[Turn]:
+    """Return turns sorted by start; those of one speaker that touch or overlap are one turn.
+
+    Examples:
+        >>> join_turns([Turn(2.0, 3.0, "a"), Turn(0.0, 2.0, "a"), Turn(1.0, 4.0, "b")])
+        [Turn(start=0.0, end=3.0, speaker='a'), Turn(start=1.0, end=4.0, speaker='b')]
+    """
+    joined: list[Turn] = []
+    last: dict[str, int] = {}  # speaker -> place of their last turn
+    for turn in sorted(turns, key=lambda turn: (turn.start, turn.end, turn.speaker)):
+        place = last.get(turn.speaker)
+        if place is not None and turn.start <= joined[place].end:
+            before = joined[place]
+            joined[place] = Turn(before.start, max(before.end, turn.end), turn.speaker)
+        else:
+            last[turn.speaker] = len(joined)
+            joined.append(turn)
+    return joined
+
+
+def cut_turns(
+    blocks: Iterable[np.ndarray], sampling_rate: int, turns: Sequence[Turn]
+) -> Iterator[tuple[Turn, np.ndarray]]:
+    """Yield each turn with its samples ``(T,)``, in one pass; the audio from the current turn on is kept in memory.
+
+    Args:
+        blocks: Consecutive samples ``(T,)`` of the recording.
+        sampling_rate: In Hz.
+        turns: Sorted by start.
+
+    Raises:
+        ValueError: If a turn starts after the end of the audio, as in a file of another recording.
+    """
+    blocks, held, first = iter(blocks), np.zeros(0, dtype=np.float32), 0  # first: number of the first held sample
+    for turn in turns:
+        start, end = round(turn.start * sampling_rate), round(turn.end * sampling_rate)
+        while first + len(held) < end and (block := next(blocks, None)) is not None:
+            held = np.concatenate([held, block])
+            done = min(max(start - first, 0), len(held))
+            held, first = held[done:], first + done
+        if start >= first + len(held):
+            raise ValueError(
+                f"The turn of '{turn.speaker}' from {turn.start:.2f} to {turn.end:.2f} s starts after the end of the "
+                f"audio, at {(first + len(held)) / sampling_rate:.2f} s. Are the turns of another recording?"
+            )
+        yield turn, held[start - first : end - first]
+
+
+def overlaps(span: Span, others: Iterable[Span], *, least: float = 0.05) -> bool:
+    """Return whether another speaker speaks during a span for at least some seconds.
+
+    Examples:
+        >>> overlaps(Turn(0.0, 2.0, "a"), [Turn(0.0, 2.0, "a"), Turn(1.5, 4.0, "b")])
+        True
+        >>> overlaps(Turn(0.0, 2.0, "a"), [Turn(1.98, 4.0, "b")])
+        False
+    """
+    return any(
+        other.speaker != span.speaker and min(span.end, other.end) - max(span.start, other.start) >= least
+        for other in others
+    )
+
+
+def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
+    """Yield start, end and speaker of each line that begins with SPEAKER."""
+    turns: dict[str, list[tuple[float, float, str]]] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        cells = line.split()
+        if cells[:1] != ["SPEAKER"]:
+            continue
+        try:
+            start, duration = float(cells[3]), float(cells[4])
+            turns.setdefault(cells[1], []).append((start, start + duration, cells[7]))
+        except (ValueError, IndexError):
+            raise ValueError(
+                f"'{path}', line {number}: expected 'SPEAKER file channel start duration <NA> <NA> speaker', found "
+                f"'{line[:80]}'."
+            ) from None
+    if len(turns) > 1 and recording not in turns:
+        raise ValueError(f"'{path}' holds turns of {', '.join(sorted(turns)[:5])}, and none of '{recording}'.")
+    yield from turns.get(recording) or next(iter(turns.values()), [])
+
+
+def _read_json(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
+    content = parse_json(read_text(path))
+    for key in ("output", "segments", "diarization"):
+        content = content.get(key, content) if isinstance(content, dict) else content
+    try:
+        for item in content:
+            if item.get("speaker"):  # whisperX leaves it out where nobody was recognised
+                yield float(item["start"]), float(item["end"]), str(item["speaker"])
+    except (TypeError, AttributeError, KeyError, ValueError):
+        raise ValueError(
+            f"'{path}': expected a list of objects with start, end and speaker, as whisperX (segments) and pyannote "
+            "(diarization) write it."
+        ) from None
+
+
+def _read_table(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
+    for number, cells in read_table_rows(path, required=("start", "end", "speaker")):
+        try:
+            yield float(str(cells["start"])), float(str(cells["end"])), str(cells["speaker"])
+        except ValueError:
+            found = f"start '{cells['start']}' and end '{cells['end']}'"
+            raise ValueError(f"'{path}', row {number}: expected seconds, found {found}.") from None
