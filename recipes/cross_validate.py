@@ -9,11 +9,10 @@ recipe of all folds. After an interruption, the same command keeps the finished 
 from its last checkpoint.
 """
 
-import logging
 import sys
 
 import ser_hf
-from ser_hf.cli import run_main
+from ser_hf.cli import run_main, start_logging
 from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
@@ -29,8 +28,7 @@ KINDS = {
 
 def main(argv: list[str]) -> None:
     """Run the folds one after the other, and write the pooled results and their card."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
+    start_logging()
     if argv in (["--help"], ["-h"]):
         show(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
         return

@@ -8,17 +8,16 @@ from the last checkpoint. With more epochs, the same command continues a finishe
 the schedule of a run of the new length.
 """
 
-import logging
 import sys
 
-from ser_hf.cli import run_main
+from ser_hf.cli import run_main, start_logging
 from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_recipe
 
 
 def main(argv: list[str]) -> None:
     """Train, score and document a checkpoint."""
-    logging.basicConfig(format="%(message)s")
+    start_logging()
     data, model_args, training = parse_recipe(argv, description=__doc__)
     from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
 

@@ -10,10 +10,9 @@ for `finetune.py --model_name_or_path`; pretraining.json contains the losses and
 interruption, the same command resumes from the last checkpoint.
 """
 
-import logging
 import sys
 
-from ser_hf.cli import run_main
+from ser_hf.cli import run_main, start_logging
 from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -25,7 +24,7 @@ KINDS = (DataArguments, PretrainingArguments, TrainingOptions)
 
 def main(argv: list[str]) -> None:
     """Pretrain, and print the losses and the command for fine-tuning."""
-    logging.basicConfig(format="%(message)s")
+    start_logging()
     data, model_args, training = parse_arguments(argv, KINDS, description=__doc__)
     from ser_hf.workflows.pretrain import describe_pretraining, pretrain  # imports torch, so after --help
 

@@ -9,10 +9,9 @@ head, which is saved (head.skops, head.json). The features are saved in vectors/
 runs all folds of a protocol.
 """
 
-import logging
 import sys
 
-from ser_hf.cli import run_main
+from ser_hf.cli import run_main, start_logging
 from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.command_line import parse_arguments
@@ -21,8 +20,7 @@ from ser_hf.runs.data_arguments import DataArguments
 
 def main(argv: list[str]) -> None:
     """Compare heads, and choose, score and save the best one."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
+    start_logging()
     data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
     from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 

@@ -10,10 +10,9 @@ fine-tune with recipe.yaml in the output folder for that. recipe.yaml, trials.cs
 trial.
 """
 
-import logging
 import sys
 
-from ser_hf.cli import run_main
+from ser_hf.cli import run_main, start_logging
 from ser_hf.escaping import show
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
@@ -26,8 +25,7 @@ KINDS = (DataArguments, ModelArguments, TrainingOptions, SweepArguments)
 
 def main(argv: list[str]) -> None:
     """Run the requested number of trials, and print the best ones."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
+    start_logging()
     arguments = parse_arguments(argv, KINDS, description=__doc__)
     from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
 

@@ -1,14 +1,19 @@
 """The cache folder, atomic writing of files, and the error for a full disk."""
 
-import functools
+import glob
 import os
+import platform
+import re
 import shutil
 import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
+
+import psutil
 
 PARTIAL = ".partial"  # end of the name of a file that is being written
 SAFETENSORS_PARTIAL = ".tmp??????"  # its name while safetensors writes it
@@ -17,7 +22,8 @@ DISK_FULL = (
     "No space left on device", "Disk quota exceeded", "os error 28", "database or disk is full",
     "PytorchStreamWriter failed",
 )  # fmt: skip
-OLD = 24 * 3600  # seconds; an incomplete file of the cache that is older has no living process
+OLD = 24 * 3600  # seconds; an incomplete file of another machine that is older has no living process
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # this machine, in names of incomplete files
 
 
 def cache_folder() -> Path:
@@ -31,10 +37,14 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: The file to write; its folder must exist. It is flushed to the disk before the replacement, so that a
-            power failure leaves either the old file or the complete new one.
+            power failure leaves either the old file or the complete new one. What an interrupted process left of the
+            same file is removed.
 
     Yields:
         The temporary path to write to, in the same folder.
+
+    Raises:
+        OSError: If the disk is full, see `explain_full_disk`, or the file cannot be written.
 
     Examples:
         >>> import tempfile
@@ -45,12 +55,14 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
         ['scores.txt']
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{_unique_name()}{PARTIAL}")
     try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with explain_full_disk(path.parent):
+            _remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*{PARTIAL}"))
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -84,23 +96,29 @@ def keep_file(path: Path, content: bytes) -> None:
     Raises:
         RuntimeError: If the file cannot be written.
     """
+    partial = cache_folder() / "partial" / f"{_unique_name()}{PARTIAL}"
     try:
         with explain_full_disk(cache_folder()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = cache_folder() / "partial" / uuid.uuid4().hex
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            _remove_old_files(partial.parent)
+            for folder in (path.parent, partial.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(partial.parent.iterdir())
             partial.write_bytes(content)
             partial.replace(path)
     except OSError as error:
         raise RuntimeError(
             f"Cannot write to the cache '{cache_folder()}': {error} Set SER_HF_CACHE to choose another folder."
         ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def explain_full_disk(folder: str | os.PathLike) -> Iterator[None]:
     """Replace any error of a library because of a full disk by one sentence, while files are written to a folder.
+
+    Args:
+        folder: The folder, which the block may create: enter this block before a lock or another file in it.
 
     Raises:
         OSError: If the disk of the folder is full; what was written before stays, so that the work can be resumed.
@@ -110,17 +128,24 @@ def explain_full_disk(folder: str | os.PathLike) -> Iterator[None]:
     except Exception as error:
         if not any(text in str(error) for text in DISK_FULL):
             raise
-        free = shutil.disk_usage(folder).free / 1e9
+        present = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
+        free = shutil.disk_usage(present).free / 1e9
         raise OSError(
             f"The disk of '{folder}' is full ({free:.1f} GB free). Make space and run the same command again: it "
             "continues where it stopped."
         ) from error
 
 
-@functools.cache
-def _remove_old_files(folder: Path) -> None:
-    """Remove the incomplete files of interrupted processes from the cache; once per process."""
-    for path in folder.iterdir():
+def _unique_name() -> str:
+    """Return a name that no other process uses and that tells which process wrote the file."""
+    return f"{HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+def _remove_abandoned(paths: Iterable[Path]) -> None:
+    """Remove the incomplete files whose process has ended; of processes on other machines, those that are old."""
+    for path in paths:
+        process = re.search(rf"\b{HOST}-(\d+)-\w+{re.escape(PARTIAL)}$", path.name)
         with suppress(FileNotFoundError):  # moved or removed by another process
-            if time.time() - path.stat().st_mtime > OLD:
+            ended = not psutil.pid_exists(int(process[1])) if process else time.time() - path.stat().st_mtime > OLD
+            if ended:
                 path.unlink()

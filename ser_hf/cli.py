@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib import import_module, metadata
 
 from ser_hf import __version__
-from ser_hf.escaping import show
+from ser_hf.escaping import lines, show
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
@@ -47,8 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 after success, 1 if a command found faults, 2 after an error, 130 after Ctrl+C.
     """
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
+    start_logging()
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] == ["data"] else 1
     command = " ".join(argv[:words])
@@ -58,6 +57,22 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         return _list_commands(command, requested=set(argv) <= {"data", "-h", "--help"})
     return run_main(_find_command(command), argv[words:])
+
+
+class MessageFormatter(logging.Formatter):
+    """Format a log record as its message; hidden characters, of names and labels from outside, are spelt out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text to print."""
+        return lines(super().format(record))
+
+
+def start_logging() -> None:
+    """Print the log messages of ser_hf, and warnings of libraries, on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(MessageFormatter())
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("ser_hf").setLevel(logging.INFO)
 
 
 def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:

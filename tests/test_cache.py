@@ -1,11 +1,15 @@
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
+from datasets import DatasetDict
 
-from ser_hf.cache import explain_full_disk, keep_file, remove_partial_files, whole_file
+from ser_hf.cache import explain_full_disk, keep_file, remove_partial_files, whole_file, write_text
+from ser_hf.runs.folder import claim_folder
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,35 @@ def test_an_old_incomplete_file_of_the_cache_is_removed_and_a_new_one_is_not(tmp
     keep_file(tmp_path / "audio" / "a.npy", b"samples")
     assert [path.name for path in (tmp_path / "partial").iterdir()] == ["new"]
     assert (tmp_path / "audio" / "a.npy").read_bytes() == b"samples"
+
+
+def test_an_incomplete_file_is_removed_once_its_process_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_HF_CACHE", str(tmp_path / "cache"))
+    table, cached = tmp_path / "a[1].csv", tmp_path / "cache" / "audio" / "b.npy"
+    script = (
+        "import os, sys; from pathlib import Path; from ser_hf.cache import keep_file, whole_file; "
+        "Path.replace = lambda path, target: os._exit(9); "
+        "whole_file(sys.argv[1]).__enter__().touch(); keep_file(Path(sys.argv[2]), b'')"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(table), str(cached)], check=False).returncode == 9
+    (tmp_path / "cache" / "partial" / "of_another_machine").touch()
+    assert len(list(tmp_path.rglob("*.partial"))) == 2
+    with whole_file(table) as living:
+        living.touch()
+        write_text(table, "scores")
+        assert list(tmp_path.glob(".*.partial")) == [living]
+    keep_file(cached, b"samples")
+    names = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert names == ["a[1].csv", "b.npy", "of_another_machine"]
+
+
+def test_a_folder_that_cannot_be_created_for_lack_of_space_is_the_same_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.mkdir", lambda folder, **options: fail_for_lack_of_space(folder, b""))
+    with (
+        pytest.raises(OSError, match=r"disk of '.*run' is full \([0-9.]+ GB free\)\. Make space"),
+        claim_folder(tmp_path / "new" / "run", {}, DatasetDict()),
+    ):
+        pytest.fail("the folder cannot be locked")
 
 
 def test_an_error_while_writing_keeps_the_old_file(tmp_path):

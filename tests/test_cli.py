@@ -100,3 +100,12 @@ def test_names_that_a_terminal_lacks_are_spelt(monkeypatch):
     assert run_main(lambda argv: print("wütend 生气 \udce9"), []) == 0
     terminal.flush()
     assert terminal.buffer.getvalue() == b"w\\xfctend \\u751f\\u6c14 \\udce9\n"
+
+
+def test_hidden_characters_of_a_name_are_spelt_in_log_lines():
+    run = subprocess.run(
+        [sys.executable, "-c", "import logging; from ser_hf.cli import start_logging; start_logging(); "
+         "logging.getLogger('ser_hf.x').info('2 in %r:\\n%s', 'a', 'sad\\x1b[2J\\udce9')"],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    assert run.stderr == b"2 in 'a':\nsad\\x1b[2J\\udce9\n"

@@ -32,12 +32,14 @@ class Stream(Protocol):
         channels: Number of channels.
         encoding: Format and codec.
         frames: Number of samples per channel according to the header; None if it does not tell.
+        added: Seconds that the encoder may have added, which the header counts and the decoder leaves out.
     """
 
     sampling_rate: int
     channels: int
     encoding: str
     frames: int | None
+    added: float
 
     def blocks(self, first: int) -> Iterator[np.ndarray]:
         """Yield ``(T, channels)`` float32 from the sample `first` on; raise ValueError where decoding fails."""
@@ -70,9 +72,9 @@ class AudioReader:
         return sum(self._lengths)
 
     def find_missing(self) -> float:
-        """Return the seconds that the header promises and the file lacks; 0 if they are at most 0.05."""
+        """Return the seconds that the header promises and the file lacks; 0 if few, 0.05 and what encoders add."""
         seconds = max(0, (self.promised or 0) - self.measure()) / self.sampling_rate
-        return seconds if seconds > MOST_MISSING else 0.0
+        return seconds if seconds > MOST_MISSING + max(stream.added for stream in self._streams) else 0.0
 
     def describe_missing(self) -> str:
         """Return what the file lacks, as the end of a sentence; an empty text if it lacks nothing."""
@@ -181,6 +183,8 @@ class PlainSoundFile(soundfile.SoundFile):
 
 class SndfileStream:
     """A `Stream` that libsndfile decodes."""
+
+    added = 0.0
 
     def __init__(self, path: str | os.PathLike, span: Span | None = None):
         self._path, self._span = path, span

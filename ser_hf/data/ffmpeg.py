@@ -13,6 +13,8 @@ import numpy as np
 PREROLL = 1.0  # seconds decoded before the wanted place, because codecs need them after a jump
 WORTH_A_JUMP = 60.0  # seconds; a place before is reached by decoding
 BYTES = 1 << 20  # read from the program at once
+# Formats whose files state no duration: FFmpeg estimates it from the size of the file and the first bit rate.
+HEADERLESS = {"aac", "ac3", "amr", "dts", "dtshd", "eac3", "gsm", "loas", "mlp", "mp3", "truehd"}
 
 
 def open_with_ffmpeg(path: str | os.PathLike) -> "PyavStream | ProgramStream":
@@ -57,6 +59,8 @@ class SeekableFile(io.FileIO):
 class PyavStream:
     """A stream that FFmpeg's libraries decode; see `ser_hf.data.decoder.Stream`."""
 
+    added = 0.1
+
     def __init__(self, path: str | os.PathLike):
         self._path = path
         with self._open() as container:
@@ -68,7 +72,8 @@ class PyavStream:
             self._is_exact = "mp4" in container.format.name
             if stream.duration is not None:
                 seconds = float(stream.duration * stream.time_base)
-            self.frames = round(seconds * self.sampling_rate) if seconds else None
+            stated = seconds and container.format.name not in HEADERLESS
+            self.frames = round(seconds * self.sampling_rate) if stated else None
         if not (self.sampling_rate and self.channels):
             raise ValueError("its audio has no sampling rate or no channels")
 
@@ -121,6 +126,7 @@ class ProgramStream:
     """A stream that the program ffmpeg decodes; see `ser_hf.data.decoder.Stream`."""
 
     frames: int | None = None
+    added = 0.0
 
     def __init__(self, path: str | os.PathLike, program: str):
         self._command = [program, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]

@@ -8,19 +8,25 @@ first.
 import math
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import torch
+from huggingface_hub import HfApi
+from huggingface_hub.errors import OfflineModeIsEnabled
 from transformers import PreTrainedConfig
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
 from transformers.utils import cached_file
 
 from ser_hf.foreign_files import check_files, read_json
+from ser_hf.models.location import TIMEOUT
 
-CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WEIGHTS = (".safetensors", ".bin", ".ckpt")
 MOST_LABELS = 5_000
 LONGEST_LIST = 20_000  # items; stored mel filters have one per frequency bin
@@ -66,23 +72,34 @@ EXTRACTORS = FEATURE_EXTRACTOR_MAPPING_NAMES | {
     "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
 }
 MOST_PARAMETERS = 5_000_000_000
+MOST_BYTES = 8 * MOST_PARAMETERS  # of all weights, in float64
 SPARE_PARAMETERS = 50_000_000  # that the weights may lack, such as a new head
 
 
 def check_config(name: str | os.PathLike) -> None:
-    """Check config.json of a checkpoint and, in a folder, the kinds of all files.
+    """Check config.json of a checkpoint, the names in its index of weights and, in a folder, the kinds of all files.
 
     Args:
         name: Folder, or id on the Hub, whose file is downloaded into the cache.
 
     Raises:
-        ValueError: If a file is no regular file in the folder, config.json is too large or damaged, or one of its
-            values has the wrong type or is out of range.
+        ValueError: If a file is no regular file in the folder, config.json is too large or damaged, one of its values
+            has the wrong type or is out of range, or the weights are in another place.
     """
     if Path(name).is_dir():
         for folder in (Path(name), Path(name, "onnx")):
             check_files(folder)
     check_values(_read(name, CONFIG), CONFIG)
+    if adapter := _read(name, ADAPTER):  # transformers would load the model that it names
+        raise ValueError(
+            f"'{name}' is an adapter of the model {_show_value(adapter.get('base_model_name_or_path'))}: expected all "
+            "weights in one checkpoint. Merge them with peft, `model.merge_and_unload().save_pretrained(FOLDER)`, or "
+            f"delete {ADAPTER} if it does not belong to these weights."
+        )
+    for index in INDEXES:
+        for file in (_read(name, index).get("weight_map") or {}).values():
+            if not isinstance(file, str) or Path(file).name != file:
+                raise ValueError(f"{index}: expected names of files in the same folder, found {_show_value(file)}.")
 
 
 def check_feature_extractor(name: str | os.PathLike, model_type: str) -> None:
@@ -149,19 +166,25 @@ def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
     """Check that a model of this configuration is not much larger than its weights: the rest would be random.
 
     Args:
-        config: Configuration of a stock audio classifier; others are not checked.
-        folder: The checkpoint; of an id on the Hub only the size of the model is checked.
+        config: Configuration of a stock audio classifier; of others, only the size of the weights is checked.
+        folder: The checkpoint: folder, or id on the Hub, whose weights are not downloaded.
 
     Raises:
-        ValueError: If the model has more parameters than the weights files, or more than `MOST_PARAMETERS`.
+        ValueError: If the weights have more than `MOST_BYTES`, or the model has more parameters than the weights files,
+            or more than `MOST_PARAMETERS`.
     """
+    stored = _measure_weights(folder)
+    if stored > MOST_BYTES:
+        raise ValueError(
+            f"'{folder}' has weights of {stored / 1e9:.3g} GB: expected at most {MOST_BYTES / 1e9:.3g} GB. Delete "
+            "files that do not belong to the model."
+        )
     if type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING:
         return
     with torch.device("meta"):  # no memory, no random numbers
         model = MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING[type(config)](config)  # type: ignore[operator]
     parameters, most = sum(tensor.numel() for tensor in model.state_dict().values()), MOST_PARAMETERS
-    if Path(folder).is_dir():
-        stored = sum(path.stat().st_size for path in Path(folder).iterdir() if path.suffix in WEIGHTS)
+    if stored or Path(folder).is_dir():
         most = min(most, stored + SPARE_PARAMETERS)  # at least one byte per parameter
     if parameters > most:
         raise ValueError(
@@ -179,6 +202,29 @@ def _read(name: str | os.PathLike, file: str) -> dict[str, Any]:
     except OSError:  # no such repository: whoever loads the model explains it
         return {}
     return read_json(path) if path else {}
+
+
+def _measure_weights(name: str | os.PathLike) -> int:
+    """Return the size in bytes of the weights in a folder or on the Hub; 0 if it is unknown."""
+    if not Path(name).is_dir():
+        try:
+            files = HfApi().model_info(os.fspath(name), files_metadata=True, timeout=TIMEOUT).siblings or []
+            top = [file for file in files if "/" not in file.rfilename and Path(file.rfilename).suffix in WEIGHTS]
+            return sum(file.size or 0 for file in top)
+        except (OfflineModeIsEnabled, httpx2.HTTPError):  # an earlier download
+            config = cached_file(name, CONFIG, local_files_only=True, _raise_exceptions_for_missing_entries=False)
+            if config is None:
+                return 0
+            name = Path(config).parent
+    return sum(map(_measure_file, (path for path in Path(name).iterdir() if path.suffix in WEIGHTS)))
+
+
+def _measure_file(path: Path) -> int:
+    """Return the size in bytes of a file of weights, unpacked if it is an archive of torch."""
+    if path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        return sum(item.file_size for item in archive.infolist())
 
 
 def _check_labels(names: dict[str, Any], name: str) -> None:

@@ -25,6 +25,7 @@ from ser_hf.models.checkpoint_loading import (
     load_feature_extractor,
     log_adjustment,
 )
+from ser_hf.models.checkpoint_schema import check_size
 from ser_hf.models.padding import make_padding_aware
 
 OBJECTIVES: dict[str, Any] = {  # architecture -> class
@@ -87,6 +88,7 @@ def build_self_supervised(
 
 
 def _load_weights(kind: Any, name: str, config: PreTrainedConfig) -> PreTrainedModel:
+    check_size(config, name)
     model, loading = kind.from_pretrained(name, config=config, dtype=torch.float32, output_loading_info=True)
     absent = absent_weights(loading)
     if encoder := [key for key in absent if not key.startswith(OBJECTIVE_PARTS)]:

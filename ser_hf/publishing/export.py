@@ -12,15 +12,15 @@ import inspect
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from ser_hf.cache import write_text
+from ser_hf.cache import explain_full_disk, whole_file, write_text
 from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import FIXED_LENGTH, extract_features
@@ -76,19 +76,18 @@ def export_onnx(folder: str | Path, *, output_dir: str | Path | None = None, int
     require_extra()
     folder, target = Path(folder), Path(output_dir or folder)
     model, extractor = load_exportable(folder)
-    for name in (FP32, INT8, REPORT):  # existing files may have been exported from earlier weights
-        (target / "onnx" / name).unlink(missing_ok=True)
-    target.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target) as work:
-        report = _export(model, extractor, Path(work), int8)
+    with explain_full_disk(target):
+        (target / "onnx").mkdir(parents=True, exist_ok=True)
+        for name in (FP32, INT8, REPORT):  # existing files may have been exported from earlier weights
+            (target / "onnx" / name).unlink(missing_ok=True)
+        with ExitStack() as files:  # both or none
+            paths = [files.enter_context(whole_file(target / "onnx" / name)) for name in (FP32, INT8)[: 1 + int8]]
+            report = _export(model, extractor, *paths)
         report["weights"] = hash_weights(folder)
-        write_text(Path(work, REPORT), json.dumps(report, indent=1) + "\n")
-        (target / "onnx").mkdir(exist_ok=True)
-        for path in Path(work).iterdir():
-            path.replace(target / "onnx" / path.name)
-    if not target.samefile(folder):
-        for name in ("config.json", "preprocessor_config.json"):
-            shutil.copy(folder / name, target)
+        write_text(target / "onnx" / REPORT, json.dumps(report, indent=1) + "\n")
+        if not target.samefile(folder):
+            for name in ("config.json", "preprocessor_config.json"):
+                shutil.copy(folder / name, target)
     return report
 
 
@@ -131,14 +130,14 @@ def load_exportable(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtra
     return model, load_feature_extractor(str(folder), model.config)
 
 
-def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: Path, int8: bool) -> dict:
-    """Write the ONNX files into `work`, and return the report."""
+def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, fp32: Path, int8: Path | None = None) -> dict:
+    """Write the ONNX files, and return the report."""
     dynamic = ["batch"] if isinstance(extractor, FIXED_LENGTH) else ["batch", "length"]
     waveforms = _reference_batches(lengths="length" in dynamic)
     batches = [features_of(extractor, batch) for batch in waveforms]
     inputs = _select_inputs(model, batches[-1])
-    write_fp32(model, inputs, dynamic, work / FP32)
-    run = onnx_run(work / FP32)
+    write_fp32(model, inputs, dynamic, fp32)
+    run = onnx_run(fp32)
     expected, found = _compute_logits(torch_run(model), batches), _compute_logits(run, batches)
     difference = largest_difference(found, expected)
     if not difference <= TOLERANCE:  # NaN too
@@ -155,14 +154,14 @@ def _export(model: PreTrainedModel, extractor: SequenceFeatureExtractor, work: P
         "batch_equals_single": largest_difference(found[-len(single) :], single) <= TOLERANCE,
         "transformers_js": model.config.model_type in TRANSFORMERS_JS,
         "largest_logit_difference": difference,
-        "megabytes": megabytes(work / FP32),
+        "megabytes": megabytes(fp32),
     }
     if int8:
-        write_int8(work / FP32, work / INT8)
-        logits = (_compute_logits(onnx_run(work / INT8), batches), expected)
+        write_int8(fp32, int8)
+        logits = (_compute_logits(onnx_run(int8), batches), expected)
         scores = [to_scores(each, model.config.problem_type) for each in logits]
         report["int8_largest_score_difference"] = largest_difference(*scores)
-        report["int8_megabytes"] = megabytes(work / INT8)
+        report["int8_megabytes"] = megabytes(int8)
     return report
 
 

@@ -50,7 +50,7 @@ def claim_folder(
         FileExistsError: If the folder contains a run of the same recipe on other data, or another process has the lock.
     """
     folder = Path(folder)
-    with lock_folder(folder), explain_full_disk(folder):
+    with explain_full_disk(folder), lock_folder(folder):
         digest, stored = _digest(dataset), folder / DATA_DIGEST
         if stored.exists() and stored.read_text() != digest:
             raise FileExistsError(

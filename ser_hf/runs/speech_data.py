@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from datasets import DatasetDict
 
-from ser_hf.cache import cache_folder, whole_file, write_text
+from ser_hf.cache import cache_folder, explain_full_disk, whole_file, write_text
 from ser_hf.corpora import Utterance, load_corpus, map_labels
 from ser_hf.corpora.files import list_files, pluralize
 from ser_hf.corpora.labels import SYNONYMS
@@ -258,8 +258,9 @@ def keep_problems(
     except ValueError as error:
         causes = list(_describe_unread(data))
         if problems and output_dir is not None:
-            Path(output_dir).mkdir(parents=True, exist_ok=True)
-            write_problems(problems, output_dir)
+            with explain_full_disk(output_dir):
+                Path(output_dir).mkdir(parents=True, exist_ok=True)
+                write_problems(problems, output_dir)
             causes.append(f"Problems with the audio: {Path(output_dir, PROBLEMS)}.")
         raise ValueError(" ".join([str(error), *causes])) from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ser_hf import __version__
+from ser_hf.cache import explain_full_disk
 from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
@@ -53,17 +54,18 @@ def predict(
     """
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
     keys = {spell_key(key): key for key in files}
-    claim_table(output, describe_model(classifier, model, dtype))
-    done = {key for key, row in read_rows(output).items() if row["error"] is None}
-    mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
-    if mine:
-        with open_journal(output, rank) as append:
-            predictions = classifier.predict_files(mine, batch_size=batch_size)
-            for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
-                append(to_row(prediction, classifier))
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
-    return finish_table(output, list(keys), header)
+    with explain_full_disk(output.parent):
+        claim_table(output, describe_model(classifier, model, dtype))
+        done = {key for key, row in read_rows(output).items() if row["error"] is None}
+        mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
+        if mine:
+            with open_journal(output, rank) as append:
+                predictions = classifier.predict_files(mine, batch_size=batch_size)
+                for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
+                    append(to_row(prediction, classifier))
+        return finish_table(output, list(keys), header)
 
 
 def spell_key(key: Key) -> Key:

@@ -50,22 +50,22 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
     utterances, _ = label_utterances(data, load_utterances(data))
     count = len(list_folds(utterances, data.protocol, folds=data.folds, seed=data.split_seed))
     folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
-    if first:
-        _claim_parent(output_dir, resolve_recipe(data, *others, last) | {"fold": None}, run.__name__)
-    for fold, folder in enumerate(folders, 1):
-        logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
-        try:
-            run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
-        except (ValueError, OSError, ImportError):
-            if first and not list(output_dir.glob("fold_*")):  # no fold has started: another recipe may use the folder
-                (output_dir / RECIPE).unlink()
-            raise
-    if not first:
-        return None
     with explain_full_disk(output_dir):
+        if first:
+            _claim_parent(output_dir, resolve_recipe(data, *others, last) | {"fold": None}, run.__name__)
+        for fold, folder in enumerate(folders, 1):
+            logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
+            try:
+                run(replace(data, fold=fold), *others, replace(last, output_dir=str(folder)))
+            except (ValueError, OSError, ImportError):
+                if first and not list(output_dir.glob("fold_*")):  # no fold has started: free the folder
+                    (output_dir / RECIPE).unlink()
+                raise
+        if not first:
+            return None
         results = pool_folds(folders, output_dir, protocol=data.protocol)
         write_text(output_dir / CARD, render_folds_card(results, folders[0]))
-    return results
+        return results
 
 
 def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, set_seed
 from transformers.trainer_utils import SaveStrategy
 
 from ser_hf.cache import explain_full_disk, whole_file
+from ser_hf.escaping import cell
 from ser_hf.evaluation.figures.sweep_trials import plot_sweep
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
@@ -70,13 +71,13 @@ def sweep(
     components.prepare_process(training)
     components.check_setup(model_args, training)
     space = search_space(arguments, search.search)
-    study = open_study(training.output_dir, arguments, space)
-    if count_trials(study, COMPLETE) < search.trials:
-        dataset = load_speech(data, raw=("validation", "test")).dataset  # validated as in fine-tuning
-        parts = DatasetDict({part: dataset[part] for part in ("train", "validation")})
-        with explain_full_disk(training.output_dir):
+    with explain_full_disk(training.output_dir):
+        study = open_study(training.output_dir, arguments, space)
+        if count_trials(study, COMPLETE) < search.trials:
+            dataset = load_speech(data, raw=("validation", "test")).dataset  # validated as in fine-tuning
+            parts = DatasetDict({part: dataset[part] for part in ("train", "validation")})
             run_trials(study, search.trials, arguments, space, parts)
-    return write_sweep(study, arguments)
+        return write_sweep(study, arguments)
 
 
 def _require_one_gpu(training: SerTrainingArguments) -> None:
@@ -165,7 +166,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
     with FileLock(folder / LOCK):
         table = tabulate_trials(study)
         with whole_file(folder / "trials.csv") as partial:
-            table.to_csv(partial, index=False)
+            table.map(cell).to_csv(partial, index=False)
         plot_sweep(table, folder / "sweep.png")
         best = int(table["ua"].idxmax())
         settings = study.get_trials(states=(COMPLETE,))[best].user_attrs["settings"]

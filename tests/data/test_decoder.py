@@ -6,11 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import soundfile
+from encoded_audio import write_with_ffmpeg
 
 from ser_hf.data import ffmpeg
 from ser_hf.data.audio import decode_audio, read_header
@@ -229,7 +229,7 @@ def test_the_formats_of_ffmpeg_are_read(tmp_path, name, codec, container, rate):
     av = pytest.importorskip("av")
     path = tmp_path / name
     try:
-        write_with_ffmpeg(av, path, codec, container, rate)
+        write_with_ffmpeg(av, path, SPEECH, codec, container, rate)
     except (av.FFmpegError, ValueError):
         pytest.skip(f"this PyAV has no encoder of {codec}")
     padding = 0.1 if container == "adts" else 0.05  # ADTS does not tell how many samples were added
@@ -238,21 +238,6 @@ def test_the_formats_of_ffmpeg_are_read(tmp_path, name, codec, container, rate):
     assert 0.1 < np.abs(waveform).max() < 0.5
     part = decode_audio(path, start=1.0, end=2.0)
     assert np.abs(part - waveform[16_000:32_000])[200:-200].max() < 0.02
-
-
-def write_with_ffmpeg(av, path, codec, container, rate):
-    with av.open(str(path), "w", format=container) as output:
-        stream = output.add_stream(codec, rate=rate)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray((SPEECH[None] * 32_767).astype(np.int16), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
-        context = stream.codec_context
-        context.format = av.Codec(codec, "w").audio_formats[0].name
-        context.open()
-        resampler = av.AudioResampler(context.format, "mono", rate, frame_size=context.frame_size or None)
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            output.mux(stream.encode(part))
-        output.mux(stream.encode(None))
 
 
 def test_the_program_ffmpeg_serves_where_pyav_is_not_installed(write, tmp_path, monkeypatch):

@@ -208,7 +208,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def info(self, body, repo_id, revision):
         repository, sha = self.find_repository(repo_id, revision)
-        siblings = [{"rfilename": path} for path in repository.commits[sha]]
+        files = repository.commits[sha]
+        siblings = [{"rfilename": path, "size": len(content)} for path, content in files.items()]
         return {"id": repo_id, "modelId": repo_id, "sha": sha, "private": repository.private, "siblings": siblings}
 
     def tree(self, body, repo_id, revision, path):

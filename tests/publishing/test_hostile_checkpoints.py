@@ -4,10 +4,14 @@ import json
 import os
 import re
 import time
+import zipfile
 
 import pytest
 from architectures import feature_extractor, tiny_model
+from huggingface_hub import constants
+from publishing.hub_server import Repository, serve
 
+from ser_hf.models import checkpoint_schema
 from ser_hf.models.checkpoint_loading import load_trained
 from ser_hf.models.checkpoint_schema import check_values
 from ser_hf.publishing.checks import check_contents
@@ -127,6 +131,58 @@ def test_values_of_the_preprocessor_are_bounded_and_the_repair_uses_the_default(
 def test_a_model_that_is_larger_than_its_weights_is_refused_before_it_is_built(folder, tmp_path):
     edit(folder, hidden_size=60_000, intermediate_size=60_000)
     refuse(folder, "its config.json describes a model of 72003 M parameters: expected at most 50 M", tmp_path)
+
+
+@pytest.mark.parametrize("base", ["someone/else", None])
+def test_an_adapter_of_another_model_is_refused(folder, tmp_path, base):
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": base}))
+    refuse(folder, f"is an adapter of the model {base!r}: expected all weights in one checkpoint", tmp_path)
+
+
+@pytest.mark.parametrize("file", ["../other/model.safetensors", "/etc/passwd", 3])
+def test_an_index_that_leads_out_of_the_folder_is_refused(folder, tmp_path, file):
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": file}}))
+    refuse(
+        folder, f"model.safetensors.index.json: expected names of files in the same folder, found {file!r}", tmp_path
+    )
+
+
+def test_weights_of_more_bytes_than_any_model_are_not_read(folder):
+    (folder / "model.safetensors").unlink()
+    with (folder / "pytorch_model.bin").open("wb") as file:
+        file.truncate(41_000_000_000)  # takes no space
+    with pytest.raises(ValueError, match="has weights of 41 GB: expected at most 40 GB"):
+        EmotionClassifier.from_pretrained(folder)
+
+
+def test_weights_that_unpack_to_more_bytes_are_not_read(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint_schema, "MOST_BYTES", 1_000_000)
+    (folder / "model.safetensors").unlink()
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data/0", bytes(60_000_000))
+    assert (folder / "pytorch_model.bin").stat().st_size < 100_000
+    with pytest.raises(ValueError, match="has weights of 0.06 GB: expected at most 0.001 GB"):
+        load_trained(folder)
+
+
+def test_a_model_on_the_hub_is_bounded_like_a_folder_before_its_weights_are_downloaded(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    edit(folder, hidden_size=60_000, intermediate_size=60_000)
+    large, adapter = Repository(private=False), Repository(private=False)
+    large.commit({path.name: path.read_bytes() for path in folder.iterdir()})
+    adapter.commit({"config.json": b"{}", "adapter_config.json": b'{"base_model_name_or_path": "someone/else"}'})
+    with serve() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        hub.repositories = {"someone/large": large, "someone/adapter": adapter}
+        with pytest.raises(
+            ValueError, match="'someone/large': its config.json describes a model of 72003 M parameters"
+        ):
+            load_trained("someone/large")
+        with pytest.raises(ValueError, match="'someone/adapter' is an adapter of the model 'someone/else'"):
+            load_trained("someone/adapter")
+        assert "download" not in [step for step, _ in hub.requests]
 
 
 def test_a_figure_that_links_out_of_the_folder_is_not_copied_into_the_repaired_one(folder, tmp_path):
