@@ -17,6 +17,7 @@ from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
+from ser_hf.data.sampler import name_groups
 from ser_hf.models import build_model
 from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
@@ -127,8 +128,9 @@ def start_head(
     model: PreTrainedModel,
     dataset: Dataset,
     feature_extractor: SequenceFeatureExtractor,
-    training: SerTrainingArguments,
     *,
+    data: DataArguments,
+    training: SerTrainingArguments,
     strength: float | None = None,
 ) -> PreTrainedModel:
     """Fit the head on the frozen encoder; all processes run the same fit, so their initial weights are equal.
@@ -138,6 +140,7 @@ def start_head(
         model: From `make_model`, on the device of the training.
         dataset: Training rows.
         feature_extractor: Feature extractor of the model.
+        data: Data arguments, for the weights of the utterances.
         training: Training arguments, for batch size and precision.
         strength: Inverse regularisation of the fit; None to choose it by cross-validation over the speakers.
 
@@ -145,6 +148,7 @@ def start_head(
         ValueError: If the architecture does not support `head_init`.
     """
     options: dict[str, Any] = {"batch_size": training.per_device_eval_batch_size}
+    options["groups"] = name_groups(dataset) if data.balance_corpora else None
     options |= {"strengths": (strength,)} if strength else {}
     collator = Collator(feature_extractor)
     if head_init == "readout":
@@ -221,7 +225,14 @@ def make_trainer(
     collator = make_collator(data, model_args, training, model, feature_extractor, dataset)
     if collator.ratings:
         widen_head(model, len(collator.ratings))
-    trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    trainer = SerTrainer(
+        model,
+        training,
+        collator,
+        dataset=dataset,
+        feature_extractor=feature_extractor,
+        balance_corpora=data.balance_corpora,
+    )
     if collator.ratings:
         ratings = np.array([dataset["train"][name] for name in collator.ratings], dtype=float).T
         outputs: int = model.config.num_labels  # type: ignore[assignment]

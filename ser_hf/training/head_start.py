@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -41,6 +42,7 @@ def start_from_regression(
     batch_size: int,
     bf16: bool,
     strengths: Sequence[float] = STRENGTHS,
+    groups: Sequence[str] | None = None,
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
@@ -53,6 +55,7 @@ def start_from_regression(
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
 
     Raises:
         ValueError: If the architecture's head is not linear.
@@ -61,7 +64,9 @@ def start_from_regression(
     if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
-    weight, bias, model.config.head_strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
+    weight, bias, model.config.head_strength = fit_regression(
+        states, dataset["label"], dataset["speaker"], strengths, groups
+    )
     _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
 
 
@@ -72,6 +77,7 @@ def start_from_readout(
     *,
     batch_size: int,
     strengths: Sequence[float] = READOUT_STRENGTHS,
+    groups: Sequence[str] | None = None,
 ) -> PreTrainedModel:
     """Return a Whisper classifier with a logistic regression on the activations of its frozen layers as its head.
 
@@ -83,6 +89,7 @@ def start_from_readout(
         collator: Without augmentation.
         batch_size: Utterances per forward pass.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
 
     Raises:
         ValueError: If the model is not a Whisper classifier.
@@ -91,7 +98,7 @@ def start_from_readout(
     states = _run_in_order(
         lambda batch: activations(wider, batch["input_features"]), wider, dataset, collator, batch_size
     )
-    weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
+    weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths, groups)
     write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
     wider.config.head_strength = strength
     return wider
@@ -143,7 +150,11 @@ def _run_in_order(
 
 
 def fit_regression(
-    states: np.ndarray, labels: list[int], speakers: list[str | None], strengths: Sequence[float] = STRENGTHS
+    states: np.ndarray,
+    labels: list[int],
+    speakers: list[str | None],
+    strengths: Sequence[float] = STRENGTHS,
+    groups: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return weight ``(C, D)``, bias ``(C,)`` and inverse regularisation of a logistic regression.
 
@@ -152,20 +163,22 @@ def fit_regression(
         labels: ``(N,)``.
         speakers: ``(N,)``; the folds of the cross-validation share no speaker.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
     """
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     states = (states - mean) / deviation
     # The weights are in the span of the utterances. With more dimensions than utterances, fit them in a basis of it.
     basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
-    groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
-    folds = min(4, len(set(groups)))
+    names = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
+    folds = min(4, len(set(names)))
+    weights = None if groups is None else compute_sample_weight("balanced", groups)
     search = GridSearchCV(
-        LogisticRegression(class_weight="balanced", max_iter=1000),
+        LogisticRegression(class_weight="balanced" if groups is None else None, max_iter=1000),
         {"C": strengths},
         scoring="balanced_accuracy",
         cv=GroupKFold(folds) if folds > 1 else 2,
     )
-    search.fit(states @ basis, labels, groups=groups)
+    search.fit(states @ basis, labels, groups=names, sample_weight=weights)
     logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
     probe, strength = search.best_estimator_, search.best_params_["C"]
     weight = probe.coef_ @ basis.T / deviation

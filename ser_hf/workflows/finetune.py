@@ -114,7 +114,7 @@ def _train(
     start = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
         head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
-        model = start_head(*head, dataset["train"], feature_extractor, training)
+        model = start_head(*head, dataset["train"], feature_extractor, data=data, training=training)
     arguments = dataclasses.replace(training, push_to_hub=False, hub_token=None)  # one push at the end
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:

@@ -137,7 +137,7 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
     parts = model.to(training.device), dataset["train"], feature_extractor
-    model = components.start_head(model_args.head_init, *parts, training)
+    model = components.start_head(model_args.head_init, *parts, data=data, training=training)
     trainer.data_collator.augment = components.make_augmentation(data)
     set_seed(training.seed)  # as in the Trainer of fine-tuning
     return model

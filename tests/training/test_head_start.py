@@ -84,3 +84,14 @@ def test_more_dimensions_than_utterances_give_the_regression_of_all_dimensions()
     scaler = StandardScaler().fit(states)
     direct = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(scaler.transform(states), labels)
     np.testing.assert_allclose(states @ weight.T + bias, direct.decision_function(scaler.transform(states)), atol=2e-3)
+
+
+def test_a_small_corpus_weighs_as_much_as_a_large_one_in_groups():
+    """The sign of the feature means the opposite in the small corpus, so with equal weights it means nothing."""
+    signs = np.array([-1, 1] * 20 + [1, -1] * 4)
+    labels, speakers = [0, 1] * 24, [str(i // 2 % 4) for i in range(48)]
+    states = signs[:, None] + np.random.default_rng(0).normal(0, 0.01, (48, 1))
+    groups = [f"{'large' if i < 40 else 'small'}/{label}" for i, label in enumerate(labels)]
+    plain, _, _ = fit_regression(states, labels, speakers, (0.1,))
+    equal, _, _ = fit_regression(states, labels, speakers, (0.1,), groups)
+    assert plain[1, 0] > 0.3 and abs(equal[1, 0]) < 0.02
