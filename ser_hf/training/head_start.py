@@ -9,7 +9,8 @@ Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://
 Shapes: N utterances, D hidden, P projection, C classes.
 """
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ def start_from_regression(
     bf16: bool,
     strengths: Sequence[float] = STRENGTHS,
     groups: Sequence[str] | None = None,
+    copies: int = 0,
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
@@ -51,11 +53,12 @@ def start_from_regression(
     Args:
         model: A model with a linear head (`projector` and `classifier`).
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
-        collator: Without augmentation.
+        collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
         strengths: Inverse regularisations to choose from.
         groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
+        copies: Number of copies of each utterance that are augmented by the collator.
 
     Raises:
         ValueError: If the architecture's head is not linear.
@@ -63,10 +66,10 @@ def start_from_regression(
     linear = isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)
     if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
-    states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
-    weight, bias, model.config.head_strength = fit_regression(
-        states, dataset["label"], dataset["speaker"], strengths, groups
-    )
+    states = [
+        mean_hidden_states(model, dataset, each, batch_size=batch_size, bf16=bf16) for each in _vary(collator, copies)
+    ]
+    weight, bias, model.config.head_strength = _fit_copies(states, dataset, strengths, groups)
     _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
 
 
@@ -78,6 +81,7 @@ def start_from_readout(
     batch_size: int,
     strengths: Sequence[float] = READOUT_STRENGTHS,
     groups: Sequence[str] | None = None,
+    copies: int = 0,
 ) -> PreTrainedModel:
     """Return a Whisper classifier with a logistic regression on the activations of its frozen layers as its head.
 
@@ -86,22 +90,43 @@ def start_from_readout(
     Args:
         model: From `build_model`.
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
-        collator: Without augmentation.
+        collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
         strengths: Inverse regularisations to choose from.
         groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
+        copies: Number of copies of each utterance that are augmented by the collator.
 
     Raises:
         ValueError: If the model is not a Whisper classifier.
     """
     wider = append_dimensions(model, model.config.num_labels).eval()  # type: ignore[arg-type]
-    states = _run_in_order(
-        lambda batch: activations(wider, batch["input_features"]), wider, dataset, collator, batch_size
-    )
-    weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths, groups)
+    states = [
+        _run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
+        for each in _vary(collator, copies)
+    ]
+    weight, bias, strength = _fit_copies(states, dataset, strengths, groups)
     write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
     wider.config.head_strength = strength
     return wider
+
+
+def _vary(collator: Collator, copies: int) -> Iterator[Collator]:
+    """Yield the collator without augmentation, and with another augmentation for each copy."""
+    plain = copy.copy(collator)
+    plain.augment = None
+    yield plain
+    for number in range(1, copies + 1):
+        collator.epoch.fill_(number)
+        yield collator
+
+
+def _fit_copies(
+    states: Sequence[np.ndarray], dataset: Dataset, strengths: Sequence[float], groups: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fit `fit_regression` on the states ``(N, D)`` of the utterances and of each copy of them."""
+    times = len(states)
+    labels, speakers = dataset["label"][:] * times, dataset["speaker"][:] * times
+    return fit_regression(np.concatenate(states), labels, speakers, strengths, groups and list(groups) * times)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from ser_hf.publishing import publish, render_card, write_answers, write_example
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_test
-from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, CONDITIONS_FIGURE, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
@@ -79,7 +79,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         logger.info("This recipe is finished. A larger --num_train_epochs continues it.")
         _push(training)
         return finished
-    check_setup(model_args, training)
+    check_setup(data, model_args, training)
     with training.main_process_first(desc="reading the audio"):
         speech = load_speech(data, raw=SCORED, refit=training.refit, output_dir=training.output_dir)
     if speech.split.speaker_independent:
@@ -113,8 +113,8 @@ def _train(
     checkpoint = last_checkpoint(training.output_dir)
     start = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
-        head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
-        model = start_head(*head, dataset["train"], feature_extractor, data=data, training=training)
+        model = model.to(training.device)  # type: ignore[arg-type]
+        model = start_head(model_args, model, dataset["train"], feature_extractor, data=data, training=training)
     arguments = dataclasses.replace(training, push_to_hub=False, hub_token=None)  # one push at the end
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
@@ -165,6 +165,7 @@ def _write_evidence(
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
     task.draw_scores(parts["test"], predictions[predictions["split"] == "test"], folder / FIGURES)
+    (folder / FIGURES / CONDITIONS_FIGURE).unlink(missing_ok=True)  # of the previous weights
     if record.epochs_run:
         metric = next(iter(task.METRICS))
         plot_curves(

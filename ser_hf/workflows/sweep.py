@@ -68,7 +68,7 @@ def sweep(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_one_gpu(training)
     components.prepare_process(training)
-    components.check_setup(model_args, training)
+    components.check_setup(data, model_args, training)
     space = search_space(arguments, search.search)
     study = open_study(training.output_dir, arguments, space)
     if count_trials(study, COMPLETE) < search.trials:
@@ -137,7 +137,7 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
     parts = model.to(training.device), dataset["train"], feature_extractor
-    model = components.start_head(model_args.head_init, *parts, data=data, training=training)
+    model = components.start_head(model_args, *parts, data=data, training=training)
     trainer.data_collator.augment = components.make_augmentation(data)
     set_seed(training.seed)  # as in the Trainer of fine-tuning
     return model
