@@ -26,6 +26,7 @@ from transformers.utils import logging
 
 from ser_hf.data import Collator
 from ser_hf.data.sampler import evaluation_order
+from ser_hf.heads.pooling import has_linear_head, without_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.models.readout import activations, append_dimensions, write_readout
 
@@ -63,8 +64,7 @@ def start_from_regression(
     Raises:
         ValueError: If the architecture's head is not linear.
     """
-    linear = isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)
-    if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
+    if not has_linear_head(model):
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
     states = [
         mean_hidden_states(model, dataset, each, batch_size=batch_size, bf16=bf16) for each in _vary(collator, copies)
@@ -142,19 +142,13 @@ def mean_hidden_states(
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
     """
-    head = model.projector, model.classifier
-    training = model.training
-    model.projector = model.classifier = nn.Identity()  # the stock forward pass then returns the pooled states
-    model.eval()
 
     def pool(batch: BatchFeature) -> torch.Tensor:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model(**batch).logits.float()
 
-    states = _run_in_order(pool, model, dataset, collator, batch_size)
-    model.projector, model.classifier = head
-    model.train(training)
-    return states
+    with without_head(model):
+        return _run_in_order(pool, model, dataset, collator, batch_size)
 
 
 def _run_in_order(

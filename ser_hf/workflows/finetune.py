@@ -30,6 +30,7 @@ from ser_hf.runs.results import read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, common_scale, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.runs.training_speech import write_training_speech
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
 from ser_hf.training.auxiliary import check_auxiliary, narrow_head, save_auxiliary
@@ -45,6 +46,7 @@ from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
+from ser_hf.training.training_speech import describe_training_speech
 
 logger = logging.getLogger(__name__)
 SCORED = ("validation", "test")  # parts that are neither trimmed nor split into windows, as in the stock pipeline
@@ -197,6 +199,8 @@ def _write_evidence(
     else:
         logger.error(f"Finished, but not publishable: {describe_agreement(agreement)}.")
     write_examples(folder)
+    spoken = describe_training_speech(trainer.model, trainer.processing_class, dataset, list(folders))  # type: ignore[arg-type]
+    write_training_speech(folder, spoken)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / CARD)
     write_results(folder, results)
     return results
