@@ -10,8 +10,10 @@ from .scoring.evaluation_arguments import EvaluationArguments as EvaluationArgum
 from .serving.audio_list import list_audio as list_audio
 from .serving.classifier import EmotionClassifier as EmotionClassifier
 from .serving.predict import predict as predict
+from .workflows.cross_corpus import cross_corpus as cross_corpus
 from .workflows.cross_validate import cross_validate as cross_validate
 from .workflows.finetune import finetune as finetune
+from .workflows.matrix_arguments import MatrixArguments as MatrixArguments
 from .workflows.pretrain import pretrain as pretrain
 from .workflows.probe import probe as probe
 from .workflows.sweep import sweep as sweep

@@ -27,6 +27,7 @@ COMMANDS = {
         "Print hours, speakers, emotions, durations and sampling rates, and draw them in a figure.",
     ),
     "data gallery": ("data", "Draw the waveforms and spectrograms of example utterances of each emotion."),
+    "data check": ("data", "Compare recordings with the training speech of a model, and say what to expect."),
     "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
     "timeline": (
         "timeline",

@@ -1,5 +1,6 @@
 """Define `ser-hf data …`: examine a corpus before training."""
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from ser_hf.cache import write_text
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files, pluralize
 from ser_hf.escaping import show
+from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 
@@ -119,6 +121,26 @@ def gallery_command(argv: list[str]) -> int:
     plot_gallery(examples, options.output)
     show(f"Drew {pluralize(len(examples), 'utterance')} in {options.output}.")
     return 0
+
+
+def check_command(argv: list[str]) -> int:
+    """Compare recordings with the training speech of a model, and say what to expect."""
+    parser = ArgumentParser("ser-hf data check", description=check_command.__doc__, allow_abbrev=False)
+    parser.add_argument("paths", nargs="+", metavar="CLIPS", help="Audio files, folders, globs or tables of them.")
+    parser.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="Checkpoint of recipes/finetune.py.")
+    parser.add_argument("--output", metavar="FILE", help="CSV file to write, with a row for each recording.")
+    options = parser.parse_args(argv)
+    from ser_hf.serving.audio_list import list_audio
+
+    files = list_audio(options.paths, {})
+    check_location(options.model)
+    from ser_hf.scoring.recording_check import check_recordings, describe_check, write_recordings
+
+    check = check_recordings(files, options.model)
+    if options.output:
+        write_recordings(check, options.output)
+    show(describe_check(check))
+    return int(bool(check.findings))
 
 
 def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple:

@@ -4,12 +4,14 @@ from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.file_names import CARD
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 
 # Data options that are replaced by --preprocessing, used in training only, or stored in the checkpoint.
 UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
     "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec", "task", "auxiliary_task",
+    "balance_corpora",
 )  # fmt: skip
 
 
@@ -25,7 +27,13 @@ def evaluate_command(argv: list[str]) -> int:
         )
     check_location(options.model)
     from ser_hf.scoring.evaluate import describe_scores, evaluate
+    from ser_hf.workflows.conditions_card import check_run, update_card
 
+    if options.update_card:
+        check_run(options.model)
     results = evaluate(data, options, test_part="split" in given)
     show(describe_scores(results, options.output_dir))
+    if options.update_card:
+        update_card(options.model, options.output_dir)
+        show(f"Card: {options.model}/{CARD}")
     return 0

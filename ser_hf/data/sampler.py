@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from datasets import Dataset
 from torch.utils.data import Sampler
 
 
@@ -81,6 +82,11 @@ def _share_epoch(count: int, sampling: str, categories: Sequence[str]) -> tuple[
 def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return `count` rows; none is drawn twice more often than another."""
     return np.concatenate([np.tile(rows, count // len(rows)), rng.choice(rows, count % len(rows), replace=False)])
+
+
+def name_groups(dataset: Dataset) -> list[str]:
+    """Return corpus and emotion of each row as "corpus/emotion", the groups that `balance_corpora` weighs equally."""
+    return [f"{corpus}/{emotion}" for corpus, emotion in zip(dataset["corpus"], dataset["emotion"], strict=True)]
 
 
 def evaluation_order(durations: Sequence[float]) -> list[int]:

@@ -18,6 +18,7 @@ from transformers.utils import logging
 from ser_hf import __version__
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
+from ser_hf.data.sampler import name_groups
 from ser_hf.heads.classifiers import Head
 from ser_hf.heads.embedder import Embedder
 from ser_hf.heads.features import classical_features, egemaps_features, load_egemaps
@@ -120,13 +121,16 @@ def gather_features(
             yield FeatureSet(name, rows, others, settings | {"layers": layers})
 
 
-def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArguments) -> Iterator[Candidate]:
+def compare_heads(
+    features: FeatureSet, train: Dataset, arguments: ProbeArguments, *, balance_corpora: bool = False
+) -> Iterator[Candidate]:
     """Cross-validate and fit each requested head on the training utterances and their augmented copies.
 
     Args:
         features: Vectors from `gather_features`.
         train: The N training rows of these vectors.
         arguments: Options of the comparison.
+        balance_corpora: Whether each emotion of each corpus has the same weight, instead of each emotion.
 
     Yields:
         One candidate per head, in the order of `arguments.heads`.
@@ -137,11 +141,13 @@ def compare_heads(features: FeatureSet, train: Dataset, arguments: ProbeArgument
     times, names = 1 + arguments.augmented_copies, name_speakers(train)
     labels, utterances = np.concatenate([train["label"]] * times), np.tile(train["utterance"], times)
     speakers = None if names is None else np.tile(names, times)
+    groups = np.tile(name_groups(train), times) if balance_corpora else None
     assert arguments.heads is not None  # `for_task` has set them
+    rows = features.train, labels, speakers
     for name in arguments.heads:
         begin = time.perf_counter()
-        inner = cross_validate_head(name, features.train, labels, speakers, seed=arguments.seed, utterances=utterances)
-        head = fit_head(name, features.train, labels, speakers, seed=arguments.seed, inner=inner)
+        inner = cross_validate_head(name, *rows, seed=arguments.seed, utterances=utterances, groups=groups)
+        head = fit_head(name, *rows, seed=arguments.seed, inner=inner, groups=groups)
         yield Candidate(features, head, inner, time.perf_counter() - begin)
 
 

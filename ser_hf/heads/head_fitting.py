@@ -60,6 +60,7 @@ def cross_validate_head(
     *,
     seed: int = 0,
     utterances: Sequence[int] | np.ndarray | None = None,
+    groups: Sequence[str] | np.ndarray | None = None,
 ) -> InnerScore:
     """Select the hyperparameters of a head by a speaker-independent cross-validation over the training utterances.
 
@@ -72,6 +73,8 @@ def cross_validate_head(
         seed: Random seed of the classifier, and of the folds if speakers are unknown.
         utterances: ``(N,)`` numbers of the utterances, used if speakers are unknown: all windows and augmented copies
             of an utterance stay in the same part of a fold. None if each row is a different utterance.
+        groups: ``(N,)`` groups with the same total weight, such as corpus and emotion. None gives the same weight to
+            each emotion.
 
     Returns:
         The best hyperparameters with their score and margins.
@@ -83,6 +86,7 @@ def cross_validate_head(
     vectors, labels = _check_training_rows(vectors, labels)
     pipeline, settings = build_head(name, seed=seed), list_parameters(name, vectors.shape)
     outputs = labels.shape[1] if labels.ndim == 2 else labels.max() + 1
+    groups = labels if groups is None else np.asarray(groups)
     margins = np.empty((len(settings), len(labels), outputs))
     with _one_thread():
         for fit_on, held_out in inner_folds(labels, speakers, seed=seed, utterances=utterances):
@@ -92,7 +96,7 @@ def cross_validate_head(
                 rows, others = rotate(rows, others)
             for i, parameters in enumerate(settings):
                 estimator = clone(pipeline[-1]).set_params(**parameters)
-                _fit_balanced(estimator, rows, labels[fit_on])
+                _fit_balanced(estimator, rows, labels[fit_on], groups[fit_on])
                 margins[i, held_out] = (
                     predict_ratings(estimator, others)
                     if is_regressor(estimator)
@@ -111,6 +115,7 @@ def fit_head(
     *,
     seed: int = 0,
     inner: InnerScore | None = None,
+    groups: Sequence[str] | np.ndarray | None = None,
 ) -> Head:
     """Fit a head on all training utterances, with the hyperparameters and margins of the inner cross-validation.
 
@@ -122,16 +127,18 @@ def fit_head(
         seed: Random seed of the classifier.
         inner: Result of `cross_validate_head` for the same arguments. None runs the cross-validation here, with each
             row as a different utterance.
+        groups: ``(N,)`` or None, as in `cross_validate_head`.
 
     Raises:
         ValueError: As for `cross_validate_head`.
     """
     vectors, labels = _check_training_rows(vectors, labels)
-    inner = inner or cross_validate_head(name, vectors, labels, speakers, seed=seed)
+    inner = inner or cross_validate_head(name, vectors, labels, speakers, seed=seed, groups=groups)
     pipeline = build_head(name, seed=seed)
     pipeline[-1].set_params(**inner.parameters)
     with _one_thread():
-        _fit_balanced(pipeline[-1], pipeline["scaler"].fit_transform(vectors), labels)
+        rows = pipeline["scaler"].fit_transform(vectors)
+        _fit_balanced(pipeline[-1], rows, labels, labels if groups is None else np.asarray(groups))
     temperature = 1.0 if name in REGRESSORS else fit_margin_temperature(inner.margins, labels)
     return Head(name, pipeline, temperature, inner.parameters, inner.score)
 
@@ -208,11 +215,11 @@ def _check_training_rows(vectors: np.ndarray, labels: Sequence[int] | np.ndarray
     return vectors, labels
 
 
-def _fit_balanced(estimator: BaseEstimator, rows: np.ndarray, labels: np.ndarray) -> None:
-    """Fit in place with equal total weight for each emotion, if the classifier supports sample weights (not k-NN)."""
+def _fit_balanced(estimator: BaseEstimator, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> None:
+    """Fit in place with equal total weight for each group, if the classifier supports sample weights (not k-NN)."""
     weights = {}
     if labels.ndim == 1 and has_fit_parameter(estimator, "sample_weight"):
-        weights["sample_weight"] = compute_sample_weight("balanced", labels)
+        weights["sample_weight"] = compute_sample_weight("balanced", groups)
     with parallel_config("threading", n_jobs=-1):  # for forests; they predict in one thread, so sums have a fixed order
         estimator.fit(rows, labels, **weights)
 

@@ -33,6 +33,7 @@ CAPTIONS = {
     "reliability": "Accuracy against score, before and after calibration",
     "coverage": "Accuracy of the accepted utterances against their share",
     "candidates": "All heads",
+    "conditions": "Test score under degraded conditions",
     "ratings": "Predicted against rated values of the test utterances, as shares of the scale",
     "plane": "Test utterances in the plane of valence and arousal, rated and predicted",
     "votes": "Mean share of the votes and mean score of each emotion, test utterances",

@@ -17,7 +17,7 @@ from ser_hf.heads.head_files import name_encoder
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
-from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS
+from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS, TRAINING_SPEECH
 from ser_hf.runs.results import parse_results, print_results
 from ser_hf.runs.weights import weights_of
 
@@ -46,6 +46,7 @@ ALLOWLIST = (
     "onnx/model_quantized.onnx",
     "preprocessor_config.json",
     RECIPE,
+    TRAINING_SPEECH,
 )
 RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}

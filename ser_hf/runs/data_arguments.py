@@ -122,6 +122,13 @@ class DataArguments:
     rare_emotion: str | None = field(
         default=None, metadata={"help": "Name of the merged rare emotions. None: they are dropped."}
     )
+    balance_corpora: bool = field(
+        default=False,
+        metadata={
+            "help": "Several corpora: each emotion of each corpus has the same weight in training, however many "
+            "utterances it has."
+        },
+    )
     split: Literal["speaker", "given", "random"] = field(
         default="speaker",
         metadata={

@@ -5,4 +5,6 @@ AUXILIARY = "auxiliary"
 RECIPE, CARD, PRETRAINING = "recipe.yaml", "README.md", "pretraining.json"
 PROBLEMS, AUDIT = "audio_problems.csv", "audit.json"
 DATA_DIGEST, LOCK = "data.sha256", ".lock"
+TRAINING_SPEECH = "training_speech.json"
+CONDITIONS_FIGURE = "conditions.png"
 ADAPTER = "adapter"  # folder of the adapter alone

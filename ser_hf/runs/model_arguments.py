@@ -7,6 +7,7 @@ from ser_hf.runs.ranges import check_ranges
 
 # Lowest and highest value of each number.
 RANGES = {
+    "head_copies": (0, 100),
     "adapter_rank": (1, 10_000),
     "adapter_alpha": (1, 100_000),
     "mask_time_prob": (0, 1),
@@ -67,6 +68,13 @@ class ModelArguments:
             "linear readout of all layers, without further training if --num_train_epochs is 0."
         },
     )
+    head_copies: int = field(
+        default=0,
+        metadata={
+            "help": "probe, readout: number of augmented copies of each training utterance in the fit of the head; "
+            "expected with an augmentation, such as --telephone true."
+        },
+    )
     layer_sum: bool = field(
         default=False, metadata={"help": "Use a learned weighted sum of all layers as the input of the head."}
     )
@@ -94,6 +102,8 @@ class ModelArguments:
                 f"from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
             )
         check_ranges(self, RANGES)
+        if self.head_copies and self.head_init == "random":
+            raise ValueError("head_copies: expected with --head_init probe or readout. Leave it out.")
         if self.freeze not in ("none", "cnn", "encoder") and not self.freeze.isdecimal():
             raise ValueError(f"freeze: expected none, cnn, encoder or a number of layers, found '{self.freeze}'.")
         self._complete_adapter()

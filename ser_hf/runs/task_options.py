@@ -12,6 +12,7 @@ from ser_hf.tasks import load_task
 OPTIONAL = {
     "auxiliary_task": "none",
     "auxiliary_weight": 1.0,
+    "balance_corpora": False,
     "class_weights": "none",
     "dimensions": ["arousal", "valence", "dominance"],
     "focal_gamma": 2.0,
@@ -51,20 +52,20 @@ def complete_arguments(data: DataArguments, arguments: Sequence[Any]) -> list[An
         for name in sorted(OPTIONAL.keys() - list_options(data)):
             if getattr(part, name, None) not in (None, OPTIONAL[name]):
                 raise ValueError(f"{name}: the task '{data.task}' has no such option. Leave it out.")
-    return [_fill_options(part, data.task) for part in arguments]
+    return [_fill_options(part, data) for part in arguments]
 
 
-def _fill_options(part: Any, name: str) -> Any:
+def _fill_options(part: Any, data: DataArguments) -> Any:
     """Return the arguments; if metric, class weights or heads are None, the defaults of the task are used."""
     if isinstance(part, ProbeArguments):
-        return part.for_task(name)
+        return part.for_task(data.task)
     if not hasattr(part, "metric_for_best_model"):
         return part
-    task, training = load_task(name), part
+    task, training = load_task(data.task), part
     metric = training.metric_for_best_model or next(iter(task.METRICS))
     # Otherwise, a misspelt name would disable early stopping without an error.
     if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):
         raise ValueError(f"metric_for_best_model: expected one of {[*task.METRICS, 'loss']}, found '{metric}'.")
-    balanced = training.sampling != "all" or training.logit_adjustment > 0
+    balanced = data.balance_corpora or training.sampling != "all" or training.logit_adjustment > 0
     weights = training.class_weights or ("none" if balanced or "class_weights" not in task.OPTIONS else "balanced")
     return dataclasses.replace(training, metric_for_best_model=metric, class_weights=weights)

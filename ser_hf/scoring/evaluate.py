@@ -23,7 +23,7 @@ from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.foreign_files import read_text
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
-from ser_hf.runs.file_names import FIGURES, PREDICTIONS, PROBLEMS, RECIPE, RESULTS
+from ser_hf.runs.file_names import CONDITIONS_FIGURE, FIGURES, PREDICTIONS, PROBLEMS, RECIPE, RESULTS
 from ser_hf.runs.prediction_rows import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
 from ser_hf.runs.result_records import EvaluationRecord, Results
@@ -124,7 +124,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
         results.conditions = score_conditions(
             classifier, parts["test"], clean, folder, tabulate=tabulate, task=task, outputs=outputs, batch_size=size
         )
-        draw_conditions(results, folder / FIGURES / "conditions.png")
+        draw_conditions(results, folder / FIGURES / CONDITIONS_FIGURE)
     write_results(folder, results)
     return results
 

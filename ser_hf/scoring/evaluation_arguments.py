@@ -37,6 +37,16 @@ class EvaluationArguments:
         },
     )
 
+    update_card: bool = field(
+        default=False,
+        metadata={
+            "help": "conditions: also write the table and the figure into the results and the card of the model, a "
+            "finished run whose test utterances are the scored ones."
+        },
+    )
+
     def __post_init__(self) -> None:
+        if self.update_card and not (self.conditions and self.preprocessing == "pipeline"):
+            raise ValueError("update_card: expected with --conditions standard and --preprocessing pipeline.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, found {self.batch_size}.")

@@ -17,6 +17,7 @@ from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
+from ser_hf.data.sampler import name_groups
 from ser_hf.models import build_model
 from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
@@ -47,10 +48,11 @@ def prepare_process(training: SerTrainingArguments) -> None:
         )
 
 
-def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> None:
+def check_setup(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> None:
     """Load the config of the encoder and set up a Trainer without data, so that faults are found before reading audio.
 
     Args:
+        data: Data arguments of the recipe.
         model_args: Model arguments of the recipe.
         training: Training arguments of the recipe.
 
@@ -58,11 +60,12 @@ def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> N
         OSError: If the encoder is missing.
         ImportError: If a package for the adapter, the optimizer or `report_to` is not installed.
         ValueError: If the optimizer, its arguments or the learning rate schedule are unknown, the head would stay
-            random, or several processes would unfreeze layers.
+            random, an augmentation would have no effect, or several processes would unfreeze layers.
         RuntimeError: For other reasons of the Trainer.
     """
     if training.num_train_epochs == 0 and model_args.head_init == "random":
         raise ValueError("num_train_epochs: 0 leaves a random head; pass --head_init probe or readout.")
+    check_head_copies(data, model_args, training)
     if model_args.adapter:
         check_peft()
     if training.gradual_unfreezing and training.world_size > 1:
@@ -78,6 +81,22 @@ def check_setup(model_args: ModelArguments, training: SerTrainingArguments) -> N
         arguments.output_dir, arguments.push_to_hub = folder, False
         trainer = Trainer(nn.Linear(1, 1), arguments, train_dataset=[0], eval_dataset=[0])
         trainer.create_optimizer_and_scheduler(num_training_steps=1)
+
+
+def check_head_copies(data: DataArguments, model_args: ModelArguments, training: SerTrainingArguments) -> None:
+    """Check that copies of the head's training utterances are augmented, and that an augmentation has an effect.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    augmented = make_augmentation(data) is not None
+    if model_args.head_copies and not augmented:
+        raise ValueError("head_copies: expected with an augmentation, such as --telephone true, and only then.")
+    if augmented and training.num_train_epochs == 0 and not model_args.head_copies:
+        raise ValueError(
+            "num_train_epochs: 0 trains the head only, so the augmentation has no effect; expected --head_copies 1 or "
+            "more, or no augmentation."
+        )
 
 
 def make_model(
@@ -123,30 +142,35 @@ def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> No
 
 
 def start_head(
-    head_init: str,
+    model_args: ModelArguments,
     model: PreTrainedModel,
     dataset: Dataset,
     feature_extractor: SequenceFeatureExtractor,
-    training: SerTrainingArguments,
     *,
+    data: DataArguments,
+    training: SerTrainingArguments,
     strength: float | None = None,
 ) -> PreTrainedModel:
     """Fit the head on the frozen encoder; all processes run the same fit, so their initial weights are equal.
 
     Args:
-        head_init: "random", "probe" or "readout".
+        model_args: Model arguments, for `head_init` and the number of augmented copies.
         model: From `make_model`, on the device of the training.
         dataset: Training rows.
         feature_extractor: Feature extractor of the model.
+        data: Data arguments, for the augmentation of the copies and the weights of the utterances.
         training: Training arguments, for batch size and precision.
         strength: Inverse regularisation of the fit; None to choose it by cross-validation over the speakers.
 
     Raises:
         ValueError: If the architecture does not support `head_init`.
     """
+    head_init, copies = model_args.head_init, model_args.head_copies
     options: dict[str, Any] = {"batch_size": training.per_device_eval_batch_size}
+    options["groups"] = name_groups(dataset) if data.balance_corpora else None
     options |= {"strengths": (strength,)} if strength else {}
-    collator = Collator(feature_extractor)
+    collator = Collator(feature_extractor, augment=make_augmentation(data) if copies else None, seed=training.seed)
+    options["copies"] = copies
     if head_init == "readout":
         return start_from_readout(model, dataset, collator, **options)
     if head_init == "probe":
@@ -221,7 +245,14 @@ def make_trainer(
     collator = make_collator(data, model_args, training, model, feature_extractor, dataset)
     if collator.ratings:
         widen_head(model, len(collator.ratings))
-    trainer = SerTrainer(model, training, collator, dataset=dataset, feature_extractor=feature_extractor)
+    trainer = SerTrainer(
+        model,
+        training,
+        collator,
+        dataset=dataset,
+        feature_extractor=feature_extractor,
+        balance_corpora=data.balance_corpora,
+    )
     if collator.ratings:
         ratings = np.array([dataset["train"][name] for name in collator.ratings], dtype=float).T
         outputs: int = model.config.num_labels  # type: ignore[assignment]

@@ -9,13 +9,15 @@ Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://
 Shapes: N utterances, D hidden, P projection, C classes.
 """
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from datasets import Dataset
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -24,6 +26,7 @@ from transformers.utils import logging
 
 from ser_hf.data import Collator
 from ser_hf.data.sampler import evaluation_order
+from ser_hf.heads.pooling import has_linear_head, without_head
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.models.readout import activations, append_dimensions, write_readout
 
@@ -41,6 +44,8 @@ def start_from_regression(
     batch_size: int,
     bf16: bool,
     strengths: Sequence[float] = STRENGTHS,
+    groups: Sequence[str] | None = None,
+    copies: int = 0,
 ) -> None:
     """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
 
@@ -49,19 +54,22 @@ def start_from_regression(
     Args:
         model: A model with a linear head (`projector` and `classifier`).
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
-        collator: Without augmentation.
+        collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
+        copies: Number of copies of each utterance that are augmented by the collator.
 
     Raises:
         ValueError: If the architecture's head is not linear.
     """
-    linear = isinstance(getattr(model, "projector", None), nn.Linear) and isinstance(model.classifier, nn.Linear)
-    if model.config.model_type == "mel" or not linear:  # the mel model rectifies between the two
+    if not has_linear_head(model):
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
-    states = mean_hidden_states(model, dataset, collator, batch_size=batch_size, bf16=bf16)
-    weight, bias, model.config.head_strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
+    states = [
+        mean_hidden_states(model, dataset, each, batch_size=batch_size, bf16=bf16) for each in _vary(collator, copies)
+    ]
+    weight, bias, model.config.head_strength = _fit_copies(states, dataset, strengths, groups)
     _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
 
 
@@ -72,6 +80,8 @@ def start_from_readout(
     *,
     batch_size: int,
     strengths: Sequence[float] = READOUT_STRENGTHS,
+    groups: Sequence[str] | None = None,
+    copies: int = 0,
 ) -> PreTrainedModel:
     """Return a Whisper classifier with a logistic regression on the activations of its frozen layers as its head.
 
@@ -80,21 +90,43 @@ def start_from_readout(
     Args:
         model: From `build_model`.
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
-        collator: Without augmentation.
+        collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
+        copies: Number of copies of each utterance that are augmented by the collator.
 
     Raises:
         ValueError: If the model is not a Whisper classifier.
     """
     wider = append_dimensions(model, model.config.num_labels).eval()  # type: ignore[arg-type]
-    states = _run_in_order(
-        lambda batch: activations(wider, batch["input_features"]), wider, dataset, collator, batch_size
-    )
-    weight, bias, strength = fit_regression(states, dataset["label"], dataset["speaker"], strengths)
+    states = [
+        _run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
+        for each in _vary(collator, copies)
+    ]
+    weight, bias, strength = _fit_copies(states, dataset, strengths, groups)
     write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
     wider.config.head_strength = strength
     return wider
+
+
+def _vary(collator: Collator, copies: int) -> Iterator[Collator]:
+    """Yield the collator without augmentation, and with another augmentation for each copy."""
+    plain = copy.copy(collator)
+    plain.augment = None
+    yield plain
+    for number in range(1, copies + 1):
+        collator.epoch.fill_(number)
+        yield collator
+
+
+def _fit_copies(
+    states: Sequence[np.ndarray], dataset: Dataset, strengths: Sequence[float], groups: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fit `fit_regression` on the states ``(N, D)`` of the utterances and of each copy of them."""
+    times = len(states)
+    labels, speakers = dataset["label"][:] * times, dataset["speaker"][:] * times
+    return fit_regression(np.concatenate(states), labels, speakers, strengths, groups and list(groups) * times)
 
 
 @torch.no_grad()
@@ -110,19 +142,13 @@ def mean_hidden_states(
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
     """
-    head = model.projector, model.classifier
-    training = model.training
-    model.projector = model.classifier = nn.Identity()  # the stock forward pass then returns the pooled states
-    model.eval()
 
     def pool(batch: BatchFeature) -> torch.Tensor:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model(**batch).logits.float()
 
-    states = _run_in_order(pool, model, dataset, collator, batch_size)
-    model.projector, model.classifier = head
-    model.train(training)
-    return states
+    with without_head(model):
+        return _run_in_order(pool, model, dataset, collator, batch_size)
 
 
 def _run_in_order(
@@ -143,7 +169,11 @@ def _run_in_order(
 
 
 def fit_regression(
-    states: np.ndarray, labels: list[int], speakers: list[str | None], strengths: Sequence[float] = STRENGTHS
+    states: np.ndarray,
+    labels: list[int],
+    speakers: list[str | None],
+    strengths: Sequence[float] = STRENGTHS,
+    groups: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return weight ``(C, D)``, bias ``(C,)`` and inverse regularisation of a logistic regression.
 
@@ -152,20 +182,22 @@ def fit_regression(
         labels: ``(N,)``.
         speakers: ``(N,)``; the folds of the cross-validation share no speaker.
         strengths: Inverse regularisations to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
     """
     mean, deviation = states.mean(0), states.std(0) + 1e-6
     states = (states - mean) / deviation
     # The weights are in the span of the utterances. With more dimensions than utterances, fit them in a basis of it.
     basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
-    groups = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
-    folds = min(4, len(set(groups)))
+    names = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
+    folds = min(4, len(set(names)))
+    weights = None if groups is None else compute_sample_weight("balanced", groups)
     search = GridSearchCV(
-        LogisticRegression(class_weight="balanced", max_iter=1000),
+        LogisticRegression(class_weight="balanced" if groups is None else None, max_iter=1000),
         {"C": strengths},
         scoring="balanced_accuracy",
         cv=GroupKFold(folds) if folds > 1 else 2,
     )
-    search.fit(states @ basis, labels, groups=groups)
+    search.fit(states @ basis, labels, groups=names, sample_weight=weights)
     logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
     probe, strength = search.best_estimator_, search.best_params_["C"]
     weight = probe.coef_ @ basis.T / deviation

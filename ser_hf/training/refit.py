@@ -49,9 +49,11 @@ def refit(
     model, feature_extractor = make_model(data.task, outputs, model_args, training, dataset)
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
-        head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
+        model = model.to(training.device)  # type: ignore[arg-type]
         strength = getattr(chosen.model.config, "head_strength", None)  # the temperature depends on it
-        model = start_head(*head, dataset["refit"], feature_extractor, training, strength=strength)
+        model = start_head(
+            model_args, model, dataset["refit"], feature_extractor, data=data, training=training, strength=strength
+        )
     auxiliary = None
     if training.num_train_epochs:
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])

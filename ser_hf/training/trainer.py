@@ -22,7 +22,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, TrainOutput
 
 from ser_hf.data.collator import Collator
-from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order
+from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order, name_groups
 from ser_hf.models.backbone import count_layers, layer_number
 from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
@@ -43,6 +43,7 @@ class SerTrainer(Trainer):
         data_collator: Collator; its `epoch` is updated during training.
         dataset: DatasetDict with "train" and "validation".
         feature_extractor: Feature extractor, saved in each checkpoint.
+        balance_corpora: Whether an epoch has equally many utterances of each emotion of each corpus.
     """
 
     model: PreTrainedModel
@@ -58,7 +59,9 @@ class SerTrainer(Trainer):
         *,
         dataset: DatasetDict,
         feature_extractor: SequenceFeatureExtractor,
+        balance_corpora: bool = False,
     ):
+        self.balance_corpora = balance_corpora
         args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
         task = load_task(name_task(model.config))
         callbacks: list[TrainerCallback] = [EpochCallback(data_collator.epoch), DivergenceCallback()]
@@ -108,8 +111,8 @@ class SerTrainer(Trainer):
             batch_size,
             seed=self.args.seed,
             epoch=self.data_collator.epoch,
-            sampling=self.args.sampling,
-            categories=dataset["emotion"],
+            sampling="balanced" if self.balance_corpora else self.args.sampling,
+            categories=name_groups(dataset) if self.balance_corpora else dataset["emotion"],
         )
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]

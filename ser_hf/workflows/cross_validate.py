@@ -52,7 +52,8 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
     folders = [output_dir / f"fold_{fold}" for fold in range(1, count + 1)]
     with explain_full_disk(output_dir):
         if first:
-            _claim_parent(output_dir, resolve_recipe(data, *others, last) | {"fold": None}, run.__name__)
+            recipe = resolve_recipe(data, *others, last) | {"fold": None}
+            claim_parent(output_dir, recipe, f"accelerate launch recipes/cross_validate.py {run.__name__}", "All folds")
         for fold, folder in enumerate(folders, 1):
             logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
             try:
@@ -68,16 +69,22 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
         return results
 
 
-def _claim_parent(output_dir: Path, recipe: dict, name: str) -> None:
-    """Write the recipe of all folds into their parent folder, after a check that it contains no other run.
+def claim_parent(output_dir: Path, recipe: dict, launch: str, what: str) -> None:
+    """Write the recipe of several runs into their parent folder, after a check that it contains no other run.
 
-    `fold` is null in this recipe. It is a number in the recipe of a single fold, so the two are never confused.
+    `fold` is null in this recipe. It is a number in the recipe of a single run, so the two are never confused.
+
+    Args:
+        output_dir: Folder of the runs.
+        recipe: Settings of the runs.
+        launch: Command without arguments.
+        what: What the recipe describes, for a reader.
     """
     check_folder(output_dir, recipe)
     output_dir.mkdir(parents=True, exist_ok=True)
     remove_partial_files(list(output_dir.iterdir()))
-    rerun = rerun_command(f"accelerate launch recipes/cross_validate.py {name}", recipe)
-    write_recipe(output_dir, recipe, comment=f"All folds. Rerun them with:\n{rerun}")
+    rerun = rerun_command(launch, recipe)
+    write_recipe(output_dir, recipe, comment=f"{what}. Rerun with:\n{rerun}")
 
 
 def describe_folds(results: Results, output_dir: str | Path) -> str:

@@ -19,7 +19,7 @@ from ser_hf.publishing import publish, render_card, write_answers, write_example
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.description import describe_test
-from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, FIGURES, PREDICTIONS
+from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, CONDITIONS_FIGURE, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.prediction_rows import tabulate_dataset
@@ -30,6 +30,7 @@ from ser_hf.runs.results import read_results, write_results
 from ser_hf.runs.speech_data import Speech, audio_folders, common_scale, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.runs.training_speech import write_training_speech
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
 from ser_hf.training.auxiliary import check_auxiliary, narrow_head, save_auxiliary
@@ -45,6 +46,7 @@ from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
+from ser_hf.training.training_speech import describe_training_speech
 
 logger = logging.getLogger(__name__)
 SCORED = ("validation", "test")  # parts that are neither trimmed nor split into windows, as in the stock pipeline
@@ -79,7 +81,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         logger.info("This recipe is finished. A larger --num_train_epochs continues it.")
         _push(training)
         return finished
-    check_setup(model_args, training)
+    check_setup(data, model_args, training)
     with training.main_process_first(desc="reading the audio"):
         speech = load_speech(data, raw=SCORED, refit=training.refit, output_dir=training.output_dir)
     if speech.split.speaker_independent:
@@ -113,8 +115,8 @@ def _train(
     checkpoint = last_checkpoint(training.output_dir)
     start = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
-        head = model_args.head_init, model.to(training.device)  # type: ignore[arg-type]
-        model = start_head(*head, dataset["train"], feature_extractor, training)
+        model = model.to(training.device)  # type: ignore[arg-type]
+        model = start_head(model_args, model, dataset["train"], feature_extractor, data=data, training=training)
     arguments = dataclasses.replace(training, push_to_hub=False, hub_token=None)  # one push at the end
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
@@ -165,6 +167,7 @@ def _write_evidence(
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
     task.draw_scores(parts["test"], predictions[predictions["split"] == "test"], folder / FIGURES)
+    (folder / FIGURES / CONDITIONS_FIGURE).unlink(missing_ok=True)  # of the previous weights
     if record.epochs_run:
         metric = next(iter(task.METRICS))
         plot_curves(
@@ -196,6 +199,8 @@ def _write_evidence(
     else:
         logger.error(f"Finished, but not publishable: {describe_agreement(agreement)}.")
     write_examples(folder)
+    spoken = describe_training_speech(trainer.model, trainer.processing_class, dataset, list(folders))  # type: ignore[arg-type]
+    write_training_speech(folder, spoken)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / CARD)
     write_results(folder, results)
     return results

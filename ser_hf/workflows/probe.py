@@ -86,7 +86,7 @@ def _compare(data: DataArguments, arguments: ProbeArguments, augment: Augmentati
     candidates, (metric, *_) = [], load_task(data.task).METRICS.values()
     for features in gather_features(train, test, arguments, augment, hearing=data.hearing):
         keep_vectors(features, train, test, arguments.output_dir)
-        for candidate in compare_heads(features, train, arguments):
+        for candidate in compare_heads(features, train, arguments, balance_corpora=data.balance_corpora):
             candidates.append(candidate)
             name = f"{features.name:12} {candidate.head.name:20}"
             logger.info(f"{name} {candidate.inner.score:.3f} {metric.short}, training speakers")

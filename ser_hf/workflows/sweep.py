@@ -69,7 +69,7 @@ def sweep(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_one_gpu(training)
     components.prepare_process(training)
-    components.check_setup(model_args, training)
+    components.check_setup(data, model_args, training)
     space = search_space(arguments, search.search)
     with explain_full_disk(training.output_dir):
         study = open_study(training.output_dir, arguments, space)
@@ -138,7 +138,7 @@ def start_trial(trainer: SerTrainer, dataset: DatasetDict, arguments: list) -> P
     emotions = dataset["train"].features["label"].names
     model, feature_extractor = components.make_model(data.task, emotions, model_args, training, dataset)
     parts = model.to(training.device), dataset["train"], feature_extractor
-    model = components.start_head(model_args.head_init, *parts, training)
+    model = components.start_head(model_args, *parts, data=data, training=training)
     trainer.data_collator.augment = components.make_augmentation(data)
     set_seed(training.seed)  # as in the Trainer of fine-tuning
     return model

@@ -423,3 +423,16 @@ def test_a_head_that_grows_when_it_is_read_or_is_a_pipe_is_not_loaded(tmp_path, 
     os.mkfifo(tmp_path / "head.json")
     with pytest.raises(ValueError, match="head.json' is a pipe"):
         load_head(tmp_path)
+
+
+def test_a_small_corpus_weighs_as_much_as_a_large_one_in_groups():
+    """The sign of the feature means the opposite in the small corpus, so with equal weights it means nothing."""
+    signs = np.array([-1, 1] * 20 + [1, -1] * 4)
+    labels, speakers = [0, 1] * 24, [str(i // 2 % 4) for i in range(48)]
+    vectors = signs[:, None].astype(np.float32)
+    groups = [f"{'large' if i < 40 else 'small'}/{label}" for i, label in enumerate(labels)]
+    weight = [
+        fit_head("logistic_regression", vectors, labels, speakers, groups=each).pipeline[-1].coef_[0, 0]
+        for each in (None, groups)
+    ]
+    assert weight[0] > 0.001 and abs(weight[1]) < 1e-5

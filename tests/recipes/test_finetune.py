@@ -17,6 +17,7 @@ from ser_hf.evaluation import read_predictions
 from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.publishing import bare_pipeline
 from ser_hf.publishing.agreement import check_agreement
+from ser_hf.runs.training_speech import read_training_speech
 from ser_hf.serving import EmotionClassifier
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "finetune.py"
@@ -150,7 +151,9 @@ def test_a_folder_of_another_recipe_is_not_overwritten(finetune):
 
 
 def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
-    out = finetune("--head_init", "readout", "--num_train_epochs", "0")
+    out = finetune("--head_init", "readout", "--head_copies", "1", "--gain", "6", "--num_train_epochs", "0")
+    speech = read_training_speech(out / "training_speech.json")
+    assert (speech.corpus, speech.utterances, len(speech.embedding.mean)) == (["ravdess"], 32, 20)
     results = json.loads((out / "all_results.json").read_text())
     assert (results["training"]["epochs_run"], results["training"]["best_epoch"]) == (0, 0)
     assert results["agreement"]["agree"] == 16

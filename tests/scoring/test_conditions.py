@@ -1,16 +1,20 @@
 """The robustness table: the same utterances under degraded conditions."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from architectures import feature_extractor, tiny_model
 
 from ser_hf import DataArguments, evaluate
-from ser_hf.evaluation import read_predictions
-from ser_hf.runs.results import read_results
+from ser_hf.evaluation import read_predictions, write_predictions
+from ser_hf.runs.results import read_results, write_results
 from ser_hf.scoring import conditions
 from ser_hf.scoring.conditions import standard_conditions, tabulate_conditions
 from ser_hf.scoring.evaluate import describe_scores
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
+from ser_hf.workflows.conditions_card import check_run, update_card
 
 EMOTIONS = ("angry", "disgust", "fearful", "happy", "neutral", "sad")
 
@@ -104,3 +108,40 @@ def test_babble_is_of_other_speakers():
     voice = np.sin(np.arange(16_000)).astype(np.float32)
     changed = condition(np.ones(16_000, np.float32), np.random.default_rng(0), [voice])
     assert not np.allclose(changed, 1)
+
+
+def test_the_table_and_figure_of_a_finished_run_are_on_its_card(checkpoint, scored, tmp_path):
+    golden = Path(__file__).resolve().parents[1] / "golden" / "ravdess_whisper_tiny_fold_1"
+    run, out = tmp_path / "run", scored[0]
+    shutil.copytree(golden, run)
+    (run / "figures").mkdir(exist_ok=True)
+    with pytest.raises(FileNotFoundError, match="finished run with predictions.csv"):
+        check_run(str(run))
+    shutil.copy(out / "predictions.csv", run)
+    write_results(out, scored[1])  # an earlier test has deleted it
+    check_run(str(run))
+    update_card(str(run), str(out))
+    card = (run / "README.md").read_text(encoding="utf-8")
+    row = f"| gsm | {100 * scored[1].conditions['gsm'].scores['ua']:.1f} | "
+    assert row in card and "![Test score under degraded conditions](figures/conditions.png)" in card
+    assert "the degraded conditions above are simulated" in card and "unchanged recordings" not in card
+    assert read_results(run).conditions == scored[1].conditions
+    assert (run / "figures" / "conditions.png").exists()
+
+
+def test_the_card_of_other_test_utterances_is_unchanged(scored, tmp_path):
+    golden = Path(__file__).resolve().parents[1] / "golden" / "ravdess_whisper_tiny_fold_1"
+    run, out = tmp_path / "run", scored[0]
+    shutil.copytree(golden, run)
+    write_predictions(read_predictions(out / "predictions.csv").iloc[1:], run / "predictions.csv")
+    write_results(out, scored[1])
+    before = (run / "all_results.json").read_bytes()
+    with pytest.raises(ValueError, match="expected the 11 test utterances of .*, found 12, of which 11 are among them"):
+        update_card(str(run), str(out))
+    assert (run / "all_results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"conditions": "standard", "preprocessing": "windows"}])
+def test_a_card_is_updated_with_conditions_in_the_stock_preprocessing_only(options):
+    with pytest.raises(ValueError, match="update_card: expected with --conditions standard"):
+        EvaluationArguments("model", "out", update_card=True, **options)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,12 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoModelForAudioClassification
 
 from ser_hf.corpora import load_corpus
-from ser_hf.data import Collator, build_dataset, prepare_audio, split_by_speaker
+from ser_hf.data import Collator, build_augmentation, build_dataset, prepare_audio, split_by_speaker
 from ser_hf.models import MelConfig, make_padding_aware
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.training import head_start
+from ser_hf.training.components import check_head_copies
 from ser_hf.training.head_start import fit_regression, mean_hidden_states, start_from_readout, start_from_regression
 
 LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
@@ -84,3 +90,42 @@ def test_more_dimensions_than_utterances_give_the_regression_of_all_dimensions()
     scaler = StandardScaler().fit(states)
     direct = LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000).fit(scaler.transform(states), labels)
     np.testing.assert_allclose(states @ weight.T + bias, direct.decision_function(scaler.transform(states)), atol=2e-3)
+
+
+def test_a_small_corpus_weighs_as_much_as_a_large_one_in_groups():
+    """The sign of the feature means the opposite in the small corpus, so with equal weights it means nothing."""
+    signs = np.array([-1, 1] * 20 + [1, -1] * 4)
+    labels, speakers = [0, 1] * 24, [str(i // 2 % 4) for i in range(48)]
+    states = signs[:, None] + np.random.default_rng(0).normal(0, 0.01, (48, 1))
+    groups = [f"{'large' if i < 40 else 'small'}/{label}" for i, label in enumerate(labels)]
+    plain, _, _ = fit_regression(states, labels, speakers, (0.1,))
+    equal, _, _ = fit_regression(states, labels, speakers, (0.1,), groups)
+    assert plain[1, 0] > 0.3 and abs(equal[1, 0]) < 0.02
+
+
+def test_copies_of_the_utterances_are_augmented_and_part_of_the_fit(train, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        head_start,
+        "fit_regression",
+        lambda states, *rest: seen.append((states, *rest)) or fit_regression(states, *rest),
+    )
+    collator = Collator(feature_extractor("whisper"), augment=build_augmentation(probability=1.0, gain=20))
+    start_from_readout(tiny_model("whisper"), train, collator, batch_size=8, copies=2)
+    ((states, labels, speakers, *_),) = seen
+    clean, first, second = np.split(states, 3)
+    assert len(clean) == len(train) and len(labels) == len(speakers) == 3 * len(train)
+    assert not np.allclose(clean, first) and not np.allclose(first, second)
+    start_from_readout(tiny_model("whisper"), train, collator, batch_size=8)
+    assert np.allclose(seen[1][0], clean, atol=1e-5)  # without copies, nothing is augmented
+
+
+@pytest.mark.parametrize(
+    ("data", "copies", "message"),
+    [({"telephone": True}, 0, "augmentation has no effect"), ({}, 2, "head_copies: expected with an augmentation")],
+)
+def test_an_augmentation_without_effect_is_refused(data, copies, message):
+    arguments = ModelArguments("encoder", head_init="readout", head_copies=copies)
+    training = SimpleNamespace(num_train_epochs=0)
+    with pytest.raises(ValueError, match=message):
+        check_head_copies(DataArguments(["synthetic"], **data), arguments, training)

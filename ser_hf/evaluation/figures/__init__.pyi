@@ -3,6 +3,7 @@ from .conditions import plot_conditions as plot_conditions
 from .confusion import plot_confusion as plot_confusion
 from .corpus import plot_corpus as plot_corpus
 from .curves import plot_curves as plot_curves
+from .matrix import plot_matrix as plot_matrix
 from .ratings import plot_plane as plot_plane
 from .ratings import plot_ratings as plot_ratings
 from .reliability import plot_coverage as plot_coverage
