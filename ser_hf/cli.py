@@ -29,6 +29,13 @@ COMMANDS = {
     "data gallery": ("data", "Draw the waveforms and spectrograms of example utterances of each emotion."),
     "data check": ("data", "Compare recordings with the training speech of a model, and say what to expect."),
     "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
+    "archive plan": ("archive", "List an archive of any size once, and cut it into shards."),
+    "archive run": (
+        "archive",
+        "Predict the shards that are not done, on this machine or a Ray cluster.",
+    ),
+    "archive verify": ("archive", "Check that every file of the archive has its rows once, and write the sums."),
+    "archive merge": ("archive", "Write the rows of a verified archive as one table."),
     "timeline": (
         "timeline",
         "Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure.",
@@ -40,6 +47,7 @@ COMMANDS = {
     "export": ("publishing", "Export a checkpoint to ONNX files in float32 and int8, and compare them with torch."),
     "publish": ("publishing", "Publish a finished run on the Hugging Face Hub if all checks pass."),
 }
+GROUPS = (["data"], ["archive"])  # first words of commands of two
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,13 +58,13 @@ def main(argv: list[str] | None = None) -> int:
     """
     start_logging()
     argv = sys.argv[1:] if argv is None else argv
-    words = 2 if argv[:1] == ["data"] else 1
+    words = 2 if argv[:1] in GROUPS else 1
     command = " ".join(argv[:words])
     if command == "--version":
         print(_describe_versions())
         return 0
     if command not in COMMANDS:
-        return _list_commands(command, requested=set(argv) <= {"data", "-h", "--help"})
+        return _list_commands(command, requested=set(argv) <= {"data", "archive", "-h", "--help"})
     return run_main(_find_command(command), argv[words:])
 
 
@@ -111,8 +119,8 @@ def _list_commands(command: str, *, requested: bool) -> int:
     near = [] if requested else difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
     title = "Commands (each has --help):" if requested else f"Unknown command '{command}'.{hint}\n\nCommands:"
-    lines = [f"  ser-hf {name:14}{line}" for name, (_, line) in COMMANDS.items()]
-    lines.append(f"  ser-hf {'--version':14}Print the versions of ser_hf, Python, torch and transformers.")
+    lines = [f"  ser-hf {name:15}{line}" for name, (_, line) in COMMANDS.items()]
+    lines.append(f"  ser-hf {'--version':15}Print the versions of ser_hf, Python, torch and transformers.")
     print(title, *lines, sep="\n", file=sys.stdout if requested else sys.stderr)
     return 0 if requested else 2
 

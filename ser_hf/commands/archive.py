@@ -1,0 +1,165 @@
+"""Define `ser-hf archive`: predictions for archives of any size, in shards; see `ser_hf.archives`."""
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from typing import TYPE_CHECKING
+
+from ser_hf.archives.job import Settings
+from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.escaping import show
+from ser_hf.models.location import check_location
+
+if TYPE_CHECKING:
+    from ser_hf.archives.running import Summary, Worker
+
+ROWS = ("utterances", "windows", "segments")
+STORES = """
+SOURCE and JOB are folders: paths, or URLs of object stores (s3:// with s3fs, gs:// with gcsfs, hf://). Tar files in
+SOURCE, such as those of webdataset, are read as folders of their audio files. JOB receives manifest.parquet and
+job.json, which never change, later parts/ and _SUCCESS.json. A shard is done if and only if its part exists.
+"""
+MACHINES = """
+Run the same command again to continue. Several calls may run at the same time, on all machines that read SOURCE and
+write JOB: each file still gets its rows once. --shard divides the work without any communication, as in a Slurm array
+(--shard $SLURM_ARRAY_TASK_ID/64); by default it follows the variables RANK and WORLD_SIZE. --ray uses the cluster that
+RAY_ADDRESS or this machine names, or starts Ray on this machine.
+The exit code is 1 if shards were given up because they ended their worker three times.
+"""
+
+
+def plan_command(argv: list[str]) -> int:
+    """List an archive of any size once, and cut it into shards."""
+    parser = _parser("plan SOURCE JOB --model FOLDER_OR_ID [options]", plan_command.__doc__, STORES)
+    parser.add_argument("source", metavar="SOURCE", help="Folder of the archive.")
+    parser.add_argument("job", metavar="JOB", help="New folder for the job.")
+    add_model_options(parser)
+    parser.add_argument("--rows", choices=ROWS, default="utterances", help="What a row is: a whole file (default), "
+                        "a window, or a segment as in `ser-hf timeline`.")  # fmt: skip
+    parser.add_argument("--window", type=float, default=4.0, help="Longest speech per score of a segment, in seconds.")
+    parser.add_argument("--hop", type=float, default=1.0, help="Seconds between two scores of a segment.")
+    parser.add_argument("--shard_bytes", type=float, default=1e9, help="Largest size of a shard (%(default)g).")
+    parser.add_argument("--batch_size", type=int, default=8, help="Utterances per batch.")
+    options = parser.parse_args(argv)
+    if options.dtype == "auto":
+        parser.error("dtype: expected float32, bfloat16 or int8, because all machines must compute the same.")
+    check_location(options.model)
+    from ser_hf.archives import plan
+    from ser_hf.serving.predict import describe_model
+
+    model = os.path.abspath(options.model) if os.path.isdir(options.model) else options.model
+    description = describe_model(load_chosen_model(options), options.model, options.dtype)
+    settings = Settings(**{field: getattr(options, field) for field in Settings.__dataclass_fields__})
+    job = plan(
+        options.source, options.job, name=model, model=description, settings=settings,
+        shard_bytes=int(options.shard_bytes),
+    )  # fmt: skip
+    show(f"{job.files} files, {job.bytes / 1e9:.3f} GB, {job.shards} shards. Next: ser-hf archive run {options.job}")
+    return 0
+
+
+def run_command(argv: list[str]) -> int:
+    """Predict the shards that are not done, on this machine or a Ray cluster."""
+    parser = _parser("run JOB [options]", run_command.__doc__, MACHINES)
+    parser.add_argument("job", metavar="JOB", help="Folder of the job.")
+    parser.add_argument(
+        "--workers", type=int, help="Number of processes; by default one per GPU, or else per CPU core."
+    )
+    parser.add_argument("--device", help="Device to run on; by default the GPU if there is one, else the CPU.")
+    parser.add_argument("--shard", type=_share, metavar="I/N", help="Run only the I-th of N shares, from 0.")
+    parser.add_argument("--ray", action="store_true", help="Run the workers on a Ray cluster.")
+    parser.add_argument("--gpus", type=float, default=0, help="With --ray: GPUs of each worker, such as 1 or 0.5.")
+    parser.add_argument("--logs", metavar="FOLDER", help="Write a log for each worker.")
+    parser.add_argument("--price", type=float, metavar="PER_HOUR", help="Price of a worker, to print the cost.")
+    options = parser.parse_args(argv)
+    if options.workers is not None and options.workers < 1:
+        parser.error(f"workers: expected 1 or more, found {options.workers}.")
+    rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
+    from ser_hf.archives import run
+
+    workers = _make_workers(options)
+    summary = run(options.job, workers, share=options.shard or (rank, processes), show=_show_progress)
+    show(_describe(summary, options.price))
+    return int(bool(summary.failed))
+
+
+def verify_command(argv: list[str]) -> int:
+    """Check that every file of the archive has its rows once, and write the sums."""
+    parser = _parser("verify JOB", verify_command.__doc__, None)
+    parser.add_argument("job", metavar="JOB", help="Folder of the job.")
+    options = parser.parse_args(argv)
+    from ser_hf.archives import verify
+
+    sums = verify(options.job)
+    for fault in sums.faults[:10]:
+        show(f"{fault}: delete it and run the job again.")
+    if sums.missing:
+        show(f"{len(sums.missing)} shards are not done (first: {sums.missing[0]}): run the job again.")
+    show(f"{sums.files} files, {sums.rows} rows, {sums.errors} files with errors, {sums.hours:.2f} h of audio.")
+    return int(bool(sums.missing or sums.faults))
+
+
+def merge_command(argv: list[str]) -> int:
+    """Write the rows of a verified archive as one table."""
+    parser = _parser("merge JOB OUTPUT", merge_command.__doc__, None)
+    parser.add_argument("job", metavar="JOB", help="Folder of the job.")
+    parser.add_argument("output", metavar="OUTPUT", help="Table to write, .parquet: path or URL.")
+    options = parser.parse_args(argv)
+    from ser_hf.archives import merge_parts
+
+    show(f"{merge_parts(options.job, options.output)} rows: {options.output}")
+    return 0
+
+
+def _parser(usage: str, description: str | None, epilog: str | None) -> ArgumentParser:
+    return ArgumentParser(
+        f"ser-hf archive {usage.split()[0]}", f"ser-hf archive {usage}", description, epilog, allow_abbrev=False,
+        formatter_class=RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def _share(text: str) -> tuple[int, int]:
+    first, _, step = text.partition("/")
+    if not (first.isdigit() and step.isdigit() and int(first) < int(step)):
+        raise ArgumentTypeError(f"expected I/N with I from 0 to N - 1, found {text}")
+    return int(first), int(step)
+
+
+def _make_workers(options: Namespace) -> "list[Worker]":
+    common = {"folder": options.job, "device": options.device, "logs": options.logs and os.path.abspath(options.logs)}
+    if options.ray:
+        from ser_hf.archives.ray_workers import RayWorker, connect
+
+        count = options.workers or _count_devices()
+        connect(count)
+        return [RayWorker(gpus=options.gpus, **common) for _ in range(count)]
+    from ser_hf.archives.local_workers import LocalWorker
+
+    return [LocalWorker(number=number, **common) for number in range(options.workers or _count_devices())]
+
+
+def _count_devices() -> int:
+    import torch
+
+    from ser_hf.cpus import usable_cpus
+
+    return torch.cuda.device_count() or usable_cpus()
+
+
+def _show_progress(summary: "Summary", seconds: float) -> None:
+    left = (summary.shards - summary.done) * seconds / summary.done
+    show(
+        f"{summary.done}/{summary.shards} shards, {summary.files} files ({summary.errors} with errors), "
+        f"{summary.hours:.2f} h of audio, {3600 * summary.hours / seconds:.0f} h per hour, {left:.0f} s left",
+        flush=True,
+    )
+
+
+def _describe(summary: "Summary", price: float | None) -> str:
+    lines = [f"{summary.done} of {summary.shards} shards done that were open."]
+    if cost := summary.worker_hours_per_1000:
+        money = f", which cost {price * cost:.2f}" if price is not None else ""
+        lines.append(f"1000 hours of audio take {cost:.2f} hours of one worker{money}.")
+    lines += [
+        f"Shard {shard} was given up: it ended its worker each time ({why})." for shard, why in summary.failed.items()
+    ]
+    return "\n".join(lines)
