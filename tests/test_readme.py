@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from architectures import feature_extractor, tiny_model
+from stock_pipeline import pipeline_in_this_process  # noqa: F401
 
 from ser_hf.cli import main
 

@@ -22,7 +22,7 @@ def folder(published_folder, tmp_path):
     return shutil.copytree(published_folder, tmp_path / "tiny")
 
 
-def test_the_gate_passes_a_finished_run_and_says_each_figure(published_folder, fresh_process):
+def test_the_gate_passes_a_finished_run_and_says_each_figure(published_folder):
     checks = run_gate(published_folder)
     require(checks)
     text = describe_checks(checks)

@@ -129,11 +129,12 @@ def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, caplog):
     [pytest.param((), id="plain"), pytest.param(("--ema_decay", "0.9"), id="averaged", marks=pytest.mark.slow)],
 )
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, tmp_path, averaging):
-    argv = ("--num_train_epochs", "3", "--noise_snr", "5", "--mask_time_prob", "0.2", "--save_total_limit", "9")
+    argv = ("--num_train_epochs", "2", "--noise_snr", "5", "--mask_time_prob", "0.2", "--save_total_limit", "9")
     argv += averaging
     whole = finetune(*argv, output_dir=tmp_path / "whole")
     cut = finetune(*argv, output_dir=tmp_path / "cut")
     steps = sorted(int(path.name.split("-")[1]) for path in cut.glob("checkpoint-*"))
+    assert len(steps) == 2
     for step in steps[1:]:  # as after a kill in epoch 2: its checkpoint and the results are not there
         (cut / f"checkpoint-{step}" / "trainer_state.json").unlink()
     (cut / "all_results.json").unlink()

@@ -59,9 +59,11 @@ def arguments(toy_ravdess, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(arguments, tmp_path_factory):
-    """The output folder of a fine-tuning, compared with the stock pipeline in a fresh process."""
+    """The output folder of a fine-tuning, compared with the stock pipeline."""
     folder = tmp_path_factory.mktemp("toy") / "out"
-    results = finetune(*arguments(output_dir=str(folder), refit=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
+        results = finetune(*arguments(output_dir=str(folder), refit=True))
     assert f"Test CCC {results.test.ccc:.3f}, 95 % interval " in describe_run(results, folder)
     return folder
 
