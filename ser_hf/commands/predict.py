@@ -19,7 +19,8 @@ PATHS are audio files, folders, globs in quotes, or tables (.csv, .tsv, .jsonl, 
 paths (relative to the table) and optional columns of start and end in seconds. The columns of the output are path,
 start, end, duration, missing, prediction, uncertain, score_<emotion> …, error. Unreadable and silent files become error
 rows; if there are no other rows, the exit code is 1. "missing" is the number of seconds that the header of the file
-promises and the file lacks. "uncertain" is empty if the model is not calibrated.
+promises and the file lacks; it is empty if the number is unknown, as in an Ogg file without its end, which is logged.
+"uncertain" is empty if the model is not calibrated.
 
 Run the same command again to resume an interrupted table: it adds new files of the folders and retries files with
 errors; other rows are kept. Several processes can share the files, on CPUs or GPUs:

@@ -41,7 +41,7 @@ class AudioHeader(NamedTuple):
     sampling_rate: int  # Hz
     channels: int
     encoding: str  # format and codec, such as "WAV PCM_16"
-    missing: float = 0.0  # seconds that the header promises and the file lacks
+    missing: float = 0.0  # seconds that the header promises and the file lacks; NaN for an unknown number
 
 
 def read_header(path: str | os.PathLike) -> AudioHeader:
@@ -61,8 +61,8 @@ def _read_header(path: str, *_: int) -> AudioHeader:
     """Read a header once for each size and time of change of a file."""
     reader = open_audio(path)
     rate, missing = reader.sampling_rate, reader.find_missing()
-    if not missing and (lacks := reader.describe_missing()):
-        logger.warning(f"'{path}' {lacks}.")
+    if math.isnan(missing):
+        logger.warning(f"'{path}' {reader.describe_missing()}.")
     return AudioHeader(reader.measure() / rate, rate, reader.channels, reader.encoding, missing)
 
 

@@ -4,6 +4,7 @@ Durations follow the samples that are decoded, not the header: a file may be cut
 """
 
 import errno
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -72,14 +73,17 @@ class AudioReader:
         return sum(self._lengths)
 
     def find_missing(self) -> float:
-        """Return the seconds that the header promises and the file lacks; 0 if few, 0.05 and what encoders add."""
+        """Return the seconds that the header promises and the file lacks; 0 if few, 0.05 and what encoders add.
+
+        An Ogg file without the end of its stream lacks an unknown number of seconds, NaN: no header states a duration.
+        """
+        if self.encoding.startswith("OGG") and is_cut_ogg(self.path):
+            return math.nan
         seconds = max(0, (self.promised or 0) - self.measure()) / self.sampling_rate
         return seconds if seconds > MOST_MISSING + max(stream.added for stream in self._streams) else 0.0
 
     def describe_missing(self) -> str:
         """Return what the file lacks, as the end of a sentence; an empty text if it lacks nothing."""
-        if self.encoding.startswith("OGG") and is_cut_ogg(self.path):  # no header of Ogg promises a duration
-            return f"breaks off after {self.measure() / self.sampling_rate:.2f} s: its Ogg stream has no end"
         return describe_missing(self.measure() / self.sampling_rate, self.find_missing())
 
     def blocks(self, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
@@ -125,7 +129,7 @@ def describe_missing(duration: float, missing: float) -> str:
 
     Args:
         duration: Seconds that the file has.
-        missing: Seconds that it lacks.
+        missing: Seconds that it lacks; NaN if their number is unknown.
 
     Examples:
         >>> describe_missing(5.0, 10.0)
@@ -133,6 +137,8 @@ def describe_missing(duration: float, missing: float) -> str:
     """
     if not missing:
         return ""
+    if math.isnan(missing):
+        return f"breaks off after {duration:.2f} s: its Ogg stream has no end, and how much is missing is unknown"
     return f"lacks the last {missing:.2f} s of the {duration + missing:.2f} s that its header promises"
 
 

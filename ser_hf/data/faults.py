@@ -51,7 +51,7 @@ def find_faults(utterance: Utterance) -> Iterator[tuple[str, str, str]]:
             "fault",
             f"the last {end - max(start, header.duration):.2f} s of the expected audio are missing",
         )
-    elif end is None and header.missing:
+    elif end is None and header.missing:  # NaN too
         yield "truncated", "fault", f"the file {describe_missing(header.duration, header.missing)}"
 
 

@@ -38,7 +38,7 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
     Returns:
         One row per utterance, in the given order: the fields of `Utterance` with `duration` in seconds (NaN if
         unreadable), then `sampling_rate` in Hz, `channels`, `encoding`, `missing` (seconds that the header of the file
-        promises and the file lacks) and `readable`.
+        promises and the file lacks; NaN if unknown) and `readable`.
     """
     utterances = list(utterances)
     paths = list(dict.fromkeys(utterance.path for utterance in utterances))
@@ -59,10 +59,9 @@ def read_headers(utterances: Iterable[Utterance]) -> pandas.DataFrame:
         unheard = f"'{first.path}' holds no sample in this segment" if first.path in headers else outcomes[first.path]
         reason = first.problem or unheard
         logger.warning(f"{len(lost)} of {len(table)} utterances have no readable audio (first: {reason}).")
-    if len(partial := table[table["missing"] > 0].drop_duplicates("path")):
-        first = utterances[partial.index[0]]
-        lacks = describe_missing(headers[first.path].duration, headers[first.path].missing)
-        logger.warning(f"{pluralize(len(partial), 'file')} cut off (first: '{first.path}' {lacks}).")
+    if partial := [path for path, header in headers.items() if header.missing]:  # NaN too
+        lacks = describe_missing(headers[partial[0]].duration, headers[partial[0]].missing)
+        logger.warning(f"{pluralize(len(partial), 'file')} cut off (first: '{partial[0]}' {lacks}).")
     if misfit := describe_misfit([(row.path, row.start, row.end) for row in utterances]):
         logger.warning(misfit)
     if missing := sorted(set(table["emotion"]) - set(table.loc[readable, "emotion"])):

@@ -49,7 +49,8 @@ class Prediction:
         emotion: The emotion with the best score, or what another task answers; None if there is an error.
         scores: Score of every emotion, best first, or rating of every dimension; None if there is an error.
         error: Message of the error; None if there is none.
-        missing: Seconds that the header promises and the file lacks; None if the file is unreadable.
+        missing: Seconds that the header promises and the file lacks; NaN for an unknown number; None if the file is
+            unreadable.
 
     Examples:
         >>> Prediction("a.wav", None, None, 2.5, "sad", {"sad": 0.7, "happy": 0.3}, None).scores["sad"]

@@ -4,7 +4,6 @@ A long file is decoded window by window. If silence is trimmed or the audio must
 whole into mono at 16 kHz and is limited to ten minutes.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,7 +32,8 @@ class Source(NamedTuple):
         start: Start in the file in seconds; None for the start of the file.
         end: End in the file in seconds; None for the end of the file.
         duration: Seconds before trimming; None if the audio is unreadable.
-        missing: Seconds that the header of the file promises and the file lacks; None if the audio is unreadable.
+        missing: Seconds that the header of the file promises and the file lacks; NaN for an unknown number; None if the
+            audio is unreadable.
 
     Examples:
         >>> Source("a.wav", start=1.0, end=2.5)
@@ -86,7 +86,7 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
             raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
         header = read_header(path)
         duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
-        missing = min(header.missing, max(0.0, (math.inf if end is None else end) - header.duration))
+        missing = header.missing if end is None else min(max(0.0, end - header.duration), header.missing)
         if not duration:
             last = "its end" if end is None else f"{end:g} s"
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Mapping, Sequence
@@ -112,7 +113,9 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         "start": prediction.start,
         "end": prediction.end,
         "duration": prediction.duration and round(prediction.duration, 6),  # microseconds
-        "missing": prediction.missing and round(prediction.missing, 6),
+        "missing": None
+        if prediction.missing is None or math.isnan(prediction.missing)
+        else round(prediction.missing, 6),
         "prediction": prediction.emotion,
         "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},

@@ -324,6 +324,9 @@ def test_silence_has_no_prediction_and_a_file_that_breaks_off_says_how_much_is_m
         content = (tmp_path / f"calls/{name}.wav").read_bytes()
         (tmp_path / f"calls/{name}.wav").write_bytes(content[: len(content) // 2])
     soundfile.write(tmp_path / "calls/silent.wav", np.zeros(16_000), 16_000)
+    soundfile.write(tmp_path / "calls/voice.ogg", np.random.default_rng(0).uniform(-0.3, 0.3, 48_000), 16_000)
+    content = (tmp_path / "calls/voice.ogg").read_bytes()
+    (tmp_path / "calls/voice.ogg").write_bytes(content[: len(content) // 2])
     (tmp_path / "calls.csv").write_text("path,start,end\ncalls/cut.wav,0.2,0.8\ncalls/cut_too.wav,0.2,1.4\n")
     assert predict(model, tmp_path / "out.csv", tmp_path / "calls", tmp_path / "calls.csv") == 0
     rows = pandas.read_csv(tmp_path / "out.csv")
@@ -332,12 +335,13 @@ def test_silence_has_no_prediction_and_a_file_that_breaks_off_says_how_much_is_m
         ["cut", -1, -1, pytest.approx(1.0, abs=0.01)],
         ["cut_too", -1, -1, pytest.approx(1.0, abs=0.01)],
         ["silent", -1, -1, 1.0],
+        ["voice", -1, -1, pytest.approx(1.2, abs=0.5)],
         ["whole", -1, -1, 2.0],
         ["cut", 0.2, 0.8, pytest.approx(0.6)],
         ["cut_too", 0.2, 1.4, pytest.approx(0.8, abs=0.01)],
     ]
-    assert rows["missing"].tolist() == pytest.approx([1.0, 1.0, 0.0, 0.0, 0.0, 0.4], abs=0.01)
-    assert rows["prediction"].isna().tolist() == [False, False, True, False, False, False]
+    assert rows["missing"].tolist() == pytest.approx([1.0, 1.0, 0.0, np.nan, 0.0, 0.0, 0.4], abs=0.01, nan_ok=True)
+    assert rows["prediction"].isna().tolist() == [False, False, True, False, False, False, False]
     assert "is silent (all samples are 0): expected speech" in rows["error"][2]
 
 

@@ -150,7 +150,13 @@ def test_silent_files_are_faults_and_no_copies_of_one_another(speak):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.wav", "truncated"), ("a.aiff", "truncated"), ("a.mp3", "truncated"), ("a.flac", "truncated")],
+    [
+        ("a.wav", "truncated"),
+        ("a.aiff", "truncated"),
+        ("a.mp3", "truncated"),
+        ("a.flac", "truncated"),
+        ("a.ogg", "truncated"),
+    ],
 )
 def test_a_file_that_breaks_off_is_a_fault(tmp_path, name, kind):
     soundfile.write(tmp_path / name, np.tile(synthesize("sad", 1, 1), 3), 16_000)

@@ -11,6 +11,7 @@ import pandas
 import pytest
 from faulty_disk import KILLED, run_until, try_each_write
 from huggingface_hub import constants
+from matplotlib.figure import Figure
 from publishing.hub_server import TOKEN, serve
 from safetensors.numpy import load_file
 
@@ -88,6 +89,7 @@ WORK = [finetuning, probing, validating, searching, predicting, exporting, decod
 def test_repeated_work_ends_like_undisturbed_work(work, fault, toy_ravdess, encoders, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_HF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TQDM_DISABLE", "1")
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: path.write_bytes(b""))  # saves a second
     out = tmp_path / "out"
     run = work(toy_ravdess, encoders, out)
     assert run_until(run, [], 0, fault) == 0
