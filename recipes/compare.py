@@ -4,7 +4,8 @@ python recipes/compare.py runs/ravdess/probe_classical runs/ravdess/whisper_tiny
 
 A difference is computed on the test utterances that both runs have, with a 95 % interval from a bootstrap over
 speakers, paired by speaker, and the p-value of a permutation test over speakers. A gain is shown if the interval is
-above 0. A table of anyone's predictions (columns path, prediction) is compared like a run:
+above 0. The tables of `ser-hf evaluate --conditions standard` are compared
+condition by condition. A table of anyone's predictions (columns path, prediction) is compared like a run:
 
 python recipes/compare.py runs/ravdess/whisper_tiny --predictions theirs.csv
 """
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> None:
     print(note, end="")
     if len(runs) + len(arguments.predictions) > 1:
         print_differences(runs, arguments.predictions, task)
+    print_conditions(arguments.folders)
     if arguments.output:
         figures.plot_runs(lines, titles[0] + " (%)" * task.PERCENT, arguments.output)
 
@@ -132,6 +134,17 @@ def print_differences(runs: list, tables: list[str], task) -> None:
         show(f"| `{one.name}` | {' | '.join(cells)} | {lead.higher} / {lead.lower} of {one.speakers} |")
     for one in compared:
         show(f"`{one.name}`: {one.utterances} test utterances in both, {one.left_out} in one of them only (left out).")
+
+
+def print_conditions(folders: list[str]) -> None:
+    """Print the scores of the other runs under degraded conditions beside those of the first, if they were measured."""
+    from ser_hf.scoring.condition_comparison import compare_conditions, has_conditions, tabulate_comparison
+
+    first, *others = folders
+    for other in others:
+        if has_conditions(first) and has_conditions(other):
+            names = Path(first).name, Path(other).name
+            show("", tabulate_comparison(compare_conditions(first, other), *names))
 
 
 def describe_difference(difference, task) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import cattrs
 import pytest
 import yaml
 
@@ -12,6 +13,8 @@ from ser_hf.runs.command_line import parse_recipe
 from ser_hf.runs.recipe import list_differences, resolve_recipe
 from ser_hf.runs.results import read_results
 from ser_hf.runs.task_options import complete_arguments
+from ser_hf.scoring.condition_comparison import ConditionComparison, tabulate_comparison
+from ser_hf.scoring.matrix import read_matrix, tabulate_matrix, tabulate_recalls
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -47,6 +50,21 @@ def test_the_stored_runs_are_those_of_the_recipes(name, tmp_path):
     by_name = {"model_name_or_path": stored["model_name_or_path"]}  # here the weights lay in a folder
     complete = complete_arguments(arguments[0], arguments[1:])
     assert list_differences(stored, resolve_recipe(arguments[0], *complete) | by_name) == []
+
+
+@pytest.mark.parametrize("matrix", sorted(GOLDEN.glob("*/matrix.json")), ids=lambda path: path.parent.name)
+def test_the_matrices_across_corpora_hold_the_stored_scores(matrix):
+    stored, text = read_matrix(matrix.parent), (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
+    assert tabulate_matrix(stored) in text
+    assert tabulate_recalls(stored) in text
+    assert f"{stored.hardware}, {stored.date}" in text
+
+
+@pytest.mark.parametrize("stored", sorted(GOLDEN.glob("*/conditions.json")), ids=lambda path: path.parent.name)
+def test_the_robustness_table_holds_the_stored_scores(stored):
+    rows = cattrs.structure(json.loads(stored.read_text(encoding="utf-8")), list[ConditionComparison])
+    table = tabulate_comparison(rows, "reference", "with augmented copies")
+    assert table in (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_are_stored_runs():

@@ -11,6 +11,7 @@ from ser_hf import DataArguments, evaluate
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.runs.results import read_results, write_results
 from ser_hf.scoring import conditions
+from ser_hf.scoring.condition_comparison import compare_conditions, tabulate_comparison
 from ser_hf.scoring.conditions import standard_conditions, tabulate_conditions
 from ser_hf.scoring.evaluate import describe_scores
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
@@ -145,3 +146,24 @@ def test_the_card_of_other_test_utterances_is_unchanged(scored, tmp_path):
 def test_a_card_is_updated_with_conditions_in_the_stock_preprocessing_only(options):
     with pytest.raises(ValueError, match="update_card: expected with --conditions standard"):
         EvaluationArguments("model", "out", update_card=True, **options)
+
+
+def test_two_models_are_compared_condition_by_condition(scored, tmp_path):
+    out, results = scored
+    write_results(out, results)
+    other = tmp_path / "other"
+    shutil.copytree(out, other)
+    table = read_predictions(other / "conditions" / "gsm.csv")
+    write_predictions(table.assign(prediction=table["target"]), other / "conditions" / "gsm.csv")  # all right
+    rows = {row.condition: row for row in compare_conditions(out, other)}
+    assert list(rows)[0] == "clean" and list(rows)[-1] == "mean over conditions" and len(rows) == 27
+    assert rows["gsm"].second == 1.0 and rows["white_20"].difference.difference == 0.0
+    assert rows["gsm"].first == pytest.approx(results.conditions["gsm"].scores["ua"])
+    gain = 1 - rows["gsm"].first
+    assert rows["mean over conditions"].difference.difference == pytest.approx(gain / 25)
+    assert rows["mean over conditions"].first == pytest.approx(
+        np.mean([record.scores["ua"] for record in results.conditions.values()])
+    )
+    text = tabulate_comparison([rows["gsm"]], "plain", "robust")
+    assert "| condition | plain | robust | difference [95 % interval] | p |" in text
+    assert f"| gsm | {100 * rows['gsm'].first:.1f} | 100.0 | {100 * gain:+.1f} [" in text
