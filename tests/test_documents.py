@@ -84,3 +84,13 @@ def test_every_file_that_a_document_names_is_there(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     for name in re.findall(r"recipes/[\w/]+\.(?:py|yaml|md)", text):
         assert (ROOT / name).exists(), name
+
+
+def test_the_sizes_of_archives_follow_from_the_speed_of_inference():
+    text = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8")
+    speeds = dict(re.findall(r"^\| EmotionClassifier, (.*?) \| ([\d.]+) \|", text, re.MULTILINE))
+    sizes = re.findall(r"^\| ((?:torch|ONNX) \w+) \| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert len(sizes) == len(speeds) == 4
+    for backend, *numbers in sizes:
+        rate = float(speeds[backend]) * 3.7 / 2  # seconds per utterance; two cores
+        assert [int(number) for number in numbers] == [round(rate), round(1_000 / rate), round(1e6 / rate / (7 * 24))]

@@ -46,6 +46,12 @@ def test_the_code_runs(code, at_home, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_the_commands_for_archives_run(at_home, user):
+    lines = re.findall(r"^ser-hf (archive .*?)  +#", README, re.MULTILINE)
+    assert [main(shlex.split(line.replace("~", str(user)))) for line in lines] == [0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate", "timeline", "export"])
 def test_the_commands_run(command, at_home, user):
     (line,) = re.findall(rf"^ser-hf ({command} .*?)(?:  +#.*)?$", COMMANDS, re.MULTILINE)
