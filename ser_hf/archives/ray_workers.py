@@ -34,7 +34,7 @@ class RayWorker:
 
     def start(self) -> Future:
         """Start the actor, which loads the model."""
-        self.actor = _Actor.options(num_cpus=1, num_gpus=self.gpus).remote(self.options)  # type: ignore[attr-defined]
+        self.actor = _Actor.options(num_cpus=1, num_gpus=self.gpus).remote(self.options)  # type: ignore[misc,operator]
         return _translate(self.actor.load.remote())
 
     def run(self, shard: int, careful: bool) -> Future:

@@ -1,6 +1,7 @@
 """Measure level, bandwidth, noise, length and share of speech of recordings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy import signal
@@ -51,7 +52,7 @@ def measure_properties(waveform: np.ndarray) -> dict[str, float]:
     }
 
 
-def summarize_properties(measured: Iterable[dict[str, float]]) -> dict[str, list[float]]:
+def summarize_properties(measured: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
     """Return the 5 %, 50 % and 95 % quantile of each property."""
     rows = list(measured)
     return {name: np.quantile([row[name] for row in rows], QUANTILES).tolist() for name in UNITS}

@@ -53,18 +53,18 @@ def compare_conditions(first: str | Path, second: str | Path) -> list[ConditionC
     pairs = {}
     for name, file in files.items():
         pairs[name] = align(*(read_predictions(Path(folder, file)) for folder in (first, second)))
-    rows = [_compare(name, *pair, outputs[0]) for name, pair in pairs.items()]
+    rows = [_compare(name, one, other, outputs[0]) for name, (one, other) in pairs.items()]
     # Every condition has the same utterances, so the UA of all conditions together is the mean of their UA.
-    both = [pandas.concat([pairs[name][i] for name in order], ignore_index=True) for i in (0, 1)]
-    return [*rows, _compare(MEAN, *both, outputs[0])]
+    first_all, second_all = (pandas.concat([pairs[name][i] for name in order], ignore_index=True) for i in (0, 1))
+    return [*rows, _compare(MEAN, first_all, second_all, outputs[0])]
 
 
 def _compare(
     name: str, first: pandas.DataFrame, second: pandas.DataFrame, outputs: Sequence[str]
 ) -> ConditionComparison:
     difference = paired_differences(first, second, lambda table: categories.make_statistic(table, outputs))["ua"]
-    scores = [categories.summarize(table, outputs, resamples=1).ua for table in (first, second)]
-    return ConditionComparison(name, *scores, difference)
+    one, other = (categories.summarize(table, outputs, resamples=1).ua for table in (first, second))
+    return ConditionComparison(name, one, other, difference)
 
 
 def tabulate_comparison(rows: Sequence[ConditionComparison], first: str, second: str) -> str:

@@ -48,7 +48,8 @@ def summarize_speakers(segments: Iterable[Segment]) -> list[SpeakerSummary]:
 
 def _summarize(speaker: str, segments: list[Segment]) -> SpeakerSummary:
     durations = [segment.end - segment.start for segment in segments]
-    total, shares = sum(durations), {}
+    total = sum(durations)
+    shares: dict[str, float] = {}
     for segment, duration in zip(segments, durations, strict=True):
         shares[segment.emotion] = shares.get(segment.emotion, 0.0) + duration / total
     scores = {

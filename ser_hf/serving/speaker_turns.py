@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -25,9 +25,17 @@ logger = logging.getLogger(__name__)
 class Span(Protocol):
     """Describe what has a start, an end and a speaker: a `Turn`, or a segment of a timeline."""
 
-    start: float
-    end: float
-    speaker: Any
+    @property
+    def start(self) -> float:
+        """Start in seconds."""
+
+    @property
+    def end(self) -> float:
+        """End in seconds."""
+
+    @property
+    def speaker(self) -> str | None:
+        """Name of the speaker."""
 
 
 @dataclass(frozen=True)

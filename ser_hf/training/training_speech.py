@@ -44,4 +44,4 @@ def describe_training_speech(
 def _decode(dataset: Dataset, count: int) -> list[np.ndarray]:
     drawn = np.random.default_rng(0).permutation(len(dataset))[:count]
     rows = dataset.select(np.sort(drawn))
-    return [decode_audio(unspell(row["audio"]["path"]), start=row["start"], end=row["end"]) for row in rows]  # type: ignore[call-overload,index]
+    return [decode_audio(unspell(row["audio"]["path"]), start=row["start"], end=row["end"]) for row in rows]

@@ -66,7 +66,11 @@ def cross_corpus(
             f"'{data.task}' and '{data.target}'."
         )
     rows, tables = matrix.list_rows(names), read_labels(data)
-    keep = common_labels(tables) if matrix.labels == "common" else check_pairs(tables)
+    keep = None
+    if matrix.labels == "common":
+        keep = common_labels(tables)
+    else:
+        check_pairs(tables)
     _check_protocol(data, rows, tables)
     output_dir, first = Path(arguments[-1].output_dir), PartialState().is_main_process
     if first:

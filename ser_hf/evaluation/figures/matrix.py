@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def plot_matrix(
     for (row, column), (score, (low, high), same_corpus) in cells.items():
         place = columns.index(column), rows.index(row)
         colour = "white" if score > 0.55 else "0.1"
-        style = {"ha": "center", "va": "center", "color": colour}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
         axes.text(place[0], place[1] - 0.12, f"{100 * score:.1f}", fontsize=11, **style)
         axes.text(place[0], place[1] + 0.24, f"[{100 * low:.1f}, {100 * high:.1f}]", fontsize=7.5, **style)
         if same_corpus:
