@@ -42,6 +42,7 @@ COMMANDS = {
     ),
     "listen": ("timeline", "Print the emotions of speech from the microphone, until Ctrl+C."),
     "demo": ("demo", "Serve a page to upload or record speech and show its emotions, until Ctrl+C."),
+    "adapt": ("adapt", "Make a checkpoint for one voice, from recordings of the speaker without labels."),
     "evaluate": ("evaluate", "Compute the scores of any model on any corpus, with intervals and figures."),
     "doctor": ("publishing", "Check any checkpoint for faults, or write a repaired copy."),
     "export": ("publishing", "Export a checkpoint to ONNX files in float32 and int8, and compare them with torch."),

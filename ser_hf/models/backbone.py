@@ -30,7 +30,7 @@ LAYER = re.compile(r"(?<!pos_conv_embed\.)(?<!adapter\.)\blayers?\.(\d+)\.")
 # Entries that ser_hf adds to the configuration of its models. They describe the trained head and must not be copied to
 # a model with a new head.
 CALIBRATED = {
-    "calibration_temperature", "majority_temperature", "rating_scale", "recommended_preprocessing",
+    "adapted_voice", "calibration_temperature", "majority_temperature", "rating_scale", "recommended_preprocessing",
     "uncertainty_threshold",
 }  # fmt: skip
 

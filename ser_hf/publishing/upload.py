@@ -14,6 +14,7 @@ from ser_hf.data.audio import read_header
 from ser_hf.escaping import markdown
 from ser_hf.foreign_files import check_file, parse_yaml, read_text, read_yaml
 from ser_hf.heads.head_files import name_encoder
+from ser_hf.heads.voice_files import VOICE
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
 from ser_hf.publishing.gate import describe_checks, require, run_gate
@@ -47,6 +48,7 @@ ALLOWLIST = (
     "preprocessor_config.json",
     RECIPE,
     TRAINING_SPEECH,
+    VOICE,
 )
 RUN = {"README.md", RESULTS, RECIPE}
 MODEL, PROBE = {"config.json", "preprocessor_config.json"}, {"head.json", "head.skops"}

@@ -75,6 +75,13 @@ class ModelArguments:
             "expected with an augmentation, such as --telephone true."
         },
     )
+    voice_head: bool = field(
+        default=False,
+        metadata={
+            "help": "categories: also fit a head on inputs that are normalised by speaker, and store it in "
+            "voice.safetensors; `ser-hf adapt` makes a checkpoint for one voice from it."
+        },
+    )
     layer_sum: bool = field(
         default=False, metadata={"help": "Use a learned weighted sum of all layers as the input of the head."}
     )

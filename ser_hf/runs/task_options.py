@@ -27,6 +27,7 @@ OPTIONAL = {
     "regression_loss": "ccc",
     "sampling": "all",
     "target": "emotion",
+    "voice_head": False,
     "vote_dropout": 0.0,
     "vote_smoothing": 0.0,
 }

@@ -1,2 +1,2 @@
 from .classifier import EmotionClassifier as EmotionClassifier
-from .classifier import Prediction as Prediction
+from .prediction import Prediction as Prediction

@@ -8,13 +8,13 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.data.collator import extract_features
 from ser_hf.heads.embedder import Embedder
@@ -40,6 +40,23 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Hold the torch model of a backend, from which a model for one voice can be made.
+
+    Attributes:
+        name: Folder or id on the Hub, from which the model was loaded.
+        model: The model, in evaluation mode.
+        feature_extractor: Its feature extractor.
+        dtype: Type of matrix products and convolutions.
+    """
+
+    name: str
+    model: PreTrainedModel
+    feature_extractor: SequenceFeatureExtractor
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True)
 class Backend:
     """Hold a loaded model as a function from waveforms to scores.
 
@@ -52,6 +69,7 @@ class Backend:
         uncertainty_threshold: Predictions with a lower score are uncertain; None if the model is not calibrated.
         task: What is recognised, a key of `ser_hf.tasks.TASKS`.
         rating_scale: Lowest and highest rating; None if the model predicts no ratings.
+        checkpoint: The torch model; None for other backends.
 
     Examples:
         >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.full((len(waveforms), 2), 0.5))
@@ -67,6 +85,7 @@ class Backend:
     uncertainty_threshold: float | None = None
     task: str = "categories"
     rating_scale: tuple[float, float] | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def load_backend(
@@ -131,15 +150,23 @@ def load_torch(name: str, *, device: torch.device, dtype: torch.dtype, trust_rem
     model = load_trained(name, config=config, trust_remote_code=trust_remote_code)
     make_padding_aware(model)
     model = model.to(device).eval()  # type: ignore[arg-type]
+    return run_checkpoint(Checkpoint(name, model, feature_extractor, dtype))
+
+
+def run_checkpoint(checkpoint: Checkpoint) -> Backend:
+    """Return the backend of a torch model."""
+    model, dtype = checkpoint.model, checkpoint.dtype
+    config, device = model.config, model.device
 
     @torch.inference_mode()
     def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-        inputs = extract_features(feature_extractor, waveforms).to(device)
+        inputs = extract_features(checkpoint.feature_extractor, waveforms).to(device)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(**inputs).logits
         return to_scores(logits.float().cpu().numpy(), config.problem_type)
 
-    return _build_backend("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
+    backend = _build_backend("torch", config, run, pads=config.model_type not in EQUAL_LENGTHS_ONLY)
+    return replace(backend, checkpoint=checkpoint)
 
 
 def load_onnx(name: str, file: str, *, trust_remote_code: bool) -> Backend:

@@ -5,7 +5,6 @@ Shapes: B utterances, T samples, C emotions.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ser_hf.data.checks import SilenceError, check_samples
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.models.postprocessing import to_ratings
+from ser_hf.serving.adaptation import adapt_backend, split_voice
 from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import (
     Piece,
@@ -29,42 +29,13 @@ from ser_hf.serving.decoding import (
 )
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import timeline
+from ser_hf.serving.prediction import Prediction
 from ser_hf.serving.preprocessing import check_choice, read_preprocessing
 from ser_hf.serving.speaker_turns import Turn
 from ser_hf.serving.stream import stream
 from ser_hf.tasks import load_task
 
 SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Hold the scores of a file or of a part of it, or the error if it is unreadable or silent.
-
-    Attributes:
-        path: Path as given.
-        start: Start in the file in seconds, as given; None for the start of the file.
-        end: End in the file in seconds, as given; None for the end of the file.
-        duration: Seconds of audio before trimming; None if the file is unreadable.
-        emotion: The emotion with the best score, or what another task answers; None if there is an error.
-        scores: Score of every emotion, best first, or rating of every dimension; None if there is an error.
-        error: Message of the error; None if there is none.
-        missing: Seconds that the header promises and the file lacks; NaN for an unknown number; None if the file is
-            unreadable.
-
-    Examples:
-        >>> Prediction("a.wav", None, None, 2.5, "sad", {"sad": 0.7, "happy": 0.3}, None).scores["sad"]
-        0.7
-    """
-
-    path: str
-    start: float | None
-    end: float | None
-    duration: float | None
-    emotion: str | None
-    scores: dict[str, float] | None
-    error: str | None
-    missing: float | None = None
 
 
 class EmotionClassifier:
@@ -79,6 +50,7 @@ class EmotionClassifier:
         backend: "torch", "onnx" or "probe".
         hearing: How silence and long audio are handled.
         context: Longest input of the model in seconds; infinite if there is no limit.
+        checkpoint: The torch model and its feature extractor; None for other backends.
 
     Examples:
         >>> backend = Backend("torch", ["happy", "sad"], lambda waveforms: np.array([[0.25, 0.75]] * len(waveforms)))
@@ -97,6 +69,7 @@ class EmotionClassifier:
         self.backend = backend.name
         self.hearing = hearing
         self.context = backend.context
+        self.checkpoint = backend.checkpoint
         self._backend = backend
 
     @classmethod
@@ -215,6 +188,25 @@ class EmotionClassifier:
                 emotion = answer(scores)
             yield Prediction(*source[:4], emotion, scores, error, source.missing)  # type: ignore[arg-type]
 
+    def adapt(self, clips: str | os.PathLike | Iterable, *, sampling_rate: int | None = None) -> "EmotionClassifier":
+        """Return a classifier for the speaker of some clips, which need no labels; see `ser_hf.serving.adaptation`.
+
+        Args:
+            clips: A folder, a path, or an iterable of paths and arrays, all of one speaker; longer audio counts as
+                several clips. Unreadable and silent clips are left out and logged.
+            sampling_rate: Sampling rate of arrays in Hz.
+
+        Raises:
+            ValueError: If the model was trained without `voice_head`, its head is not linear, it does not run with
+                torch, or the clips have too little audio.
+            OSError: If a folder has no audio.
+        """
+        items = [clips] if isinstance(clips, str | os.PathLike) else list(clips)
+        paths = [path for item in items for path in _expand_folder(item)]
+        pieces = (piece for item in paths for piece in self._plan(item, sampling_rate))
+        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), self.hearing)
+        return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
+
     def timeline(
         self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0, turns: Sequence[Turn] | None = None
     ) -> Iterator[Segment]:
@@ -311,6 +303,13 @@ class EmotionClassifier:
         shown = self.rescale(scores)
         order = np.argsort(-shown, kind="stable") if self.rating_scale is None else range(len(shown))
         return {self.emotions[i]: float(shown[i]) for i in order}
+
+
+def _expand_folder(item: str | os.PathLike | np.ndarray) -> list:
+    """Return the audio files of a folder; anything else is an item of its own."""
+    if isinstance(item, str | os.PathLike) and Path(item).is_dir():
+        return list(audio_files(item, allow_outside=True))
+    return [item]
 
 
 def _check_batch_size(batch_size: int) -> None:

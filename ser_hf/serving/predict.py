@@ -16,7 +16,8 @@ from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
 from ser_hf.serving.checkpoint_files import find_file
-from ser_hf.serving.classifier import EmotionClassifier, Prediction
+from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.prediction import Prediction
 from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table, open_journal, read_rows
 
 # The files that determine the predictions of a model, apart from its weights.

@@ -101,7 +101,7 @@ def start_from_readout(
     """
     wider = append_dimensions(model, model.config.num_labels).eval()  # type: ignore[arg-type]
     states = [
-        _run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
+        run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
         for each in _vary(collator, copies)
     ]
     weight, bias, strength = _fit_copies(states, dataset, strengths, groups)
@@ -148,10 +148,10 @@ def mean_hidden_states(
             return model(**batch).logits.float()
 
     with without_head(model):
-        return _run_in_order(pool, model, dataset, collator, batch_size)
+        return run_in_order(pool, model, dataset, collator, batch_size)
 
 
-def _run_in_order(
+def run_in_order(
     run: Callable[[BatchFeature], torch.Tensor],
     model: PreTrainedModel,
     dataset: Dataset,

@@ -47,6 +47,7 @@ from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
 from ser_hf.training.trainer import SerTrainer, last_checkpoint
 from ser_hf.training.training_speech import describe_training_speech
+from ser_hf.training.voice import check_voices, store_voice_head
 
 logger = logging.getLogger(__name__)
 SCORED = ("validation", "test")  # parts that are neither trimmed nor split into windows, as in the stock pipeline
@@ -90,6 +91,8 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
     model, feature_extractor = make_model(data.task, speech.outputs, model_args, training, speech.dataset)
     if scale := common_scale(data):
         model.config.rating_scale = list(scale)
+    if model_args.voice_head:
+        check_voices(model, speech.dataset["refit" if training.refit else "train"])
     if training.rehearse:
         rehearse(model, feature_extractor, speech.dataset, training)
     first = training.process_index == 0
@@ -146,6 +149,9 @@ def _train(
             scale=scale,
             folder=Path(training.output_dir, AUXILIARY),
         )
+    if model_args.voice_head and trainer.is_world_process_zero():
+        rows = dataset["refit" if training.refit else "train"]
+        store_voice_head(trainer.model, rows, feature_extractor, training)
     shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
     logits["test"] = trainer.predict(dataset["test"]).predictions
     return trainer, logits, describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)

@@ -1,3 +1,4 @@
+from .adaptation import plot_adaptation as plot_adaptation
 from .candidates import plot_candidates as plot_candidates
 from .conditions import plot_conditions as plot_conditions
 from .confusion import plot_confusion as plot_confusion

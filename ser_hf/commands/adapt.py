@@ -1,0 +1,34 @@
+"""Define `ser-hf adapt`: make a checkpoint for one voice."""
+
+from argparse import ArgumentParser
+
+from ser_hf.escaping import show
+from ser_hf.models.location import check_location
+
+EXAMPLES = """
+CLIPS are audio files or folders with recordings of one speaker, without labels. The more, the better; with fewer clips,
+the result is closer to the training speakers. MODEL has to be trained with --voice_head true. The output is a stock
+checkpoint, which transformers loads without ser_hf.
+"""
+
+
+def adapt_command(argv: list[str]) -> int:
+    """Make a checkpoint for one voice, from recordings of the speaker without labels."""
+    parser = ArgumentParser("ser-hf adapt", "%(prog)s MODEL CLIPS … --output FOLDER", adapt_command.__doc__, EXAMPLES,
+                            allow_abbrev=False)  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", help="Folder, or id on the Hub.")
+    parser.add_argument("clips", metavar="CLIPS", nargs="+", help="Audio files or folders.")
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="New folder for the adapted checkpoint.")
+    parser.add_argument("--device", help="Device to run on; by default the GPU if there is one, else the CPU.")
+    options = parser.parse_args(argv)
+    check_location(options.model)
+    from ser_hf.publishing.adapted import check_new, save_adapted
+    from ser_hf.serving import EmotionClassifier
+
+    check_new(options.output)
+    classifier = EmotionClassifier.from_pretrained(options.model, device=options.device, backend="torch")
+    adapted = classifier.adapt(options.clips)
+    save_adapted(adapted, options.output)
+    voice = adapted.checkpoint.model.config.adapted_voice  # type: ignore[union-attr]
+    show(f"Adapted to {voice['clips']} clips, {voice['seconds']:g} s. The checkpoint is in {options.output}.")
+    return 0

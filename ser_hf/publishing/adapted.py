@@ -1,0 +1,62 @@
+"""Save a model for one voice as a stock checkpoint, with a card that says what it is."""
+
+import os
+from pathlib import Path
+
+from ser_hf.cache import write_text
+from ser_hf.escaping import markdown
+from ser_hf.runs.file_names import CARD
+from ser_hf.serving import EmotionClassifier
+
+TEXT = """---
+library_name: transformers
+pipeline_tag: audio-classification
+---
+
+# {title}, adapted to one voice
+
+The head of {title} was adapted to the voice of one speaker, from {clips} recordings ({seconds} s) without labels.
+All other weights are unchanged. The scores of the card of {title} are those of strangers: they do not hold for this
+model, which was not evaluated. For other speakers, its answers are worse than those of {title}.
+
+The weights contain statistics of the speaker's voice: share them only with the speaker's consent.
+
+```python
+from transformers import pipeline
+
+pipeline("audio-classification", model="{folder}")(waveform, top_k=None)  # (T,) float32, mono, 16 kHz
+```
+"""
+
+
+def save_adapted(classifier: EmotionClassifier, folder: str | os.PathLike) -> None:
+    """Write the checkpoint of a classifier that `EmotionClassifier.adapt` returned: a stock model and its card.
+
+    Args:
+        classifier: The adapted classifier.
+        folder: New or empty folder.
+
+    Raises:
+        ValueError: If the classifier is not adapted to a voice.
+        FileExistsError: If the folder is not empty.
+    """
+    folder, checkpoint = Path(folder), classifier.checkpoint
+    voice = getattr(checkpoint and checkpoint.model.config, "adapted_voice", None)
+    if checkpoint is None or voice is None:
+        raise ValueError("Expected a classifier for one voice, from EmotionClassifier.adapt; found the original one.")
+    check_new(folder)
+    checkpoint.model.save_pretrained(folder)
+    checkpoint.feature_extractor.save_pretrained(folder)
+    title = markdown(Path(checkpoint.name).name)
+    write_text(folder / CARD, TEXT.format(title=title, folder=folder.name, **voice))
+
+
+def check_new(folder: str | os.PathLike) -> None:
+    """Check that a folder does not exist, or is empty.
+
+    Raises:
+        FileExistsError: If it contains files, or is a file.
+    """
+    path = Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"'{path}' is not empty: expected a new folder for the adapted checkpoint.")
