@@ -10,7 +10,9 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.speech_data import label_utterances, load_utterances, name_roots
 
 # Options of DataArguments that belong to some corpora only, with the value if there is no such corpus.
-OWN_OPTIONS: dict[str, Any] = {"layout": None, "speaker_pattern": None, "columns": [], "audio_root": None, "subset": None}
+OWN_OPTIONS: dict[str, Any] = {
+    "layout": None, "speaker_pattern": None, "columns": [], "audio_root": None, "subset": None,
+}  # fmt: skip
 GENERIC = {"folder", "table", "hub"}
 
 
