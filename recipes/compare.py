@@ -10,147 +10,15 @@ condition by condition. A table of anyone's predictions (columns path, predictio
 python recipes/compare.py runs/ravdess/whisper_tiny --predictions theirs.csv
 """
 
-import argparse
-import string
 import sys
-from pathlib import Path
 
 from ser_hf.cli import run_main
-from ser_hf.escaping import show
+from ser_hf.commands.compare import compare_command
 
 
 def main(argv: list[str]) -> None:
     """Print the tables and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
-    parser.add_argument("--predictions", nargs="+", default=[], metavar="CSV", help="tables of other predictions")
-    parser.add_argument("--output", help="PNG file to draw")
-    arguments = parser.parse_args(argv)
-    from ser_hf.evaluation import figures  # these import pandas, which is slow, so after --help
-    from ser_hf.scoring.comparison import read_run
-    from ser_hf.tasks import load_task
-
-    runs = [(Path(folder).name, *read_run(folder)) for folder in arguments.folders]
-    if len(names := {results.task for _, results, _ in runs}) > 1:
-        raise ValueError(f"Expected runs of one task, found {', '.join(sorted(names))}. Compare each task by itself.")
-    task = load_task(runs[0][1].task)
-    lines = [summarize_run(*run, task) for run in runs]
-    note = mark_test_sets(lines)
-    titles = [metric.short for metric in task.METRICS.values()]
-    print(f"| run | {' | '.join(titles)} | speakers / utterances | time | hardware, date |")
-    print("|---" * (len(titles) + 4) + "|")
-    for line in lines:
-        print(f"| {' | '.join(line['cells'])} |")
-    print(note, end="")
-    if len(runs) + len(arguments.predictions) > 1:
-        print_differences(runs, arguments.predictions, task)
-    print_conditions(arguments.folders)
-    if arguments.output:
-        figures.plot_runs(lines, titles[0] + " (%)" * task.PERCENT, arguments.output)
-
-
-def summarize_run(name: str, results, predictions, task) -> dict:
-    """Return the values of a run for the table and the figure."""
-    test, work = results.test, results.training or results.evaluation
-    splits = results.folds or [results.split]
-    scores = {metric: scale([getattr(test, metric), *test.intervals[metric]], task) for metric in task.METRICS}
-    size, minutes = f"{test.speakers} / {test.utterances}", f"{work.seconds / 60:.0f} min"
-    first = next(iter(scores.values()))
-    return {
-        "name": name.replace("_", " "),
-        "score": first[0],
-        "interval": first[1:],
-        "utterances": list_utterances(predictions),
-        "counts": [
-            sorted((name, row["utterances"]) for name, row in test.per_speaker.items()),
-            {emotion: row.get("support") for emotion, row in getattr(test, "per_emotion", {}).items()},
-            [fold.speakers for fold in results.folds or []],
-        ],
-        "speaker_independent": all(split.speaker_independent for split in splits),
-        "cells": [
-            f"`{name}`",
-            *(
-                f"{write(score, task)} [{write(low, task)}, {write(high, task)}]"
-                for score, low, high in scores.values()
-            ),
-            size,
-            minutes,
-            f"{work.hardware}, {work.date}",
-        ],
-    }
-
-
-def scale(values: list[float], task) -> list[float]:
-    """Return scores in percent, if the task has percentages."""
-    return [100 * value if task.PERCENT else value for value in values]
-
-
-def write(value: float, task, sign: str = "") -> str:
-    """Return a score as text."""
-    return f"{value:{sign}.{1 if task.PERCENT else 3}f}"
-
-
-def list_utterances(predictions) -> list | None:
-    """Return the test utterances and their targets, sorted; None without predictions."""
-    if predictions is None:
-        return None
-    columns = ["corpus", "path", "start", "end", *(name for name in predictions if name.startswith("target"))]
-    return sorted(predictions[columns].astype(str).itertuples(index=False, name=None))
-
-
-def mark_test_sets(runs: list[dict]) -> str:
-    """Add a letter to the name of each run if their test sets or folds differ, and return a note that says so.
-
-    Without predictions.csv of every run, only the numbers of test utterances by speaker and emotion are compared.
-    """
-    read = all(run["utterances"] is not None for run in runs)
-    keys = [str((run["utterances"] if read else None, run["counts"])) for run in runs]
-    letters = dict(zip(dict.fromkeys(keys), string.ascii_uppercase, strict=False))
-    if len(letters) == 1:
-        return ""
-    for run, key in zip(runs, keys, strict=True):
-        run["name"] += f" ({letters[key]})"
-        run["cells"][0] += f" ({letters[key]})"
-    return "\nDifferent letters mark different test utterances or folds: these scores are not comparable.\n"
-
-
-def print_differences(runs: list, tables: list[str], task) -> None:
-    """Print the differences of the other runs and tables to the first run."""
-    from ser_hf.scoring.comparison import compare_predictions, read_answers
-
-    (first, results, predictions), *others = runs
-    if missing := [name for name, _, table in runs if table is None]:
-        show(f"\nNo differences: predictions.csv is not in {', '.join(missing)}.")
-        return
-    others = [(name, table) for name, _, table in others]
-    others += [(Path(path).name, read_answers(path, predictions)) for path in tables]
-    compared = compare_predictions(results, predictions, others)
-    metrics = list(compared[0].differences)
-    show(f"\n| minus `{first}` | {' | '.join(f'{name} | p' for name in metrics)} | speakers higher / lower |")
-    show("|---" * (2 + 2 * len(metrics)) + "|")
-    for one in compared:
-        cells = [cell for name in metrics for cell in describe_difference(one.differences[name], task)]
-        lead = one.differences[metrics[0]]
-        show(f"| `{one.name}` | {' | '.join(cells)} | {lead.higher} / {lead.lower} of {one.speakers} |")
-    for one in compared:
-        show(f"`{one.name}`: {one.utterances} test utterances in both, {one.left_out} in one of them only (left out).")
-
-
-def print_conditions(folders: list[str]) -> None:
-    """Print the scores of the other runs under degraded conditions beside those of the first, if they were measured."""
-    from ser_hf.scoring.condition_comparison import compare_conditions, has_conditions, tabulate_comparison
-
-    first, *others = folders
-    for other in others:
-        if has_conditions(first) and has_conditions(other):
-            names = Path(first).name, Path(other).name
-            show("", tabulate_comparison(compare_conditions(first, other), *names))
-
-
-def describe_difference(difference, task) -> tuple[str, str]:
-    """Return the difference with its interval, and the p-value."""
-    value, low, high = (write(each, task, "+") for each in scale([difference.difference, *difference.interval], task))
-    return f"{value} [{low}, {high}]", f"{difference.p_value:.3f}"
+    compare_command(argv, prog="compare.py", description=__doc__)
 
 
 if __name__ == "__main__":

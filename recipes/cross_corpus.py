@@ -11,40 +11,16 @@ their scores on other corpora. README.md, matrix.csv, matrix.json and figures/ma
 interruption, the same command continues.
 """
 
-import logging
 import sys
 
-import ser_hf
-from ser_hf.cli import run_main
-from ser_hf.escaping import show
-from ser_hf.heads.probe_arguments import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.runs.training_options import TrainingOptions
-from ser_hf.workflows.matrix_arguments import MatrixArguments
-
-KINDS = {
-    "finetune": (DataArguments, MatrixArguments, ModelArguments, TrainingOptions),
-    "probe": (DataArguments, MatrixArguments, ProbeArguments),
-}
+from ser_hf.cli import run_main, start_logging
+from ser_hf.commands.folds import cross_corpus_command
 
 
 def main(argv: list[str]) -> None:
     """Train and score the models, and print the matrix."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
-    if argv in (["--help"], ["-h"]):
-        show(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
-        return
-    if argv[:1] not in (["finetune"], ["probe"]):
-        raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
-    data, matrix, *arguments = parse_arguments(argv[1:], KINDS[argv[0]], prog=f"cross_corpus.py {argv[0]}")
-    from ser_hf.scoring.matrix import render_matrix
-    from ser_hf.workflows.cross_corpus import cross_corpus
-
-    if found := cross_corpus(getattr(ser_hf, argv[0]), data, matrix, *arguments):
-        show(render_matrix(found), f"All: {arguments[-1].output_dir}")
+    start_logging()
+    cross_corpus_command(argv, prog="cross_corpus.py", description=__doc__)
 
 
 if __name__ == "__main__":

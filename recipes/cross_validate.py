@@ -11,35 +11,14 @@ from its last checkpoint.
 
 import sys
 
-import ser_hf
 from ser_hf.cli import run_main, start_logging
-from ser_hf.escaping import show
-from ser_hf.heads.probe_arguments import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.runs.training_options import TrainingOptions
-
-KINDS = {
-    "finetune": (DataArguments, ModelArguments, TrainingOptions),
-    "probe": (DataArguments, ProbeArguments),
-}
+from ser_hf.commands.folds import cross_validate_command
 
 
 def main(argv: list[str]) -> None:
     """Run the folds one after the other, and write the pooled results and their card."""
     start_logging()
-    if argv in (["--help"], ["-h"]):
-        show(f"{__doc__}\nfinetune --help and probe --help list the arguments of each.")
-        return
-    if argv[:1] not in (["finetune"], ["probe"]):
-        raise ValueError(f"Expected the recipe to run, finetune or probe, as the first argument, found {argv[:1]}.")
-    data, *arguments = parse_arguments(argv[1:], KINDS[argv[0]], prog=f"cross_validate.py {argv[0]}")
-    from ser_hf.workflows.cross_validate import cross_validate, describe_folds
-
-    results = cross_validate(getattr(ser_hf, argv[0]), data, *arguments)
-    if results is not None:
-        show(describe_folds(results, arguments[-1].output_dir))
+    cross_validate_command(argv, prog="cross_validate.py", description=__doc__)
 
 
 if __name__ == "__main__":

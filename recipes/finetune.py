@@ -11,19 +11,13 @@ the schedule of a run of the new length.
 import sys
 
 from ser_hf.cli import run_main, start_logging
-from ser_hf.escaping import show
-from ser_hf.runs.command_line import parse_recipe
+from ser_hf.commands.training import train_command
 
 
 def main(argv: list[str]) -> None:
     """Train, score and document a checkpoint."""
     start_logging()
-    data, model_args, training = parse_recipe(argv, description=__doc__)
-    from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
-
-    results = finetune(data, model_args, training)
-    if results is not None:
-        show(describe_run(results, training.output_dir))
+    train_command(argv, prog="finetune.py", description=__doc__)
 
 
 if __name__ == "__main__":

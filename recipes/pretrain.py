@@ -13,24 +13,13 @@ interruption, the same command resumes from the last checkpoint.
 import sys
 
 from ser_hf.cli import run_main, start_logging
-from ser_hf.escaping import show
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.pretraining_arguments import PretrainingArguments
-from ser_hf.runs.training_options import TrainingOptions
-
-KINDS = (DataArguments, PretrainingArguments, TrainingOptions)
+from ser_hf.commands.training import pretrain_command
 
 
 def main(argv: list[str]) -> None:
     """Pretrain, and print the losses and the command for fine-tuning."""
     start_logging()
-    data, model_args, training = parse_arguments(argv, KINDS, description=__doc__)
-    from ser_hf.workflows.pretrain import describe_pretraining, pretrain  # imports torch, so after --help
-
-    record = pretrain(data, model_args, training)
-    if record is not None:
-        show(describe_pretraining(record, training.output_dir))
+    pretrain_command(argv, prog="pretrain.py", description=__doc__)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,13 @@ runs all folds of a protocol.
 import sys
 
 from ser_hf.cli import run_main, start_logging
-from ser_hf.escaping import show
-from ser_hf.heads.probe_arguments import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.commands.training import probe_command
 
 
 def main(argv: list[str]) -> None:
     """Compare heads, and choose, score and save the best one."""
     start_logging()
-    data, arguments = parse_arguments(argv, (DataArguments, ProbeArguments), description=__doc__)
-    from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
-
-    results = probe(data, arguments)
-    show(describe_probe(results, arguments.output_dir))
+    probe_command(argv, prog="probe.py", description=__doc__)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,13 @@ trial.
 import sys
 
 from ser_hf.cli import run_main, start_logging
-from ser_hf.escaping import show
-from ser_hf.runs.command_line import parse_arguments
-from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.runs.training_options import TrainingOptions
-from ser_hf.workflows.sweep_arguments import SweepArguments
-
-KINDS = (DataArguments, ModelArguments, TrainingOptions, SweepArguments)
+from ser_hf.commands.training import sweep_command
 
 
 def main(argv: list[str]) -> None:
     """Run the requested number of trials, and print the best ones."""
     start_logging()
-    arguments = parse_arguments(argv, KINDS, description=__doc__)
-    from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
-
-    show(describe_sweep(sweep(*arguments), arguments[2].output_dir))
+    sweep_command(argv, prog="sweep.py", description=__doc__)
 
 
 if __name__ == "__main__":

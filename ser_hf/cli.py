@@ -1,4 +1,4 @@
-"""Define the command `ser-hf`, which runs all functions except the training recipes.
+"""Define the command `ser-hf`.
 
 Each command is a function in `ser_hf.commands`. Its module is imported when the command is called, so a command
 neither imports nor requires the packages of other commands.
@@ -28,6 +28,14 @@ COMMANDS = {
     ),
     "data gallery": ("data", "Draw the waveforms and spectrograms of example utterances of each emotion."),
     "data check": ("data", "Compare recordings with the training speech of a model, and say what to expect."),
+    "recipes": ("recipes", "List the recipes that come with ser_hf."),
+    "train": ("training", "Fine-tune an audio classifier, or train one from scratch, and score it on new speakers."),
+    "probe": ("training", "Compare scikit-learn heads on frozen features, and keep the best."),
+    "cross-validate": ("folds", "Run a recipe on each fold of its protocol, and pool the test predictions."),
+    "cross-corpus": ("folds", "Train a recipe on each corpus, and test it on every other."),
+    "sweep": ("training", "Search the best settings of a recipe on the validation speakers."),
+    "pretrain": ("training", "Continue the self-supervised pretraining of an encoder on the audio of a corpus."),
+    "compare": ("compare", "Compare finished runs, with intervals of the differences."),
     "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
     "archive plan": ("archive", "List an archive of any size once, and cut it into shards."),
     "archive run": (
@@ -106,7 +114,7 @@ def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
 def _find_command(command: str) -> Callable[[list[str]], int]:
     """Return the function of a command, which imports its module when it is called."""
     module, _ = COMMANDS[command]
-    name = f"{command.split()[-1]}_command"
+    name = f"{command.split()[-1].replace('-', '_')}_command"
     return lambda argv: getattr(import_module(f"ser_hf.commands.{module}"), name)(argv)
 
 

@@ -11,6 +11,7 @@ import yaml
 from ser_hf.publishing import render_card
 from ser_hf.runs.command_line import parse_recipe
 from ser_hf.runs.recipe import list_differences, resolve_recipe
+from ser_hf.runs.recipe_files import describe_recipe
 from ser_hf.runs.results import read_results
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.scoring.condition_comparison import ConditionComparison, tabulate_comparison
@@ -40,6 +41,13 @@ def test_the_tables_hold_the_stored_scores(run):
     assert interval(results["test"], "wa") in row
     assert f"{results['training']['seconds'] / 60:.0f} min" in row
     assert interval(results["test"], "ua") in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn", "probe_classical", "probe_whisper_tiny"])
+def test_the_recipes_name_their_stored_scores(name):
+    results = json.loads((GOLDEN / f"ravdess_{name}" / "all_results.json").read_text(encoding="utf-8"))
+    text = describe_recipe(ROOT / "recipes" / "configs" / "ravdess" / f"{name}.yaml")
+    assert text.endswith(f". UA {interval(results['test'], 'ua')} on the six EmoBox folds.")
 
 
 @pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn"])

@@ -84,9 +84,10 @@ def test_every_public_name_is_there(package):
 
 def test_the_package_names_what_a_notebook_needs():
     assert ser_hf.__all__ == [
-        "DataArguments", "EmotionClassifier", "EvaluationArguments", "ModelArguments", "PretrainingArguments",
-        "ProbeArguments", "SerTrainingArguments", "SweepArguments", "cross_validate", "evaluate", "finetune",
-        "list_audio", "load_corpus", "predict", "pretrain", "probe", "publish", "sweep",
+        "DataArguments", "EmotionClassifier", "EvaluationArguments", "MatrixArguments", "ModelArguments",
+        "PretrainingArguments", "ProbeArguments", "SerTrainingArguments", "SweepArguments", "cross_corpus",
+        "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus", "predict", "pretrain", "probe", "publish",
+        "sweep",
     ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_o
 from ser_hf.foreign_files import read_yaml
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.recipe_files import find_recipe
 from ser_hf.runs.training_options import TrainingOptions
 
 if TYPE_CHECKING:  # imports torch
@@ -49,7 +50,8 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
     ``--help`` prints the keys and ends the process.
 
     Args:
-        argv: Arguments as in `sys.argv[1:]`; the first item may be the YAML file.
+        argv: Arguments as in `sys.argv[1:]`; the first item may be the YAML file, or the name of a recipe that comes
+            with ser_hf.
         kinds: Argument dataclasses; for `TrainingOptions`, an instance of `SerTrainingArguments` is returned, whose
             other keys are printed by ``--help_all`` only.
         partial: Whether to ignore keys of the YAML file that no dataclass has, to read a part of a recipe.
@@ -65,8 +67,9 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
     kinds = [_complete(kind) for kind in kinds]
     parser = _build_parser(kinds, **parser_options)
     known = {option.removeprefix("--") for option in parser._option_string_actions}
-    if argv and argv[0].endswith((".yaml", ".yml")):
-        recipe = _read_yaml(Path(argv[0]))
+    if argv and not argv[0].startswith("-"):
+        path = Path(argv[0])
+        recipe = _read_yaml(path if path.suffix in (".yaml", ".yml") else find_recipe(argv[0]))
         if partial:
             recipe = {key: value for key, value in recipe.items() if difflib.get_close_matches(key, known, 1, NEAR)}
         argv = _spell_recipe(recipe) + argv[1:]
@@ -89,7 +92,7 @@ def _complete(kind: type) -> type:
 def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentParser:
     """Return a parser with one group of options per dataclass."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(usage="%(prog)s [RECIPE.yaml] --key value …", allow_abbrev=False, formatter_class=form,
+    parser = _Parser(usage="%(prog)s [RECIPE] --key value …", allow_abbrev=False, formatter_class=form,
                      **parser_options)  # fmt: skip
     for kind in kinds:
         group = parser.add_argument_group((kind.__doc__ or kind.__name__).partition("\n")[0].rstrip("."))

@@ -10,8 +10,10 @@ import yaml
 
 from ser_hf.cache import write_text
 from ser_hf.foreign_files import read_yaml
+from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import RECIPE
+from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.task_options import OPTIONAL, list_options
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.training_options import TrainingOptions
@@ -130,8 +132,12 @@ def parse_recipe_file(path: str | Path) -> dict:
 
 def list_differences(stored: dict, requested: dict, *, ignored: Collection[str] = ()) -> list[str]:
     """Return a text for each setting that differs between two recipes, except for the ignored settings."""
-    switches = {key: False for key, value in (stored | requested).items() if isinstance(value, bool)}
-    older = {"task": "categories", **switches, **OPTIONAL}  # options that older runs lack
+    defaults = {
+        item.name: item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+        for kind in (DataArguments, ModelArguments, ProbeArguments, TrainingOptions)
+        for item in dataclasses.fields(kind)
+    }
+    older = defaults | OPTIONAL  # options that older runs lack
     stored, requested = older | stored, older | requested
     return [
         f"{key}: {stored.get(key)} there, {requested.get(key)} here"

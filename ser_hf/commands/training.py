@@ -1,0 +1,53 @@
+"""Define the commands that train: each parses its arguments and calls one function of `ser_hf.workflows`.
+
+The scripts in recipes/ call the same functions, so that `accelerate launch` can start them on several GPUs.
+"""
+
+from ser_hf.escaping import show
+from ser_hf.heads.probe_arguments import ProbeArguments
+from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.pretraining_arguments import PretrainingArguments
+from ser_hf.runs.training_options import TrainingOptions
+from ser_hf.workflows.sweep_arguments import SweepArguments
+
+
+def train_command(argv: list[str], *, prog: str = "ser-hf train", description: str | None = None) -> None:
+    """Fine-tune an audio classifier on emotional speech, or train one from scratch, and score it on new speakers."""
+    kinds = (DataArguments, ModelArguments, TrainingOptions)
+    data, model, training = parse_arguments(argv, kinds, prog=prog, description=description or train_command.__doc__)
+    from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
+
+    results = finetune(data, model, training)
+    if results is not None:  # in the main process
+        show(describe_run(results, training.output_dir))
+
+
+def pretrain_command(argv: list[str], *, prog: str = "ser-hf pretrain", description: str | None = None) -> None:
+    """Continue the self-supervised pretraining of a wav2vec2 encoder on the audio of a corpus."""
+    kinds = (DataArguments, PretrainingArguments, TrainingOptions)
+    data, model, training = parse_arguments(argv, kinds, prog=prog, description=description or pretrain_command.__doc__)
+    from ser_hf.workflows.pretrain import describe_pretraining, pretrain  # imports torch, so after --help
+
+    record = pretrain(data, model, training)
+    if record is not None:
+        show(describe_pretraining(record, training.output_dir))
+
+
+def probe_command(argv: list[str], *, prog: str = "ser-hf probe", description: str | None = None) -> None:
+    """Compare scikit-learn heads on frozen features, and keep the head that training speakers choose."""
+    kinds = (DataArguments, ProbeArguments)
+    data, arguments = parse_arguments(argv, kinds, prog=prog, description=description or probe_command.__doc__)
+    from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
+
+    show(describe_probe(probe(data, arguments), arguments.output_dir))
+
+
+def sweep_command(argv: list[str], *, prog: str = "ser-hf sweep", description: str | None = None) -> None:
+    """Search the best settings of a recipe on the validation speakers, and write them as a new recipe."""
+    kinds = (DataArguments, ModelArguments, TrainingOptions, SweepArguments)
+    arguments = parse_arguments(argv, kinds, prog=prog, description=description or sweep_command.__doc__)
+    from ser_hf.workflows.sweep import describe_sweep, sweep  # imports torch, which is slow, so after --help
+
+    show(describe_sweep(sweep(*arguments), arguments[2].output_dir))
