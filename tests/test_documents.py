@@ -13,6 +13,7 @@ from ser_hf.runs.command_line import parse_recipe
 from ser_hf.runs.recipe import list_differences, resolve_recipe
 from ser_hf.runs.results import read_results
 from ser_hf.runs.task_options import complete_arguments
+from ser_hf.scoring.adaptation import describe_curve
 from ser_hf.scoring.condition_comparison import ConditionComparison, tabulate_comparison
 from ser_hf.scoring.matrix import read_matrix, tabulate_matrix, tabulate_recalls
 
@@ -40,6 +41,18 @@ def test_the_tables_hold_the_stored_scores(run):
     assert interval(results["test"], "wa") in row
     assert f"{results['training']['seconds'] / 60:.0f} min" in row
     assert interval(results["test"], "ua") in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_the_curve_of_the_adaptation_is_the_stored_one():
+    curve = json.loads((GOLDEN / "ravdess_whisper_tiny_adaptation" / "adaptation.json").read_text(encoding="utf-8"))
+    rows = [f"| {' | '.join(row)} |" for row in describe_curve(curve)]
+    lines = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index(rows[0])
+    assert [lines[start], *lines[start + 2 : start + 1 + len(rows)]] == rows
+    claim = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    by_size = {point["clips"]: point["ua"] for point in curve["points"] if point["mix"] == "as recorded"}
+    for value in (curve["without"], by_size[5], by_size[None]):
+        assert f"{100 * value:.1f}" in claim[claim.index("## One voice") : claim.index("the whole curve")]
 
 
 @pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn"])
