@@ -14,6 +14,7 @@ from ser_hf.runs.recipe import list_differences, resolve_recipe
 from ser_hf.runs.recipe_files import describe_recipe
 from ser_hf.runs.results import read_results
 from ser_hf.runs.task_options import complete_arguments
+from ser_hf.scoring.adaptation import describe_curve
 from ser_hf.scoring.condition_comparison import ConditionComparison, tabulate_comparison
 from ser_hf.scoring.matrix import read_matrix, tabulate_matrix, tabulate_recalls
 
@@ -48,6 +49,18 @@ def test_the_recipes_name_their_stored_scores(name):
     results = json.loads((GOLDEN / f"ravdess_{name}" / "all_results.json").read_text(encoding="utf-8"))
     text = describe_recipe(ROOT / "recipes" / "configs" / "ravdess" / f"{name}.yaml")
     assert text.endswith(f". UA {interval(results['test'], 'ua')} on the six EmoBox folds.")
+
+
+def test_the_curve_of_the_adaptation_is_the_stored_one():
+    curve = json.loads((GOLDEN / "ravdess_whisper_tiny_adaptation" / "adaptation.json").read_text(encoding="utf-8"))
+    rows = [f"| {' | '.join(row)} |" for row in describe_curve(curve)]
+    lines = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index(rows[0])
+    assert [lines[start], *lines[start + 2 : start + 1 + len(rows)]] == rows
+    claim = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    by_size = {point["clips"]: point["ua"] for point in curve["points"] if point["mix"] == "as recorded"}
+    for value in (curve["without"], by_size[5], by_size[None]):
+        assert f"{100 * value:.1f}" in claim[claim.index("## One voice") : claim.index("the whole curve")]
 
 
 @pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn"])

@@ -86,8 +86,8 @@ def test_the_package_names_what_a_notebook_needs():
     assert ser_hf.__all__ == [
         "DataArguments", "EmotionClassifier", "EvaluationArguments", "MatrixArguments", "ModelArguments",
         "PretrainingArguments", "ProbeArguments", "SerTrainingArguments", "SweepArguments", "cross_corpus",
-        "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus", "predict", "pretrain", "probe", "publish",
-        "sweep",
+        "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus", "predict", "pretrain", "probe",
+        "publish", "sweep",
     ]  # fmt: skip
 
 

@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from architectures import feature_extractor, tiny_model
 from stock_pipeline import pipeline_in_this_process  # noqa: F401
+from voices import write_voice_checkpoint
 
 from ser_hf.cli import main
 
@@ -19,10 +19,11 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def user(tmp_path_factory, toy_ravdess, write_audio):
     """A user's home: a checkpoint, two recordings, a folder of calls, a corpus and a table of labels."""
     folder = tmp_path_factory.mktemp("user")
-    tiny_model("whisper").save_pretrained(folder / "runs/mine")
-    feature_extractor("whisper").save_pretrained(folder / "runs/mine")
+    write_voice_checkpoint(folder / "runs/mine", "whisper")
     write_audio(folder / "utterance.wav")
     write_audio(folder / "interview.mp3", seconds=5, rate=44_100, channels=2)
+    for i in range(4):
+        write_audio(folder / f"anna/{i}.wav", seconds=1, frequency=100 + 30 * i)
     for i in range(3):
         write_audio(folder / f"calls/{i}.wav", frequency=200 + 50 * i)
     for emotion in ("Angry", "Happy", "Neutral", "Sad"):
@@ -50,6 +51,11 @@ def test_the_code_runs(code, at_home, capsys):
 def test_the_commands_for_archives_run(at_home, user):
     lines = re.findall(r"^ser-hf (archive .*?)  +#", README, re.MULTILINE)
     assert [main(shlex.split(line.replace("~", str(user)))) for line in lines] == [0, 0, 0, 0]
+
+
+def test_the_command_for_one_voice_runs(at_home):
+    (line,) = re.findall(r"^ser-hf (adapt .*?) +#", README, re.MULTILINE)
+    assert main(shlex.split(line)) == 0
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "timeline", "export"])

@@ -118,35 +118,48 @@ def fit_voice_head(inputs: np.ndarray, labels: Sequence[int], speakers: Sequence
     deviation = np.where(deviation > 1e-6, deviation, 1).astype(np.float32)  # constant inputs have no weight
     standard = (inputs - mean) / deviation
     clips = _measure_shrinkage(standard, rows)
-    scale = np.ones_like(standard)
-    centred = standard.copy()
+    training, deployed = np.empty_like(standard), np.empty_like(standard)
     for own in rows:
-        scale[own] = _shrunk_deviation(standard[own], clips)
-        centred[own] -= (1 - KEPT) * standard[own].mean(0)
-    training, deployed = centred / scale, standard / scale
-    groups = [np.concatenate(rows[i::FOLDS]) for i in range(FOLDS)]
-    best: tuple = (-1.0,)
-    for strength in STRENGTHS:
-        coordinates = np.empty((len(label), label.max() + 1))
-        for held in groups:
-            kept = np.setdiff1d(np.arange(len(label)), held)
-            weight, bias = fit_ridge(training[kept], label[kept], strength)
-            coordinates[held] = deployed[held] @ weight.T + bias
-        model, whitening = fit_logit_model(coordinates, label, rows)
-        logits = np.empty_like(coordinates)
-        for own in rows:
-            weight, bias = model.adapt(coordinates[own] @ whitening)
-            logits[own] = coordinates[own] @ whitening @ weight.T + bias
-        recall = np.mean([(logits[label == emotion].argmax(1) == emotion).mean() for emotion in np.unique(label)])
-        if recall > best[0]:
-            best = recall, strength, model, whitening, fit_temperature(logits, label)
-    _, strength, model, whitening, temperature = best
+        scale = _shrunk_deviation(standard[own], clips)
+        training[own] = (standard[own] - (1 - KEPT) * standard[own].mean(0)) / scale
+        deployed[own] = standard[own] / scale
+    strength, model, whitening, temperature = _choose_strength(training, deployed, label, rows)
     weight, bias = fit_ridge(training, label, strength)
     voices, spread = _fit_directions(standard, rows)
     return VoiceHead(
         mean, deviation, whitening.T @ weight, bias @ whitening, model.centres, model.offsets, model.interactions,
         clips, temperature, voices, spread,
     )  # fmt: skip
+
+
+def _choose_strength(
+    training: np.ndarray, deployed: np.ndarray, labels: np.ndarray, rows: Sequence[np.ndarray]
+) -> tuple[float, LogitModel, np.ndarray, float]:
+    """Return the best ridge penalty, and the model, its coordinates and the temperature of logits outside of the fit.
+
+    Args:
+        training: Inputs ``(N, D)`` for the fit.
+        deployed: Inputs ``(N, D)`` of the same utterances as an adapted model gets them.
+        labels: ``(N,)``.
+        rows: Row numbers of each speaker.
+    """
+    best: tuple = (-1.0,)
+    for strength in STRENGTHS:
+        logits = np.empty((len(labels), labels.max() + 1))
+        for fold in range(FOLDS):
+            held = np.concatenate(rows[fold::FOLDS])
+            kept = np.setdiff1d(np.arange(len(labels)), held)
+            weight, bias = fit_ridge(training[kept], labels[kept], strength)
+            logits[held] = deployed[held] @ weight.T + bias
+        model, whitening = fit_logit_model(logits, labels, rows)
+        adapted = np.empty_like(logits)
+        for own in rows:
+            weight, bias = model.adapt(logits[own] @ whitening)
+            adapted[own] = logits[own] @ whitening @ weight.T + bias
+        recall = np.mean([(adapted[labels == emotion].argmax(1) == emotion).mean() for emotion in np.unique(labels)])
+        if recall > best[0]:
+            best = recall, strength, model, whitening, fit_temperature(adapted, labels)
+    return best[1:]
 
 
 def fit_ridge(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:

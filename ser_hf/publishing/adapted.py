@@ -17,7 +17,7 @@ pipeline_tag: audio-classification
 
 The head of {title} was adapted to the voice of one speaker, from {clips} recordings ({seconds} s) without labels.
 All other weights are unchanged. The scores of the card of {title} are those of strangers: they do not hold for this
-model, which was not evaluated. For other speakers, its answers are worse than those of {title}.
+model, which was not evaluated. It is not meant for other speakers.
 
 The weights contain statistics of the speaker's voice: share them only with the speaker's consent.
 

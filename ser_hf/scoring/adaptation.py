@@ -150,7 +150,7 @@ def measure_curve(voices: Sequence[SpeakerInputs], emotions: Sequence[str], *, d
 
 def describe_curve(curve: Mapping) -> list[list[str]]:
     """Return the rows of a table of a curve, with a heading."""
-    rows = [["mix of the clips", "clips", "UA", "minus the UA without adaptation", "speakers lower"]]
+    rows = [["mix of the clips", "clips", "UA", "minus UA without adaptation", "speakers lower"]]
     for point in curve["points"]:
         low, high, less, more = (100 * value for value in point["interval"] + point["difference_interval"])
         clips = "all, also scored" if point["clips"] is None else str(point["clips"])
