@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import crashing_decoder
 import pandas
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from ser_hf.archives.job import done_shards
 from ser_hf.archives.store import Store
 from ser_hf.archives.worker import ShardWorker
 from ser_hf.cli import main
+from ser_hf.data import decoder
 
 from .test_archive import parts
 
@@ -104,6 +106,7 @@ def test_fifty_runs_that_are_killed_at_random_give_every_file_once_and_the_same_
     for folder in finished:
         assert parts(folder) == undisturbed
         sums = verify(str(folder))
+        assert list(Path(folder, "parts").glob(".*")) == []
         assert (sums.files, sums.rows, sums.errors, sums.missing, sums.faults) == (120, 120, 0, [], [])
         merge_parts(str(folder), str(tmp_path / "out.parquet"))
         assert pandas.read_parquet(tmp_path / "out.parquet")["key"].tolist() == [f"{i:03d}.wav" for i in range(120)]
@@ -116,6 +119,24 @@ def test_two_drivers_at_once_both_finish_and_the_parts_are_the_same(sixty_shards
     assert start_alone(expected) == 0
     assert parts(folder) == parts(expected)
     assert list(Path(folder, "parts").glob(".*")) == []
+
+
+@pytest.mark.slow
+def test_a_file_that_ends_its_worker_becomes_an_error_row(planned, calls, monkeypatch):
+    open_sndfile = decoder._open_sndfile
+
+    def crash(path, file):
+        crashing_decoder.decode(path)
+        return open_sndfile(path, file)
+
+    monkeypatch.setattr(decoder, "_open_sndfile", crash)
+    (calls / "day 1/3.wav").write_bytes(b"crash" * 2_700)
+    folder = planned()
+    assert Driver(folder).wait() == 0
+    sums = verify(str(folder))
+    assert (sums.files, sums.rows, sums.errors) == (7, 7, 2)
+    table = pandas.concat(pandas.read_parquet(path) for path in (folder / "parts").iterdir()).set_index("key")
+    assert table["error"]["day 1/3.wav"].startswith("The decoder crashes on 'day 1/3.wav'")
 
 
 def start_alone(folder, *options):
