@@ -17,7 +17,7 @@ SCHEMA = pyarrow.schema(
     ]
 )  # fmt: skip
 LISTED = 100_000  # files that are Python objects at the same time
-LEAST_ROWS = 1_000  # per row group: a shard of more files is a row group of its own
+LEAST_ROWS = 100  # per row group: a shard of more files is a row group of its own
 
 
 def build_manifest(found: Iterable[Audio], shard_bytes: int) -> pyarrow.Table:
