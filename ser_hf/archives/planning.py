@@ -5,6 +5,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pyarrow import compute
+
 from ser_hf.archives.job import BLOCK, JOB, MANIFEST, Job, Settings, hash_blocks, write_job
 from ser_hf.archives.listing import list_store
 from ser_hf.archives.manifest import build_manifest, write_manifest
@@ -58,7 +60,7 @@ def plan(
         manifest=digest,
         shards=table["shard"][-1].as_py() + 1,
         files=len(table),
-        bytes=sum(table["size"].to_pylist()),
+        bytes=compute.sum(table["size"]).as_py(),
     )
     write_job(store, job)
     return job

@@ -34,7 +34,8 @@ class RayWorker:
 
     def start(self) -> Future:
         """Start the actor, which loads the model."""
-        self.actor = _Actor.options(num_cpus=1, num_gpus=self.gpus).remote(self.options)  # type: ignore[misc,operator]
+        remote: Any = ray.remote(_Actor)
+        self.actor = remote.options(num_cpus=1, num_gpus=self.gpus).remote(self.options)
         return _translate(self.actor.load.remote())
 
     def run(self, shard: int, careful: bool) -> Future:
@@ -46,8 +47,9 @@ class RayWorker:
         ray.kill(self.actor)
 
 
-@ray.remote
 class _Actor:
+    """Hold a `ShardWorker`; an unexpected error ends the process, as that of a `LocalWorker`."""
+
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
