@@ -43,7 +43,7 @@ def is_readout(model: PreTrainedModel) -> bool:
     if model.config.model_type != "whisper":
         return False
     classes: int = model.config.num_labels  # type: ignore[assignment]
-    projector = model.projector.weight  # type: ignore[union-attr]
+    projector = model.get_parameter("projector.weight")
     passed = projector[:classes] == 1 / SCALE
     return bool((passed.sum(1) == 1).all()) and int(torch.count_nonzero(projector)) == classes
 

@@ -87,7 +87,8 @@ def measure_adaptation(folders: Sequence[str | Path], data_root: Sequence[str], 
         FileNotFoundError: If a folder is not a finished run with a head for known voices.
         ValueError: If the runs have different emotions, or their head is not linear.
     """
-    voices, names = [], set()
+    voices: list[SpeakerInputs] = []
+    names: set[str] = set()
     for folder in map(Path, folders):
         for file in (PREDICTIONS, VOICE):
             if not (folder / file).is_file():

@@ -72,7 +72,7 @@ def choose_corpora(data: DataArguments, names: Sequence[str]) -> DataArguments:
         options = options if generic in corpora else options | {name: None}
     if not {"table", "hub"} & set(corpora):
         options = options | {"columns": []}
-    return replace(data, corpus=corpora, data_root=[data.data_root[i] for i in places], **options)  # type: ignore[arg-type]
+    return replace(data, corpus=corpora, data_root=[data.data_root[i] for i in places], **options)
 
 
 def common_labels(tables: Mapping[str, CorpusLabels]) -> list[str]:
