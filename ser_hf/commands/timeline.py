@@ -224,8 +224,8 @@ def _width(classifier: "EmotionClassifier") -> int:
 
 
 def _head(classifier: "EmotionClassifier", *, speakers: bool) -> str:
-    head = f"{'start':>9}  {'end':>9}  {'emotion':{_width(classifier)}}  score"
-    return f"{head}  speaker" if speakers else head
+    names = f"{'emotion':{_width(classifier)}}  score" if classifier.rating_scale is None else "ratings"
+    return f"{'start':>9}  {'end':>9}  {names}" + "  speaker" * speakers
 
 
 def _describe(segment: Segment, width: int) -> str:

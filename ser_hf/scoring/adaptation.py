@@ -88,7 +88,7 @@ def measure_adaptation(folders: Sequence[str | Path], data_root: Sequence[str], 
         ValueError: If the runs have different emotions, or their head is not linear.
     """
     voices: list[SpeakerInputs] = []
-    names: set[str] = set()
+    names: set[tuple[str, ...]] = set()
     for folder in map(Path, folders):
         for file in (PREDICTIONS, VOICE):
             if not (folder / file).is_file():

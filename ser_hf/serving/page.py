@@ -95,11 +95,11 @@ class Page(gradio.Blocks):
 
 
 def _lay_out_results() -> list[gradio.components.Component]:
-    bars = gradio.Label(label="All emotions, over the whole recording", show_heading=False)
+    bars = gradio.Label(label="All scores, over the whole recording", show_heading=False)
     described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
-        headers=["start", "end", "emotion"],
+        headers=["start", "end", "emotion" if classifier.rating_scale is None else "ratings"],
         label="Timeline",
         column_widths=["25%", "25%", "50%"],
         wrap=True,
