@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from transformers import AutoModelForAudioClassification, pipeline
 
@@ -141,6 +142,21 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(finetune, t
     finetune(*argv, output_dir=cut)
     one, other = (AutoModelForAudioClassification.from_pretrained(folder).state_dict() for folder in (whole, cut))
     assert all(one[name].equal(other[name]) for name in one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--ema_decay", "0.5")])
+def test_a_training_that_diverges_ends_in_one_sentence(finetune, monkeypatch, options):
+    def step(optimizer, closure=None):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.data.fill_(np.nan)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(
+        ValueError, match=r"^The training diverged: the loss is not a finite number in epoch [0-9.]+\. L"
+    ):
+        finetune(*options)
 
 
 def test_a_folder_of_another_recipe_is_not_overwritten(finetune):
