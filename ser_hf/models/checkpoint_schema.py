@@ -10,6 +10,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_M
 from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING
 from transformers.utils import cached_file
 
-from ser_hf.foreign_files import check_files, read_json
+from ser_hf.foreign_files import LARGEST_JSON, check_files, read_json
 from ser_hf.models.location import TIMEOUT
 
 CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
@@ -89,6 +90,9 @@ def check_config(name: str | os.PathLike) -> None:
     if Path(name).is_dir():
         for folder in (Path(name), Path(name, "onnx")):
             check_files(folder)
+    for file, size in _list_hub_files(name).items():
+        if file in (CONFIG, PREPROCESSOR, ADAPTER, *INDEXES) and size > LARGEST_JSON:
+            raise ValueError(f"'{name}': {file} has {size / 1e6:.1f} MB: expected at most {LARGEST_JSON / 1e6:g} MB.")
     check_values(_read(name, CONFIG), CONFIG)
     if adapter := _read(name, ADAPTER):  # transformers would load the model that it names
         raise ValueError(
@@ -206,25 +210,34 @@ def _read(name: str | os.PathLike, file: str) -> dict[str, Any]:
 
 def _measure_weights(name: str | os.PathLike) -> int:
     """Return the size in bytes of the weights in a folder or on the Hub; 0 if it is unknown."""
-    if not Path(name).is_dir():
-        try:
-            files = HfApi().model_info(os.fspath(name), files_metadata=True, timeout=TIMEOUT).siblings or []
-            top = [file for file in files if "/" not in file.rfilename and Path(file.rfilename).suffix in WEIGHTS]
-            return sum(file.size or 0 for file in top)
-        except (OfflineModeIsEnabled, httpx2.HTTPError):  # an earlier download
-            config = cached_file(name, CONFIG, local_files_only=True, _raise_exceptions_for_missing_entries=False)
-            if config is None:
-                return 0
-            name = Path(config).parent
+    if files := _list_hub_files(name):
+        return sum(size for file, size in files.items() if Path(file).suffix in WEIGHTS)
+    if not Path(name).is_dir():  # on the Hub, which cannot be reached: an earlier download
+        config = cached_file(name, CONFIG, local_files_only=True, _raise_exceptions_for_missing_entries=False)
+        if config is None:
+            return 0
+        name = Path(config).parent
     return sum(map(_measure_file, (path for path in Path(name).iterdir() if path.suffix in WEIGHTS)))
+
+
+def _list_hub_files(name: str | os.PathLike) -> dict[str, int]:
+    """Return the sizes in bytes of the files of a model on the Hub; empty for a folder, or without a connection."""
+    if Path(name).is_dir():
+        return {}
+    try:
+        files = HfApi().model_info(os.fspath(name), files_metadata=True, timeout=TIMEOUT).siblings or []
+    except (OfflineModeIsEnabled, httpx2.HTTPError):
+        return {}
+    return {file.rfilename: file.size or 0 for file in files if "/" not in file.rfilename}
 
 
 def _measure_file(path: Path) -> int:
     """Return the size in bytes of a file of weights, unpacked if it is an archive of torch."""
-    if path.suffix == ".safetensors" or not zipfile.is_zipfile(path):
-        return path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        return sum(item.file_size for item in archive.infolist())
+    size = path.stat().st_size
+    if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:  # a damaged one: the reader explains it
+            return sum(item.file_size for item in archive.infolist())
+    return size
 
 
 def _check_labels(names: dict[str, Any], name: str) -> None:

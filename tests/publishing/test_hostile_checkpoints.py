@@ -170,12 +170,18 @@ def test_a_model_on_the_hub_is_bounded_like_a_folder_before_its_weights_are_down
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     edit(folder, hidden_size=60_000, intermediate_size=60_000)
-    large, adapter = Repository(private=False), Repository(private=False)
+    large, adapter, padded = (Repository(private=False) for _ in range(3))
+    padded.commit({"config.json": b"{" + bytes(9_000_000)})
     large.commit({path.name: path.read_bytes() for path in folder.iterdir()})
     adapter.commit({"config.json": b"{}", "adapter_config.json": b'{"base_model_name_or_path": "someone/else"}'})
     with serve() as hub:
         monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        hub.repositories = {"someone/large": large, "someone/adapter": adapter}
+        address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        hub.repositories = {"someone/large": large, "someone/adapter": adapter, "someone/padded": padded}
+        with pytest.raises(ValueError, match="'someone/padded': config.json has 9.0 MB: expected at most 8 MB"):
+            load_trained("someone/padded")
+        assert "resolve" not in [step for step, _ in hub.requests]
         with pytest.raises(
             ValueError, match="'someone/large': its config.json describes a model of 72003 M parameters"
         ):
