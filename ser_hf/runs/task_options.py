@@ -16,6 +16,7 @@ OPTIONAL = {
     "class_weights": "none",
     "dimensions": ["arousal", "valence", "dominance"],
     "focal_gamma": 2.0,
+    "head_copies": 0,
     "head_init": "random",
     "label_smoothing_factor": 0.0,
     "logit_adjustment": 0.0,

@@ -63,7 +63,7 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
             with gradio.Column(scale=2):
                 answer = gradio.Markdown(PROMPT, elem_id="answer", min_height=100)
                 with gradio.Column(visible=False) as results:
-                    shown = _lay_out_results()
+                    shown = _lay_out_results(rated=classifier.rating_scale is not None)
 
         def show(path: str | None) -> dict:
             try:
@@ -94,12 +94,12 @@ class Page(gradio.Blocks):
             raise gradio.Error("Expected a recording.", print_exception=False) from error
 
 
-def _lay_out_results() -> list[gradio.components.Component]:
+def _lay_out_results(*, rated: bool) -> list[gradio.components.Component]:
     bars = gradio.Label(label="All scores, over the whole recording", show_heading=False)
     described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
-        headers=["start", "end", "emotion" if classifier.rating_scale is None else "ratings"],
+        headers=["start", "end", "ratings" if rated else "emotion"],
         label="Timeline",
         column_widths=["25%", "25%", "50%"],
         wrap=True,

@@ -36,8 +36,9 @@ METRICS = {
 }
 PERCENT = True
 OPTIONS = (
-    "auxiliary_task", "balance_corpora", "class_weights", "focal_gamma", "head_init", "label_smoothing_factor",
-    "logit_adjustment", "loss", "mixup", "recommended_trim", "sampling", "target", "voice_head",
+    "auxiliary_task", "balance_corpora", "class_weights", "focal_gamma", "head_copies", "head_init",
+    "label_smoothing_factor", "logit_adjustment", "loss", "mixup", "recommended_trim", "sampling", "target",
+    "voice_head",
 )  # fmt: skip
 CARD = {
     section: f'{{% include "categories/{section}.md" %}}'
