@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fsspec
 
-from ser_hf.cache import whole_file
+from ser_hf.cache import explain_full_disk, whole_file
 
 CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "DefaultCredentialsError")
 
@@ -101,7 +101,8 @@ class Store:
             self.fs.put_file(str(path), self.path(name))
 
     def _make_folder(self, name: str) -> None:
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with explain_full_disk(self.root):
+            os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
 
 
 @contextmanager

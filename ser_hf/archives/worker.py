@@ -16,6 +16,7 @@ from ser_hf.archives.job import MANIFEST, Job, read_job
 from ser_hf.archives.manifest import Manifest
 from ser_hf.archives.shard_rows import predict_shard, write_part
 from ser_hf.archives.store import Store
+from ser_hf.cache import explain_full_disk
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.choices import BACKENDS
 from ser_hf.serving.predict import describe_model
@@ -89,10 +90,11 @@ class ShardWorker:
         logger.info(f"Shard {shard}{' again, each file in a child process first' if careful else ''}")
         files = self.manifest.read_shard(shard)
         crashed = {}
-        if careful:
-            with tempfile.TemporaryDirectory() as folder:
-                crashed = find_crashing(self.source, files, folder)
-        rows = predict_shard(self.classifier, self.source, files, self.job.settings, crashed)
+        with explain_full_disk(tempfile.gettempdir()):
+            if careful:
+                with tempfile.TemporaryDirectory() as folder:
+                    crashed = find_crashing(self.source, files, folder)
+            rows = predict_shard(self.classifier, self.source, files, self.job.settings, crashed)
         self.store.add(name, write_part(rows, self.job))
         report = summarise(shard, rows)
         elapsed = time.monotonic() - started
