@@ -11,6 +11,8 @@ from ser_hf.archives.job import BLOCK, JOB, MANIFEST, Job, Settings, hash_blocks
 from ser_hf.archives.listing import list_store
 from ser_hf.archives.manifest import build_manifest, write_manifest
 from ser_hf.archives.store import Store
+from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.serving.stream import cut_speech_windows
 
 SHARD_BYTES = 1_000_000_000
 
@@ -39,9 +41,12 @@ def plan(
     Raises:
         FileExistsError: If the folder has a job already.
         FileNotFoundError: If the archive has no audio.
+        ValueError: If the window is not a multiple of the hop, or the hop not of 0.05 s.
         PermissionError: If credentials are missing or not sufficient.
         ImportError: If the package for the store is missing, such as s3fs.
     """
+    for _ in cut_speech_windows([], SAMPLING_RATE, SAMPLING_RATE, window=settings.window, hop=settings.hop):
+        pass  # there is none: this checks the two values
     archive, store = Store(source), Store(folder)
     if store.exists(JOB):
         raise FileExistsError(f"'{store.url}' has a job already: run it, or plan into another folder.")

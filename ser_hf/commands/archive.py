@@ -42,6 +42,9 @@ def plan_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.dtype == "auto":
         parser.error("dtype: expected float32, bfloat16 or int8, because all machines must compute the same.")
+    for name, value in (("batch_size", options.batch_size), ("shard_bytes", options.shard_bytes)):
+        if value < 1:
+            parser.error(f"{name}: expected 1 or more, found {value:g}.")
     check_location(options.model)
     from ser_hf.archives import plan
     from ser_hf.serving.predict import describe_model

@@ -247,3 +247,20 @@ def test_a_part_that_changed_after_the_verification_is_not_merged(planned, tmp_p
     with pytest.raises(ValueError, match="expected a file with the extension .parquet"):
         merge_parts(str(folder), str(tmp_path / "merged.csv"))
     assert not (tmp_path / "merged.parquet").exists()
+
+
+def test_settings_that_no_shard_could_use_are_refused_by_the_plan(planned, archive, calls, tmp_path, capsys):
+    with pytest.raises(ValueError, match="window: expected a multiple of 1.0 s, found 2.5 s"):
+        planned(rows="segments", window=2.5)
+    for option, value, message in (
+        ("--batch_size", 0, "batch_size: expected 1 or more, found 0"),
+        ("--shard_bytes", 0, "shard_bytes: expected 1 or more, found 0"),
+        ("--dtype", "auto", "dtype: expected float32, bfloat16 or int8"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            archive("plan", calls, tmp_path / "job", "--model", "nobody", option, value)
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        archive("run", tmp_path / "job", "--shard", "4/4")
+    assert "expected I/N with I from 0 to N - 1, found 4/4" in capsys.readouterr().err
+    assert not (tmp_path / "job").exists()
