@@ -1,13 +1,15 @@
 """Define `ser-hf adapt`: make a checkpoint for one voice."""
 
 from argparse import ArgumentParser
+from pathlib import Path
 
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 
 EXAMPLES = """
 CLIPS are audio files or folders with recordings of one speaker, without labels. The more, the better; with fewer clips,
-the result is closer to the training speakers. MODEL has to be trained with --voice_head true. The output is a stock
+the result is closer to the training speakers. A few labels help: with --labelled, the name of the folder of each file
+is its emotion, if it is one of the model's. MODEL has to be trained with --voice_head true. The output is a stock
 checkpoint, which transformers loads without ser_hf.
 """
 
@@ -19,16 +21,21 @@ def adapt_command(argv: list[str]) -> int:
     parser.add_argument("model", metavar="MODEL", help="Folder, or id on the Hub.")
     parser.add_argument("clips", metavar="CLIPS", nargs="+", help="Audio files or folders.")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="New folder for the adapted checkpoint.")
+    parser.add_argument("--labelled", action="store_true", help="Folders are named after the emotions of their files.")
     parser.add_argument("--device", help="Device to run on; by default the GPU if there is one, else the CPU.")
     options = parser.parse_args(argv)
     check_location(options.model)
     from ser_hf.publishing.adapted import check_new, save_adapted
     from ser_hf.serving import EmotionClassifier
+    from ser_hf.serving.audio_list import list_audio
 
     check_new(options.output)
     classifier = EmotionClassifier.from_pretrained(options.model, device=options.device, backend="torch")
-    adapted = classifier.adapt(options.clips)
+    files = [key[0] for key in list_audio(options.clips, {})]
+    folders = [Path(file).absolute().parent.name for file in files] if options.labelled else []
+    adapted = classifier.adapt(files, emotions=[name if name in classifier.emotions else None for name in folders])
     save_adapted(adapted, options.output)
     voice = adapted.checkpoint.model.config.adapted_voice  # type: ignore[union-attr]
-    show(f"Adapted to {voice['clips']} clips, {voice['seconds']:g} s. The checkpoint is in {options.output}.")
+    labelled = f", {voice['labelled']} of them labelled" if options.labelled else ""
+    show(f"Adapted to {voice['clips']} clips{labelled}, {voice['seconds']:g} s. The checkpoint is in {options.output}.")
     return 0

@@ -63,16 +63,17 @@ class VoiceHead:
     voices: np.ndarray
     spread: float
 
-    def adapt(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def adapt(self, inputs: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the weight ``(C, D)`` and bias ``(C,)`` of a linear classifier for the speaker of some clips.
 
         Args:
-            inputs: ``(N, D)``, of one speaker, without labels.
+            inputs: ``(N, D)``, of one speaker.
+            labels: ``(N,)``, -1 for clips without a label; None if no clip has one.
         """
         standard = self.standardise(inputs)
         scale = _shrunk_deviation(standard, self.clips)
         coordinates = (standard / scale) @ self.weight.T + self.bias
-        weight, bias = LogitModel(self.centres, self.offsets, self.interactions).adapt(coordinates)
+        weight, bias = LogitModel(self.centres, self.offsets, self.interactions).adapt(coordinates, labels)
         folded = weight @ self.weight / (scale * self.deviation)
         bias = bias + weight @ self.bias - folded @ self.mean
         return folded / self.temperature, bias / self.temperature

@@ -32,7 +32,7 @@ class LogitModel:
     offsets: np.ndarray
     interactions: np.ndarray
 
-    def adapt(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def adapt(self, coordinates: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return weight ``(C, K)`` and bias ``(C,)`` of the linear discriminant with the centres of a speaker.
 
         The offset is first estimated from the mean of all clips. Then the model's answers for the clips and the centres
@@ -41,6 +41,7 @@ class LogitModel:
 
         Args:
             coordinates: ``(N, K)``, of one speaker.
+            labels: ``(N,)``, -1 for clips without a label; None if no clip has one.
         """
         count, (emotions, size) = len(coordinates), self.centres.shape
         mean = self.centres.mean(0)
@@ -52,6 +53,8 @@ class LogitModel:
         precision = np.linalg.inv(prior)
         for _ in range(ROUNDS):
             shares = _posterior(coordinates, centres, covariance)  # (N, C)
+            if labels is not None:
+                shares[labels >= 0] = np.eye(emotions)[labels[labels >= 0]]
             seen = shares.sum(0)
             posterior = np.linalg.inv(precision + np.diag(np.repeat(seen, size)))
             deviations = shares.T @ coordinates - seen[:, None] * self.centres

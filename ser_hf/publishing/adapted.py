@@ -15,9 +15,9 @@ pipeline_tag: audio-classification
 
 # {title}, adapted to one voice
 
-The head of {title} was adapted to the voice of one speaker, from {clips} recordings ({seconds} s) without labels.
-All other weights are unchanged. The scores of the card of {title} are those of strangers: they do not hold for this
-model, which was not evaluated. It is not meant for other speakers.
+The head of {title} was adapted to the voice of one speaker, from {clips} recordings ({seconds} s), {labelled} of them
+with a label. All other weights are unchanged. The scores of the card of {title} are those of strangers: they do not
+hold for this model, which was not evaluated. It is not meant for other speakers.
 
 The weights contain statistics of the speaker's voice: share them only with the speaker's consent.
 

@@ -5,7 +5,7 @@ clips and replaces the head of the model. No gradient steps are taken.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,11 +39,13 @@ class Voice:
 
     Attributes:
         names: Name of each clip, for messages.
+        emotions: Emotion of each clip; None if it is unknown.
         waveforms: Waveforms ``(T,)`` at 16 kHz.
         problems: Why the other clips were left out.
     """
 
     names: list[str] = field(default_factory=list)
+    emotions: list[str | None] = field(default_factory=list)
     waveforms: list[np.ndarray] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -53,23 +55,28 @@ class Voice:
         return sum(map(len, self.waveforms)) / SAMPLING_RATE
 
 
-def split_voice(blocks: Iterable[list[tuple[Piece, np.ndarray | Exception]]], hearing: Hearing) -> Voice:
+def split_voice(
+    blocks: Iterable[list[tuple[Piece, np.ndarray | Exception]]], hearing: Hearing, emotions: Sequence[str | None]
+) -> Voice:
     """Return the clips of some decoded audio; audio that is longer than a window is split into clips.
 
     Args:
         blocks: Pieces with their waveforms or errors, from `ser_hf.serving.decoding.decode_ahead`.
         hearing: Defines the windows.
+        emotions: Emotion of each file or array in order, None if it is unknown; or an empty list.
     """
-    voice = Voice()
-    for number, (piece, decoded) in enumerate((item for block in blocks for item in block), 1):
-        name = piece.source.path or f"array {number}"
+    voice, number = Voice(), 0  # of the file or array
+    for piece, decoded in (item for block in blocks for item in block):
+        name = piece.source.path or f"array {number + 1}"
         if isinstance(decoded, Exception):
             reason = "is silent" if isinstance(decoded, SilenceError) else str(decoded)
             voice.problems.append(f"'{name}': {reason}")
-            continue
-        windows = hearing.cut_windows(decoded)
-        voice.names += [name] * len(windows)
-        voice.waveforms += windows
+        else:
+            windows = hearing.cut_windows(decoded)
+            voice.names += [name] * len(windows)
+            voice.emotions += [emotions[number] if emotions else None] * len(windows)
+            voice.waveforms += windows
+        number += piece.final
     return voice
 
 
@@ -117,12 +124,18 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, batch_size: i
             f"has {inputs.shape[1]} and {model.config.num_labels}: they are of different trainings. Train it again."
         )
     _warn_of_several(head, inputs, voice)
-    weight, bias = (torch.tensor(values, dtype=torch.float32) for values in head.adapt(inputs))
+    ids = model.config.label2id
+    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])  # type: ignore[index]
+    weight, bias = (torch.tensor(values, dtype=torch.float32) for values in head.adapt(inputs, labels))
     write_classifier(model, weight.to(model.device), bias.to(model.device))
     config = model.config
     for name in ("calibration_temperature", "uncertainty_threshold"):  # of the head that is replaced
         vars(config).pop(name, None)
-    config.adapted_voice = {"clips": len(voice.waveforms), "seconds": round(voice.seconds, 1)}
+    config.adapted_voice = {
+        "clips": len(voice.waveforms),
+        "labelled": len(voice.emotions) - voice.emotions.count(None),
+        "seconds": round(voice.seconds, 1),
+    }
     return Checkpoint(original.name, model, original.feature_extractor, original.dtype)
 
 

@@ -188,23 +188,34 @@ class EmotionClassifier:
                 emotion = answer(scores)
             yield Prediction(*source[:4], emotion, scores, error, source.missing)  # type: ignore[arg-type]
 
-    def adapt(self, clips: str | os.PathLike | Iterable, *, sampling_rate: int | None = None) -> "EmotionClassifier":
+    def adapt(
+        self,
+        clips: str | os.PathLike | Iterable,
+        *,
+        sampling_rate: int | None = None,
+        emotions: Sequence[str | None] = (),
+    ) -> "EmotionClassifier":
         """Return a classifier for the speaker of some clips, which need no labels; see `ser_hf.serving.adaptation`.
 
         Args:
             clips: A folder, a path, or an iterable of paths and arrays, all of one speaker; longer audio counts as
                 several clips. Unreadable and silent clips are left out and logged.
             sampling_rate: Sampling rate of arrays in Hz.
+            emotions: Emotion of each file or array, None where it is unknown; a few labels help. Empty for none.
 
         Raises:
             ValueError: If the model was trained without `voice_head`, its head is not linear, it does not run with
-                torch, or the clips have too little audio.
+                torch, the clips have too little audio, or an emotion is unknown to the model.
             OSError: If a folder has no audio.
         """
         items = [clips] if isinstance(clips, str | os.PathLike) else list(clips)
-        paths = [path for item in items for path in _expand_folder(item)]
-        pieces = (piece for item in paths for piece in self._plan(item, sampling_rate))
-        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), self.hearing)
+        files = [file for item in items for file in _expand_folder(item)]
+        if emotions and len(emotions) != len(files):
+            raise ValueError(f"emotions: expected one for each of {len(files)} clips, found {len(emotions)}.")
+        if others := sorted({emotion for emotion in emotions if emotion is not None} - set(self.emotions)):
+            raise ValueError(f"emotions: expected some of {self.emotions} or None, found {others}.")
+        pieces = (piece for item in files for piece in self._plan(item, sampling_rate))
+        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), self.hearing, emotions)
         return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
 
     def timeline(

@@ -25,7 +25,7 @@ def test_the_command_writes_a_stock_checkpoint_whose_card_says_what_it_is(voice_
     assert main(["adapt", str(voice_checkpoint), str(clips), "--output", str(output)]) == 0
     assert f"Adapted to 5 clips, 5 s. The checkpoint is in {output}." in capsys.readouterr().out
     card = (output / "README.md").read_text()
-    assert "adapted to one voice" in card and "they do not hold for this" in card
+    assert "adapted to one voice" in card and "they do not\nhold for this model" in card
     waveform, _ = soundfile.read(clips / "3.wav", dtype="float32")
     adapted, original = (
         {item["label"]: item["score"] for item in pipeline("audio-classification", str(path), top_k=None)(waveform)}
@@ -36,6 +36,14 @@ def test_the_command_writes_a_stock_checkpoint_whose_card_says_what_it_is(voice_
     gate = {check.name: check for check in run_gate(output)}
     assert not gate["results"].passed  # it was not evaluated, so it is not published
     assert gate["weights complete"].passed and gate["files and values"].passed
+
+
+def test_folders_named_after_emotions_are_labels(voice_checkpoint, clips, tmp_path, capsys):
+    (clips / "sad").mkdir()
+    (clips / "0.wav").rename(clips / "sad/0.wav")
+    output = str(tmp_path / "voice")
+    assert main(["adapt", str(voice_checkpoint), str(clips), "--labelled", "--output", output]) == 0
+    assert "Adapted to 5 clips, 1 of them labelled, 5 s." in capsys.readouterr().out
 
 
 def test_what_the_command_refuses(voice_checkpoint, clips, tmp_path, capsys):

@@ -56,6 +56,15 @@ def test_more_clips_are_better(head, strangers):
     assert scores == sorted(scores) and scores[2] > scores[0] + 0.05
 
 
+def test_labels_of_a_few_clips_of_one_emotion_help_and_wrong_ones_harm(head, strangers):
+    found = []
+    for labels in (None, np.ones(3, int), np.zeros(3, int), np.array([1, -1, 1])):
+        heads = [(head.adapt(x[y == 1][:3], labels), x[y != 1], y[y != 1]) for x, y in strangers]
+        found.append(np.mean([((x @ w.T + b).argmax(1) == y).mean() for (w, b), x, y in heads]))
+    assert found[1] > found[0] > found[2] + 0.1
+    assert found[3] >= found[0]
+
+
 def test_clips_in_other_units_are_answered_alike():
     inputs, labels, names = record(0)
     speakers, units = [f"s{name}" for name in names], np.geomspace(0.01, 100, INPUTS).astype(np.float32)

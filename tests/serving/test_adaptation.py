@@ -60,6 +60,30 @@ def test_a_voice_is_recognised_better_by_its_own_model(checkpoint, clips):
     np.testing.assert_allclose(again.score(clips), own.score(clips), atol=1e-5)
 
 
+def test_labels_are_those_of_their_clips(checkpoint, clips):
+    classifier = EmotionClassifier.from_pretrained(checkpoint)
+    labels = np.repeat(np.arange(4), 4)
+    right = [classifier.emotions[label] for label in labels]
+    scores = []
+    for emotions in ([*right[:3], None, *right[4:]], [], ["sad"] * 16):
+        adapted = classifier.adapt(clips, sampling_rate=RATE, emotions=emotions)
+        scores.append(np.log(adapted.score(clips)[np.arange(16), labels]).mean())
+    assert scores[0] > scores[1] > scores[2] + 1
+    assert adapted.checkpoint.model.config.adapted_voice["labelled"] == 16
+
+
+@pytest.mark.parametrize(
+    ("emotions", "message"),
+    [
+        (["sad"], "expected one for each of 16 clips, found 1"),
+        (["sad"] * 15 + ["joy"], r"expected some of .* or None, found \['joy'\]"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(checkpoint, clips, emotions, message):
+    with pytest.raises(ValueError, match=message):
+        EmotionClassifier.from_pretrained(checkpoint).adapt(clips, sampling_rate=RATE, emotions=emotions)
+
+
 def test_folders_files_and_arrays_are_the_same_clips(checkpoint, clips, written):
     classifier = EmotionClassifier.from_pretrained(checkpoint)
     expected = classifier.adapt(clips, sampling_rate=RATE).score(clips)
@@ -77,7 +101,7 @@ def test_bad_clips_are_listed_and_left_out(checkpoint, clips, written, caplog):
         found = classifier.adapt(written)
     assert "Left out 2 clips" in caplog.text
     assert "silent.wav': is silent" in caplog.text and "text.wav" in caplog.text
-    assert found.checkpoint.model.config.adapted_voice == {"clips": 16, "seconds": 16.0}
+    assert found.checkpoint.model.config.adapted_voice == {"clips": 16, "labelled": 0, "seconds": 16.0}
     np.testing.assert_allclose(found.score(clips), expected.score(clips), atol=1e-5)
 
 
