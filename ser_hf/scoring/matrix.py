@@ -181,8 +181,8 @@ def describe_matrix(matrix: Matrix) -> str:
     return (
         f"UA (%) with 95 % intervals over the test speakers; guessing has {chance}. A row is a model, a column a test "
         "corpus. In bold, the model was trained on other speakers of the test corpus: test speakers of "
-        f"{matrix.split}. Everywhere else, all utterances of a corpus are tested that the model does not know. Several "
-        "training corpora have the same weight. Intervals from fewer than ten speakers are a rough guide. "
+        f"{matrix.split}. Everywhere else, the corpus is not in the training data, and all its utterances are tested. "
+        "Several training corpora have the same weight. Intervals from fewer than ten speakers are a rough guide. "
         f"Encoder: {markdown(matrix.model or 'none')}; {matrix.hardware}, {matrix.date}.\n"
     )
 
