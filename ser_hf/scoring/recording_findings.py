@@ -37,11 +37,15 @@ def compare_properties(found: Quantiles, trained: Quantiles, changes: Changes) -
         'Telephone bandwidth (3.9 kHz); the model was trained on 7.7 kHz bandwidth: expect -20 points.'
     """
     yield from _compare_bandwidth(found["bandwidth"][1], trained["bandwidth"], changes)
-    yield from _compare_level(found["level"][1], trained["level"], changes)
+    levels = list(_compare_level(found["level"][1], trained["level"], changes))
+    yield from levels
     contrast, (low, _, _) = found["contrast"][1], trained["contrast"]
     if contrast < low - LOUDER:
         loud = f"loud parts are {contrast:.0f} dB above quiet parts, in training {low:.0f} dB and more"
-        yield f"Noise or music: {loud}: expect {changes.get('white_10', UNKNOWN)}."
+        if levels and levels[0].startswith("Quiet"):
+            yield f"Little above the noise of the recording or of 16 bits: {loud}. A higher level raises the noise too."
+        else:
+            yield f"Noise or music: {loud}: expect {changes.get('white_10', UNKNOWN)}."
     yield from _compare_duration(found["duration"][1], trained["duration"], changes)
     speech, (low, _, _) = found["speech"][1], trained["speech"]
     if speech < SHORTER * low:

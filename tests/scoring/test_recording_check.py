@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
+from datasets import Dataset
 
 from ser_hf.cli import main
+from ser_hf.data import decode_audio
 from ser_hf.data.degradations import add_noise, change_gain, transcode
 from ser_hf.data.properties import measure_properties, summarize_properties
 from ser_hf.heads.pooling import measure_distances, pooled_states
+from ser_hf.models import build_model
 from ser_hf.runs.training_speech import EmbeddingRecord, TrainingSpeech, read_training_speech, write_training_speech
 from ser_hf.scoring.recording_check import check_recordings, describe_check
 from ser_hf.scoring.recording_findings import compare_distances, compare_properties
+from ser_hf.training.training_speech import describe_training_speech
 
 
 def make_speech(seed, seconds=3.0):
@@ -141,3 +145,40 @@ def test_the_table_shows_recordings_beside_the_training_speech(model, write):
     assert read_training_speech(model / "training_speech.json").utterances == 12
     (row,) = (line for line in text.splitlines() if line.startswith("duration (s)"))
     assert row.split() == ["duration", "(s)", *["3.0", "[3.0,", "3.0]"] * 2]
+
+
+@pytest.mark.slow
+def test_real_speech_telephones_low_levels_and_music_are_told_apart(shared, tmp_path):
+    """With a real encoder and RAVDESS: each kind has its sentence, and speech of new actors has none."""
+    encoder = str(shared / "models" / "whisper-tiny-en-encoder")
+    network, extractor = build_model(encoder, outputs=["happy", "sad"], longest=5.0)
+    network.save_pretrained(tmp_path / "model")
+    extractor.save_pretrained(tmp_path / "model")
+    folders = {actor: shared / "data" / "ravdess" / f"Actor_{actor:02d}" for actor in range(1, 11)}
+    clips = {actor: sorted(folder.glob("*.flac"))[::6] for actor, folder in folders.items()}
+    rows = {}
+    for part, actors in (("train", range(1, 6)), ("validation", range(6, 9))):
+        paths = [str(path) for actor in actors for path in clips[actor]]
+        rows[part] = [{"audio": {"path": path}, "start": None, "end": None} for path in paths]
+    dataset = {part: Dataset.from_list(each) for part, each in rows.items()}
+    write_training_speech(tmp_path / "model", describe_training_speech(network, extractor, dataset, ["ravdess"]))
+    waveforms = [decode_audio(path) for actor in (9, 10) for path in clips[actor]]
+    changes = {
+        "studio": lambda i, waveform: waveform,
+        "telephone": lambda i, waveform: transcode(waveform, "mu_law"),
+        "quiet": lambda i, waveform: change_gain(waveform, -40),
+        "music": lambda i, waveform: make_music(i, len(waveform) / 16_000),
+    }
+    found = {}
+    for kind, change in changes.items():
+        files = []
+        for i, waveform in enumerate(waveforms):
+            files.append((str(tmp_path / f"{kind}_{i}.wav"), None, None))
+            soundfile.write(files[-1][0], change(i, waveform), 16_000, subtype="PCM_16")
+        found[kind] = check_recordings(files, str(tmp_path / "model")).findings
+    assert found["studio"] == []
+    assert found["telephone"][0].startswith("Telephone bandwidth (3.9 kHz); the model was trained on 7.")
+    assert found["quiet"][0].startswith("Quiet: the level of the speech is ")
+    assert not any(text.startswith(("Telephone", "Noise")) for text in found["quiet"])
+    assert any(text.startswith("Noise or music") for text in found["music"])
+    assert found["music"][-1].startswith("Far from the training corpus: the embeddings of 20 of 20 recordings")
