@@ -1,5 +1,6 @@
 """The code of the guide, run as it stands: a block without a title is executed, in the order of its page."""
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ import yaml
 from stock_pipeline import pipeline_in_this_process  # noqa: F401
 from voices import say, write_voice_checkpoint
 
+import ser_hf
 from ser_hf.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +27,10 @@ FINDINGS = {"data check"}  # commands whose exit code is 1 here
 LONG = ("archives", "first_model", "publishing", "robustness", "splits", "votes_and_ratings", "your_recordings")
 QUICK = ("coming_from", "extending", "long_recordings", "one_voice")
 PACKAGES = ("ser_hf", "ser_hf.data", "ser_hf.evaluation", "ser_hf.models", "ser_hf.publishing", "ser_hf.serving")
+ARGUMENTS = (
+    ser_hf.DataArguments, ser_hf.ModelArguments, ser_hf.SerTrainingArguments, ser_hf.ProbeArguments,
+    ser_hf.EvaluationArguments, ser_hf.MatrixArguments,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,16 @@ def test_every_file_that_the_guide_names_is_there():
         assert (ROOT / name).exists(), name
     for name in re.findall(r"`((?:ravdess|folder|iemocap|crema_d|msp_podcast)/\w+)`|ser-hf train (\w+(?:/\w+)?)", text):
         assert (ROOT / "recipes" / "configs" / f"{''.join(name)}.yaml").exists(), name
+
+
+def test_every_option_that_the_guide_names_exists():
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in GUIDE.glob("*.md")}
+    texts["coming_from"] = re.sub(r"^\|[^|]*\|", "", texts["coming_from"], flags=re.MULTILINE)  # options of other tools
+    named = set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", "\n".join(texts.values())))
+    commands = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ser_hf" / "commands").glob("*.py"))
+    known = {field.name for kind in ARGUMENTS for field in dataclasses.fields(kind)}
+    assert {"speaker_pattern", "channels", "test_share"} <= named
+    assert named - known - set(re.findall(r'"--([\w-]+)"', commands)) == {"num_processes"}  # of accelerate
 
 
 @pytest.mark.slow
