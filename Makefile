@@ -1,6 +1,7 @@
 # make quickstart   train, score and use a small recogniser in minutes, with nothing to download but packages
 # make test         run the tests
 # make test-slow    run the tests on real speech and of long runs too (needs ../shared)
+# make docs         build the guide and the API reference into docs/site, with nothing to download but packages
 # make setup        create .venv with all that the other targets need; each of them calls it
 # make help         print this list
 #
@@ -11,7 +12,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 RUN := .venv/bin
 
-.PHONY: quickstart test test-slow setup help
+.PHONY: quickstart test test-slow docs setup help
 quickstart: .venv/ready
 	$(RUN)/accelerate launch --config_file recipes/accelerate/cpu.yaml recipes/finetune.py recipes/configs/quickstart.yaml
 
@@ -20,6 +21,9 @@ test: .venv/ready
 
 test-slow: .venv/ready
 	$(RUN)/pytest -m "slow or not slow"
+
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 setup: .venv/ready
 
