@@ -125,7 +125,7 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, batch_size: i
         )
     _warn_of_several(head, inputs, voice)
     ids = model.config.label2id
-    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])  # type: ignore[index]
+    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])
     weight, bias = (torch.tensor(values, dtype=torch.float32) for values in head.adapt(inputs, labels))
     write_classifier(model, weight.to(model.device), bias.to(model.device))
     config = model.config
