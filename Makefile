@@ -20,6 +20,7 @@ test: .venv/ready
 	$(RUN)/pytest
 
 test-slow: .venv/ready
+	$(RUN)/pip install --quiet --editable ".[slow]"
 	$(RUN)/pytest -m "slow or not slow"
 
 docs: .venv/ready

@@ -39,6 +39,7 @@ class FaultyStore:
 
 @pytest.fixture(scope="module")
 def faulty_store():
+    pytest.importorskip("moto", reason="the extra [slow] is not installed")
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
