@@ -76,6 +76,10 @@ def run_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.workers is not None and options.workers < 1:
         parser.error(f"workers: expected 1 or more, found {options.workers}.")
+    if options.gpus < 0 or (options.gpus and not options.ray):
+        parser.error(f"gpus: expected 0 or more, and --ray; found {options.gpus:g}.")
+    if options.price is not None and options.price < 0:
+        parser.error(f"price: expected 0 or more, found {options.price:g}.")
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
     from ser_hf.archives import run
 

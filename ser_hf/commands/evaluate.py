@@ -18,7 +18,9 @@ UNUSED_OPTIONS = (
 def evaluate_command(argv: list[str]) -> int:
     """Compute the scores of any model on any corpus, with intervals and figures."""
     kinds = (DataArguments, EvaluationArguments)
-    data, options = parse_arguments(argv, kinds, prog="ser-hf evaluate", description=evaluate_command.__doc__)
+    data, options = parse_arguments(
+        argv, kinds, hidden=UNUSED_OPTIONS, prog="ser-hf evaluate", description=evaluate_command.__doc__
+    )
     given = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
     if unused := sorted(given.intersection(UNUSED_OPTIONS)):
         raise ValueError(

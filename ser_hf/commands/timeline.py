@@ -14,6 +14,7 @@ import numpy as np
 
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.escaping import one_line, show
+from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import EXTENSIONS, clock, describe_segment, write_segments
 from ser_hf.serving.speaker_summary import SpeakerSummary, summarize_speakers
@@ -51,7 +52,7 @@ def timeline_command(argv: list[str]) -> int:
         for path in options.output if finished or segments else ():
             _write(options.file, segments, path, classifier.rating_scale)
             show(f"Wrote {path}", file=sys.stderr if options.json else None)
-    if speakers and not options.json:
+    if speakers and segments and not options.json:
         show(*map(_describe_speaker, summarize_speakers(segments)))
     return 0
 
@@ -207,11 +208,12 @@ def _check_outputs(paths: Iterable[str]) -> None:
             raise ValueError(f"output: expected a file with the extension {known}, found '{path}'.")
         if not path.absolute().parent.is_dir():
             raise ValueError(f"output: expected a file in an existing folder, found '{path}'.")
+        check_package(path.suffix)
 
 
 def _write(audio: str, segments: list[Segment], path: str, scale: tuple[float, float] | None) -> None:
     if Path(path).suffix != FIGURE:
-        write_segments(segments, path)
+        write_segments(segments, path, recording=audio)
         return
     from ser_hf.data.decoder import open_audio
     from ser_hf.evaluation.figures import plot_timeline

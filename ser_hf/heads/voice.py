@@ -16,11 +16,13 @@ doi:10.1109/T-AFFC.2013.26, for normalisation in rounds; Kenny 2005, Joint Facto
 Variability, for offsets of speakers.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ser_hf.corpora.files import pluralize
 from ser_hf.evaluation.calibration import fit_temperature
 from ser_hf.heads.voice_centres import LogitModel, fit_logit_model
 
@@ -91,6 +93,22 @@ class VoiceHead:
         return {item.name: np.array(getattr(self, item.name), np.float32, order="C", ndmin=1) for item in fields(self)}
 
 
+def check_speakers(speakers: Sequence[str | None]) -> None:
+    """Check that a head for known voices can be fitted on utterances of these speakers.
+
+    Raises:
+        ValueError: If a speaker is unknown, or fewer than `FEWEST_SPEAKERS` have two utterances or more.
+    """
+    counts = Counter(speakers)
+    unknown = counts.pop(None, 0)
+    if unknown or len(counts) < FEWEST_SPEAKERS or min(counts.values()) < 2:
+        raise ValueError(
+            f"voice_head: expected at least {FEWEST_SPEAKERS} training speakers with two utterances or more each, "
+            f"found {pluralize(len(counts), 'speaker')}, the least with {pluralize(min(counts.values(), default=0), 'utterance')}, and "
+            f"{pluralize(unknown, 'utterance')} without a speaker. Leave it out."
+        )
+
+
 def fit_voice_head(inputs: np.ndarray, labels: Sequence[int], speakers: Sequence[str | None]) -> VoiceHead:
     """Fit a head for known voices on training speakers.
 
@@ -103,16 +121,11 @@ def fit_voice_head(inputs: np.ndarray, labels: Sequence[int], speakers: Sequence
         speakers: ``(N,)``.
 
     Raises:
-        ValueError: If a speaker is unknown, or there are fewer than `FEWEST_SPEAKERS`.
+        ValueError: For the reasons of `check_speakers`.
     """
+    check_speakers(speakers)
     label, names = np.asarray(labels), np.asarray(speakers, dtype=object)
-    known = sorted({name for name in speakers if name is not None})
-    if len(known) < FEWEST_SPEAKERS or None in speakers:
-        raise ValueError(
-            f"speaker_normalization: expected at least {FEWEST_SPEAKERS} training speakers and a speaker for each "
-            f"utterance, found {len(known)} speakers and {sum(name is None for name in speakers)} utterances without "
-            "one. Leave it out."
-        )
+    known = sorted(set(speakers))
     rows = [np.flatnonzero(names == name) for name in known]
     mean = inputs.mean(0)
     deviation = np.sqrt(np.mean([inputs[own].var(0) for own in rows], axis=0))
@@ -150,7 +163,7 @@ def _choose_strength(
         for fold in range(FOLDS):
             held = np.concatenate(rows[fold::FOLDS])
             kept = np.setdiff1d(np.arange(len(labels)), held)
-            weight, bias = fit_ridge(training[kept], labels[kept], strength)
+            weight, bias = fit_ridge(training[kept], labels[kept], strength, logits.shape[1])
             logits[held] = deployed[held] @ weight.T + bias
         model, whitening = fit_logit_model(logits, labels, rows)
         adapted = np.empty_like(logits)
@@ -163,15 +176,18 @@ def _choose_strength(
     return best[1:]
 
 
-def fit_ridge(inputs: np.ndarray, labels: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+def fit_ridge(
+    inputs: np.ndarray, labels: np.ndarray, strength: float, classes: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return weight ``(C, D)`` and bias ``(C,)`` of a ridge regression on the emotions, which count equally.
 
     Args:
         inputs: ``(N, D)``.
         labels: ``(N,)``.
         strength: Penalty per input.
+        classes: Number of emotions C; None for those of the labels.
     """
-    counts = np.bincount(labels)
+    counts = np.maximum(np.bincount(labels, minlength=classes or 0), 1)  # an emotion may be absent from a fold
     balance = (len(labels) / len(counts) / counts)[labels]
     mean = np.average(inputs, axis=0, weights=balance).astype(inputs.dtype)
     centred = inputs - mean
@@ -223,6 +239,7 @@ def _fit_directions(standard: np.ndarray, rows: Sequence[np.ndarray]) -> tuple[n
         [np.cov(values, rowvar=False, bias=True).reshape(len(one) - 1, -1) for values in projected], axis=0
     )
     between = np.cov([values.mean(0) for values in projected], rowvar=False).reshape(len(one) - 1, -1)
+    within += 1e-6 * max(np.trace(within), 1.0) * np.eye(len(within))  # with few utterances, some directions have none
     whitening = np.linalg.inv(np.linalg.cholesky(within)).T
     sizes, axes = np.linalg.eigh(whitening.T @ between @ whitening)
     voices = (whitening @ axes[:, np.argsort(-sizes)[:DIRECTIONS]]).T @ weight[1:]

@@ -1,6 +1,8 @@
 """Save a model for one voice as a stock checkpoint, with a card that says what it is."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 from ser_hf.cache import write_text
@@ -15,16 +17,16 @@ pipeline_tag: audio-classification
 
 # {title}, adapted to one voice
 
-The head of {title} was adapted to the voice of one speaker, from {clips} recordings ({seconds} s), {labelled} of them
-with a label. All other weights are unchanged. The scores of the card of {title} are those of strangers: they do not
-hold for this model, which was not evaluated. It is not meant for other speakers.
+The head of {title} was adapted to the voice of one speaker, from {clips} clips ({seconds} s), {labelled} of them
+with a label. All other weights are unchanged. The scores on the card of {title} were measured without adaptation: they
+do not hold for this model, which was not evaluated. It is not meant for other speakers.
 
 The weights contain statistics of the speaker's voice: share them only with the speaker's consent.
 
 ```python
 from transformers import pipeline
 
-pipeline("audio-classification", model="{folder}")(waveform, top_k=None)  # (T,) float32, mono, 16 kHz
+pipeline("audio-classification", model={folder})(waveform, top_k=None)  # (T,) float32, mono, 16 kHz
 ```
 """
 
@@ -45,10 +47,15 @@ def save_adapted(classifier: EmotionClassifier, folder: str | os.PathLike) -> No
     if checkpoint is None or voice is None:
         raise ValueError("Expected a classifier for one voice, from EmotionClassifier.adapt; found the original one.")
     check_new(folder)
-    checkpoint.model.save_pretrained(folder)
-    checkpoint.feature_extractor.save_pretrained(folder)
+    partial = folder.with_name(f".{folder.name}.partial")  # renamed when it is complete
+    shutil.rmtree(partial, ignore_errors=True)
+    checkpoint.model.save_pretrained(partial)
+    checkpoint.feature_extractor.save_pretrained(partial)
     title = markdown(Path(checkpoint.name).name)
-    write_text(folder / CARD, TEXT.format(title=title, folder=folder.name, **voice))
+    write_text(partial / CARD, TEXT.format(title=title, folder=json.dumps(folder.name), **voice))
+    if folder.exists():
+        folder.rmdir()
+    partial.rename(folder)
 
 
 def check_new(folder: str | os.PathLike) -> None:

@@ -44,7 +44,9 @@ def parse_recipe(argv: list[str], **parser_options) -> "tuple[DataArguments, Mod
     return parse_arguments(argv, (DataArguments, ModelArguments, TrainingOptions), **parser_options)
 
 
-def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = False, **parser_options) -> tuple:
+def parse_arguments(
+    argv: list[str], kinds: Sequence[type], *, partial: bool = False, hidden: Sequence[str] = (), **parser_options
+) -> tuple:
     """Return an instance of each dataclass, with values from an optional YAML file, which the command line overrides.
 
     ``--help`` prints the keys and ends the process.
@@ -55,6 +57,7 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
         kinds: Argument dataclasses; for `TrainingOptions`, an instance of `SerTrainingArguments` is returned, whose
             other keys are printed by ``--help_all`` only.
         partial: Whether to ignore keys of the YAML file that no dataclass has, to read a part of a recipe.
+        hidden: Keys that --help does not list, because the caller refuses them.
         **parser_options: Options of the argparse parser, such as `prog` and `description`.
 
     Raises:
@@ -62,7 +65,7 @@ def parse_arguments(argv: list[str], kinds: Sequence[type], *, partial: bool = F
         ValueError: If a key is unknown (the message names the most similar key), or a value has the wrong type.
     """
     if {"-h", "--help"}.intersection(argv):
-        _build_parser(kinds, **parser_options).print_help()
+        _build_parser(kinds, hidden, **parser_options).print_help()
         sys.exit()
     kinds = [_complete(kind) for kind in kinds]
     parser = _build_parser(kinds, **parser_options)
@@ -89,7 +92,7 @@ def _complete(kind: type) -> type:
     return SerTrainingArguments
 
 
-def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentParser:
+def _build_parser(kinds: Sequence[type], hidden: Sequence[str] = (), **parser_options) -> argparse.ArgumentParser:
     """Return a parser with one group of options per dataclass."""
     form = argparse.RawDescriptionHelpFormatter
     parser = _Parser(usage="%(prog)s [RECIPE] --key value …", allow_abbrev=False, formatter_class=form,
@@ -100,6 +103,8 @@ def _build_parser(kinds: Sequence[type], **parser_options) -> argparse.ArgumentP
         for item in fields(kind):
             if item.init:
                 described = _describe_field(item)
+                if item.name in hidden:
+                    described["help"] = argparse.SUPPRESS
                 parsed = _spell_type(hints[item.name])
                 if described.get("default", "") in (None, []) and item.name not in NONE_IS_A_VALUE:
                     parsed = _allow_none(parsed)

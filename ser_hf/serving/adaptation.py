@@ -116,8 +116,8 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, batch_size: i
     make_padding_aware(model)
     model = model.to(original.model.device).eval()  # type: ignore[arg-type]
     batches = [voice.waveforms[i : i + batch_size] for i in range(0, len(voice.waveforms), batch_size)]
-    features = [extract_features(original.feature_extractor, batch).to(model.device) for batch in batches]
-    inputs = torch.cat([head_inputs(model, batch) for batch in features]).cpu().numpy()
+    features = (extract_features(original.feature_extractor, batch).to(model.device) for batch in batches)
+    inputs = torch.cat([head_inputs(model, batch).cpu() for batch in features]).numpy()
     if inputs.shape[1] != len(head.mean) or len(head.centres) != model.config.num_labels:
         raise ValueError(
             f"'{original.name}': {VOICE} is for {len(head.mean)} inputs and {len(head.centres)} emotions, the model "

@@ -198,8 +198,9 @@ class EmotionClassifier:
         """Return a classifier for the speaker of some clips, which need no labels; see `ser_hf.serving.adaptation`.
 
         Args:
-            clips: A folder, a path, or an iterable of paths and arrays, all of one speaker; longer audio counts as
-                several clips. Unreadable and silent clips are left out and logged.
+            clips: A folder, a path, or an iterable of paths, arrays, and tuples of path, start and end in seconds, all
+                of one speaker; longer audio counts as several clips. Unreadable and silent clips are left out and
+                logged.
             sampling_rate: Sampling rate of arrays in Hz.
             emotions: Emotion of each file or array, None where it is unknown; a few labels help. Empty for none.
 
@@ -214,8 +215,9 @@ class EmotionClassifier:
             raise ValueError(f"emotions: expected one for each of {len(files)} clips, found {len(emotions)}.")
         if others := sorted({emotion for emotion in emotions if emotion is not None} - set(self.emotions)):
             raise ValueError(f"emotions: expected some of {self.emotions} or None, found {others}.")
-        pieces = (piece for item in files for piece in self._plan(item, sampling_rate))
-        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), self.hearing, emotions)
+        cutter = EmotionClassifier(self._backend, self.hearing._replace(window_overlap=0.0))  # each second counts once
+        pieces = (piece for item in files for piece in cutter._plan(item, sampling_rate))
+        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), cutter.hearing, emotions)
         return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
 
     def timeline(
@@ -278,8 +280,8 @@ class EmotionClassifier:
             yield self._name(outcome)
 
     def _plan(self, item: str | os.PathLike | np.ndarray, sampling_rate: int | None) -> Iterator[Piece]:
-        if isinstance(item, str | os.PathLike):
-            return plan_file(item, None, None, self.hearing)
+        if isinstance(item, str | os.PathLike | tuple):
+            return self._plan_file(item)
         if hasattr(item, "__array__"):
             return plan_array(np.asarray(item), sampling_rate, self.hearing)
         raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")

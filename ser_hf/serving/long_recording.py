@@ -81,7 +81,9 @@ def channel_timelines(
     """
     reader = open_audio(path)
     names = names or [f"channel {number}" for number in range(1, reader.channels + 1)]
-    if len(names) != reader.channels:
+    if reader.channels == 1:
+        raise ValueError(f"'{path}' has one channel: expected a recording with a speaker per channel.")
+    if len({name.strip() for name in names} - {""}) != reader.channels:
         raise ValueError(f"'{path}' has {reader.channels} channels: expected a name of each, found {list(names)}.")
     segments: list[Segment] = []
     for channel, name in enumerate(names):
@@ -90,6 +92,10 @@ def channel_timelines(
         windows = _cut_windows(classifier, reader, samples, None, window=window, hop=hop)
         found = _merge_windows(classifier, windows, batch_size)
         segments += [replace(segment, speaker=name) for segment in found]
+        if not levels.low.size:
+            raise ValueError(f"'{path}' has no samples.")
+        if levels.is_silent:
+            logger.warning(f"'{path}': channel {channel + 1} ({name}) is silent.")
     if missing := reader.describe_missing():
         logger.warning(f"'{path}' {missing}.")
     segments.sort(key=lambda segment: (segment.start, segment.end))

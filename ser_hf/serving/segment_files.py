@@ -10,11 +10,13 @@ from typing import Any
 
 from ser_hf.cache import whole_file
 from ser_hf.escaping import cell, cue, one_line
-from ser_hf.serving.annotation_files import ANNOTATIONS
+from ser_hf.serving.annotation_files import ANNOTATIONS, check_package
 from ser_hf.serving.emotion_segments import Segment, name_speaker
 
 
-def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None:
+def write_segments(
+    segments: Iterable[Segment], path: str | os.PathLike, *, recording: str | os.PathLike | None = None
+) -> None:
     """Write segments in the format of the file extension.
 
     =============  =====================================================================================
@@ -33,6 +35,7 @@ def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None
     Args:
         segments: From `timeline`; an empty list gives a valid file too.
         path: File to write, in an existing folder.
+        recording: Path of the recording: its name is in RTTM, its duration in a TextGrid, both in an .eaf file.
 
     Raises:
         ValueError: If the extension is another one.
@@ -41,12 +44,16 @@ def write_segments(segments: Iterable[Segment], path: str | os.PathLike) -> None
     path = Path(path)
     if path.suffix not in EXTENSIONS:
         raise ValueError(f"Expected a file with the extension {' or '.join(EXTENSIONS)}, found '{path}'.")
+    check_package(path.suffix)
     with whole_file(path) as partial:
         if path.suffix in ANNOTATIONS:
-            ANNOTATIONS[path.suffix](segments, partial)
+            ANNOTATIONS[path.suffix](segments, partial, recording)
             return
         with partial.open("w", encoding="utf-8", newline="") as file:
-            WRITERS[path.suffix](segments, file)
+            if path.suffix == ".rttm":
+                _write_rttm(segments, file, Path(recording or path).stem)
+            else:
+                WRITERS[path.suffix](segments, file)
 
 
 def describe_segment(segment: Segment) -> dict[str, Any]:
@@ -82,16 +89,15 @@ def _write_json_lines(segments: Iterable[Segment], file) -> None:
         file.write(json.dumps(describe_segment(segment), ensure_ascii=False) + "\n")
 
 
-def _write_rttm(segments: Iterable[Segment], file) -> None:
+def _write_rttm(segments: Iterable[Segment], file, recording: str) -> None:
     """Write RTTM.
 
     Source: NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan", appendix A.
     """
-    name = Path(file.name).name.lstrip(".").partition(".")[0] or "recording"
     for segment in segments:
         emotion, speaker = (_one_word(text) for text in (segment.emotion, segment.speaker or segment.emotion))
         times = f"{segment.start:.3f} {segment.end - segment.start:.3f}"
-        file.write(f"SPEAKER {_one_word(name)} 1 {times} {emotion} <NA> {speaker} {segment.score:.3f} <NA>\n")
+        file.write(f"SPEAKER {_one_word(recording)} 1 {times} {emotion} <NA> {speaker} {segment.score:.3f} <NA>\n")
 
 
 def _one_word(text: str) -> str:
@@ -140,6 +146,6 @@ def _stamp(seconds: float) -> str:
 
 WRITERS = {
     ".csv": _write_csv, ".json": _write_json, ".jsonl": _write_json_lines, ".txt": _write_labels,
-    ".vtt": _write_subtitles, ".rttm": _write_rttm,
+    ".vtt": _write_subtitles,
 }  # fmt: skip
-EXTENSIONS = (*WRITERS, *ANNOTATIONS)
+EXTENSIONS = (*WRITERS, ".rttm", *ANNOTATIONS)

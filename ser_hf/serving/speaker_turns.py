@@ -4,6 +4,7 @@ Times are seconds from the start of the recording.
 """
 
 import logging
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ser_hf.corpora.name_forms import clean_text
 from ser_hf.corpora.table_rows import READERS, read_table_rows
 from ser_hf.foreign_files import parse_json, read_text
 
+LATE = 1.0  # seconds; diarisations round, so that turns may end a little after the audio
 FORMATS = (".rttm", ".json", *READERS)
 
 logger = logging.getLogger(__name__)
@@ -61,12 +63,13 @@ class Turn:
 def read_turns(path: str | os.PathLike, recording: str | os.PathLike) -> list[Turn]:
     """Return the turns of a recording, sorted by start; turns of one speaker that touch or overlap are joined.
 
-    Turns that end before they start are left out and counted in the log.
+    Turns without a speaker, and turns that end before they start, are left out and counted in the log.
 
     Args:
         path: RTTM; JSON with objects of ``start``, ``end`` and ``speaker`` in a list, or in ``segments`` (whisperX),
             ``diarization`` or ``output.diarization`` (pyannote); or a table with the columns start, end and speaker.
-        recording: Path of the recording. Of an RTTM with several recordings, its turns are those of this file name.
+        recording: Path of the recording. Of an RTTM with several recordings, its turns are those of this file name;
+            those of a single recording with another name are taken with a warning.
 
     Raises:
         ValueError: If the file has another format, or holds no turn of the recording.
@@ -78,6 +81,8 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike) -> list[Tu
         raise ValueError(f"speakers: expected a file with the extension {' or '.join(FORMATS)}, found '{path}'.")
     reader = {".rttm": _read_rttm, ".json": _read_json}.get(path.suffix.lower(), _read_table)
     found = [Turn(start, end, clean_text(speaker)) for start, end, speaker in reader(path, Path(recording).stem)]
+    if endless := [turn for turn in found if not (math.isfinite(turn.start) and math.isfinite(turn.end))]:
+        raise ValueError(f"'{path}': expected times in seconds, found {endless[0].start} to {endless[0].end}.")
     turns = [turn for turn in found if turn.speaker and 0 <= turn.start < turn.end]
     if not turns:
         raise ValueError(
@@ -123,6 +128,7 @@ def cut_turns(
         ValueError: If a turn starts after the end of the audio, as in a file of another recording.
     """
     blocks, held, first = iter(blocks), np.zeros(0, dtype=np.float32), 0  # first: number of the first held sample
+    late = 0
     for turn in turns:
         start, end = round(turn.start * sampling_rate), round(turn.end * sampling_rate)
         while first + len(held) < end and (block := next(blocks, None)) is not None:
@@ -132,9 +138,16 @@ def cut_turns(
         if start >= first + len(held):
             raise ValueError(
                 f"The turn of '{turn.speaker}' from {turn.start:.2f} to {turn.end:.2f} s starts after the end of the "
-                f"audio, at {(first + len(held)) / sampling_rate:.2f} s. Are the turns of another recording?"
+                f"audio, at {(first + len(held)) / sampling_rate:.2f} s. Are the times in seconds, and of this "
+                "recording?"
             )
+        late += end - (first + len(held)) > LATE * sampling_rate
         yield turn, held[start - first : end - first]
+    if late:
+        logger.warning(
+            f"{pluralize(late, 'turn')} of {len(turns)} end after the end of the audio, at "
+            f"{(first + len(held)) / sampling_rate:.2f} s. Are the times in seconds, and of this recording?"
+        )
 
 
 def overlaps(span: Span, others: Iterable[Span], *, least: float = 0.05) -> bool:
@@ -169,26 +182,29 @@ def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]
             ) from None
     if len(turns) > 1 and recording not in turns:
         raise ValueError(f"'{path}' holds turns of {', '.join(sorted(turns)[:5])}, and none of '{recording}'.")
+    if len(turns) == 1 and recording not in turns:
+        logger.warning(f"'{path}' holds turns of '{next(iter(turns))}': they are taken for '{recording}'.")
     yield from turns.get(recording) or next(iter(turns.values()), [])
 
 
 def _read_json(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
-    content = parse_json(read_text(path))
-    for key in ("output", "segments", "diarization"):
-        content = content.get(key, content) if isinstance(content, dict) else content
+    expected = "expected a list of objects with start, end and speaker, as whisperX (segments) and pyannote write it"
     try:
-        for item in content:
-            if item.get("speaker"):  # whisperX leaves it out where nobody was recognised
-                yield float(item["start"]), float(item["end"]), str(item["speaker"])
-    except (TypeError, AttributeError, KeyError, ValueError):
-        raise ValueError(
-            f"'{path}': expected a list of objects with start, end and speaker, as whisperX (segments) and pyannote "
-            "(diarization) write it."
-        ) from None
+        content = parse_json(read_text(path))
+        for key in ("output", "segments", "diarization"):
+            content = content.get(key, content) if isinstance(content, dict) else content
+        for item in content:  # whisperX leaves the speaker out where nobody was recognised
+            yield float(item["start"]), float(item["end"]), str(item.get("speaker") or "")
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"'{path}': {expected}.") from error
+    except ValueError as error:
+        raise ValueError(f"'{path}': {expected}, found: {error}") from error
 
 
 def _read_table(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
-    for number, cells in read_table_rows(path, required=("start", "end", "speaker")):
+    for number, cells in read_table_rows(path, required=()):
+        if missing := {"start", "end", "speaker"} - cells.keys():
+            raise ValueError(f"'{path}': expected the columns start, end and speaker, found no {sorted(missing)[0]}.")
         try:
             yield float(str(cells["start"])), float(str(cells["end"])), str(cells["speaker"])
         except ValueError:

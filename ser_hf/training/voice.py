@@ -7,7 +7,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from ser_hf.data import Collator
 from ser_hf.heads.linear_head import check_linear, head_inputs
-from ser_hf.heads.voice import FEWEST_SPEAKERS, fit_voice_head
+from ser_hf.heads.voice import check_speakers, fit_voice_head
 from ser_hf.heads.voice_files import save_voice_head
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training.head_start import run_in_order
@@ -23,18 +23,13 @@ def check_voices(model: PreTrainedModel, dataset: Dataset) -> None:
         dataset: Training rows.
 
     Raises:
-        ValueError: If the head is not linear, a speaker is unknown, or there are too few speakers.
+        ValueError: If the head is not linear, or for the reasons of `check_speakers`.
     """
     try:
         check_linear(model)
     except ValueError as error:
         raise ValueError(f"voice_head: {error} Leave out voice_head.") from error
-    speakers = set(dataset["speaker"])
-    if None in speakers or len(speakers) < FEWEST_SPEAKERS:
-        found = "utterances without a speaker" if None in speakers else f"{len(speakers)}"
-        raise ValueError(
-            f"voice_head: expected at least {FEWEST_SPEAKERS} training speakers, found {found}. Leave it out."
-        )
+    check_speakers(dataset["speaker"])
 
 
 def store_voice_head(

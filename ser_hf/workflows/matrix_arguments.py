@@ -44,4 +44,4 @@ class MatrixArguments:
                 raise ValueError(f"train: expected each, all_but_one, or some of {corpora} with +, found {unknown}.")
             else:
                 rows.append([name for name in corpora if name in item.split("+")])
-        return rows
+        return [row for number, row in enumerate(rows) if row not in rows[:number]]

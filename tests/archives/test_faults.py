@@ -18,6 +18,7 @@ from ser_hf.archives import crashes, merge_parts
 from ser_hf.archives.running import WorkerDied, run_shards
 from ser_hf.archives.store import Store
 from ser_hf.archives.worker import Report, ShardWorker
+from ser_hf.commands.archive import run_command
 
 from .test_archive import finish, parts
 
@@ -264,3 +265,18 @@ def test_settings_that_no_shard_could_use_are_refused_by_the_plan(planned, archi
         archive("run", tmp_path / "job", "--shard", "4/4")
     assert "expected I/N with I from 0 to N - 1, found 4/4" in capsys.readouterr().err
     assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--gpus", "1"], "gpus: expected 0 or more, and --ray; found 1"),
+        (["--gpus", "-1", "--ray"], "gpus: expected 0 or more, and --ray; found -1"),
+        (["--price", "-2"], "price: expected 0 or more, found -2"),
+        (["--workers", "0"], "workers: expected 1 or more, found 0"),
+    ],
+)
+def test_options_of_a_run_that_make_no_sense_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit):
+        run_command(["job", *options])
+    assert message in capsys.readouterr().err

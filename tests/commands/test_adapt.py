@@ -25,7 +25,7 @@ def test_the_command_writes_a_stock_checkpoint_whose_card_says_what_it_is(voice_
     assert main(["adapt", str(voice_checkpoint), str(clips), "--output", str(output)]) == 0
     assert f"Adapted to 5 clips, 5 s. The checkpoint is in {output}." in capsys.readouterr().out
     card = (output / "README.md").read_text()
-    assert "adapted to one voice" in card and "they do not\nhold for this model" in card
+    assert "adapted to one voice" in card and "they\ndo not hold for this model" in card
     waveform, _ = soundfile.read(clips / "3.wav", dtype="float32")
     adapted, original = (
         {item["label"]: item["score"] for item in pipeline("audio-classification", str(path), top_k=None)(waveform)}
@@ -44,6 +44,18 @@ def test_folders_named_after_emotions_are_labels(voice_checkpoint, clips, tmp_pa
     output = str(tmp_path / "voice")
     assert main(["adapt", str(voice_checkpoint), str(clips), "--labelled", "--output", output]) == 0
     assert "Adapted to 5 clips, 1 of them labelled, 5 s." in capsys.readouterr().out
+    (clips / "sad").rename(clips / "Sadly")
+    assert main(["adapt", str(voice_checkpoint), str(clips), "--labelled", "--output", f"{output}2"]) == 2
+    assert "labelled: expected folders named after ['angry'" in capsys.readouterr().err
+
+
+def test_the_times_of_a_table_choose_the_speaker_of_a_recording(voice_checkpoint, clips, tmp_path, capsys):
+    talk = [sample for i in range(5) for sample in soundfile.read(clips / f"{i}.wav")[0]]
+    soundfile.write(tmp_path / "talk.wav", talk, RATE)
+    (tmp_path / "anna.csv").write_text("path,start,end\n" + "".join(f"talk.wav,{i},{i + 1}\n" for i in range(4)))
+    output = str(tmp_path / "voice")
+    assert main(["adapt", str(voice_checkpoint), str(tmp_path / "anna.csv"), "--output", output]) == 0
+    assert "Adapted to 4 clips, 4 s." in capsys.readouterr().out
 
 
 def test_what_the_command_refuses(voice_checkpoint, clips, tmp_path, capsys):

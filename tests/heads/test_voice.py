@@ -125,3 +125,12 @@ def test_a_saved_head_is_the_same_and_a_damaged_one_is_refused(head, strangers, 
     path.write_bytes(b"no tensors")
     with pytest.raises(ValueError, match="is damaged or of another version"):
         load_voice_head(path)
+
+
+def test_an_emotion_that_only_one_speaker_has_is_no_error():
+    inputs, labels, names = record(2, speakers=4, each=2)
+    rare = labels.copy()
+    rare[(labels == 2) & (names != 1)] = 0
+    for own in (rare, 2 - rare):  # the rare emotion is the last, or the first
+        head = fit_voice_head(inputs, own.tolist(), [f"s{name}" for name in names])
+        assert all(np.isfinite(values).all() for values in head.arrays().values())

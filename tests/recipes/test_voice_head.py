@@ -34,7 +34,7 @@ def test_what_a_head_for_known_voices_needs_is_checked_before_the_training(finet
         for emotion, frequency in (("angry", 300), ("sad", 150)):
             write_audio(tmp_path / "data" / emotion / f"{speaker}_1.wav", frequency=frequency + 10 * i)
     few = {"corpus": "folder", "data_root": tmp_path / "data"}
-    with pytest.raises(ValueError, match="voice_head: expected at least 4 training speakers, found 1"):
+    with pytest.raises(ValueError, match="voice_head: expected at least 4 training speakers .*found 1 speaker,"):
         finetune("--speaker_pattern", "^([^_]+)_", "--voice_head", "true", **few)
     with pytest.raises(ValueError, match="voice_head: the task 'dimensions' has no such option"):
         finetune("--task", "dimensions", "--voice_head", "true", **few)

@@ -64,6 +64,16 @@ def test_a_textgrid_has_a_tier_per_speaker_in_praatio(tmp_path):
     assert [entry.label for entry in grid.getTier("Bo B").entries] == ['uncertain (say "hi" <b> é)']
 
 
+def test_annotations_have_the_duration_and_the_name_of_the_recording(tmp_path, record, speak):
+    path = record(speak(("sad", 7.0)), name="my talk.wav")
+    for name in ("a.TextGrid", "a.eaf", "a.rttm"):
+        write_segments(TALK[:1], tmp_path / name, recording=path)
+    assert textgrid.openTextgrid(str(tmp_path / "a.TextGrid"), includeEmptyIntervals=False).maxTimestamp == 7.0
+    (media,) = Eaf(str(tmp_path / "a.eaf")).get_linked_files()
+    assert (media["RELATIVE_MEDIA_URL"], media["MIME_TYPE"]) == ("./my talk.wav", "audio/x-wav")
+    assert (tmp_path / "a.rttm").read_text().startswith("SPEAKER my_talk 1 0.500 ")
+
+
 def test_annotations_of_elan_have_a_tier_per_speaker_in_pympi(tmp_path):
     write_segments(TALK, tmp_path / "talk.eaf")
     write_segments(TALK, tmp_path / "talk.eaf")  # again: no copy of the former file stays

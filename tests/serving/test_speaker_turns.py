@@ -49,7 +49,9 @@ def test_of_an_rttm_of_several_recordings_those_of_the_name_are_taken(tmp_path):
         ("a.rttm", "SPEAKER call 1 x 2.5 <NA> <NA> B <NA> <NA>\n", "line 1: expected 'SPEAKER file channel start"),
         ("a.rttm", "", "holds no turn of 'call.wav'.*found 0 rows"),
         ("a.json", '{"text": "Hi"}', "expected a list of objects with start, end and speaker"),
-        ("a.csv", "start,end\n0,1\n", "Expected a column for speaker"),
+        ("a.csv", "start,end\n0,1\n", "expected the columns start, end and speaker, found no speaker"),
+        ("a.json", "{'speaker': 1}", "'.*a.json': expected a list of objects .*, found: .*line 1 column 2"),
+        ("a.rttm", "SPEAKER call 1 0 inf <NA> <NA> B <NA> <NA>\n", "expected times in seconds, found 0.0 to inf"),
         ("a.csv", "start,end,speaker\n0,one,A\n", "row 2: expected seconds, found start '0' and end 'one'"),
         ("a.srt", "", "expected a file with the extension .rttm or .json"),
     ],
@@ -109,8 +111,33 @@ def test_channels_are_timelines_of_their_own_sorted_by_time(recogniser, speak, t
     ]  # fmt: skip
     assert [segment.overlap for segment in segments] == [True, True]
     assert channel_timelines(recogniser, tmp_path / "call.wav")[0].speaker == "channel 1"
-    with pytest.raises(ValueError, match="has 2 channels: expected a name of each, found \\['agent'\\]"):
-        channel_timelines(recogniser, tmp_path / "call.wav", ["agent"])
+    for names in (["agent"], ["agent", "agent"], ["agent", " "]):
+        with pytest.raises(ValueError, match="has 2 channels: expected a name of each, found"):
+            channel_timelines(recogniser, tmp_path / "call.wav", names)
+    soundfile.write(tmp_path / "mono.wav", agent, 16_000)
+    with pytest.raises(ValueError, match="has one channel: expected a recording with a speaker per channel"):
+        channel_timelines(recogniser, tmp_path / "mono.wav")
+
+
+def test_a_silent_channel_is_named(recogniser, speak, tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    agent = speak(("sad", 2.0))
+    soundfile.write(tmp_path / "call.wav", np.stack([agent, np.zeros_like(agent)], 1), 16_000)
+    assert [segment.speaker for segment in channel_timelines(recogniser, tmp_path / "call.wav")] == ["channel 1"]
+    assert "channel 2 (channel 2) is silent" in caplog.text
+
+
+def test_turns_that_end_long_after_the_audio_are_named(recogniser, speak, record, caplog):
+    caplog.set_level(logging.WARNING)
+    list(timeline(recogniser, record(speak(("sad", 3.0))), turns=[Turn(0.0, 3000.0, "A")]))
+    assert "1 turn of 1 end after the end of the audio, at 3.00 s. Are the times in seconds" in caplog.text
+
+
+def test_turns_of_one_recording_with_another_name_are_taken_with_a_warning(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    (tmp_path / "all.rttm").write_text(RTTM)
+    assert read_turns(tmp_path / "all.rttm", "third.wav") == TURNS
+    assert "holds turns of 'call': they are taken for 'third'" in caplog.text
 
 
 def test_a_summary_tells_shares_changes_and_the_strongest_segments(recogniser, speak, record):
