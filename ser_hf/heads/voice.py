@@ -104,8 +104,9 @@ def check_speakers(speakers: Sequence[str | None]) -> None:
     if unknown or len(counts) < FEWEST_SPEAKERS or min(counts.values()) < 2:
         raise ValueError(
             f"voice_head: expected at least {FEWEST_SPEAKERS} training speakers with two utterances or more each, "
-            f"found {pluralize(len(counts), 'speaker')}, the least with {pluralize(min(counts.values(), default=0), 'utterance')}, and "
-            f"{pluralize(unknown, 'utterance')} without a speaker. Leave it out."
+            f"found {pluralize(len(counts), 'speaker')}, one of them with "
+            f"{pluralize(min(counts.values(), default=0), 'utterance')}, and {pluralize(unknown, 'utterance')} without "
+            "a speaker. Leave it out."
         )
 
 
