@@ -78,7 +78,7 @@ def run(
     """Write the parts of all shards that have none. Several calls, on any machines, may run the same job.
 
     A part is written whole or not at all. The same shard has the same part whoever writes it, on hardware of one kind.
-    A worker that dies is started again, and its shard is run again: this time, each file is decoded in a child process first.
+    A worker that dies is started again, and its shard is run again; then each file is decoded in a child process first.
 
     Args:
         folder: Folder of the job: path or URL.
