@@ -28,14 +28,38 @@ COMMANDS = {
     ),
     "data gallery": ("data", "Draw the waveforms and spectrograms of example utterances of each emotion."),
     "data check": ("data", "Compare recordings with the training speech of a model, and say what to expect."),
-    "recipes": ("recipes", "List the recipes that come with ser_hf."),
-    "train": ("training", "Fine-tune an audio classifier, or train one from scratch, and score it on new speakers."),
-    "probe": ("training", "Compare scikit-learn heads on frozen features, and keep the best."),
-    "cross-validate": ("folds", "Run a recipe on each fold of its protocol, and pool the test predictions."),
-    "cross-corpus": ("folds", "Train a recipe on each corpus, and test it on every other."),
-    "sweep": ("training", "Search the best settings of a recipe on the validation speakers."),
-    "pretrain": ("training", "Continue the self-supervised pretraining of an encoder on the audio of a corpus."),
-    "compare": ("compare", "Compare finished runs, with intervals of the differences."),
+    "recipes": (
+        "recipes",
+        "List the recipes that come with ser_hf; their names can be given instead of a YAML file.",
+    ),
+    "train": (
+        "training",
+        "Fine-tune an audio classifier on emotional speech, or train one from scratch, and score it on new speakers.",
+    ),
+    "probe": (
+        "training",
+        "Compare scikit-learn heads on frozen features, and keep the head that training speakers choose.",
+    ),
+    "cross-validate": (
+        "folds",
+        "Run a recipe on each fold of its protocol, and pool the test predictions.",
+    ),
+    "cross-corpus": (
+        "folds",
+        "Train a recipe on each corpus, test it on every other, and write the matrix of scores.",
+    ),
+    "sweep": (
+        "training",
+        "Search the best settings of a recipe on the validation speakers, and write them as a new recipe.",
+    ),
+    "pretrain": (
+        "training",
+        "Continue the self-supervised pretraining of a wav2vec2 encoder on the audio of a corpus.",
+    ),
+    "compare": (
+        "compare",
+        "Compare finished runs: a table of their scores, paired differences to the first run, and a figure.",
+    ),
     "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
     "archive plan": ("archive", "List an archive of any size once, and cut it into shards."),
     "archive run": (

@@ -61,7 +61,7 @@ def test_the_version_is_one_line_with_those_of_python_torch_and_transformers(cap
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_a_function_whose_first_line_is_its_help(command):
     module, line = COMMANDS[command]
-    run = getattr(import_module(f"ser_hf.commands.{module}"), f"{command.split()[-1]}_command")
+    run = getattr(import_module(f"ser_hf.commands.{module}"), f"{command.split()[-1].replace('-', '_')}_command")
     assert run.__doc__.splitlines()[0] == line
 
 

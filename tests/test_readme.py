@@ -22,6 +22,9 @@ def user(tmp_path_factory, toy_ravdess, write_audio):
     write_voice_checkpoint(folder / "runs/mine", "whisper")
     write_audio(folder / "utterance.wav")
     write_audio(folder / "interview.mp3", seconds=5, rate=44_100, channels=2)
+    write_audio(folder / "call.wav", seconds=2, channels=2)
+    write_audio(folder / "talk.wav", seconds=4)
+    (folder / "talk.rttm").write_text("SPEAKER talk 1 0.5 3 <NA> <NA> Anna <NA> <NA>\n")
     for i in range(4):
         write_audio(folder / f"anna/{i}.wav", seconds=1, frequency=100 + 30 * i)
     for i in range(3):
@@ -60,5 +63,7 @@ def test_the_command_for_one_voice_runs(at_home):
 
 @pytest.mark.parametrize("command", ["predict", "evaluate", "timeline", "export"])
 def test_the_commands_run(command, at_home, user):
-    (line,) = re.findall(rf"^ser-hf ({command} .*?)(?:  +#.*)?$", COMMANDS, re.MULTILINE)
-    assert main(shlex.split(line.replace("~", str(user)))) == 0
+    lines = re.findall(rf"^ser-hf ({command} .*?)(?:  +#.*)?$", COMMANDS, re.MULTILINE)
+    assert len(lines) == (3 if command == "timeline" else 1)
+    for line in lines:
+        assert main(shlex.split(line.replace("~", str(user)))) == 0

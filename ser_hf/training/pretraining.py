@@ -115,6 +115,8 @@ class Pretrainer(SerTrainer):
         arguments: Temperatures of the quantizer.
     """
 
+    balance_corpora = False
+
     def __init__(
         self,
         model: PreTrainedModel,

@@ -121,8 +121,8 @@ def test_training_speakers_choose_the_head_even_where_another_tests_better(tmp_p
     main = runpy.run_path(str(RECIPE))["main"]
     compare = workflow.compare_heads
 
-    def flatter_the_first(*arguments):
-        worse, better = compare(*arguments)
+    def flatter_the_first(*arguments, **options):
+        worse, better = compare(*arguments, **options)
         features = dataclasses.replace(worse.features, test=worse.features.test[::-1])
         yield dataclasses.replace(worse, features=features, inner=dataclasses.replace(worse.inner, score=0.9))
         yield dataclasses.replace(better, inner=dataclasses.replace(better.inner, score=0.8))
