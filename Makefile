@@ -1,5 +1,6 @@
 # make quickstart   train, score and use a small recogniser in minutes, with nothing to download but packages
 # make test         run the tests
+# make coverage     run the tests and measure how much of the package they run, with a lowest share
 # make test-slow    run the tests on real speech and of long runs too (needs ../shared)
 # make docs         build the guide and the API reference into docs/site, with nothing to download but packages
 # make setup        create .venv with all that the other targets need; each of them calls it
@@ -12,12 +13,15 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 RUN := .venv/bin
 
-.PHONY: quickstart test test-slow docs setup help
+.PHONY: quickstart test coverage test-slow docs setup help
 quickstart: .venv/ready
 	$(RUN)/accelerate launch --config_file recipes/accelerate/cpu.yaml recipes/finetune.py recipes/configs/quickstart.yaml
 
 test: .venv/ready
 	$(RUN)/pytest
+
+coverage: .venv/ready
+	$(RUN)/pytest --cov --cov-report=term:skip-covered
 
 test-slow: .venv/ready
 	$(RUN)/pip install --quiet --editable ".[slow]"

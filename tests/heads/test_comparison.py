@@ -46,6 +46,7 @@ def probe(**options):
     return ProbeArguments(output_dir="out", processes=1, **options)
 
 
+@pytest.mark.slow
 def test_copies_are_changed_are_many_and_are_of_training_utterances_only(data, parts):
     train, test = parts
     (plain,) = gather_features(train, test, probe(), None, hearing=HEARING)

@@ -205,6 +205,7 @@ def test_emotions_of_other_names_agree_with_nothing(folder, asked, toy_ravdess):
     assert (measured.compared, measured.agree, measured.largest_difference) == (8, 0, None)
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_fails_gives_its_reason_and_no_exception(folder, toy_ravdess):
     change_json(folder / "preprocessor_config.json", feature_extractor_type="NoSuchFeatureExtractor")
     measured = measure_agreement(folder, {"ravdess": toy_ravdess})

@@ -76,6 +76,7 @@ def test_a_second_training_starts_with_a_new_adapter(finetune, monkeypatch, tmp_
     )
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_reaches_the_adapter(finetune, encoders):
     out = finetune(*LORA, "--gradient_checkpointing", "true", encoder="hubert-group")
     name = "hubert.encoder.layers.0.attention.q_proj.weight"

@@ -79,6 +79,7 @@ def test_iemocap_as_opus_in_four_classes_counts_what_it_drops(finetune, toy_iemo
     assert results["split"]["test"]["emotions"] == {"angry": 4, "happy": 8, "neutral": 4, "sad": 4}
 
 
+@pytest.mark.slow
 def test_a_long_utterance_is_split_into_windows_in_training_only_and_scored_in_one_row(finetune, toy_urdu, write_audio):
     for path in (toy_urdu / "Sad").iterdir():
         write_audio(path, seconds=20)

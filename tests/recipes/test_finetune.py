@@ -82,7 +82,7 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
     assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
 
 
-@pytest.mark.parametrize("freeze", ["none", "cnn", "encoder"])
+@pytest.mark.parametrize("freeze", ["cnn", *(pytest.param(x, marks=pytest.mark.slow) for x in ("none", "encoder"))])
 def test_all_that_is_trained_changes_and_nothing_else(finetune, encoders, freeze):
     out = finetune("--freeze", freeze, "--learning_rate", "0.01", "--class_weights", "none", encoder="hubert-group")
     before = AutoModelForAudioClassification.from_pretrained(encoders / "hubert-group").state_dict()
@@ -104,6 +104,7 @@ def test_the_pipeline_gives_the_stored_answers_for_every_test_utterance(finetune
         assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_of_balanced_utterances_with_an_adjusted_focal_loss_is_stock(finetune):
     argv = ("--sampling", "balanced", "--class_weights", "effective", "--loss", "focal", "--logit_adjustment", "1")
     results = json.loads((finetune(*argv) / "all_results.json").read_text())
@@ -195,6 +196,7 @@ def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     assert json.loads((out / "all_results.json").read_text())["split"]["speaker_independent"] is False
 
 
+@pytest.mark.slow
 def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(finetune, tmp_path, write_audio):
     for emotion, frequency in (("angry", 300), ("sad", 150)):
         for i in range(12):
@@ -251,6 +253,7 @@ def quiet_ravdess(tmp_path_factory, toy_ravdess):
     return root
 
 
+@pytest.mark.slow
 def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_beside(finetune, quiet_ravdess):
     argv = ("--trim", "ends", "--recommended_trim", "ends", "--max_duration", "1.5", "--window_overlap", "0.25")
     out = finetune(*argv, encoder="hubert-group", data_root=quiet_ravdess)

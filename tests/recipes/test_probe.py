@@ -83,6 +83,7 @@ def test_the_layer_of_an_encoder_is_chosen_and_all_are_tried(probe, encoders):
     assert features["kind"] == "embedding" and features["layers"]
 
 
+@pytest.mark.slow
 def test_a_probe_of_a_local_encoder_is_published_without_its_path(probe, encoders, tmp_path, capfd, caplog):
     shutil.copytree(encoders / "whisper", tmp_path / "my encoder")
     out = probe("--features", "embedding", "--model_name_or_path", str(tmp_path / "my encoder"), "--layers", "all")
@@ -157,6 +158,7 @@ def test_a_corpus_without_speakers_gets_its_evidence(probe, write_audio, tmp_pat
     assert "left out as unreadable: 1, as too short: 0" in card
 
 
+@pytest.mark.slow
 def test_augmented_copies_are_of_training_utterances_only(probe):
     out = probe("--augmented_copies", "2", "--noise_snr", "10", "--augment_probability", "1")
     table = read_predictions(out / "predictions.csv")
@@ -174,6 +176,7 @@ def test_normalisation_and_trimming_are_told_on_the_card_and_with_the_head(probe
     assert json.loads((out / "head.json").read_text())["features"]["speaker_normalization"] is True
 
 
+@pytest.mark.slow
 def test_a_random_split_says_why_it_is_higher(probe):
     out = probe("--protocol", "random_kfold")
     assert "**Speaker-dependent scores.**" in (out / "README.md").read_text()

@@ -44,6 +44,7 @@ def test_a_readout_is_fitted_anew_with_the_validation_speakers(finetune, tmp_pat
     assert "| validation, before the refit |" in card
 
 
+@pytest.mark.slow
 def test_the_second_training_stops_after_the_best_epoch_of_the_first(finetune, trained, monkeypatch):
     monkeypatch.setattr(refit, "best_evaluation", lambda trainer: {"epoch": 1.0})
     out = finetune("--num_train_epochs", "2", "--refit", "true", "--early_stopping_patience", "2")

@@ -67,6 +67,7 @@ def test_the_table_gives_score_change_calibration_and_share_of_uncertain(scored)
     assert "speed_1.1" in describe_scores(results, "out")
 
 
+@pytest.mark.slow
 def test_an_interrupted_table_continues_and_gives_the_same(scored, checkpoint, data, monkeypatch):
     out, results = scored
     before = {path.name: path.read_bytes() for path in (out / "conditions").iterdir()}
