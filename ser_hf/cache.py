@@ -126,7 +126,7 @@ def explain_full_disk(folder: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not any(text in str(error) for text in DISK_FULL):
+        if not _is_full(error):
             raise
         present = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
         free = shutil.disk_usage(present).free / 1e9
@@ -134,6 +134,15 @@ def explain_full_disk(folder: str | os.PathLike) -> Iterator[None]:
             f"The disk of '{folder}' is full ({free:.1f} GB free). Make space and run the same command again: it "
             "continues where it stopped."
         ) from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or an error that led to it, says that a disk is full."""
+    while error is not None:
+        if any(text in str(error) for text in DISK_FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _unique_name() -> str:

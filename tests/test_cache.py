@@ -34,6 +34,14 @@ def test_other_errors_pass_as_they_are(tmp_path):
         raise KeyError("label")
 
 
+def test_an_error_that_a_full_disk_led_to_is_explained_too(tmp_path):
+    with pytest.raises(OSError, match="Make space and run the same command again"), explain_full_disk(tmp_path):
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError:
+            raise UnboundLocalError("cannot access local variable 'state'") from None  # as in Optuna
+
+
 def test_a_full_disk_of_the_cache_names_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SER_HF_CACHE", str(tmp_path))
     monkeypatch.setattr("pathlib.Path.write_bytes", fail_for_lack_of_space)

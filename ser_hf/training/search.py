@@ -14,9 +14,10 @@ import pandas
 from filelock import FileLock, Timeout
 from optuna.trial import TrialState
 
+from ser_hf.cache import whole_file
 from ser_hf.runs.recipe import list_differences, resolve_recipe
 
-DATABASE, LOCK = "sweep.db", "sweep.lock"
+DATABASE, LOCK, STUDY = "sweep.db", "sweep.lock", "sweep"
 COMPLETE, RUNNING, WAITING = TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING
 
 
@@ -83,11 +84,20 @@ def apply_settings(arguments: list, settings: dict) -> list:
 
 def connect(folder: str | Path) -> dict:
     """Return the arguments of `optuna.create_study` for the study in an output folder."""
-    url = f"sqlite:///{Path(folder, DATABASE).resolve()}"
     storage = optuna.storages.RDBStorage(
-        url, engine_kwargs={"connect_args": {"timeout": 60}}
-    )  # seconds until a write fails
-    return {"storage": storage, "study_name": "sweep", "load_if_exists": True}
+        f"sqlite:///{Path(folder, DATABASE).resolve()}",
+        engine_kwargs={"connect_args": {"timeout": 60}},  # seconds until a write fails
+    )
+    return {"storage": storage, "study_name": STUDY, "load_if_exists": True}
+
+
+def _create_database(path: Path) -> None:
+    """Write the database with an empty study; it appears with all of its tables or not at all."""
+    with whole_file(path) as partial:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{partial.resolve()}")
+        optuna.create_study(direction="maximize", storage=storage, study_name=STUDY)
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def open_study(folder: str | Path, arguments: list, space: dict[str, list | float]) -> optuna.Study:
@@ -107,6 +117,8 @@ def open_study(folder: str | Path, arguments: list, space: dict[str, list | floa
         raise FileExistsError(f"'{folder}' is not empty and contains no search. Pass a new --output_dir.")
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
+        if not (folder / DATABASE).exists():
+            _create_database(folder / DATABASE)
         study = optuna.create_study(direction="maximize", **connect(folder))
         _check_recipe(study, folder, resolve_recipe(*arguments) | {"search": list(space)})
         fail_abandoned(study, folder)
