@@ -126,7 +126,7 @@ def fit_voice_head(inputs: np.ndarray, labels: Sequence[int], speakers: Sequence
     """
     check_speakers(speakers)
     label, names = np.asarray(labels), np.asarray(speakers, dtype=object)
-    known = sorted(set(speakers))
+    known = sorted(name for name in set(speakers) if name is not None)
     rows = [np.flatnonzero(names == name) for name in known]
     mean = inputs.mean(0)
     deviation = np.sqrt(np.mean([inputs[own].var(0) for own in rows], axis=0))
