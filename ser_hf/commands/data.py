@@ -145,8 +145,9 @@ def check_command(argv: list[str]) -> int:
 
 def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple:
     """Return the data arguments and the options of the command; a recipe may also contain training arguments."""
-    options = {"prog": f"ser-hf data {command.__name__.removesuffix('_command')}", "description": command.__doc__}
-    data, own = parse_arguments(argv, (DataArguments, kind), partial=True, **options)
+    prog = f"ser-hf data {command.__name__.removesuffix('_command')}"
+    kinds = (DataArguments, kind)
+    data, own = parse_arguments(argv, kinds, partial=True, prog=prog, description=command.__doc__)
     if own.output and not Path(own.output).absolute().parent.is_dir():
         raise ValueError(f"output: expected a file in an existing folder, found '{own.output}'.")
     return data, own
