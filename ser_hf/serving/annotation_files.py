@@ -12,6 +12,7 @@ from ser_hf.serving.emotion_segments import Segment, caption
 
 TIER = "emotion"  # of segments without a speaker
 SHORTEST = 0.001  # seconds, of a segment and of a TextGrid
+WAV = "audio/x-wav"  # as ELAN names it; systems differ
 PACKAGES = {".TextGrid": "praatio", ".eaf": "pympi"}
 
 
@@ -41,20 +42,21 @@ def write_textgrid(segments: Iterable[Segment], path: Path, recording: str | os.
     grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
 
 
-def write_eaf(segments: Iterable[Segment], path: Path, recording: str | os.PathLike | None) -> None:
+def write_eaf(segments: Iterable[Segment], output: Path, recording: str | os.PathLike | None) -> None:
     """Write an annotation document for ELAN, linked to the recording."""
     from pympi import Eaf
 
     document = Eaf(author="ser_hf")
     document.remove_tier("default")
     if recording is not None:
-        kind = mimetypes.guess_type(str(recording))[0] or "audio/x-wav"
-        document.add_linked_file(Path(recording).absolute().as_uri(), f"./{Path(recording).name}", kind)
+        path = Path(recording).absolute()
+        kind = WAV if path.suffix.lower() == ".wav" else mimetypes.guess_type(path.name)[0] or WAV
+        document.add_linked_file(path.as_uri(), f"./{path.name}", kind)
     for name, entries in _make_tiers(segments).items():
         document.add_tier(name)
         for start, end, text in entries:
             document.add_annotation(name, round(1000 * start), round(1000 * end), text)  # milliseconds
-    document.to_file(str(path))
+    document.to_file(str(output))
 
 
 def _make_tiers(segments: Iterable[Segment]) -> dict[str, list[tuple[float, float, str]]]:
