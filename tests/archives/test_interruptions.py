@@ -141,7 +141,6 @@ def test_a_file_that_ends_its_worker_becomes_an_error_row(planned, calls, monkey
 
 @pytest.mark.slow
 def test_ray_gives_the_same_parts_also_when_its_actor_is_killed(sixty_shards):
-    pytest.importorskip("ray", reason="the extra [slow] is not installed")
     folder, expected = sixty_shards("job"), sixty_shards("expected")
     argv = [sys.executable, "-m", "ser_hf.cli", "archive", "run", str(folder), "--ray", "--workers", "1"]
     with subprocess.Popen(argv, env=os.environ | {"RAY_worker_niceness": "0"}) as driver:
