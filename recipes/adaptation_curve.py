@@ -8,11 +8,10 @@ output folder gets adaptation.json and adaptation.png.
 """
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 from ser_hf.cli import run_main
+from ser_hf.escaping import markdown_table, show
 
 
 def main(argv: list[str]) -> None:
@@ -23,19 +22,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", required=True, help="folder for adaptation.json and adaptation.png")
     parser.add_argument("--draws", type=int, default=20, help="random draws of the clips")
     arguments = parser.parse_args(argv)
-    from ser_hf.cache import write_text  # the modules below import torch, so after --help
-    from ser_hf.evaluation.figures import plot_adaptation
-    from ser_hf.scoring.adaptation import describe_curve, measure_adaptation
+    from ser_hf.scoring.adaptation import describe_curve, measure_adaptation, write_curve  # imports torch
 
     curve = measure_adaptation(arguments.folders, arguments.data_root, draws=arguments.draws)
-    folder = Path(arguments.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "adaptation.json", json.dumps(curve, indent=1) + "\n")
-    plot_adaptation(curve, folder / "adaptation.png")
-    heading, *rows = describe_curve(curve)
-    print(f"Without adaptation: UA {100 * curve['without']:.1f}\n")
-    for row in (heading, ["---"] * len(heading), *rows):
-        print(f"| {' | '.join(row)} |")
+    write_curve(curve, arguments.output)
+    show(f"Without adaptation: UA {100 * curve['without']:.1f}\n", markdown_table(describe_curve(curve)))
 
 
 if __name__ == "__main__":

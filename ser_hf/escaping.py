@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 # Characters with a meaning in CommonMark or its tables. An underscore within a word has none.
@@ -53,6 +53,19 @@ def markdown(text: str) -> str:
     if start := BLOCK.match(text):
         return f"{start[0]}\\{text[start.end() :]}"
     return text
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown; the first row is its head, and the cells are escaped already.
+
+    Examples:
+        >>> print(markdown_table([["run", "UA"], ["mine", "75.3"]]))
+        | run | UA |
+        |---|---|
+        | mine | 75.3 |
+    """
+    head, *lines = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *lines])
 
 
 def markdown_values(content: Any) -> Any:

@@ -56,7 +56,7 @@ def classical_features(waveform: np.ndarray) -> pd.Series:
     voiced = periodicity >= VOICED
     tracks = _describe_spectrum(spectrum) | _describe_waveform(waveform) | {"periodicity": periodicity[None]}
     octaves = np.log2(pitch[voiced] / 200) if voiced.any() else np.zeros(1)
-    features = _summarise(tracks) | _summarise({"pitch": octaves[None]}) | {"voiced_share": voiced.mean()}
+    features = _summarize(tracks) | _summarize({"pitch": octaves[None]}) | {"voiced_share": voiced.mean()}
     return pd.Series(features, dtype=np.float32)
 
 
@@ -154,7 +154,7 @@ def _window_correlation() -> np.ndarray:
     return (correlation / correlation[0]).astype(np.float32)
 
 
-def _summarise(tracks: dict[str, np.ndarray]) -> dict[str, float]:
+def _summarize(tracks: dict[str, np.ndarray]) -> dict[str, float]:
     """Return mean, standard deviation and percentiles of each row of ``(n, F)`` arrays, by name; rows count from 1."""
     rows = [
         name if len(track) == 1 else f"{name}_{i}" for name, track in tracks.items() for i in range(1, len(track) + 1)

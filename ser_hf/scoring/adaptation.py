@@ -3,18 +3,19 @@
 Shapes: N utterances of a speaker, S speakers, C emotions, R resamples.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from ser_hf.cache import write_text
 from ser_hf.corpora.spelling import unspell
 from ser_hf.data import decode_audio
-from ser_hf.data.collator import extract_features
-from ser_hf.evaluation import read_predictions
-from ser_hf.heads.linear_head import check_linear, head_inputs
+from ser_hf.evaluation import figures, read_predictions
+from ser_hf.evaluation.scores import count_confusion, ua
+from ser_hf.heads.linear_head import check_linear
 from ser_hf.heads.voice import VoiceHead
 from ser_hf.heads.voice_files import VOICE, load_voice_head
 from ser_hf.runs.data_arguments import DataArguments
@@ -22,10 +23,10 @@ from ser_hf.runs.file_names import PREDICTIONS
 from ser_hf.runs.recipe import corpora_of, read_recipe
 from ser_hf.runs.speech_data import audio_folders
 from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.adaptation import read_inputs
 
 SIZES = (1, 2, 5, 10, 20)
 RESAMPLES = 1000
-BATCH = 8
 
 
 @dataclass
@@ -110,16 +111,11 @@ def read_voices(classifier: EmotionClassifier, folder: Path, data_root: Sequence
     rows = read_predictions(folder / PREDICTIONS).query("split == 'test'")
     rows = rows.astype(object).where(rows.notna(), None)
     for _, own in rows.groupby(["corpus", "speaker"]):
-        inputs = []
         waveforms = [
             decode_audio(roots[r.corpus] / unspell(r.path), start=r.start, end=r.end) for r in own.itertuples()
         ]
-        for i in range(0, len(waveforms), BATCH):
-            features = extract_features(checkpoint.feature_extractor, waveforms[i : i + BATCH])
-            with torch.inference_mode():
-                inputs.append(head_inputs(checkpoint.model, features.to(checkpoint.model.device)).cpu().numpy())
         labels, answers = (np.array([classifier.emotions.index(e) for e in own[c]]) for c in ("target", "prediction"))
-        yield SpeakerInputs(np.concatenate(inputs), labels, answers, head)
+        yield SpeakerInputs(read_inputs(checkpoint, waveforms), labels, answers, head)
 
 
 def measure_curve(voices: Sequence[SpeakerInputs], emotions: Sequence[str], *, draws: int = 20) -> dict:
@@ -145,8 +141,16 @@ def measure_curve(voices: Sequence[SpeakerInputs], emotions: Sequence[str], *, d
                 points.append(_summarize(counts, mix, size, draws))
     everything = np.array([_count(voice, None, fewest, 1, classes) for voice in voices])
     points.append(_summarize(everything, "as recorded", None, 1))
-    without = _ua(everything[:, 1].sum(0), everything[:, 2].sum(0))
-    return {"without": float(without), "points": [asdict(point) for point in points]}
+    without = float(ua(everything[:, 1].sum(0)))
+    return {"without": without, "points": [asdict(point) for point in points]}
+
+
+def write_curve(curve: Mapping, folder: str | Path) -> None:
+    """Write adaptation.json and adaptation.png into a folder, which is created if necessary."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "adaptation.json", json.dumps(curve, indent=1) + "\n")
+    figures.plot_adaptation(curve, folder / "adaptation.png")
 
 
 def describe_curve(curve: Mapping) -> list[list[str]]:
@@ -180,8 +184,8 @@ def _mixes(emotions: Sequence[str]) -> dict[str, Callable[[np.ndarray, int, np.r
 
 
 def _count(voice: SpeakerInputs, draw: Callable | None, size: int, draws: int, classes: int) -> np.ndarray:
-    """Return correct answers with and without adaptation, and all, by emotion: ``(3, C)``, over all draws."""
-    found = np.zeros((3, classes))
+    """Return the confusion matrices ``(2, C, C)`` with and without adaptation, over all draws."""
+    found = np.zeros((2, classes, classes))
     everything = np.arange(len(voice.labels))
     for seed in range(draws):
         clips = draw(voice.labels, size, np.random.default_rng(seed)) if draw else everything
@@ -189,26 +193,18 @@ def _count(voice: SpeakerInputs, draw: Callable | None, size: int, draws: int, c
         weight, bias = voice.head.adapt(voice.inputs[clips])
         labels = voice.labels[scored]
         adapted = (voice.inputs[scored] @ weight.T + bias).argmax(1)
-        for row, right in enumerate((adapted == labels, voice.answers[scored] == labels, labels == labels)):
-            found[row] += np.bincount(labels, right, classes)
+        for row, answers in enumerate((adapted, voice.answers[scored])):
+            found[row] += count_confusion(labels, answers, range(classes))
     return found
 
 
-def _summarize(counts: np.ndarray, mix: str, clips: int | None, draws: int) -> CurvePoint:
-    """Return the point of the counts ``(S, 3, C)`` of speakers."""
-    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
-    resampled = counts[drawn].sum(1)  # (R, 3, C)
-    adapted, plain = (_ua(resampled[:, row], resampled[:, 2]) for row in (0, 1))
-    total = counts.sum(0)
-    ua = _ua(total[0], total[2])
-    right = counts[:, :2].sum(2)
-    intervals = [np.nanquantile(values, [0.025, 0.975]).tolist() for values in (adapted, adapted - plain)]
-    difference = float(ua - _ua(total[1], total[2]))
+def _summarize(confusions: np.ndarray, mix: str, clips: int | None, draws: int) -> CurvePoint:
+    """Return the point of the confusion matrices ``(S, 2, C, C)`` of speakers."""
+    speakers = len(confusions)
+    drawn = np.random.default_rng(0).integers(speakers, size=(RESAMPLES, speakers))
+    adapted, plain = ua(confusions[drawn].sum(1)).T  # (R,) each
+    score, without = map(float, ua(confusions.sum(0)))
+    right = np.trace(confusions, axis1=2, axis2=3)
+    intervals = [np.quantile(values, [0.025, 0.975]).tolist() for values in (adapted, adapted - plain)]
     lower = int((right[:, 0] < right[:, 1]).sum())
-    return CurvePoint(mix, clips, draws, float(ua), intervals[0], difference, intervals[1], lower, len(counts))
-
-
-def _ua(right: np.ndarray, every: np.ndarray) -> np.ndarray:
-    """Return the mean recall over the last axis; emotions without utterances are left out."""
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(right / every, axis=-1)
+    return CurvePoint(mix, clips, draws, score, intervals[0], score - without, intervals[1], lower, speakers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 
-from ser_hf.escaping import markdown
+from ser_hf.escaping import markdown, markdown_table
 from ser_hf.evaluation import read_predictions
 from ser_hf.evaluation.paired import Difference, align, paired_differences
 from ser_hf.runs.file_names import PREDICTIONS
@@ -75,12 +75,11 @@ def tabulate_comparison(rows: Sequence[ConditionComparison], first: str, second:
         first: Name of the first model.
         second: Name of the second model.
     """
-    head = f"| condition | {markdown(first)} | {markdown(second)} | difference [95 % interval] | p |"
-    lines = [head, "|---|---|---|---|---|"]
+    lines = [["condition", markdown(first), markdown(second), "difference [95 % interval]", "p"]]
     for row in rows:
         name = f"**{row.condition}**" if row.condition in ("clean", MEAN) else row.condition
         low, high = (100 * bound for bound in row.difference.interval)
         change = f"{100 * row.difference.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
         p_value = row.difference.p_value
-        lines.append(f"| {name} | {100 * row.first:.1f} | {100 * row.second:.1f} | {change} | {p_value:.3f} |")
-    return "\n".join([*lines, ""])
+        lines.append([name, f"{100 * row.first:.1f}", f"{100 * row.second:.1f}", change, f"{p_value:.3f}"])
+    return markdown_table(lines) + "\n"

@@ -11,7 +11,7 @@ import pandas
 
 from ser_hf.cache import whole_file, write_text
 from ser_hf.corpora.files import pluralize
-from ser_hf.escaping import cell, markdown
+from ser_hf.escaping import cell, markdown, markdown_table
 from ser_hf.evaluation import figures
 from ser_hf.evaluation.bootstrap import bootstrap_intervals
 from ser_hf.foreign_files import read_json
@@ -104,16 +104,16 @@ def score_cell(
     values = recalls(np.arange(len(table)))
     bounds = bootstrap_intervals(table, recalls, unit=summary.interval_unit)
     return MatrixCell(
-        train,
-        test,
-        same_corpus,
-        labels,
-        summary.utterances,
-        summary.speakers,
-        {name: getattr(summary, name) for name in categories.METRICS},
-        summary.intervals,
-        summary.interval_unit,
-        {label: [values[label], *bounds[label]] for label in labels},
+        train=train,
+        test=test,
+        same_corpus=same_corpus,
+        labels=labels,
+        utterances=summary.utterances,
+        speakers=summary.speakers,
+        scores={name: getattr(summary, name) for name in categories.METRICS},
+        intervals=summary.intervals,
+        interval_unit=summary.interval_unit,
+        recalls={label: [values[label], *bounds[label]] for label in labels},
     )
 
 
@@ -199,7 +199,7 @@ def tabulate_matrix(matrix: Matrix) -> str:
         scores = [_write_score(cells.get((row.name, test)), with_labels=not same) for test in tests]
         times = [f"{seconds / 60:.1f} min" for seconds in (row.training_seconds, row.scoring_seconds)]
         lines.append([markdown(row.name), *scores, *times])
-    return _table(lines)
+    return markdown_table(lines) + "\n"
 
 
 def _write_score(each: MatrixCell | None, *, with_labels: bool) -> str:
@@ -217,7 +217,7 @@ def tabulate_recalls(matrix: Matrix) -> str:
     for each in matrix.cells or []:
         values = [_write_recall(each.recalls.get(label)) for label in labels]
         lines.append([markdown(each.train), markdown(each.test), *values])
-    return _table(lines)
+    return markdown_table(lines) + "\n"
 
 
 def _write_recall(values: Sequence[float] | None) -> str:
@@ -238,12 +238,7 @@ def tabulate_labels(matrix: Matrix) -> str:
             labels.absent,
         ]
         lines.append([markdown(name), *(markdown(", ".join(items)) for items in columns)])
-    return _table(lines)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    rows = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([rows[0], "|---" * len(lines[0]) + "|", *rows[1:], ""])
+    return markdown_table(lines) + "\n"
 
 
 def draw_matrix(matrix: Matrix, path: Path) -> None:

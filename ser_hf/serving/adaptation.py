@@ -21,6 +21,7 @@ from ser_hf.heads.voice import VoiceHead
 from ser_hf.heads.voice_files import VOICE, load_voice_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.checkpoint_loading import load_trained
+from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.serving.backends import Backend, Checkpoint, run_checkpoint
 from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.decoding import Piece
@@ -108,16 +109,23 @@ def adapt_backend(backend: Backend, voice: Voice) -> Backend:
             f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
             f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
         )
-    return run_checkpoint(_adapt(checkpoint, load_voice_head(path), voice, batch_size=BATCH if backend.pads else 1))
+    return run_checkpoint(_adapt(checkpoint, load_voice_head(path), voice))
 
 
-def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, batch_size: int) -> Checkpoint:
+def read_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the inputs ``(N, D)`` of the linear head of a model for waveforms ``(T,)`` at 16 kHz."""
+    model, extractor = checkpoint.model, checkpoint.feature_extractor
+    size = 1 if model.config.model_type in EQUAL_LENGTHS_ONLY else BATCH
+    batches = (extract_features(extractor, waveforms[i : i + size]) for i in range(0, len(waveforms), size))
+    return torch.cat([head_inputs(model, batch.to(model.device)).cpu() for batch in batches]).numpy()
+
+
+def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice) -> Checkpoint:
     model = load_trained(original.name)  # a copy of a padding-aware model would share its hooks
     make_padding_aware(model)
     model = model.to(original.model.device).eval()  # type: ignore[arg-type]
-    batches = [voice.waveforms[i : i + batch_size] for i in range(0, len(voice.waveforms), batch_size)]
-    features = (extract_features(original.feature_extractor, batch).to(model.device) for batch in batches)
-    inputs = torch.cat([head_inputs(model, batch).cpu() for batch in features]).numpy()
+    adapted = Checkpoint(original.name, model, original.feature_extractor, original.dtype)
+    inputs = read_inputs(adapted, voice.waveforms)
     if inputs.shape[1] != len(head.mean) or len(head.centres) != model.config.num_labels:
         raise ValueError(
             f"'{original.name}': {VOICE} is for {len(head.mean)} inputs and {len(head.centres)} emotions, the model "
@@ -136,7 +144,7 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, batch_size: i
         "labelled": len(voice.emotions) - voice.emotions.count(None),
         "seconds": round(voice.seconds, 1),
     }
-    return Checkpoint(original.name, model, original.feature_extractor, original.dtype)
+    return adapted
 
 
 def _warn_of_several(head: VoiceHead, inputs: np.ndarray, voice: Voice) -> None:

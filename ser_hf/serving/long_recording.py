@@ -16,7 +16,7 @@ from ser_hf.data.audio import follow_levels
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import AudioReader, open_audio
 from ser_hf.serving.emotion_segments import Segment, Window, merge
-from ser_hf.serving.speaker_turns import Turn, cut_turns, overlaps
+from ser_hf.serving.speaker_turns import Turn, cut_turns, overlap_test
 from ser_hf.serving.stream import Recogniser, cut_speech_windows
 from ser_hf.tasks import load_task
 
@@ -53,8 +53,9 @@ def timeline(
     """
     reader = open_audio(path)
     windows = _cut_windows(classifier, reader, _read_checked(reader), turns, window=window, hop=hop)
+    overlaps = overlap_test(turns or [])
     for segment in _merge_windows(classifier, windows, batch_size):
-        yield replace(segment, overlap=overlaps(segment, turns)) if turns else segment
+        yield replace(segment, overlap=overlaps(segment)) if turns else segment
 
 
 def channel_timelines(
@@ -99,7 +100,8 @@ def channel_timelines(
     if missing := reader.describe_missing():
         logger.warning(f"'{path}' {missing}.")
     segments.sort(key=lambda segment: (segment.start, segment.end))
-    return [replace(segment, overlap=overlaps(segment, segments)) for segment in segments]
+    overlaps = overlap_test(segments)
+    return [replace(segment, overlap=overlaps(segment)) for segment in segments]
 
 
 def _cut_windows(

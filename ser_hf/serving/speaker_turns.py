@@ -6,7 +6,7 @@ Times are seconds from the start of the recording.
 import logging
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -131,17 +131,20 @@ def cut_turns(
     late = 0
     for turn in turns:
         start, end = round(turn.start * sampling_rate), round(turn.end * sampling_rate)
-        while first + len(held) < end and (block := next(blocks, None)) is not None:
-            held = np.concatenate([held, block])
-            done = min(max(start - first, 0), len(held))
-            held, first = held[done:], first + done
-        if start >= first + len(held):
+        parts, reached = [held[max(start - first, 0) :]], first + len(held)
+        first = max(first, min(start, reached))
+        while reached < end and (block := next(blocks, None)) is not None:
+            before = min(max(start - reached, 0), len(block))  # samples before the turn
+            parts.append(block[before:])
+            reached += len(block)
+            first += before
+        held = np.concatenate(parts)
+        if start >= reached:
             raise ValueError(
                 f"The turn of '{turn.speaker}' from {turn.start:.2f} to {turn.end:.2f} s starts after the end of the "
-                f"audio, at {(first + len(held)) / sampling_rate:.2f} s. Are the times in seconds, and of this "
-                "recording?"
+                f"audio, at {reached / sampling_rate:.2f} s. Are the times in seconds, and of this recording?"
             )
-        late += end - (first + len(held)) > LATE * sampling_rate
+        late += end - reached > LATE * sampling_rate
         yield turn, held[start - first : end - first]
     if late:
         logger.warning(
@@ -150,19 +153,26 @@ def cut_turns(
         )
 
 
-def overlaps(span: Span, others: Iterable[Span], *, least: float = 0.05) -> bool:
-    """Return whether another speaker speaks during a span for at least some seconds.
+def overlap_test(spans: Sequence[Span], *, least: float = 0.05) -> Callable[[Span], bool]:
+    """Return a function that tells whether another speaker of `spans` speaks during a span for some seconds.
+
+    Args:
+        spans: Who speaks when.
+        least: Shortest overlap in seconds.
 
     Examples:
-        >>> overlaps(Turn(0.0, 2.0, "a"), [Turn(0.0, 2.0, "a"), Turn(1.5, 4.0, "b")])
-        True
-        >>> overlaps(Turn(0.0, 2.0, "a"), [Turn(1.98, 4.0, "b")])
-        False
+        >>> overlaps = overlap_test([Turn(0.0, 2.0, "a"), Turn(1.5, 4.0, "b")])
+        >>> overlaps(Turn(0.0, 2.0, "a")), overlaps(Turn(3.0, 4.0, "b"))
+        (True, False)
     """
-    return any(
-        other.speaker != span.speaker and min(span.end, other.end) - max(span.start, other.start) >= least
-        for other in others
-    )
+    starts, ends = np.array([span.start for span in spans]), np.array([span.end for span in spans])
+    speakers = np.array([span.speaker for span in spans], dtype=object)
+
+    def overlaps(span: Span) -> bool:
+        shared = np.minimum(span.end, ends) - np.maximum(span.start, starts)
+        return bool(((shared >= least) & (speakers != span.speaker)).any())
+
+    return overlaps
 
 
 def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:

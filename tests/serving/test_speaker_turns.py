@@ -9,7 +9,7 @@ import soundfile
 
 from ser_hf.serving.long_recording import channel_timelines, timeline
 from ser_hf.serving.speaker_summary import summarize_speakers
-from ser_hf.serving.speaker_turns import Turn, cut_turns, join_turns, overlaps, read_turns
+from ser_hf.serving.speaker_turns import Turn, cut_turns, join_turns, overlap_test, read_turns
 
 RTTM = """;; made by hand
 SPKR-INFO call 1 <NA> <NA> <NA> unknown A <NA> <NA>
@@ -93,7 +93,8 @@ def test_speech_of_two_at_once_is_marked(recogniser, speak, record):
     path = record(speak(("sad", 6.0)))
     segments = list(timeline(recogniser, path, turns=[Turn(0.0, 4.0, "A"), Turn(3.0, 6.0, "B")]))
     assert [(each.speaker, each.overlap) for each in segments] == [("A", True), ("B", True)]
-    assert not overlaps(Turn(0.0, 4.0, "A"), [Turn(3.0, 6.0, "A")])
+    assert not overlap_test([Turn(3.0, 6.0, "A")])(Turn(0.0, 4.0, "A"))
+    assert not overlap_test([Turn(3.98, 6.0, "B")])(Turn(0.0, 4.0, "A"))
 
 
 def test_turns_of_another_recording_are_an_error(recogniser, speak, record):
