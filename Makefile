@@ -24,7 +24,7 @@ coverage: .venv/ready
 	$(RUN)/pytest --cov --cov-report=term:skip-covered
 
 test-slow: .venv/ready
-	$(RUN)/pip install --quiet --editable ".[slow]"
+	$(RUN)/pip install --quiet --editable ".[dev,slow]"  # together, so that pip finds versions that agree
 	$(RUN)/pytest -m "slow or not slow"
 
 docs: .venv/ready

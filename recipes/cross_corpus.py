@@ -13,13 +13,12 @@ interruption, the same command continues.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.folds import cross_corpus_command
 
 
 def main(argv: list[str]) -> None:
     """Train and score the models, and print the matrix."""
-    start_logging()
     cross_corpus_command(argv, prog="cross_corpus.py", description=__doc__)
 
 

@@ -11,13 +11,12 @@ from its last checkpoint.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.folds import cross_validate_command
 
 
 def main(argv: list[str]) -> None:
     """Run the folds one after the other, and write the pooled results and their card."""
-    start_logging()
     cross_validate_command(argv, prog="cross_validate.py", description=__doc__)
 
 

@@ -10,13 +10,12 @@ the schedule of a run of the new length.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.training import train_command
 
 
 def main(argv: list[str]) -> None:
     """Train, score and document a checkpoint."""
-    start_logging()
     train_command(argv, prog="finetune.py", description=__doc__)
 
 

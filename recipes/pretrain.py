@@ -12,13 +12,12 @@ interruption, the same command resumes from the last checkpoint.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.training import pretrain_command
 
 
 def main(argv: list[str]) -> None:
     """Pretrain, and print the losses and the command for fine-tuning."""
-    start_logging()
     pretrain_command(argv, prog="pretrain.py", description=__doc__)
 
 

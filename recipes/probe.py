@@ -11,13 +11,12 @@ runs all folds of a protocol.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.training import probe_command
 
 
 def main(argv: list[str]) -> None:
     """Compare heads, and choose, score and save the best one."""
-    start_logging()
     probe_command(argv, prog="probe.py", description=__doc__)
 
 

@@ -12,13 +12,12 @@ trial.
 
 import sys
 
-from ser_hf.cli import run_main, start_logging
+from ser_hf.cli import run_main
 from ser_hf.commands.training import sweep_command
 
 
 def main(argv: list[str]) -> None:
     """Run the requested number of trials, and print the best ones."""
-    start_logging()
     sweep_command(argv, prog="sweep.py", description=__doc__)
 
 

@@ -6,14 +6,14 @@ neither imports nor requires the packages of other commands.
 
 import difflib
 import io
-import logging
 import platform
 import sys
 from collections.abc import Callable
 from importlib import import_module, metadata
 
 from ser_hf import __version__
-from ser_hf.escaping import lines, show
+from ser_hf.escaping import show
+from ser_hf.terminal import limit_output, start_logging
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
@@ -81,6 +81,7 @@ COMMANDS = {
     "publish": ("publishing", "Publish a finished run on the Hugging Face Hub if all checks pass."),
 }
 GROUPS = (["data"], ["archive"])  # first words of commands of two
+QUIET = "--quiet"  # an option of every command and recipe
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -89,7 +90,6 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 after success, 1 if a command found faults, 2 after an error, 130 after Ctrl+C.
     """
-    start_logging()
     argv = sys.argv[1:] if argv is None else argv
     words = 2 if argv[:1] in GROUPS else 1
     command = " ".join(argv[:words])
@@ -101,32 +101,20 @@ def main(argv: list[str] | None = None) -> int:
     return run_main(_find_command(command), argv[words:])
 
 
-class MessageFormatter(logging.Formatter):
-    """Format a log record as its message; hidden characters, of names and labels from outside, are spelt out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the text to print."""
-        return lines(super().format(record))
-
-
-def start_logging() -> None:
-    """Print the log messages of ser_hf, and warnings of libraries, on stderr."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(MessageFormatter())
-    logging.basicConfig(handlers=[handler])
-    logging.getLogger("ser_hf").setLevel(logging.INFO)
-
-
 def run_main(main: Callable[[list[str]], int | None], argv: list[str]) -> int:
     """Call the main function of a recipe or command; print an expected error as one message on stderr.
+
+    Log messages are printed on stderr too; with `QUIET`, warnings only.
 
     Returns:
         The exit code: what `main` returned, 0 for None; 2 after an error; 130 after Ctrl+C.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # characters that the terminal lacks
+    start_logging()
+    limit_output(quiet=QUIET in argv)
     try:
-        return main(argv) or 0
+        return main([item for item in argv if item != QUIET]) or 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         show(f"error: {error}", file=sys.stderr)
         return 2
@@ -154,6 +142,7 @@ def _list_commands(command: str, *, requested: bool) -> int:
     title = "Commands (each has --help):" if requested else f"Unknown command '{command}'.{hint}\n\nCommands:"
     lines = [f"  ser-hf {name:15}{line}" for name, (_, line) in COMMANDS.items()]
     lines.append(f"  ser-hf {'--version':15}Print the versions of ser_hf, Python, torch and transformers.")
+    lines.append(f"\n{QUIET} leaves out progress bars and messages that need no action, in every command and recipe.")
     print(title, *lines, sep="\n", file=sys.stdout if requested else sys.stderr)
     return 0 if requested else 2
 

@@ -109,3 +109,22 @@ def test_hidden_characters_of_a_name_are_spelt_in_log_lines():
         capture_output=True, check=True,
     )  # fmt: skip
     assert run.stderr == b"2 in 'a':\nsad\\x1b[2J\\udce9\n"
+
+
+def test_without_a_terminal_there_are_no_bars_and_quiet_leaves_out_messages():
+    code = (
+        "import logging, sys; from ser_hf.cli import run_main\n"
+        "def main(argv):\n"
+        "    from tqdm import tqdm\n"
+        "    list(tqdm(range(3)))\n"
+        "    logging.getLogger('ser_hf').info('a message')\n"
+        "    logging.getLogger('ser_hf').warning('a warning')\n"
+        "    print(argv)\n"
+        "run_main(main, sys.argv[1:])"
+    )
+    outputs = [
+        subprocess.run([sys.executable, "-c", code, "x", *flags], capture_output=True, text=True)
+        for flags in ([], ["--quiet"])
+    ]
+    assert [run.stderr for run in outputs] == ["a message\na warning\n", "a warning\n"]
+    assert [run.stdout for run in outputs] == ["['x']\n", "['x']\n"]

@@ -13,6 +13,14 @@ from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments
 from ser_hf.runs.data_arguments import DataArguments
 
+# Options of `DataArguments` that change training or heard audio, but not a corpus or its split.
+UNUSED_OPTIONS = (
+    "trim", "recommended_trim", "min_duration", "max_duration", "window_overlap", "augment_probability", "noise_snr",
+    "time_shift", "mixup", "gain", "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec",
+    "auxiliary_task", "balance_corpora",
+)  # fmt: skip
+SPLIT_OPTIONS = ("split", "protocol", "fold", "folds", "test_share", "validation_share", "split_seed")
+
 
 @dataclass
 class AuditArguments:
@@ -147,7 +155,8 @@ def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple
     """Return the data arguments and the options of the command; a recipe may also contain training arguments."""
     prog = f"ser-hf data {command.__name__.removesuffix('_command')}"
     kinds = (DataArguments, kind)
-    data, own = parse_arguments(argv, kinds, partial=True, prog=prog, description=command.__doc__)
+    hidden = UNUSED_OPTIONS if command is audit_command else UNUSED_OPTIONS + SPLIT_OPTIONS
+    data, own = parse_arguments(argv, kinds, partial=True, hidden=hidden, prog=prog, description=command.__doc__)
     if own.output and not Path(own.output).absolute().parent.is_dir():
         raise ValueError(f"output: expected a file in an existing folder, found '{own.output}'.")
     return data, own

@@ -1,8 +1,11 @@
 """Define `ser-hf evaluate`, the options of `ser_hf.scoring.evaluate`."""
 
+import sys
+
+from ser_hf.commands.training import JSON, show_results
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
-from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.command_line import parse_arguments, take_flag
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import CARD
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
@@ -18,6 +21,7 @@ UNUSED_OPTIONS = (
 def evaluate_command(argv: list[str]) -> int:
     """Compute the scores of any model on any corpus, with intervals and figures."""
     kinds = (DataArguments, EvaluationArguments)
+    as_json, argv = take_flag(argv, JSON)
     data, options = parse_arguments(
         argv, kinds, hidden=UNUSED_OPTIONS, prog="ser-hf evaluate", description=evaluate_command.__doc__
     )
@@ -34,8 +38,8 @@ def evaluate_command(argv: list[str]) -> int:
     if options.update_card:
         check_run(options.model)
     results = evaluate(data, options, test_part="split" in given)
-    show(describe_scores(results, options.output_dir))
+    show_results(describe_scores(results, options.output_dir), options.output_dir, as_json=as_json)
     if options.update_card:
         update_card(options.model, options.output_dir)
-        show(f"Card: {options.model}/{CARD}")
+        show(f"Card: {options.model}/{CARD}", file=sys.stderr)
     return 0

@@ -1,9 +1,10 @@
 """Define the commands that run a recipe several times: on each fold of a protocol, or on each corpus of several."""
 
 import ser_hf
+from ser_hf.commands.training import JSON, show_results
 from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.command_line import parse_arguments, take_flag
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_options import TrainingOptions
@@ -19,12 +20,14 @@ def cross_validate_command(
     run, argv = _choose(argv, description or cross_validate_command.__doc__)
     if run is None:
         return
+    as_json, argv = take_flag(argv, JSON)
     data, *arguments = parse_arguments(argv, (DataArguments, *ARGUMENTS[run]), prog=f"{prog} {run}")
     from ser_hf.workflows.cross_validate import cross_validate, describe_folds
 
     results = cross_validate(getattr(ser_hf, run), data, *arguments)
     if results is not None:
-        show(describe_folds(results, arguments[-1].output_dir))
+        folder = arguments[-1].output_dir
+        show_results(describe_folds(results, folder), folder, as_json=as_json)
 
 
 def cross_corpus_command(argv: list[str], *, prog: str = "ser-hf cross-corpus", description: str | None = None) -> None:

@@ -3,25 +3,36 @@
 The scripts in recipes/ call the same functions, so that `accelerate launch` can start them on several GPUs.
 """
 
+from pathlib import Path
+
 from ser_hf.escaping import show
 from ser_hf.heads.probe_arguments import ProbeArguments
-from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.command_line import parse_arguments, take_flag
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.file_names import RESULTS
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.pretraining_arguments import PretrainingArguments
 from ser_hf.runs.training_options import TrainingOptions
 from ser_hf.workflows.sweep_arguments import SweepArguments
 
+JSON = "--json"
+
+
+def show_results(message: str, folder: str | Path, *, as_json: bool) -> None:
+    """Print the final message of a run, or the content of its all_results.json."""
+    show(Path(folder, RESULTS).read_text(encoding="utf-8").rstrip() if as_json else message)
+
 
 def train_command(argv: list[str], *, prog: str = "ser-hf train", description: str | None = None) -> None:
     """Fine-tune an audio classifier on emotional speech, or train one from scratch, and score it on new speakers."""
     kinds = (DataArguments, ModelArguments, TrainingOptions)
+    as_json, argv = take_flag(argv, JSON)
     data, model, training = parse_arguments(argv, kinds, prog=prog, description=description or train_command.__doc__)
     from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
 
     results = finetune(data, model, training)
     if results is not None:  # in the main process
-        show(describe_run(results, training.output_dir))
+        show_results(describe_run(results, training.output_dir), training.output_dir, as_json=as_json)
 
 
 def pretrain_command(argv: list[str], *, prog: str = "ser-hf pretrain", description: str | None = None) -> None:
@@ -38,10 +49,12 @@ def pretrain_command(argv: list[str], *, prog: str = "ser-hf pretrain", descript
 def probe_command(argv: list[str], *, prog: str = "ser-hf probe", description: str | None = None) -> None:
     """Compare scikit-learn heads on frozen features, and keep the head that training speakers choose."""
     kinds = (DataArguments, ProbeArguments)
+    as_json, argv = take_flag(argv, JSON)
     data, arguments = parse_arguments(argv, kinds, prog=prog, description=description or probe_command.__doc__)
     from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 
-    show(describe_probe(probe(data, arguments), arguments.output_dir))
+    message = describe_probe(probe(data, arguments), arguments.output_dir)
+    show_results(message, arguments.output_dir, as_json=as_json)
 
 
 def sweep_command(argv: list[str], *, prog: str = "ser-hf sweep", description: str | None = None) -> None:

@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from enum import Enum
@@ -25,6 +26,20 @@ if TYPE_CHECKING:  # imports torch
     from ser_hf.runs.training_arguments import SerTrainingArguments
 
 HELP_ALL = "--help_all"
+# Options that --help explains; it lists the names of the others. A command's own options are always explained.
+FIRST = (
+    "corpus", "data_root", "speaker_pattern", "protocol", "fold", "model_name_or_path", "head_init", "freeze",
+    "output_dir", "num_train_epochs", "learning_rate", "per_device_train_batch_size",
+)  # fmt: skip
+EPILOG = """\
+RECIPE is a YAML file, or a name that 'ser-hf recipes' lists. Its keys are the options without --; the command line
+overrides them. The value none resets an optional key of the recipe, as in --protocol none.
+"""
+TRAINING_EPILOG = f"""\
+All keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and push_to_hub;
+{HELP_ALL} explains them.
+"""
+LONG = (DataArguments, ModelArguments, TrainingOptions)  # dataclasses of which --help explains `FIRST` only
 NONE_IS_A_VALUE = ("report_to",)  # options for which transformers gives the text "none" a meaning
 TRUST = "trust_remote_code"
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -39,6 +54,11 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(f"{message} (--help lists all arguments).{hint}")
 
 
+def take_flag(argv: list[str], flag: str) -> tuple[bool, list[str]]:
+    """Return whether a flag without a value is among the arguments, and the other arguments."""
+    return flag in argv, [item for item in argv if item != flag]
+
+
 def parse_recipe(argv: list[str], **parser_options) -> "tuple[DataArguments, ModelArguments, SerTrainingArguments]":
     """Read the arguments of `finetune`, see `parse_arguments`."""
     return parse_arguments(argv, (DataArguments, ModelArguments, TrainingOptions), **parser_options)
@@ -49,7 +69,7 @@ def parse_arguments(
 ) -> tuple:
     """Return an instance of each dataclass, with values from an optional YAML file, which the command line overrides.
 
-    ``--help`` prints the keys and ends the process.
+    ``--help`` explains the options of `FIRST` and lists the others; ``--help_all`` explains all. Both end the process.
 
     Args:
         argv: Arguments as in `sys.argv[1:]`; the first item may be the YAML file, or the name of a recipe that comes
@@ -65,10 +85,10 @@ def parse_arguments(
         ValueError: If a key is unknown (the message names the most similar key), or a value has the wrong type.
     """
     if {"-h", "--help"}.intersection(argv):
-        _build_parser(kinds, hidden, **parser_options).print_help()
+        _build_parser(kinds, hidden, short=True, **parser_options).print_help()
         sys.exit()
     kinds = [_complete(kind) for kind in kinds]
-    parser = _build_parser(kinds, **parser_options)
+    parser = _build_parser(kinds, hidden, **parser_options)
     known = {option.removeprefix("--") for option in parser._option_string_actions}
     if argv and not argv[0].startswith("-"):
         path = Path(argv[0])
@@ -92,31 +112,32 @@ def _complete(kind: type) -> type:
     return SerTrainingArguments
 
 
-def _build_parser(kinds: Sequence[type], hidden: Sequence[str] = (), **parser_options) -> argparse.ArgumentParser:
-    """Return a parser with one group of options per dataclass."""
+def _build_parser(
+    kinds: Sequence[type], hidden: Sequence[str] = (), *, short: bool = False, **parser_options
+) -> argparse.ArgumentParser:
+    """Return a parser with one group of options per dataclass; if `short`, its help explains those of `FIRST` only."""
     form = argparse.RawDescriptionHelpFormatter
     parser = _Parser(usage="%(prog)s [RECIPE] --key value …", allow_abbrev=False, formatter_class=form,
                      **parser_options)  # fmt: skip
     for kind in kinds:
-        group = parser.add_argument_group((kind.__doc__ or kind.__name__).partition("\n")[0].rstrip("."))
-        hints = get_type_hints(kind)
-        for item in fields(kind):
-            if item.init:
-                described = _describe_field(item)
-                if item.name in hidden:
-                    described["help"] = argparse.SUPPRESS
-                parsed = _spell_type(hints[item.name])
-                if described.get("default", "") in (None, []) and item.name not in NONE_IS_A_VALUE:
-                    parsed = _allow_none(parsed)
-                group.add_argument(f"--{item.name}", **described, **parsed)
-    if any(issubclass(kind, TrainingOptions) for kind in kinds):
-        parser.add_argument(HELP_ALL, action="help", help="list the keys of transformers.TrainingArguments too")
-    parser.epilog = "The value none resets an optional key of the recipe, as in --protocol none."
-    if TrainingOptions in kinds:
-        parser.epilog += (
-            "\nAll keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and "
-            f"push_to_hub; {HELP_ALL} lists them."
+        items = [item for item in fields(kind) if item.init]
+        unexplained = [item.name for item in items if short and kind in LONG and item.name not in FIRST]
+        title = (kind.__doc__ or kind.__name__).partition("\n")[0].rstrip(".")
+        others = ", ".join(name for name in unexplained if name not in hidden)
+        group = parser.add_argument_group(
+            title, textwrap.fill(f"Also, see {HELP_ALL}: {others}.", 78) if others else None
         )
+        hints = get_type_hints(kind)
+        for item in items:
+            described = _describe_field(item)
+            if item.name in unexplained or item.name in hidden:
+                described["help"] = argparse.SUPPRESS
+            parsed = _spell_type(hints[item.name])
+            if described.get("default", "") in (None, []) and item.name not in NONE_IS_A_VALUE:
+                parsed = _allow_none(parsed)
+            group.add_argument(f"--{item.name}", **described, **parsed)
+    parser.add_argument(HELP_ALL, action="help", help="explain all options")
+    parser.epilog = EPILOG + (TRAINING_EPILOG if TrainingOptions in kinds else "")
     return parser
 
 

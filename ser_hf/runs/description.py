@@ -16,8 +16,7 @@ from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.protocols import speakers_of
 from ser_hf.data.splits import Split, is_speaker_independent
-from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, Results, SplitRecord
-from ser_hf.tasks import load_task
+from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, SplitRecord
 
 ACTIONS = ("skipped", "too_short", "windowed", "padded", "partial")
 LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # kinds of leaks that every recipe checks
@@ -82,16 +81,6 @@ def describe_audit(findings: list[Finding]) -> LeakRecord:
     """Return the number of leaks between the parts of the split, by kind."""
     leaks = Counter(finding.kind.replace(" ", "_") for finding in findings if finding.severity == "leak")
     return LeakRecord(**{kind: leaks[kind] for kind in LEAKS})
-
-
-def describe_test(results: Results) -> str:
-    """Return a text with the test score in the first metric of the task, its interval, and the size of the test set."""
-    name, metric = next(iter(load_task(results.task).METRICS.items()))
-    test = results.test
-    low, high = test.intervals[name]
-    speakers = pluralize(test.speakers, "speaker") if test.speakers else "unknown speakers"
-    tested = f"{pluralize(test.utterances, 'utterance')} of {speakers}"
-    return f"{metric.short} {getattr(test, name):.3f}, 95 % interval {low:.3f} to {high:.3f} ({tested})"
 
 
 def describe_machine(device: str | None = None) -> dict:

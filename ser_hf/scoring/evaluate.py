@@ -22,12 +22,13 @@ from ser_hf.data.hearing import RAW
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.foreign_files import read_text
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_audio, describe_machine, describe_split, describe_test
+from ser_hf.runs.description import describe_audio, describe_machine, describe_split
 from ser_hf.runs.file_names import CONDITIONS_FIGURE, FIGURES, PREDICTIONS, PROBLEMS, RECIPE, RESULTS
 from ser_hf.runs.prediction_rows import tabulate_utterances
 from ser_hf.runs.recipe import corpora_of, parse_recipe_file
 from ser_hf.runs.result_records import EvaluationRecord, Results
 from ser_hf.runs.results import parse_results, write_results
+from ser_hf.runs.score_table import describe_results
 from ser_hf.runs.speech_data import (
     audio_folders,
     keep_problems,
@@ -44,6 +45,7 @@ from ser_hf.scoring.waveforms import score_utterances
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.tasks import load_task
+from ser_hf.terminal import align_columns
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +277,7 @@ def describe_scores(results: Results, folder: str) -> str:
     """Return the final message."""
     evaluation = results.evaluation
     assert evaluation is not None
-    lines = [f"{describe_test(results)}, {', '.join(results.outputs)}."]
+    lines = [describe_results(results)]
     if lacking := evaluation.left_out_as_the_model_lacks_them:
         lines.append(f"Left out, as the model lacks them: {lacking}.")
     if others := evaluation.no_answers_as_the_corpus_lacks_them:
@@ -287,10 +289,5 @@ def describe_scores(results: Results, folder: str) -> str:
             "--preprocessing windows, they are scored in overlapping windows."
         )
     if results.conditions:
-        lines += _align_columns(tabulate_conditions(results))
+        lines += align_columns(tabulate_conditions(results))
     return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
-
-
-def _align_columns(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

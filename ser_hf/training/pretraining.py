@@ -24,6 +24,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.collator import MIN_SAMPLES
 from ser_hf.runs.pretraining_arguments import PretrainingArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.training.epoch_table import print_epochs
 from ser_hf.training.trainer import DivergenceCallback, EpochCallback, SerTrainer
 
 IGNORED = -100  # label of a frame that is not masked, as in the losses of torch
@@ -143,6 +144,7 @@ class Pretrainer(SerTrainer):
                 TemperatureCallback(arguments.gumbel_start, arguments.gumbel_end),
             ],
         )
+        print_epochs(self, "perplexity", "perplexity")
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Return the loss, and keep the perplexity of the codebook for the log of the epoch."""

@@ -30,6 +30,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
 from ser_hf.tasks.losses import RegressionLoss
 from ser_hf.training.averaging import WeightAverage
+from ser_hf.training.epoch_table import print_epochs
 from ser_hf.training.unfreezing import GradualUnfreezing
 from ser_hf.training.whole_step import predict_step
 
@@ -82,6 +83,8 @@ class SerTrainer(Trainer):
             compute_metrics=task.compute_metrics,
             callbacks=callbacks,
         )
+        name, metric = next(iter(task.METRICS.items()))
+        print_epochs(self, name, metric.short)
 
     def train(self, resume_from_checkpoint: str | None = None, **options) -> TrainOutput:  # type: ignore[override]
         """Train; a training that had stopped, for example by early stopping, is not continued."""

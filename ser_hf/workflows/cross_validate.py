@@ -11,11 +11,11 @@ from ser_hf.cache import explain_full_disk, remove_partial_files, write_text
 from ser_hf.data.protocols import list_folds
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import CARD, RECIPE
 from ser_hf.runs.folder import check_folder
 from ser_hf.runs.recipe import rerun_command, resolve_recipe, write_recipe
 from ser_hf.runs.result_records import Results
+from ser_hf.runs.score_table import describe_results
 from ser_hf.runs.speech_data import label_utterances, load_utterances
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.tasks import load_task
@@ -92,7 +92,7 @@ def describe_folds(results: Results, output_dir: str | Path) -> str:
     name = next(iter(load_task(results.task).METRICS))
     assert results.folds is not None and results.mean is not None and results.sd is not None
     return (
-        f"Test {describe_test(results)}, {len(results.folds)} folds pooled; "
-        f"fold mean {results.mean[name]:.3f} ± {results.sd[name]:.3f}.\n"
+        f"{len(results.folds)} folds pooled:\n{describe_results(results)}\n"
+        f"Mean of the folds: {results.mean[name]:.3f} ± {results.sd[name]:.3f} (standard deviation).\n"
         f"Evidence: {output_dir}/README.md"
     )

@@ -18,7 +18,6 @@ from ser_hf.models.adapters import merge_adapter, save_adapter
 from ser_hf.publishing import publish, render_card, write_answers, write_examples
 from ser_hf.publishing.agreement import describe_agreement, is_agreed, measure_agreement
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_test
 from ser_hf.runs.file_names import ADAPTER, AUXILIARY, CARD, CONDITIONS_FIGURE, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.model_arguments import ModelArguments
@@ -27,6 +26,7 @@ from ser_hf.runs.pretraining_record import check_test_speakers
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
+from ser_hf.runs.score_table import describe_results
 from ser_hf.runs.speech_data import Speech, audio_folders, common_scale, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -222,15 +222,21 @@ def _push(training: SerTrainingArguments) -> None:
 
 
 def describe_run(results: Results, folder: str) -> str:
-    """Return the final message: the score, the folder of the checkpoint, and example code."""
+    """Return the final message: the scores, the folder of the checkpoint, and what to do next."""
     remote = ", trust_remote_code=True" if Path(folder, "modeling_mel.py").exists() else ""
     compared = describe_agreement(results.agreement) if results.agreement else "not compared by that version of ser_hf"
     return f"""
-Test {describe_test(results)}.
+{describe_results(results)}
 The stock pipeline on the raw test files: {compared}.
-The checkpoint is in {folder}, its card in {folder}/README.md. Use it:
+The checkpoint is in {folder}, its card in {folder}/{CARD}.
 
-from transformers import pipeline; import soundfile
-waveform, _ = soundfile.read("utterance.wav", dtype="float32")  # mono, 16 kHz
-print(pipeline("audio-classification", model="{folder}"{remote})(waveform, top_k=None))
+Use it in Python:
+  from transformers import pipeline; import soundfile
+  waveform, _ = soundfile.read("utterance.wav", dtype="float32")  # mono, 16 kHz
+  print(pipeline("audio-classification", model="{folder}"{remote})(waveform, top_k=None))
+
+On the command line:
+  ser-hf demo --model {folder}
+  ser-hf predict ~/recordings --model {folder} --output predictions.csv
+  ser-hf publish {folder} --check
 """

@@ -19,7 +19,7 @@ from ser_hf.heads.vectors import write_vectors
 from ser_hf.publishing import publish
 from ser_hf.publishing.card import render_probe_card
 from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.description import describe_machine, describe_test
+from ser_hf.runs.description import describe_machine
 from ser_hf.runs.file_names import CARD, FIGURES, PREDICTIONS
 from ser_hf.runs.folder import check_folder, claim_folder
 from ser_hf.runs.prediction_rows import tabulate_dataset
@@ -27,6 +27,7 @@ from ser_hf.runs.pretraining_record import check_test_speakers
 from ser_hf.runs.recipe import resolve_recipe
 from ser_hf.runs.result_records import CandidateRecord, Results, TrainingRecord
 from ser_hf.runs.results import read_results, write_results
+from ser_hf.runs.score_table import describe_results
 from ser_hf.runs.speech_data import Speech, common_scale, load_speech, write_findings, write_problems
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.tasks import load_task
@@ -182,5 +183,5 @@ def describe_probe(results: Results, folder: str) -> str:
     metric = next(iter(load_task(results.task).METRICS.values())).short
     return (
         f"Chosen: {chosen.head} on {chosen.features}, {metric} {chosen.inner_score:.3f} on training speakers.\n"
-        f"Test {describe_test(results)}. All: {folder}/README.md"
+        f"{describe_results(results)}\nAll: {folder}/README.md"
     )

@@ -53,21 +53,21 @@ def read_help(capsys, *argv):
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_help_lists_our_keys_in_groups_with_their_defaults(capsys):
+def test_help_explains_the_options_needed_first_and_lists_the_others(capsys):
     text = read_help(capsys, "--help")
-    assert "Define the corpora, labels, split and augmentation: --corpus TEXT [TEXT ...]" in text
+    assert "Define the corpora, labels, split and augmentation: Also, see --help_all: layout, columns" in text
     assert "turev_db, urdu. (required)" in text
     assert "--learning_rate FLOAT Peak learning rate of the encoder. (default: 3e-05)" in text
-    assert "--layer_sum [true|false]" in text
     assert "--head_init {random,probe,readout}" in text
-    assert "--help_all lists them." in text
-    assert "--weight_decay" not in text
+    assert "RECIPE is a YAML file, or a name that 'ser-hf recipes' lists." in text
+    assert "layer_sum," in text and "--layer_sum" not in text and "--weight_decay" not in text
 
 
-def test_help_all_lists_the_keys_of_transformers_too(capsys):
+def test_help_all_explains_the_keys_of_transformers_too(capsys):
     text = read_help(capsys, "--help_all")
     assert "--weight_decay FLOAT" in text and "--corpus TEXT" in text and "--optim {" in text
-    assert "lists them" not in text
+    assert "--layer_sum [true|false]" in text
+    assert "Also, see" not in text
 
 
 def test_help_answers_whatever_stands_beside_it(capsys):

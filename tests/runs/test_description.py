@@ -1,11 +1,9 @@
 """The description of a run for people: hardware, sizes."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from ser_hf.runs.description import describe_machine, describe_test
+from ser_hf.runs.description import describe_machine
 
 
 @pytest.mark.parametrize(
@@ -27,18 +25,3 @@ def test_the_device_of_the_run_is_named(device, gpu, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
     assert describe_machine(device)["hardware"] == expected
-
-
-@pytest.mark.parametrize(
-    ("utterances", "speakers", "expected"),
-    [
-        (1, 1, "(1 utterance of 1 speaker)"),
-        (2, 1, "(2 utterances of 1 speaker)"),
-        (20, 4, "(20 utterances of 4 speakers)"),
-        (20, 0, "(20 utterances of unknown speakers)"),
-    ],
-)
-def test_one_is_singular(utterances, speakers, expected):
-    test = SimpleNamespace(utterances=utterances, speakers=speakers, ua=0.5, intervals={"ua": [0.25, 0.75]})
-    text = describe_test(SimpleNamespace(task="categories", test=test))
-    assert text == f"UA 0.500, 95 % interval 0.250 to 0.750 {expected}"
