@@ -33,7 +33,8 @@ class EpochTable(ProgressCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         """Print the head of the table."""
         if state.is_world_process_zero:
-            self.training_bar = tqdm(total=state.max_steps, dynamic_ncols=True, disable=args.disable_tqdm)
+            hidden = {"disable": True} if args.disable_tqdm else {}  # else the environment decides, see ser_hf.terminal
+            self.training_bar = tqdm(total=state.max_steps, dynamic_ncols=True, **hidden)
             self._print(self.heads)
         self.start, self.first_step, self.current_step = time.monotonic(), state.global_step, 0
 

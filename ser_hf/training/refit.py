@@ -43,7 +43,7 @@ def refit(
     training = copy.copy(chosen.args)  # without __post_init__, which requires validation
     training.output_dir = str(Path(chosen.args.output_dir, "refit", f"{epochs:g}_of_{training.num_train_epochs:g}"))
     training.eval_strategy, training.load_best_model_at_end = IntervalStrategy.NO, False
-    training.early_stopping_patience = None
+    training.eval_on_start, training.early_stopping_patience = False, None
     set_seed(training.seed)
     outputs = list(chosen.model.config.id2label.values())  # type: ignore[union-attr]
     model, feature_extractor = make_model(data.task, outputs, model_args, training, dataset)
@@ -58,8 +58,9 @@ def refit(
     if training.num_train_epochs:
         rows = DatasetDict(train=dataset["refit"], validation=dataset["validation"])
         trainer = make_trainer(model, feature_extractor, rows, data=data, model_args=model_args, training=training)
-        trainer.add_callback(StopAfter(epochs))
-        trainer.train(resume_from_checkpoint=checkpoint)
+        if epochs:
+            trainer.add_callback(StopAfter(epochs))
+            trainer.train(resume_from_checkpoint=checkpoint)
         auxiliary = narrow_head(model, trainer.compute_loss_func)
     if temperature := getattr(chosen.model.config, "calibration_temperature", None):
         fold_temperature(model, temperature)

@@ -106,6 +106,16 @@ class SerTrainer(Trainer):
             predict_step(self, batches, self.compute_loss_func)
         return batches, count
 
+    def _evaluate(self, trial, ignore_keys_for_eval, skip_scheduler: bool = False) -> dict[str, float]:
+        """Evaluate; with `eval_on_start`, the start counts as an epoch and is kept until another one is better."""
+        metrics = super()._evaluate(trial, ignore_keys_for_eval, skip_scheduler)
+        if self.state.global_step == 0 and self.args.load_best_model_at_end:
+            self._determine_best_metric(metrics, trial)
+            folder = str(Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))  # type: ignore[arg-type]
+            self.save_model(folder, _internal_call=True)
+            self.state.best_model_checkpoint = folder
+        return metrics
+
     def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
         batch_size = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size

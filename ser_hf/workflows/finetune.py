@@ -45,7 +45,7 @@ from ser_hf.training.components import (
 from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
-from ser_hf.training.trainer import SerTrainer, last_checkpoint
+from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
 from ser_hf.training.training_speech import describe_training_speech
 from ser_hf.training.voice import check_voices, store_voice_head
 
@@ -121,9 +121,15 @@ def _train(
         model = model.to(training.device)  # type: ignore[arg-type]
         model = start_head(model_args, model, dataset["train"], feature_extractor, data=data, training=training)
     arguments = dataclasses.replace(training, push_to_hub=False, hub_token=None)  # one push at the end
+    arguments.eval_on_start |= checkpoint is None and model_args.head_init != "random"
     trainer = make_trainer(model, feature_extractor, dataset, data=data, model_args=model_args, training=arguments)
     if training.num_train_epochs:
         trainer.train(resume_from_checkpoint=checkpoint)
+        if best_evaluation(trainer)["epoch"] == 0:
+            logger.warning(
+                f"No epoch was better than the start (head_init: {model_args.head_init}) on the validation speakers, "
+                "so the start is kept. Lower --learning_rate, or freeze more layers."
+            )
     auxiliary = narrow_head(trainer.model, trainer.compute_loss_func)
     logits: dict[str, Any] = {"validation": trainer.predict(dataset["validation"]).predictions}
     if task.calibrate:

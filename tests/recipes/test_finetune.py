@@ -179,6 +179,18 @@ def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
     assert not (out / "figures" / "curves.png").exists()
 
 
+def test_a_start_that_no_epoch_improves_is_kept_and_said(finetune, caplog):
+    out = finetune("--head_init", "probe", "--learning_rate", "1", "--num_train_epochs", "2", "--save_total_limit", "1")
+    results = json.loads((out / "all_results.json").read_text())
+    assert (results["training"]["epochs_run"], results["training"]["best_epoch"]) == (2, 0)
+    assert results["validation"]["ua"] == 1.0 and results["agreement"]["agree"] == 16
+    assert "No epoch was better than the start (head_init: probe)" in caplog.text
+    assert (
+        "2 epochs,\nof which the start was best on the validation speakers and is kept"
+        in (out / "README.md").read_text()
+    )
+
+
 @pytest.mark.slow
 def test_a_readout_that_is_trained_on_resumes_from_its_checkpoint(finetune):
     out = finetune("--head_init", "readout")
