@@ -101,11 +101,17 @@ def table_command(argv: list[str]) -> int:
 def summary_command(argv: list[str]) -> int:
     """Print hours, speakers, emotions, durations and sampling rates, and draw them in a figure."""
     data, options = _parse_data_options(summary_command, argv, SummaryArguments)
+    from ser_hf.data.speaker_patterns import describe_proposal
     from ser_hf.data.summary import describe_corpus, read_headers, summarize_corpus
     from ser_hf.runs.speech_data import load_utterances
 
-    headers = read_headers(load_utterances(data))
+    utterances = list(load_utterances(data))
+    headers = read_headers(utterances)
     show(describe_corpus(summarize_corpus(headers)))
+    if not any(row.speaker for row in utterances) and (proposal := describe_proposal(utterances)):
+        show(
+            "", f"No speakers are known. {proposal}", "If these are the speakers, pass the option to ser-hf train too."
+        )
     if options.output:
         from ser_hf.evaluation.figures import plot_corpus
 

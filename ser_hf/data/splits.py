@@ -18,6 +18,7 @@ from ser_hf.data.protocols import (
     speakers_of,
     stratified_folds,
 )
+from ser_hf.data.speaker_patterns import describe_proposal
 
 Split = dict[str, list[Utterance]]
 
@@ -264,9 +265,10 @@ def _require_groups(utterances: Sequence[Utterance], part: str, group: Callable)
         groups[utterance.emotion].add(group(utterance))
     everyone = set().union(*groups.values())
     if any(name is None for _, name in everyone):
+        found = describe_proposal(utterances) or "For example: --speaker_pattern '^([^_]+)_'."
         speaker_hint = (
-            r"Give the pattern of the speaker in the file names, such as --speaker_pattern '^([^_]+)_', or accept an "
-            "inflated, speaker-dependent score with --split random."
+            f"Give the pattern of the speaker in the file names. {found} Or accept an inflated, speaker-dependent "
+            "score with --split random."
         )
         hint = speaker_hint if kind == "speaker" else "Choose another protocol, such as leave_one_speaker_out."
         raise ValueError(f"The {kind}s of these utterances are unknown, so a split by {kind} is impossible. {hint}")

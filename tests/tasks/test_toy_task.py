@@ -64,7 +64,8 @@ def run(arguments, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ser_hf.publishing.agreement.run_pipeline", run_here)
         results = finetune(*arguments(output_dir=str(folder), refit=True))
-    assert f"Test CCC {results.test.ccc:.3f}, 95 % interval " in describe_run(results, folder)
+    low, high = results.test.intervals["ccc"]
+    assert f"{results.test.ccc:.3f} [{low:.3f}, {high:.3f}]" in describe_run(results, folder)
     return folder
 
 
