@@ -85,7 +85,7 @@ def test_its_own_test_speakers_get_the_very_numbers_of_the_training_run(run, cor
     pandas.testing.assert_frame_equal(read_predictions(tmp_path / "out" / "predictions.csv"), stored, rtol=0, atol=1e-5)
     names = {path.name for path in (tmp_path / "out").rglob("*.*")}
     assert names == {"all_results.json", "audio_problems.csv", "confusion.png", "predictions.csv", "speakers.png"}
-    assert f"UA {trained['test']['ua']:.3f}" in capsys.readouterr().out
+    assert f"UA               {trained['test']['ua']:.3f} [" in capsys.readouterr().out
     runpy.run_path(str(RECIPE.with_name("compare.py")))["main"]([str(run), str(tmp_path / "out")])
     rows = [line.split("|")[2:6] for line in capsys.readouterr().out.splitlines()[2:]]
     assert rows[0] == rows[1]
