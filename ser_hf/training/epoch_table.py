@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 from tqdm import tqdm
 from transformers import Trainer, TrainerState, TrainingArguments
@@ -33,12 +34,12 @@ class EpochTable(ProgressCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         """Print the head of the table."""
         if state.is_world_process_zero:
-            hidden = {"disable": True} if args.disable_tqdm else {}  # else the environment decides, see ser_hf.terminal
-            self.training_bar = tqdm(total=state.max_steps, dynamic_ncols=True, **hidden)
+            hidden: Any = {"disable": True} if args.disable_tqdm else {}  # else the environment: see ser_hf.terminal
+            self.training_bar = tqdm(total=state.max_steps, dynamic_ncols=True, **hidden)  # type: ignore[assignment]
             self._print(self.heads)
         self.start, self.first_step, self.current_step = time.monotonic(), state.global_step, 0
 
-    def on_prediction_step(self, args, state, control, **kwargs):
+    def on_prediction_step(self, args, state, control, **kwargs):  # type: ignore[override]
         """Show the bar of an evaluation, unless bars are disabled."""
         if not args.disable_tqdm:
             super().on_prediction_step(args, state, control, **kwargs)
@@ -61,7 +62,7 @@ class EpochTable(ProgressCallback):
 
     def _print(self, cells: list[str]) -> None:
         line = "  ".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
-        self.training_bar.write(line, file=sys.stderr)
+        tqdm.write(line, file=sys.stderr)
 
 
 def _is_best(logs: dict[str, float], args: TrainingArguments, state: TrainerState) -> bool:

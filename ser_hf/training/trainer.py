@@ -111,7 +111,7 @@ class SerTrainer(Trainer):
         metrics = super()._evaluate(trial, ignore_keys_for_eval, skip_scheduler)
         if self.state.global_step == 0 and self.args.load_best_model_at_end:
             self._determine_best_metric(metrics, trial)
-            folder = str(Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))  # type: ignore[arg-type]
+            folder = str(Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-0"))
             self.save_model(folder, _internal_call=True)
             self.state.best_model_checkpoint = folder
         return metrics
