@@ -195,7 +195,7 @@ def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
                 "split": results.split.name,
                 "speaker_independent": results.split.speaker_independent,
             },
-            metric_type=metric,
+            metric_type=shown.hub or metric,
             metric_name=shown.title,
             metric_value=getattr(results.test, metric),
             metric_args={"interval_95": results.test.intervals[metric]},
@@ -210,7 +210,7 @@ def _head(results: Results, recipe: dict, name: str, *, library: str) -> str:
         base_model=_public_name(recipe.get("model_name_or_path")),
         datasets=[corpus for corpus, fact in zip(corpora, facts, strict=True) if fact.url] or None,
         tags=["speech-emotion-recognition", "ser_hf", *corpora],
-        metrics=list(metrics),
+        metrics=[shown.hub or name for name, shown in metrics.items()],
         eval_results=scores,
         **_licence_metadata(recipe),
     )

@@ -4,11 +4,15 @@ import hashlib
 import json
 import os
 import platform
+import re
+import shutil
+import subprocess
 from collections import Counter
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import distribution, requires, version
 from pathlib import Path
 
+import ser_hf
 from ser_hf import __version__
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
@@ -93,13 +97,28 @@ def describe_machine(device: str | None = None) -> dict:
     return {
         "hardware": _name_hardware(device),
         "date": date.today().isoformat(),
-        "versions": {
-            "ser_hf": __version__,
-            "transformers": version("transformers"),
-            "torch": version("torch"),
-            "python": platform.python_version(),
-        },
+        "versions": {"ser_hf": __version__, "python": platform.python_version(), **_required_versions()},
+        "commit": _find_commit(),
     }
+
+
+def _required_versions() -> dict[str, str]:
+    """Return the versions of the packages that ser_hf requires without extras."""
+    required = [line for line in requires("ser_hf") or () if "extra ==" not in line]
+    names = sorted(re.match(r"[\w.-]+", line)[0] for line in required)  # type: ignore[index]
+    return {name: version(name) for name in names}
+
+
+def _find_commit() -> str | None:
+    """Return the commit of ser_hf that pip installed, or of the clone that it runs from."""
+    installed = distribution("ser_hf").read_text("direct_url.json")  # Source: PEP 610
+    if commit := json.loads(installed or "{}").get("vcs_info", {}).get("commit_id"):
+        return commit
+    clone = Path(ser_hf.__file__).parents[1]
+    if not (clone / ".git").exists() or not shutil.which("git"):
+        return None
+    command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
 def _name_hardware(device: str | None) -> str:

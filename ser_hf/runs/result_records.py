@@ -98,11 +98,19 @@ class LeakRecord:
 
 @dataclass
 class MachineRecord:
-    """Describe the computation: hardware, date (ISO 8601) and versions of the libraries."""
+    """Describe the computation.
+
+    Attributes:
+        hardware: Processor or GPUs.
+        date: ISO 8601.
+        versions: Versions of ser_hf, Python and the packages that ser_hf requires.
+        commit: Git commit of ser_hf, with "-dirty" if files were changed; None if unknown.
+    """
 
     hardware: str
     date: str
     versions: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
 
 
 @dataclass
@@ -120,6 +128,7 @@ class TrainingRecord(MachineRecord):
         steps: Number of optimizer steps.
         resumed: Whether the last launch resumed from a checkpoint; `seconds` is then not the whole duration.
         processes: Number of processes.
+        base_commit: Commit of the pretrained encoder on the Hub; None if it was a folder.
     """
 
     seconds: float = 0.0
@@ -132,6 +141,7 @@ class TrainingRecord(MachineRecord):
     steps: int | None = None
     resumed: bool = False
     processes: int = 1
+    base_commit: str | None = None
 
 
 @dataclass

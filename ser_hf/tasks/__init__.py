@@ -51,11 +51,13 @@ class Metric(NamedTuple):
         title: Name of the metric.
         short: Short name, for the header of a table.
         lowest: Lowest possible value.
+        hub: Name of the metric on the Hub; None if the Hub has none.
     """
 
     title: str
     short: str
     lowest: float = 0.0
+    hub: str | None = None
 
 
 def load_task(name: str) -> ModuleType:

@@ -30,9 +30,9 @@ __all__ = ["Scores", "calibrate", "describe_calibration", "summarize"]
 
 PROBLEM_TYPE = "single_label_classification"
 METRICS = {
-    "ua": Metric("Unweighted average recall", "UA"),
-    "wa": Metric("Weighted accuracy", "WA"),
-    "macro_f1": Metric("Macro F1", "macro-F1"),
+    "ua": Metric("Unweighted average recall", "UA", hub="recall"),
+    "wa": Metric("Weighted accuracy", "WA", hub="accuracy"),
+    "macro_f1": Metric("Macro F1", "macro-F1", hub="f1"),
 }
 PERCENT = True
 OPTIONS = (

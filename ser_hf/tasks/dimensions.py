@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # imports torch
 PROBLEM_TYPE, PERCENT = "regression", False
 METRICS = {
     "ccc": Metric("Concordance correlation coefficient, mean over the dimensions", "CCC", lowest=-1.0),
-    "pearson": Metric("Pearson correlation, mean over the dimensions", "Pearson", lowest=-1.0),
+    "pearson": Metric("Pearson correlation, mean over the dimensions", "Pearson", lowest=-1.0, hub="pearsonr"),
 }
 OPTIONS = ("dimensions", "rating_scale", "regression_loss", "sampling")
 CARD = {

@@ -31,6 +31,7 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
         seconds=seconds,
         resumed=resumed,
         processes=trainer.args.world_size,
+        base_commit=getattr(trainer.model.config, "_commit_hash", None),
         **describe_machine(trainer.args.device.type),
     )
 

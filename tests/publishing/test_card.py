@@ -17,6 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 FINE_TUNED = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
 POOLED = sorted(path.parent for path in GOLDEN.glob("*_probe_*/all_results.json"))
 METRICS = ("ua", "wa", "macro_f1")
+HUB = {"ua": "recall", "wa": "accuracy", "macro_f1": "f1"}  # names of the Hub's metrics
 CALIBRATION = {
     "temperature": 1.618,
     "fitted_on": "validation",
@@ -91,9 +92,11 @@ def test_the_head_reads_back_with_the_stored_scores(folder, tmp_path):
     data = ModelCard.load(tmp_path / "README.md").data
     test = stored(folder)["test"]
     assert {result.metric_type: result.metric_value for result in data.eval_results} == {
-        name: test[name] for name in METRICS
+        HUB[name]: test[name] for name in METRICS
     }
-    assert {result.metric_type: result.metric_args["interval_95"] for result in data.eval_results} == test["intervals"]
+    intervals = {result.metric_type: result.metric_args["interval_95"] for result in data.eval_results}
+    assert intervals == {HUB[name]: test["intervals"][name] for name in METRICS}
+    assert data.metrics == ["recall", "accuracy", "f1"]
     assert all(result.dataset_args["split"].startswith("emobox, fold 1") for result in data.eval_results)
     assert (data.license, data.language, data.datasets) == ("cc-by-nc-sa-4.0", ["en"], ["ravdess"])
     assert (data.pipeline_tag, data.library_name, data.model_name) == ("audio-classification", "transformers", "model")

@@ -1,6 +1,7 @@
 """The main job end to end: `recipes/finetune.py` on a toy corpus with tiny models."""
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -80,6 +81,13 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
     scores = {item["label"]: item["score"] for item in json.loads(fresh.stdout)}
     assert sorted(scores) == ["angry", "happy", "neutral", "sad"]
     assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
+
+    (snippet,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    shutil.copyfile(waveform, tmp_path / "utterance.wav")  # what the snippet on the card reads
+    shown = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    answer = max(scores, key=scores.__getitem__)
+    assert shown.stdout.startswith(f"[{{'score': {scores[answer]:.3f}"), shown.stdout
 
 
 @pytest.mark.parametrize("freeze", ["cnn", *(pytest.param(x, marks=pytest.mark.slow) for x in ("none", "encoder"))])
