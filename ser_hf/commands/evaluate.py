@@ -14,7 +14,7 @@ from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 UNUSED_OPTIONS = (
     "trim", "max_duration", "window_overlap", "augment_probability", "noise_snr", "time_shift", "mixup", "gain",
     "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec", "task", "auxiliary_task",
-    "balance_corpora",
+    "balance_corpora", "speech",
 )  # fmt: skip
 
 

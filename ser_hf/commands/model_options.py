@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from ser_hf.data.silero import DETECTORS, check_silero
 from ser_hf.models.location import check_location
 from ser_hf.serving.choices import BACKENDS, DTYPES, PREPROCESSINGS
 
@@ -31,13 +32,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_speech_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option --speech to a parser."""
+    parser.add_argument(
+        "--speech", choices=DETECTORS, default="energy",
+        help="How speech is detected: by energy (default), or with Silero VAD (extra vad), which leaves out music and "
+        "noises.",
+    )  # fmt: skip
+
+
 def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
     """Load the model with the options of `add_model_options`.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor on the Hub; torch is not imported in this case.
+        ImportError: If --speech silero is asked for and not installed.
     """
     check_location(options.model)
+    if getattr(options, "speech", "energy") == "silero":
+        check_silero()
     import torch
 
     from ser_hf.cpus import usable_cpus

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
 from ser_hf.escaping import one_line, show
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import EXTENSIONS, clock, describe_segment, write_segments
-from ser_hf.serving.speaker_summary import SpeakerSummary, summarize_speakers
+from ser_hf.serving.segment_summary import SpeakerSummary, summarize_speakers
 from ser_hf.serving.speaker_turns import Turn, read_turns
 
 if TYPE_CHECKING:
@@ -93,8 +93,10 @@ def _find_segments(
         from ser_hf.serving.long_recording import channel_timelines
 
         names = options.channel_names
-        return channel_timelines(classifier, options.file, names, window=options.window, hop=options.hop)
-    return classifier.timeline(options.file, window=options.window, hop=options.hop, turns=turns)
+        return channel_timelines(
+            classifier, options.file, names, window=options.window, hop=options.hop, speech=options.speech
+        )
+    return classifier.timeline(options.file, window=options.window, hop=options.hop, turns=turns, speech=options.speech)
 
 
 def listen_command(argv: list[str]) -> int:
@@ -107,12 +109,18 @@ def listen_command(argv: list[str]) -> int:
     )  # warm-up: the first run is slow
     with contextlib.suppress(KeyboardInterrupt):
         show("Listening; press Ctrl+C to stop.", flush=True)
-        follow(classifier, microphone(classifier.sampling_rate), window=options.window, hop=options.hop)
+        arrivals = microphone(classifier.sampling_rate)
+        follow(classifier, arrivals, window=options.window, hop=options.hop, speech=options.speech)
     return 0
 
 
 def follow(
-    classifier: "EmotionClassifier", arrivals: Iterable[tuple[float, np.ndarray]], *, window: float, hop: float
+    classifier: "EmotionClassifier",
+    arrivals: Iterable[tuple[float, np.ndarray]],
+    *,
+    window: float,
+    hop: float,
+    speech: str = "energy",
 ) -> None:
     """Print each result of a stream as soon as it is available; "…" marks preliminary results.
 
@@ -126,6 +134,7 @@ def follow(
             seconds.
         window: Longest speech per score, in seconds.
         hop: Seconds between two results.
+        speech: How speech is detected, "energy" or "silero".
     """
     arrived = started = computed = duration = 0.0
 
@@ -138,7 +147,7 @@ def follow(
             computed += time.monotonic() - started
 
     width = _width(classifier)
-    for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop):
+    for segment in classifier.stream(chunks(), classifier.sampling_rate, window=window, hop=hop, speech=speech):
         now = time.monotonic()
         factor = (computed + now - started) / duration
         line = _describe(segment, width) + ("" if segment.final else " …")
@@ -184,6 +193,7 @@ def _build_timeline_parser(command: str, description: str | None) -> argparse.Ar
         "--window", type=_seconds, default=4.0, help="Longest speech per score, in seconds (%(default)s)."
     )
     parser.add_argument("--hop", type=_seconds, default=1.0, help="Seconds between two results (%(default)s).")
+    add_speech_option(parser)
     return parser
 
 

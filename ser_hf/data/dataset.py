@@ -37,6 +37,7 @@ FEATURES = Features(
         "window_start": Value("float64"),
         "window_end": Value("float64"),
         "pauses": Value("bool"),
+        "speech": Value("string"),
         "raw": Value("bool"),
         **dict.fromkeys(("start", "end", "duration", "valence", "arousal", "dominance"), Value("float64")),
         **dict.fromkeys(("age", "repetition"), Value("int64")),
@@ -181,31 +182,15 @@ def _measure_utterance(utterance: Utterance, hearing: Hearing) -> Utterance:
     """Decode an utterance into the cache; return it with its duration and, after trimming, its new start and end."""
     start, end = utterance.start, utterance.end
     if hearing.trim != "none":
-        first, last = trim_ends(load_audio(utterance.path, start=start, end=end))
+        first, last = trim_ends(load_audio(utterance.path, start=start, end=end), hearing.speech)
         start, end = (start or 0.0) + first, (start or 0.0) + last
     header = read_header(utterance.path)
     if end is not None or header.missing:
         end = min(header.duration, math.inf if end is None else end)
-    waveform = load_prepared(utterance.path, start=start, end=end, shorten_pauses=hearing.trim == "pauses")
+    waveform = load_audio(utterance.path, start=start, end=end)
+    if hearing.trim == "pauses":
+        waveform = remove_pauses(waveform, hearing.speech)
     return replace(utterance, start=start, end=end, duration=len(waveform) / SAMPLING_RATE)
-
-
-def load_prepared(
-    path: str | os.PathLike, *, start: float | None, end: float | None, shorten_pauses: bool
-) -> np.ndarray:
-    """Return the waveform ``(T,)`` float32 at 16 kHz of an utterance from `prepare_audio`, before windowing.
-
-    Args:
-        path: Path of the file.
-        start: Start in seconds (after any trimming); None for the start of the file.
-        end: End in seconds (after any trimming); None for the end of the file.
-        shorten_pauses: Whether to shorten long pauses, as for `hearing.trim` "pauses".
-
-    Raises:
-        ValueError: If the file cannot be decoded.
-    """
-    waveform = load_audio(path, start=start, end=end)
-    return remove_pauses(waveform) if shorten_pauses else waveform
 
 
 def build_dataset(
@@ -230,7 +215,7 @@ def build_dataset(
         `Utterance` and: `audio` (at 16 kHz, not decoded; its path as `spell` spells it), `label`, `split` (name of the
         part), `index` (number of the row), `utterance` (number of the utterance within the part), `window_start` and
         `window_end` (seconds from `start`), `duration` (of the window in seconds), `pauses` (whether long pauses are
-        kept) and `raw` (whether the part is in `raw`).
+        kept), `speech` (how pauses are detected) and `raw` (whether the part is in `raw`).
     """
     label = label or _label_emotions(split["train"])
     roots = {corpus: Path(root).expanduser() for corpus, root in roots.items()}
@@ -254,6 +239,7 @@ def build_dataset(
             "window_end": [last for _, (_, last) in rows],
             "duration": [last - first for _, (first, last) in rows],
             "pauses": [hearing.trim != "pauses" or part in raw] * len(rows),
+            "speech": [hearing.speech] * len(rows),
             "raw": [part in raw] * len(rows),
         }
         columns["label"] = [label.of(utterance) for utterance in speech]
@@ -283,4 +269,4 @@ def load_row(row: dict) -> np.ndarray:
     if row["pauses"]:
         return load_audio(path, start=start, end=end, window=window)
     first, last = (round(second * SAMPLING_RATE) for second in window)
-    return load_prepared(path, start=start, end=end, shorten_pauses=True)[first:last]
+    return remove_pauses(load_audio(path, start=start, end=end), row["speech"])[first:last]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.silence import remove_pauses, trim_ends
+from ser_hf.data.silero import DETECTORS, check_silero
 
 TRIMS = ("none", "ends", "pauses")
 RANGES = {"max_duration": (1, 86_400), "window_overlap": (0, 0.9)}  # of stored settings; seconds, fraction of a window
@@ -23,6 +24,7 @@ class Hearing(NamedTuple):
             within the speech, which are shortened.
         max_duration: Maximum duration of a window in seconds; infinite to leave the audio whole.
         window_overlap: Minimum overlap of consecutive windows as a fraction of a window, from 0 to 0.9.
+        speech: How `trim` detects speech: "energy", or "silero" (extra vad).
 
     Examples:
         >>> Hearing(max_duration=8.0).list_windows(20.0)
@@ -34,6 +36,7 @@ class Hearing(NamedTuple):
     trim: str = "none"
     max_duration: float = 30.0
     window_overlap: float = 0.5
+    speech: str = "energy"
 
     @property
     def needs_whole(self) -> bool:
@@ -66,11 +69,12 @@ class Hearing(NamedTuple):
 
         Raises:
             ValueError: If `trim` is not "none" and the waveform is empty, not mono or not finite.
+            ImportError: If `trim` needs Silero and it is not installed.
         """
         if self.trim == "none":
             return waveform
-        first, last = (round(second * SAMPLING_RATE) for second in trim_ends(waveform))
-        return remove_pauses(waveform[first:last]) if self.trim == "pauses" else waveform[first:last]
+        first, last = (round(second * SAMPLING_RATE) for second in trim_ends(waveform, self.speech))
+        return remove_pauses(waveform[first:last], self.speech) if self.trim == "pauses" else waveform[first:last]
 
 
 def read_hearing(values: object, name: str) -> Hearing:
@@ -82,6 +86,7 @@ def read_hearing(values: object, name: str) -> Hearing:
 
     Raises:
         ValueError: If it is no object, or a field has the wrong type or is out of range.
+        ImportError: If the audio is trimmed with Silero and it is not installed.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{name}: expected an object with the keys {sorted(Hearing._fields)}, found {values!r}.")
@@ -92,6 +97,10 @@ def read_hearing(values: object, name: str) -> Hearing:
             raise ValueError(f"{name}: {field}: expected {low} to {high}, found {value!r}.")
     if found.trim not in TRIMS:
         raise ValueError(f"{name}: trim: expected one of {list(TRIMS)}, found {found.trim!r}.")
+    if found.speech not in DETECTORS:
+        raise ValueError(f"{name}: speech: expected one of {list(DETECTORS)}, found {found.speech!r}.")
+    if found.trim != "none" and found.speech == "silero":
+        check_silero()
     return found
 
 

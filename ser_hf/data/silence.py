@@ -1,4 +1,6 @@
-"""Energy-based speech detection, with thresholds relative to the levels of the utterance itself.
+"""Where the speech of an utterance is: by its energy, with thresholds relative to the levels of the utterance itself.
+
+`ser_hf.data.silero` is the other way, for recordings with music or noises. The rest of this text is about the energy.
 
 The level of a frame is its power between 100 and 4000 Hz (most of the voice, half of white noise), computed every 10 ms
 and averaged over 50 ms. The noise floor is the 5th percentile of the levels of the utterance, and the loud level is the
@@ -28,6 +30,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfilt
 
+from ser_hf.data import silero
 from ser_hf.data.audio import SAMPLING_RATE
 
 FRAME = 160  # samples, 10 ms
@@ -42,58 +45,66 @@ PAUSE = 0.3  # seconds; longer than the closure of a plosive
 FADE = 160  # samples, 10 ms
 
 
-def find_speech(waveform: np.ndarray) -> list[tuple[float, float]]:
+def find_speech(waveform: np.ndarray, speech: str = "energy") -> list[tuple[float, float]]:
     """Return start and end in seconds of each speech segment, including a margin of 0.1 s on both sides.
 
-    Segments are separated by pauses of more than 0.3 s. If no frame stands out (digital silence, noise, a tone), the
+    Segments are separated by pauses of more than 0.3 s. If no frame is speech (digital silence, noise, a tone), the
     whole waveform is one segment.
 
     Args:
         waveform: ``(T,)`` samples at 16 kHz, at any level.
+        speech: How speech is detected, one of `silero.DETECTORS`.
 
     Raises:
         ValueError: If the waveform is empty, not mono or not finite.
+        ImportError: If `speech` is "silero" and silero-vad or onnxruntime is not installed.
     """
+    if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
+        raise ValueError(
+            f"Expected a mono waveform (T,) of finite samples, found shape {waveform.shape}. Read it with load_audio."
+        )
     duration = len(waveform) / SAMPLING_RATE
-    levels = _measure_levels(waveform)
-    floor, loud = np.quantile(levels, [FLOOR, LOUD])
-    if loud - floor < LEAST_SPAN:
+    size, frames = (silero.FRAME, silero.find_frames(waveform)) if speech == "silero" else (FRAME, _find_loud(waveform))
+    if not len(frames):
         return [(0.0, duration)]
-    frames = np.flatnonzero(levels > max(floor + ABOVE_FLOOR, loud - BELOW_LOUD))
-    pauses = np.flatnonzero(np.diff(frames) - 1 > PAUSE * SAMPLING_RATE / FRAME)
-    starts = frames[np.append(0, pauses + 1)] * FRAME / SAMPLING_RATE - MARGIN
-    ends = (frames[np.append(pauses, -1)] + 1) * FRAME / SAMPLING_RATE + MARGIN
+    pauses = np.flatnonzero(np.diff(frames) - 1 > PAUSE * SAMPLING_RATE / size)
+    starts = frames[np.append(0, pauses + 1)] * size / SAMPLING_RATE - MARGIN
+    ends = (frames[np.append(pauses, -1)] + 1) * size / SAMPLING_RATE + MARGIN
     return list(zip(np.maximum(starts, 0.0).tolist(), np.minimum(ends, duration).tolist(), strict=True))
 
 
-def trim_ends(waveform: np.ndarray) -> tuple[float, float]:
+def trim_ends(waveform: np.ndarray, speech: str = "energy") -> tuple[float, float]:
     """Return start and end in seconds of the speech, including a margin of 0.1 s on both sides.
 
     Args:
         waveform: ``(T,)`` samples at 16 kHz, at any level.
+        speech: As for `find_speech`.
 
     Raises:
         ValueError: As `find_speech`.
+        ImportError: As `find_speech`.
     """
-    segments = find_speech(waveform)
+    segments = find_speech(waveform, speech)
     return segments[0][0], segments[-1][1]
 
 
-def remove_pauses(waveform: np.ndarray) -> np.ndarray:
+def remove_pauses(waveform: np.ndarray, speech: str = "energy") -> np.ndarray:
     """Shorten each pause of more than 0.3 s within the speech to about 0.2 s; silence at the ends is kept.
 
     The margins of 0.1 s after and before speech remain, joined by an equal-power cross-fade of 10 ms.
 
     Args:
         waveform: ``(T,)`` samples at 16 kHz, at any level.
+        speech: As for `find_speech`.
 
     Returns:
         ``(S,)`` samples of the same type, S <= T.
 
     Raises:
         ValueError: As `find_speech`.
+        ImportError: As `find_speech`.
     """
-    times = np.array(find_speech(waveform)).ravel()[1:-1]  # seconds: the end of a segment, the start of the next, ...
+    times = np.array(find_speech(waveform, speech)).ravel()[1:-1]  # seconds: end of a segment, start of the next, …
     kept, *others = np.split(waveform, np.round(times * SAMPLING_RATE).astype(int))[::2]
     rise = np.sqrt(np.linspace(0, 1, FADE, dtype=waveform.dtype))
     for segment in others:
@@ -102,12 +113,17 @@ def remove_pauses(waveform: np.ndarray) -> np.ndarray:
     return kept
 
 
+def _find_loud(waveform: np.ndarray) -> np.ndarray:
+    """Return the numbers of the frames whose level is that of speech; none if no frame stands out."""
+    levels = _measure_levels(waveform)
+    floor, loud = np.quantile(levels, [FLOOR, LOUD])
+    if loud - floor < LEAST_SPAN:
+        return np.zeros(0, dtype=int)
+    return np.flatnonzero(levels > max(floor + ABOVE_FLOOR, loud - BELOW_LOUD))
+
+
 def _measure_levels(waveform: np.ndarray) -> np.ndarray:
     """Return the level of each frame, ``(F,)`` in dB."""
-    if waveform.ndim != 1 or not len(waveform) or not np.isfinite(waveform).all():
-        raise ValueError(
-            f"Expected a mono waveform (T,) of finite samples, found shape {waveform.shape}. Read it with load_audio."
-        )
     waveform = waveform - waveform.mean(dtype=np.float64)  # without this, an offset makes the filter ring at the start
     band = sosfilt(BAND, waveform)
     power = np.add.reduceat(band**2, np.arange(0, len(band), FRAME)) / FRAME

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ser_hf.corpora import CORPORA
 from ser_hf.corpora.ratings import DIMENSIONS, RATING_SCALES
+from ser_hf.data.silero import check_silero
 from ser_hf.runs.ranges import check_ranges
 from ser_hf.tasks import TASKS, check_task
 
@@ -37,7 +38,7 @@ class DataArguments:
 
     Examples:
         >>> DataArguments(["synthetic"], trim="ends").hearing
-        Hearing(trim='ends', max_duration=30.0, window_overlap=0.5)
+        Hearing(trim='ends', max_duration=30.0, window_overlap=0.5, speech='energy')
     """
 
     corpus: list[str] = field(
@@ -172,6 +173,13 @@ class DataArguments:
             "config for EmotionClassifier."
         },
     )
+    speech: Literal["energy", "silero"] = field(
+        default="energy",
+        metadata={
+            "help": "How trim and recommended_trim detect speech: by energy, or with Silero VAD (extra vad), which "
+            "tells speech from music and noises."
+        },
+    )
     min_duration: float = field(default=0.0, metadata={"help": "Minimum seconds; shorter utterances are left out."})
     max_duration: float = field(
         default=30.0,
@@ -247,6 +255,10 @@ class DataArguments:
         self._require_generic("columns", "table", "hub")
         self._require_generic("audio_root", "table")
         self._require_generic("subset", "hub")
+        if self.speech != "energy" and self.trim == self.recommended_trim == "none":
+            raise ValueError(f"speech: expected with trim or recommended_trim. Pass one, or leave out {self.speech}.")
+        if self.speech == "silero":
+            check_silero()
         if self.protocol is None and self.fold != 1:
             raise ValueError(f"fold: expected with --protocol only. Pass --protocol, or leave out --fold {self.fold}.")
         if self.protocol is not None and self.split != "speaker":
@@ -257,7 +269,7 @@ class DataArguments:
         """Return the trimming and windows of training utterances."""
         from ser_hf.data.hearing import Hearing
 
-        return Hearing(self.trim, self.max_duration, self.window_overlap)
+        return Hearing(self.trim, self.max_duration, self.window_overlap, self.speech)
 
     def _require_generic(self, name: str, *corpora: str) -> None:
         if getattr(self, name) and not set(corpora) & set(self.corpus):

@@ -221,16 +221,28 @@ class EmotionClassifier:
         return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
 
     def timeline(
-        self, path: str | os.PathLike, *, window: float = 4.0, hop: float = 1.0, turns: Sequence[Turn] | None = None
+        self,
+        path: str | os.PathLike,
+        *,
+        window: float = 4.0,
+        hop: float = 1.0,
+        turns: Sequence[Turn] | None = None,
+        speech: str = "energy",
     ) -> Iterator[Segment]:
         """Yield the segments of a long recording; see `ser_hf.serving.long_recording.timeline`."""
-        return timeline(self, path, window=window, hop=hop, turns=turns)
+        return timeline(self, path, window=window, hop=hop, turns=turns, speech=speech)
 
     def stream(
-        self, chunks: Iterable[np.ndarray], sampling_rate: int, *, window: float = 4.0, hop: float = 1.0
+        self,
+        chunks: Iterable[np.ndarray],
+        sampling_rate: int,
+        *,
+        window: float = 4.0,
+        hop: float = 1.0,
+        speech: str = "energy",
     ) -> Iterator[Segment]:
         """Yield segments while audio arrives; see `ser_hf.serving.stream.stream`."""
-        return stream(self, chunks, sampling_rate, window=window, hop=hop)
+        return stream(self, chunks, sampling_rate, window=window, hop=hop, speech=speech)
 
     def score(self, waveforms: Sequence[np.ndarray], *, batch_size: int = 8) -> np.ndarray:
         """Return the scores ``(B, C)`` of waveforms, ratings from 0 to 1; silence is not trimmed (see `trim`).

@@ -31,6 +31,7 @@ def timeline(
     hop: float = 1.0,
     batch_size: int = 8,
     turns: Sequence[Turn] | None = None,
+    speech: str = "energy",
 ) -> Iterator[Segment]:
     """Yield the segments of a recording in order; parts without speech have no segment.
 
@@ -45,14 +46,16 @@ def timeline(
         hop: Seconds between the starts of two windows in speech without pauses.
         batch_size: Windows per batch.
         turns: Who speaks when, sorted by start; the rest of the recording has no segment. See `read_turns`.
+        speech: How speech is detected: "energy", or "silero" (extra vad), which leaves out music and noises.
 
     Raises:
         ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
             scale; the channels cancel each other; a turn starts after the end of the audio; the window is not a
-            multiple of the hop; or the hop is not a multiple of 0.05 s.
+            multiple of the hop; the hop is not a multiple of 0.05 s; or `speech` is another text.
+        ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
-    windows = _cut_windows(classifier, reader, _read_checked(reader), turns, window=window, hop=hop)
+    windows = _cut_windows(classifier, reader, _read_checked(reader), turns, window=window, hop=hop, speech=speech)
     overlaps = overlap_test(turns or [])
     for segment in _merge_windows(classifier, windows, batch_size):
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
@@ -66,6 +69,7 @@ def channel_timelines(
     window: float = 4.0,
     hop: float = 1.0,
     batch_size: int = 8,
+    speech: str = "energy",
 ) -> list[Segment]:
     """Return the segments of each channel of a recording, as of a call with one speaker per channel, sorted by start.
 
@@ -76,9 +80,11 @@ def channel_timelines(
         window: As for `timeline`.
         hop: As for `timeline`.
         batch_size: As for `timeline`.
+        speech: As for `timeline`.
 
     Raises:
         ValueError: If the number of names is not that of the channels, or as for `timeline`.
+        ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
     names = names or [f"channel {number}" for number in range(1, reader.channels + 1)]
@@ -90,7 +96,7 @@ def channel_timelines(
     for channel, name in enumerate(names):
         levels = Levels(f"'{path}', channel {channel + 1}")
         samples = follow_levels((block[:, [channel]] for block in reader.blocks()), levels)
-        windows = _cut_windows(classifier, reader, samples, None, window=window, hop=hop)
+        windows = _cut_windows(classifier, reader, samples, None, window=window, hop=hop, speech=speech)
         found = _merge_windows(classifier, windows, batch_size)
         segments += [replace(segment, speaker=name) for segment in found]
         if not levels.low.size:
@@ -112,14 +118,15 @@ def _cut_windows(
     *,
     window: float,
     hop: float,
+    speech: str,
 ) -> Iterator[Window]:
     """Yield the windows of the samples ``(T,)``, in blocks, or those of each turn with their speaker."""
     rates = reader.sampling_rate, classifier.sampling_rate
     if turns is None:
-        yield from _drop_replaced(cut_speech_windows(samples, *rates, window=window, hop=hop))
+        yield from _drop_replaced(cut_speech_windows(samples, *rates, window=window, hop=hop, speech=speech))
         return
     for turn, waveform in cut_turns(samples, reader.sampling_rate, turns):
-        for each in _drop_replaced(cut_speech_windows([waveform], *rates, window=window, hop=hop)):
+        for each in _drop_replaced(cut_speech_windows([waveform], *rates, window=window, hop=hop, speech=speech)):
             edges = tuple(round(turn.start + edge, 3) for edge in each.edges)
             yield replace(each, edges=edges, speaker=turn.speaker)
 

@@ -50,6 +50,6 @@ def _read_recommended(name: str) -> Hearing:
         raise ValueError(
             f"preprocessing: expected {KEY} in config.json of '{name}', found none. Use 'windows' or 'pipeline'."
         )
-    if not isinstance(values, dict) or set(values) != set(Hearing._fields):
+    if not isinstance(values, dict) or {"speech", *values} != set(Hearing._fields):  # older ones have no speech
         raise ValueError(f"{KEY} of '{name}': expected the keys {sorted(Hearing._fields)}, found {values!r}.")
     return read_hearing(values, f"{KEY} of '{name}'")

@@ -17,7 +17,7 @@ model recognises correctly on their own. Of these, 96 % are found within 1 s wit
 changes per minute; with a context of 0.8 or 1.2 s, 93 % are found.
 
 The result does not depend on the size of the chunks: blocks are cut after resampling, and the resampling filter keeps
-its state between chunks. Memory is one window of audio and the histogram of `SpeechDetector`, for any duration.
+its state between chunks. Memory is one window of audio and the memory of the detector, for any duration.
 """
 
 from collections import deque
@@ -30,7 +30,7 @@ from ser_hf.data.checks import check_rate, check_samples
 from ser_hf.data.resampling import resample
 from ser_hf.data.silence import MARGIN
 from ser_hf.serving.emotion_segments import Segment, Window, merge
-from ser_hf.serving.speech_detector import BLOCK, SpeechDetector
+from ser_hf.serving.speech_detector import BLOCK, make_detector
 from ser_hf.tasks import load_task
 
 PAUSE = 0.6  # seconds; longer than most pauses within a sentence, shorter than most between turns
@@ -63,6 +63,7 @@ def stream(
     *,
     window: float = 4.0,
     hop: float = 1.0,
+    speech: str = "energy",
 ) -> Iterator[Segment]:
     """Yield a preliminary version of the current segment every `hop` seconds, and each segment once it is final.
 
@@ -76,22 +77,30 @@ def stream(
         sampling_rate: Sampling rate of the chunks in Hz.
         window: Longest speech that a score is based on, in seconds.
         hop: Seconds between two results.
+        speech: How speech is detected: "energy", or "silero" (extra vad), which leaves out music and noises.
 
     Raises:
         ValueError: If the window is not a multiple of the hop; the hop is not a multiple of 0.05 s; the sampling rate
-            is not a whole number from 1000 to 768000 Hz; or a chunk has another shape or is not of finite floats within
-            -1 to 1.
+            is not a whole number from 1000 to 768000 Hz; a chunk has another shape or is not of finite floats within
+            -1 to 1; or `speech` is another text.
+        ImportError: If Silero is not installed.
     """
     check_rate(sampling_rate)
     windows = cut_speech_windows(
-        map(_to_checked_array, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop
+        map(_to_checked_array, chunks), sampling_rate, classifier.sampling_rate, window=window, hop=hop, speech=speech
     )
     scored = ((each, classifier.rescale(classifier.score([classifier.trim(each.waveform)])[0])) for each in windows)
     yield from merge(scored, classifier.emotions, classifier.uncertainty_threshold, load_task(classifier.task).answer)
 
 
 def cut_speech_windows(
-    chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int, *, window: float, hop: float
+    chunks: Iterable[np.ndarray],
+    sampling_rate: int,
+    wanted_rate: int,
+    *,
+    window: float,
+    hop: float,
+    speech: str = "energy",
 ) -> Iterator[Window]:
     """Yield each window as soon as its audio has arrived.
 
@@ -101,12 +110,15 @@ def cut_speech_windows(
         wanted_rate: Sampling rate of the windows in Hz.
         window: Longest speech in a window, in seconds.
         hop: Seconds between the ends of two windows.
+        speech: As for `stream`.
 
     Raises:
-        ValueError: If the window is not a multiple of the hop, or the hop is not a multiple of 0.05 s.
+        ValueError: If the window is not a multiple of the hop, the hop is not a multiple of 0.05 s, or `speech` is
+            unknown.
+        ImportError: If Silero is not installed.
     """
     cutter = _Cutter(wanted_rate, _to_multiple(hop, BLOCK, "hop"), _to_multiple(window, hop, "window"))
-    detector = SpeechDetector(wanted_rate)
+    detector = make_detector(speech, wanted_rate)
     size = cutter.block_samples
     waiting = np.zeros(0, dtype=np.float32)
     for samples in resample(chunks, sampling_rate, wanted_rate):

@@ -138,7 +138,9 @@ def make_model(
 def recommend_preprocessing(config: PreTrainedConfig, data: DataArguments) -> None:
     """Write the preprocessing for `EmotionClassifier(preprocessing="recommended")` into a model's config, in place."""
     longest = max(1.0, min(data.max_duration, context_of(config)))
-    config.recommended_preprocessing = Hearing(data.recommended_trim, longest, data.window_overlap).describe()
+    config.recommended_preprocessing = Hearing(
+        data.recommended_trim, longest, data.window_overlap, data.speech
+    ).describe()
 
 
 def start_head(

@@ -114,7 +114,7 @@ def test_a_corpus_of_other_emotions_is_scored_on_those_they_share(run, corpus, t
     assert evaluation["left_out_as_the_model_lacks_them"] == {"bored": 4}
     assert evaluation["no_answers_as_the_corpus_lacks_them"] == ["happy"]
     assert evaluation["preprocessing"] == {
-        "name": "pipeline", "trim": "none", "max_duration": None, "window_overlap": 0.5
+        "name": "pipeline", "trim": "none", "max_duration": None, "window_overlap": 0.5, "speech": "energy",
     }  # fmt: skip
     assert results["split"]["speaker_independent"] is None  # this folder names no speaker
 

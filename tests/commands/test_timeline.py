@@ -67,6 +67,14 @@ def test_speakers_of_a_file_are_named_and_summarised(checkpoint, talk, tmp_path,
     assert all("changes per minute" in line for line in lines[-2:])
 
 
+def test_the_detector_of_speech_is_the_one_asked_for(checkpoint, talk, monkeypatch, capsys):
+    assert commands.timeline_command([talk, "--model", checkpoint, "--speech", "silero"]) == 0
+    assert "No speech found" in capsys.readouterr().out  # noise is no speech for it
+    monkeypatch.setattr("ser_hf.data.silero.find_spec", lambda name: None)
+    assert main(["timeline", talk, "--model", checkpoint, "--speech", "silero"]) == 2
+    assert 'pip install "ser_hf[vad]"' in capsys.readouterr().err
+
+
 def test_channels_are_speakers_if_asked_and_json_is_one_object_per_line(checkpoint, tmp_path, capsys):
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE)
     call = np.stack([np.r_[noise, np.zeros(2 * RATE)], np.r_[np.zeros(2 * RATE), noise]], 1)

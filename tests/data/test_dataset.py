@@ -89,6 +89,23 @@ def test_silence_is_trimmed_at_the_ends_and_on_request_inside(tmp_path, spoken):
     assert durations["pauses"] < durations["ends"] - 0.4
 
 
+@pytest.mark.parametrize("trim", ["ends", "pauses"])
+def test_with_silero_music_is_trimmed_like_silence(tmp_path, spoken, trim):
+    times = np.arange(4 * 16_000) / 16_000
+    music = sum(0.1 * np.sin(2 * np.pi * hertz * times) for hertz in (220, 277, 330)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([music, spoken, music, spoken, music]), 16_000)
+    durations = {}
+    for speech in ("energy", "silero"):
+        hearing = Hearing(trim, speech=speech)
+        split, _ = prepare_audio({"train": [utterance(tmp_path / "a.wav")]}, hearing)
+        (row,) = build_dataset(split, {"toy": tmp_path}, hearing)["train"]
+        durations[speech] = row["duration"]
+        assert len(load_row(row)) == pytest.approx(row["duration"] * 16_000, abs=1)
+    speaking = 2 * len(spoken) / 16_000
+    assert durations["energy"] > 11 + speaking
+    assert durations["silero"] < speaking + (1.5 if trim == "pauses" else 5.5)
+
+
 def test_a_raw_part_is_whole_and_untrimmed_beside_training_audio_that_is_trimmed_and_windowed(tmp_path, spoken):
     quiet = np.zeros(32_000, dtype=np.float32)
     waveform = np.concatenate([quiet, np.tile(spoken, 3), quiet])

@@ -143,6 +143,7 @@ def test_none_stays_a_value_where_it_has_a_meaning():
         (["--fold", "none"], "argument --fold: invalid int value: 'none'"),
         (["--noise_snr", "loud"], "argument --noise_snr: invalid float value: 'loud'"),
         (["--adapter", "big"], "argument --adapter: invalid choice: 'big'"),
+        (["--speech", "silero"], "speech: expected with trim or recommended_trim"),
     ],
 )
 def test_wrong_values_are_still_refused(argv, message):

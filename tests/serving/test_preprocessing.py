@@ -94,17 +94,17 @@ def test_without_a_context_pipeline_is_whole_and_windows_last_30_seconds(checkpo
     def preprocessing(name, choice):
         return EmotionClassifier.from_pretrained(checkpoints / name, preprocessing=choice).hearing
 
-    assert preprocessing("wav2vec2-group", "pipeline") == ("none", math.inf, 0.5)
-    assert preprocessing("wav2vec2-group", "windows") == ("none", 30.0, 0.5)
-    assert preprocessing("whisper", "pipeline") == ("none", math.inf, 0.5)
-    assert preprocessing("whisper", "windows") == ("none", 2.0, 0.5)
+    assert preprocessing("wav2vec2-group", "pipeline") == ("none", math.inf, 0.5, "energy")
+    assert preprocessing("wav2vec2-group", "windows") == ("none", 30.0, 0.5, "energy")
+    assert preprocessing("whisper", "pipeline") == ("none", math.inf, 0.5, "energy")
+    assert preprocessing("whisper", "windows") == ("none", 2.0, 0.5, "energy")
 
 
 def test_recommended_is_what_the_config_says_within_the_context(write_config):
     folder = write_config(recommended_preprocessing=RECOMMENDED)
-    assert read_preprocessing(folder, "recommended") == ("ends", 1.0, 0.25)
-    assert read_preprocessing(folder, "recommended", context=0.5) == ("ends", 0.5, 0.25)
-    assert read_preprocessing(folder, "windows") == ("none", 30.0, 0.5)
+    assert read_preprocessing(folder, "recommended") == ("ends", 1.0, 0.25, "energy")
+    assert read_preprocessing(folder, "recommended", context=0.5) == ("ends", 0.5, 0.25, "energy")
+    assert read_preprocessing(folder, "windows") == ("none", 30.0, 0.5, "energy")
 
 
 def test_recommended_without_a_recommendation_is_refused(write_config):
@@ -155,6 +155,7 @@ def test_a_probe_keeps_the_preprocessing_of_its_head(tmp_path, choice):
 
 
 def test_an_infinite_window_is_none_in_json():
-    described = {"trim": "none", "max_duration": None, "window_overlap": 0.5}
+    described = {"trim": "none", "max_duration": None, "window_overlap": 0.5, "speech": "energy"}
     assert Hearing(max_duration=math.inf).describe() == described
-    assert Hearing("ends", 8.0, 0.2).describe() == {"trim": "ends", "max_duration": 8.0, "window_overlap": 0.2}
+    described = {"trim": "ends", "max_duration": 8.0, "window_overlap": 0.2, "speech": "silero"}
+    assert Hearing("ends", 8.0, 0.2, "silero").describe() == described

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from ser_hf.serving.long_recording import channel_timelines, timeline
-from ser_hf.serving.speaker_summary import summarize_speakers
+from ser_hf.serving.segment_summary import summarize_speakers
 from ser_hf.serving.speaker_turns import Turn, cut_turns, join_turns, overlap_test, read_turns
 
 RTTM = """;; made by hand

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.stream import stream
 
@@ -141,3 +142,22 @@ def test_what_follows_the_last_whole_block_is_heard(recogniser, speak):
 def test_windows_and_hops_off_the_grid_are_refused(recogniser, window, hop, message):
     with pytest.raises(ValueError, match=message):
         list(stream(recogniser, [np.zeros(100)], 16_000, window=window, hop=hop))
+
+
+@pytest.mark.parametrize("most", [200, 100_000])
+def test_with_silero_music_has_no_segment_and_a_stream_has_the_segments_of_the_timeline(recogniser, record, most):
+    times = np.arange(4 * 16_000) / 16_000
+    music = sum(0.1 * np.sin(2 * np.pi * hertz * times) for hertz in (220, 277, 330))
+    speech = synthesize("neutral", 2, 3)
+    waveform = np.concatenate([music, speech, music, speech, music]).astype(np.float32)
+    path = record(waveform)
+    found = list(timeline(recogniser, path, speech="silero"))
+    assert [segment.start for segment in found] == pytest.approx([4.2, 8.2 + len(speech) / 16_000], abs=0.3)
+    assert sum(segment.end - segment.start for segment in found) < 2 * len(speech) / 16_000 + 2
+    assert sum(segment.end - segment.start for segment in timeline(recogniser, path)) > 12  # the energy rule
+    assert finals(stream(recogniser, cut_randomly(waveform, 0, most), 16_000, speech="silero")) == found
+
+
+def test_an_unknown_detector_is_refused(recogniser, record, speak):
+    with pytest.raises(ValueError, match=r"speech: expected one of \['energy', 'silero'\], found 'loud'"):
+        list(timeline(recogniser, record(speak(("sad", 1.0))), speech="loud"))
