@@ -17,7 +17,7 @@ from ser_hf.escaping import one_line, show
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import EXTENSIONS, clock, describe_segment, write_segments
-from ser_hf.serving.segment_summary import SpeakerSummary, summarize_speakers
+from ser_hf.serving.segment_summary import Summary, summarize_speakers
 from ser_hf.serving.speaker_turns import Turn, read_turns
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def timeline_command(argv: list[str]) -> int:
             _write(options.file, segments, path, classifier.rating_scale)
             show(f"Wrote {path}", file=sys.stderr if options.json else None)
     if speakers and segments and not options.json:
-        show(*map(_describe_speaker, summarize_speakers(segments)))
+        from ser_hf.tasks import load_task
+
+        show(*map(_describe_speaker, summarize_speakers(segments, load_task(classifier.task).answer)))
     return 0
 
 
@@ -248,7 +250,7 @@ def _describe(segment: Segment, width: int) -> str:
     return f"{times}  {one_line(segment.emotion):{width}}  {score}{speaker}{note}"
 
 
-def _describe_speaker(summary: SpeakerSummary) -> str:
+def _describe_speaker(summary: Summary) -> str:
     shares = ", ".join(f"{one_line(emotion)} {100 * share:.0f} %" for emotion, share in summary.shares.items())
     strongest = ", ".join(f"{one_line(each.emotion)} at {clock(each.start)}" for each in summary.strongest)
     return (

@@ -14,28 +14,21 @@ import torch
 
 from ser_hf.corpora.files import audio_files
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.data.checks import SilenceError, check_samples
+from ser_hf.data.checks import check_samples
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.models.postprocessing import to_ratings
 from ser_hf.serving.adaptation import adapt_backend, split_voice
+from ser_hf.serving.answers import find_answers
 from ser_hf.serving.backends import Backend, load_backend
-from ser_hf.serving.decoding import (
-    Piece,
-    Source,
-    decode_ahead,
-    plan_array,
-    plan_file,
-)
+from ser_hf.serving.decoding import SECONDS_AHEAD, decode_ahead, plan
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.prediction import Prediction
 from ser_hf.serving.preprocessing import check_choice, read_preprocessing
 from ser_hf.serving.speaker_turns import Turn
+from ser_hf.serving.speech_detector import make_detector
 from ser_hf.serving.stream import stream
-from ser_hf.tasks import load_task
-
-SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
 
 
 class EmotionClassifier:
@@ -128,14 +121,18 @@ class EmotionClassifier:
         *,
         sampling_rate: int | None = None,
         batch_size: int = 8,
+        speech: str = "energy",
     ) -> dict[str, float] | list[dict[str, float]] | Iterator[dict[str, float]] | Iterator[Prediction]:
         """Return the score of every emotion, best first; the same audio always gets the same scores.
+
+        The scores of a recording, that is, of more than 30 s, are means over its speech, see `predict_files`.
 
         Args:
             audio: A path, an array, a list or other iterable of them, or a folder. An array is ``(T,)`` or
                 ``(T, channels)`` (averaged) of floats within -1 to 1, int16, int32 or uint8.
             sampling_rate: Sampling rate of arrays in Hz, a whole number; the rate of files is in their headers.
             batch_size: Utterances per batch; it does not change the scores.
+            speech: How the speech of recordings is detected: "energy", or "silero" (extra vad).
 
         Returns:
             A dict for a path or an array, a list of dicts for a list, an iterator of dicts for another iterable, and
@@ -149,10 +146,10 @@ class EmotionClassifier:
         """
         _check_batch_size(batch_size)
         if isinstance(audio, str | os.PathLike) and Path(audio).is_dir():
-            return self.predict_files(audio_files(audio, allow_outside=True), batch_size=batch_size)
+            return self.predict_files(audio_files(audio, allow_outside=True), batch_size=batch_size, speech=speech)
         if isinstance(audio, str | os.PathLike) or hasattr(audio, "__array__"):
-            return next(self._answer([audio], sampling_rate, batch_size))
-        answers = self._answer(audio, sampling_rate, batch_size)
+            return next(self._call([audio], sampling_rate, batch_size, speech))
+        answers = self._call(audio, sampling_rate, batch_size, speech)
         return list(answers) if isinstance(audio, list | tuple) else answers
 
     def predict_files(
@@ -160,33 +157,39 @@ class EmotionClassifier:
         paths: Iterable[str | os.PathLike | tuple[str, float | None, float | None]],
         *,
         batch_size: int = 8,
+        speech: str = "energy",
     ) -> Iterator[Prediction]:
         """Yield the prediction of each file in order; an unreadable file yields its error.
 
+        A file of more than 30 s (and more than a window of `hearing`) is a recording: only its speech counts. The
+        scores are means over the time of its segments, as `timeline` yields them by default. The emotion is the one
+        with the best of these scores if it has at least 60 % of the time, else "mixed". The preprocessing "pipeline"
+        knows no recordings: it scores the whole audio at once.
+
         Files are decoded in threads while the model runs, in blocks of at most `batch_size` times 30 s of audio. Within
         a block, utterances of similar durations share a batch. At most three blocks are in memory (46 MB at batch
-        size 8), independently of the number and length of the files. If silence is trimmed or the preprocessing is
-        "pipeline", each file is decoded as a whole into mono at 16 kHz and is limited to ten minutes: it then takes up
-        to 0.3 GB, and two files may be in memory at the same time.
+        size 8), independently of the number and length of the files. If the preprocessing is "pipeline", each file is
+        decoded as a whole into mono at 16 kHz and is limited to ten minutes: it then takes up to 0.3 GB, and two files
+        may be in memory at the same time.
 
         Args:
             paths: Files, or parts of files (path, start in seconds, end in seconds), read one block ahead.
             batch_size: Utterances per batch.
+            speech: How the speech of recordings is detected: "energy", or "silero" (extra vad).
 
         Raises:
-            ValueError: If the batch size is below 1.
+            ValueError: If the batch size is below 1, or `speech` is another text.
+            ImportError: If Silero is not installed.
         """
         _check_batch_size(batch_size)
-        answer = load_task(self.task).answer
-        pieces = (piece for item in paths for piece in self._plan_file(item))
-        for source, outcome in self._score_pieces(pieces, batch_size):
-            emotion = scores = error = None
+        make_detector(speech, self.sampling_rate)
+        for source, outcome in find_answers(self, paths, batch_size=batch_size, speech=speech):
+            emotion = scores = error = uncertain = None
             if isinstance(outcome, Exception):
                 error = str(outcome)
             else:
-                scores = self._name(outcome)
-                emotion = answer(scores)
-            yield Prediction(*source[:4], emotion, scores, error, source.missing)  # type: ignore[arg-type]
+                emotion, scores, uncertain = outcome
+            yield Prediction(*source[:4], emotion, scores, error, source.missing, uncertain)  # type: ignore[arg-type]
 
     def adapt(
         self,
@@ -216,7 +219,7 @@ class EmotionClassifier:
         if others := sorted({emotion for emotion in emotions if emotion is not None} - set(self.emotions)):
             raise ValueError(f"emotions: expected some of {self.emotions} or None, found {others}.")
         cutter = EmotionClassifier(self._backend, self.hearing._replace(window_overlap=0.0))  # each second counts once
-        pieces = (piece for item in files for piece in cutter._plan(item, sampling_rate))
+        pieces = (piece for item in files for piece in plan(item, sampling_rate, cutter.hearing))
         voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), cutter.hearing, emotions)
         return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
 
@@ -284,50 +287,13 @@ class EmotionClassifier:
         """Return a waveform ``(T,)`` trimmed according to `hearing`, as calls and `predict_files` do."""
         return self.hearing.trim_silence(waveform)
 
-    def _answer(self, audio: Iterable, sampling_rate: int | None, batch_size: int) -> Iterator[dict[str, float]]:
-        pieces = (piece for item in audio for piece in self._plan(item, sampling_rate))
-        for _, outcome in self._score_pieces(pieces, batch_size):
+    def _call(
+        self, audio: Iterable, sampling_rate: int | None, batch_size: int, speech: str
+    ) -> Iterator[dict[str, float]]:
+        for _, outcome in find_answers(self, audio, sampling_rate, batch_size=batch_size, speech=speech):
             if isinstance(outcome, Exception):
                 raise outcome
-            yield self._name(outcome)
-
-    def _plan(self, item: str | os.PathLike | np.ndarray, sampling_rate: int | None) -> Iterator[Piece]:
-        if isinstance(item, str | os.PathLike | tuple):
-            return self._plan_file(item)
-        if hasattr(item, "__array__"):
-            return plan_array(np.asarray(item), sampling_rate, self.hearing)
-        raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")
-
-    def _plan_file(self, item: str | os.PathLike | tuple) -> Iterator[Piece]:
-        path, start, end = item if isinstance(item, tuple) else (item, None, None)
-        return plan_file(path, start, end, self.hearing)
-
-    def _score_pieces(
-        self, pieces: Iterable[Piece], batch_size: int
-    ) -> Iterator[tuple[Source, np.ndarray | Exception]]:
-        """Yield each source with the mean scores ``(C,)`` of its pieces, or with its first error.
-
-        Silent pieces are left out; if all are silent, this is the error.
-        """
-        scored, failure, silence = [], None, None
-        for block in decode_ahead(pieces, seconds=SECONDS_AHEAD * batch_size):
-            waveforms = [decoded for _, decoded in block if not isinstance(decoded, Exception)]
-            scores = iter(self.score(waveforms, batch_size=batch_size))
-            for piece, decoded in block:
-                if isinstance(decoded, SilenceError):
-                    silence = decoded
-                elif isinstance(decoded, Exception):
-                    failure = failure or decoded
-                else:
-                    scored.append(next(scores))
-                if piece.final:
-                    yield piece.source, failure or (np.mean(scored, axis=0) if scored else silence)  # type: ignore[misc]
-                    scored, failure, silence = [], None, None
-
-    def _name(self, scores: np.ndarray) -> dict[str, float]:
-        shown = self.rescale(scores)
-        order = np.argsort(-shown, kind="stable") if self.rating_scale is None else range(len(shown))
-        return {self.emotions[i]: float(shown[i]) for i in order}
+            yield outcome.scores
 
 
 def _expand_folder(item: str | os.PathLike | np.ndarray) -> list:

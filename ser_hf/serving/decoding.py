@@ -18,10 +18,14 @@ from ser_hf.data.audio import SAMPLING_RATE, decode_audio, read_header
 from ser_hf.data.checks import check_rate, check_samples, check_signal
 from ser_hf.data.hearing import Hearing
 
+SECONDS_AHEAD = 30.0  # audio decoded in advance per utterance of a batch
 THREADS = min(8, usable_cpus())
 LEAST_SECONDS = 1.0  # minimum that a piece counts for, so that a block of unreadable files is bounded too
 LONGEST = 86_400.0  # seconds
 LONGEST_WHOLE = 600.0  # seconds; for files that are decoded as a whole
+
+
+Item = str | os.PathLike | tuple[str | os.PathLike, float | None, float | None] | np.ndarray
 
 
 class Source(NamedTuple):
@@ -68,6 +72,48 @@ class Piece(NamedTuple):
     final: bool
 
 
+def plan(item: Item, sampling_rate: int | None, hearing: Hearing) -> Iterator[Piece]:
+    """Yield the pieces of a path, of a path with start and end in seconds, or of an array, see the functions below.
+
+    Raises:
+        TypeError: If the item is nothing of these.
+        ValueError: As for `plan_array`.
+    """
+    if hasattr(item, "__array__"):
+        return plan_array(np.asarray(item), sampling_rate, hearing)
+    return plan_file(*_split_item(item), hearing)
+
+
+def find_source(item: Item, sampling_rate: int | None) -> Source:
+    """Return a source with its duration; files are not decoded.
+
+    Args:
+        item: A path, a path with start and end in seconds, or an array.
+        sampling_rate: Sampling rate of an array in Hz.
+
+    Raises:
+        ValueError: If a file is unreadable, or has no sample between start and end; or if the sampling rate of an array
+            is missing or invalid.
+        OSError: If a file does not exist.
+        TypeError: If the item is nothing of these.
+    """
+    if hasattr(item, "__array__"):
+        array = np.asarray(item)
+        check_rate(sampling_rate)
+        return Source(duration=len(array) / sampling_rate if array.ndim else 0.0, missing=0.0)  # type: ignore[operator]
+    path, start, end = _split_item(item)
+    first = start or 0.0
+    if not first >= 0:
+        raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
+    header = read_header(path)
+    duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
+    missing = header.missing if end is None else min(max(0.0, end - header.duration), header.missing)
+    if not duration:
+        last = "its end" if end is None else f"{end:g} s"
+        raise ValueError(f"'{path}' holds no sample between {first:g} s and {last}: it ends at {header.duration:g} s.")
+    return Source(os.fspath(path), start, end, duration, missing)
+
+
 def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
     """Yield the pieces of a file, or of its part from `start` to `end`, without decoding them.
 
@@ -79,24 +125,14 @@ def plan_file(path: str | os.PathLike, start: float | None, end: float | None, h
         end: End in seconds; None for the end of the file.
         hearing: Defines whether the file is split into windows.
     """
-    source = Source(os.fspath(path), start, end)
     try:
-        first = start or 0.0
-        if not first >= 0:
-            raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
-        header = read_header(path)
-        duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
-        missing = header.missing if end is None else min(max(0.0, end - header.duration), header.missing)
-        if not duration:
-            last = "its end" if end is None else f"{end:g} s"
-            raise ValueError(
-                f"'{path}' holds no sample between {first:g} s and {last}: it ends at {header.duration:g} s."
-            )
-        check_duration(path, duration, hearing)
+        source = find_source((path, start, end), None)
+        assert source.duration is not None
+        check_duration(path, source.duration, hearing)
     except (ValueError, OSError) as error:
-        yield Piece(source, partial(_raise, error), 0.0, True)
+        yield Piece(Source(os.fspath(path), start, end), partial(_raise, error), 0.0, True)
         return
-    source = source._replace(duration=duration, missing=missing)
+    first, duration = start or 0.0, source.duration
     if hearing.needs_whole:
         decode = partial(_decode_trimmed, path, first, first + duration, hearing)
         yield Piece(source, decode, duration, True)
@@ -118,10 +154,9 @@ def plan_array(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -
     Raises:
         ValueError: If the sampling rate is missing or invalid.
     """
-    check_rate(sampling_rate)
-    seconds = len(array) / sampling_rate if array.ndim else 0.0  # type: ignore[operator]
+    source = find_source(array, sampling_rate)
     decode = partial(_convert_trimmed, array, sampling_rate, hearing)
-    yield Piece(Source(duration=seconds, missing=0.0), decode, seconds, True)
+    yield Piece(source, decode, source.duration or 0.0, True)
 
 
 def decode_ahead(pieces: Iterable[Piece], *, seconds: float) -> Iterator[list[tuple[Piece, np.ndarray | Exception]]]:
@@ -196,6 +231,12 @@ def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -
             f"'{path}' is {duration:.0f} s long: expected at most {longest:.0f} s{reason}. Split it, or use "
             "`ser-hf timeline`."
         )
+
+
+def _split_item(item: Item) -> tuple[str | os.PathLike, float | None, float | None]:
+    if not isinstance(item, str | os.PathLike | tuple):
+        raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")
+    return item if isinstance(item, tuple) else (item, None, None)
 
 
 def _decode_trimmed(path: str | os.PathLike, start: float, end: float, hearing: Hearing) -> np.ndarray:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -55,10 +56,28 @@ def timeline(
         ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
-    windows = _cut_windows(classifier, reader, _read_checked(reader), turns, window=window, hop=hop, speech=speech)
+    samples, options = _read_checked(reader), {"window": window, "hop": hop, "batch_size": batch_size}
     overlaps = overlap_test(turns or [])
-    for segment in _merge_windows(classifier, windows, batch_size):
+    for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
+
+
+def segment_samples(
+    classifier: Recogniser,
+    samples: Iterable[np.ndarray],
+    sampling_rate: int,
+    *,
+    window: float = 4.0,
+    hop: float = 1.0,
+    batch_size: int = 8,
+    turns: Sequence[Turn] | None = None,
+    speech: str = "energy",
+) -> Iterator[Segment]:
+    """Yield the segments of samples ``(T,)`` that arrive in blocks; overlap is not marked. See `timeline`."""
+    windows = _cut_windows(classifier, samples, sampling_rate, turns, window=window, hop=hop, speech=speech)
+    scored, answer = _score_in_batches(classifier, windows, batch_size), load_task(classifier.task).answer
+    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
+    yield from (segment for segment in segments if segment.final)
 
 
 def channel_timelines(
@@ -92,12 +111,12 @@ def channel_timelines(
         raise ValueError(f"'{path}' has one channel: expected a recording with a speaker per channel.")
     if len({name.strip() for name in names} - {""}) != reader.channels:
         raise ValueError(f"'{path}' has {reader.channels} channels: expected a name of each, found {list(names)}.")
+    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "speech": speech}
     segments: list[Segment] = []
     for channel, name in enumerate(names):
         levels = Levels(f"'{path}', channel {channel + 1}")
         samples = follow_levels((block[:, [channel]] for block in reader.blocks()), levels)
-        windows = _cut_windows(classifier, reader, samples, None, window=window, hop=hop, speech=speech)
-        found = _merge_windows(classifier, windows, batch_size)
+        found = segment_samples(classifier, samples, reader.sampling_rate, **options)
         segments += [replace(segment, speaker=name) for segment in found]
         if not levels.low.size:
             raise ValueError(f"'{path}' has no samples.")
@@ -110,10 +129,19 @@ def channel_timelines(
     return [replace(segment, overlap=overlaps(segment)) for segment in segments]
 
 
+def warn_of_channels(levels: Levels) -> None:
+    """Log a warning if the channels of a recording, which were averaged, are different recordings."""
+    if levels.differ:
+        logger.warning(
+            f"{levels.name} has {len(levels.low)} different channels, which were averaged. If each is a speaker, as in "
+            "a call, use ser-hf timeline --channels separate, or channel_timelines."
+        )
+
+
 def _cut_windows(
     classifier: Recogniser,
-    reader: AudioReader,
     samples: Iterable[np.ndarray],
+    sampling_rate: int,
     turns: Sequence[Turn] | None,
     *,
     window: float,
@@ -121,20 +149,14 @@ def _cut_windows(
     speech: str,
 ) -> Iterator[Window]:
     """Yield the windows of the samples ``(T,)``, in blocks, or those of each turn with their speaker."""
-    rates = reader.sampling_rate, classifier.sampling_rate
+    rates = sampling_rate, classifier.sampling_rate
     if turns is None:
         yield from _drop_replaced(cut_speech_windows(samples, *rates, window=window, hop=hop, speech=speech))
         return
-    for turn, waveform in cut_turns(samples, reader.sampling_rate, turns):
+    for turn, waveform in cut_turns(samples, sampling_rate, turns):
         for each in _drop_replaced(cut_speech_windows([waveform], *rates, window=window, hop=hop, speech=speech)):
             edges = tuple(round(turn.start + edge, 3) for edge in each.edges)
             yield replace(each, edges=edges, speaker=turn.speaker)
-
-
-def _merge_windows(classifier: Recogniser, windows: Iterator[Window], batch_size: int) -> Iterator[Segment]:
-    scored, answer = _score_in_batches(classifier, windows, batch_size), load_task(classifier.task).answer
-    segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
-    yield from (segment for segment in segments if segment.final)
 
 
 def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
@@ -144,11 +166,7 @@ def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
     if not levels.low.size:
         raise ValueError(f"'{reader.path}' has no samples.")
     levels.check_channels()
-    if levels.differ:
-        logger.warning(
-            f"'{reader.path}' has {reader.channels} different channels, which were averaged. If each is a speaker, "
-            "as in a call, use --channels separate, or channel_timelines."
-        )
+    warn_of_channels(levels)
     if missing := reader.describe_missing():
         logger.warning(f"'{reader.path}' {missing}.")
 

@@ -25,6 +25,7 @@ from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.emotion_segments import caption
 from ser_hf.serving.page_access import OwnOriginOnly
 from ser_hf.serving.segment_files import clock, write_segments
+from ser_hf.serving.segment_summary import DOMINANT, MIXED, Summary, summarize
 from ser_hf.tasks import load_task
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Page(gradio.Blocks):
 
 
 def _lay_out_results(*, rated: bool) -> list[gradio.components.Component]:
-    bars = gradio.Label(label="All scores, over the whole recording", show_heading=False)
+    bars = gradio.Label(label="All scores, means over the speech", show_heading=False)
     described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
@@ -165,15 +166,14 @@ def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
     segments = list(classifier.timeline(audio))
     if not segments:
         raise ValueError("No speech found: is the recording too quiet, or too short?")
-    scores = classifier(audio)
+    summary = summarize(segments, load_task(classifier.task).answer)
     figure, *files = (str(Path(audio).with_suffix(ending)) for ending in (".png", ".csv", ".vtt"))
     plot_timeline(open_audio(audio), segments, figure, scale=classifier.rating_scale)  # type: ignore[arg-type]
     for file in files:
         write_segments(segments, file)
     rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
-    emotion = load_task(classifier.task).answer(scores)
-    words = describe(emotion, scores.get(emotion), classifier.uncertainty_threshold)  # type: ignore[union-attr]
-    return words, _name_bars(scores, classifier.rating_scale), figure, rows, *files  # type: ignore[arg-type]
+    words = describe(summary, classifier.uncertainty_threshold)
+    return words, _name_bars(summary.scores, classifier.rating_scale), figure, rows, *files
 
 
 def _name_bars(scores: dict[str, float], scale: tuple[float, float] | None) -> dict[str, float]:
@@ -187,28 +187,35 @@ def _name_bars(scores: dict[str, float], scale: tuple[float, float] | None) -> d
     }
 
 
-def describe(emotion: str, score: float | None, threshold: float | None) -> str:
+def describe(summary: Summary, threshold: float | None) -> str:
     """Describe the emotion of a recording in Markdown, and whether it is uncertain.
 
     Args:
-        emotion: The emotion, or what another task answers.
-        score: Score of the emotion; None if the answer is not the name of an output.
+        summary: What the segments of the recording have in common.
         threshold: Lower scores are uncertain; None if no prediction is marked as uncertain.
 
     Examples:
-        >>> print(describe("sad", 0.7, threshold=None))
+        >>> from ser_hf.serving.emotion_segments import Segment
+        >>> sad = Segment(0.0, 2.0, "sad", 0.7, False, {"happy": 0.3, "sad": 0.7})
+        >>> print(describe(summarize([sad], lambda scores: "sad"), threshold=None))
         ## Sad
-        70.0 %, over the whole recording.
+        70.0 %, the mean over the speech.
     """
-    name = markdown(emotion)
-    if score is None:
-        return f"## {name}\nOver the whole recording."
-    if threshold is not None and score < threshold:
-        return (
-            f"## Uncertain\nThe best guess is **{name}**, with {100 * score:.1f} %. Below {100 * threshold:.1f} % this "
-            "model is wrong too often: do not rely on this guess."
-        )
-    return f"## {name[:1].upper() + name[1:]}\n{100 * score:.1f} %, over the whole recording."
+    name, score = markdown(summary.emotion), summary.scores.get(summary.emotion)
+    if summary.emotion == MIXED and score is None:
+        shares = ", ".join(f"{markdown(name)} {100 * share:.0f} %" for name, share in summary.shares.items())
+        title, text = "Mixed", f"No emotion has {100 * DOMINANT:.0f} % of the speech: {shares}."
+    elif score is None:
+        return f"## {name}\nThe means over the speech."
+    else:
+        title, text = name[:1].upper() + name[1:], f"{100 * score:.1f} %, the mean over the speech."
+    if not summary.uncertain:
+        return f"## {title}\n{text}"
+    guess = text if title == "Mixed" else f"The best guess is **{name}**, with {100 * score:.1f} %."  # type: ignore[operator]
+    return (
+        f"## Uncertain\n{guess} Most of the speech has scores below {100 * threshold:.1f} %, with "  # type: ignore[operator]
+        "which this model is wrong too often: do not rely on this guess."
+    )
 
 
 def _introduce(classifier: EmotionClassifier) -> str:

@@ -107,8 +107,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
 
 def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
     """Return the table row of a prediction."""
-    scores, emotions, threshold = prediction.scores or {}, classifier.emotions, classifier.uncertainty_threshold
-    judged = scores and threshold is not None
+    scores, emotions = prediction.scores or {}, classifier.emotions
     return {
         "path": spell(prediction.path),
         "start": prediction.start,
@@ -118,7 +117,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         if prediction.missing is None or math.isnan(prediction.missing)
         else round(prediction.missing, 6),
         "prediction": prediction.emotion,
-        "uncertain": max(scores.values()) < threshold if judged else None,  # type: ignore[operator]
+        "uncertain": prediction.uncertain,
         **{name: scores.get(emotion) for name, emotion in zip(_score_columns(emotions), emotions, strict=True)},
         "error": prediction.error and as_utf8(prediction.error),
     }

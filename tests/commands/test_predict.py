@@ -20,7 +20,7 @@ from architectures import feature_extractor, tiny_model
 from ser_hf.cli import main
 from ser_hf.commands.predict import EXAMPLES
 from ser_hf.data.hearing import Hearing
-from ser_hf.serving import EmotionClassifier, Prediction
+from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
 from ser_hf.serving.predict import describe_model, to_row
 
@@ -237,11 +237,15 @@ def test_a_name_that_is_not_utf8_is_escaped_and_keeps_one_row(model, tmp_path, w
 
 
 @pytest.mark.parametrize(("threshold", "uncertain"), [(0.61, True), (0.6, False), (None, None)])
-def test_a_best_score_below_the_threshold_is_uncertain(threshold, uncertain):
-    classifier = SimpleNamespace(emotions=["angry", "sad"], uncertainty_threshold=threshold)
-    row = to_row(Prediction("a.wav", None, None, 1.0, "sad", {"sad": 0.6, "angry": 0.4}, None), classifier)
+def test_a_best_score_below_the_threshold_is_uncertain(tmp_path, write_audio, threshold, uncertain):
+    write_audio(tmp_path / "a.wav")
+    scores = np.array([[0.4, 0.6]])
+    backend = Backend("torch", ["angry", "sad"], lambda _: scores, uncertainty_threshold=threshold)
+    classifier = EmotionClassifier(backend, Hearing())
+    good, bad = classifier.predict_files([tmp_path / "a.wav", tmp_path / "gone.wav"])
+    row = to_row(good, classifier)
     assert (row["prediction"], row["uncertain"], row["score_angry"]) == ("sad", uncertain, 0.4)
-    assert to_row(Prediction("a.wav", None, None, None, None, None, "gone"), classifier)["uncertain"] is None
+    assert to_row(bad, classifier)["uncertain"] is None
 
 
 def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):

@@ -1,5 +1,6 @@
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,9 @@ from architectures import feature_extractor, tiny_model
 from gradio_client import Client, handle_file
 
 from ser_hf.serving import EmotionClassifier, page
+from ser_hf.serving.emotion_segments import Segment
+from ser_hf.serving.segment_summary import summarize
+from ser_hf.tasks.categories import answer
 
 RATE = 16_000
 
@@ -46,26 +50,44 @@ def served(classifier, talk, tmp_path_factory):
 
 def test_a_recording_gets_every_score_a_figure_and_files(classifier, talk):
     words, scores, figure, rows, table, subtitles = page.recognise(classifier, talk)
-    emotion = next(iter(scores))
-    assert scores == classifier(talk) and set(scores) == set(classifier.emotions)
-    assert words.startswith(f"## {emotion.capitalize()}\n{100 * scores[emotion]:.1f} %")
+    summary = summarize(list(classifier.timeline(talk)), answer)
+    assert scores == summary.scores and set(scores) == set(classifier.emotions)
+    emotion = max(scores, key=scores.get)
+    assert words.startswith(f"## {emotion.capitalize()}\n{100 * scores[emotion]:.1f} %, the mean over the speech")
     assert Path(figure).read_bytes().startswith(b"\x89PNG")
     assert [row[:1] for row in rows] == [[f"0:{segment.start:04.1f}"] for segment in classifier.timeline(talk)]
     assert len(Path(table).read_text().splitlines()) == len(rows) + 1
     assert Path(subtitles).read_text().startswith("WEBVTT")
 
 
+def segment(start, end, emotion, score, *, uncertain=False):
+    return Segment(start, end, emotion, score, uncertain, {emotion: score, "neutral": 1 - score})
+
+
 def test_uncertain_answers_are_called_so():
-    unsure = page.describe("<b>sad</b>", 0.38, 0.3812)
-    assert unsure.startswith("## Uncertain\n") and "38.0 %" in unsure and "Below 38.1 %" in unsure
-    assert "<b>" not in unsure and "<b>" not in page.describe("<b>sad</b>", 0.38, 0.1)
-    assert (
-        page.describe("sad", 0.38, 0.38)
-        == page.describe("sad", 0.38, None)
-        == ("## Sad\n38.0 %, over the whole recording.")
+    unsure = page.describe(summarize([segment(0, 2, "<b>sad</b>", 0.68, uncertain=True)], answer), 0.6812)
+    assert unsure.startswith("## Uncertain\nThe best guess is")
+    assert "with 68.0 %" in unsure and "scores below 68.1 %" in unsure
+    sure = page.describe(summarize([segment(0, 2, "<b>sad</b>", 0.68)], answer), 0.6)
+    assert "<b>" not in unsure and "<b>" not in sure
+    assert page.describe(summarize([segment(0, 2, "sad", 0.68)], answer), None) == (
+        "## Sad\n68.0 %, the mean over the speech."
     )
     calibrated = SimpleNamespace(emotions=["sad"], uncertainty_threshold=0.6988, rating_scale=None)
     assert "Predictions below 69.9 % are marked as uncertain" in page._introduce(calibrated)
+
+
+def test_a_recording_of_two_emotions_is_mixed_with_their_shares():
+    two = [
+        Segment(0.0, 4.0, "sad", 0.9, False, {"angry": 0.1, "sad": 0.9}),
+        Segment(5.0, 8.0, "angry", 0.8, False, {"angry": 0.8, "sad": 0.2}),
+    ]
+    assert page.describe(summarize(two, answer), 0.5) == (
+        "## Mixed\nNo emotion has 60 % of the speech: sad 57 %, angry 43 %."
+    )
+    doubtful = [replace(each, uncertain=True) for each in two]
+    words = page.describe(summarize(doubtful, answer), 0.95)
+    assert words.startswith("## Uncertain\nNo emotion has 60 % of the speech")
 
 
 def test_recordings_that_cannot_be_recognised_are_refused_in_words(classifier, tmp_path):

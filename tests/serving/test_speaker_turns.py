@@ -10,6 +10,7 @@ import soundfile
 from ser_hf.serving.long_recording import channel_timelines, timeline
 from ser_hf.serving.segment_summary import summarize_speakers
 from ser_hf.serving.speaker_turns import Turn, cut_turns, join_turns, overlap_test, read_turns
+from ser_hf.tasks.categories import answer
 
 RTTM = """;; made by hand
 SPKR-INFO call 1 <NA> <NA> <NA> unknown A <NA> <NA>
@@ -143,7 +144,7 @@ def test_turns_of_one_recording_with_another_name_are_taken_with_a_warning(tmp_p
 
 def test_a_summary_tells_shares_changes_and_the_strongest_segments(recogniser, speak, record):
     path = record(speak(("sad", 2.0), ("", 1.5), ("angry", 4.0), ("", 1.5), ("sad", 2.0)))
-    (summary,) = summarize_speakers(timeline(recogniser, path, turns=[Turn(0.0, 11.0, "A")]))
+    (summary,) = summarize_speakers(timeline(recogniser, path, turns=[Turn(0.0, 11.0, "A")]), answer)
     assert summary.speaker == "A" and 7.5 < summary.seconds < 9.5
     assert summary.shares["sad"] + summary.shares["angry"] == pytest.approx(1)
     assert summary.shares["angry"] == pytest.approx(0.5, abs=0.05)

@@ -18,6 +18,8 @@ from ser_hf.publishing.export import export_onnx
 from ser_hf.scoring.evaluate import evaluate
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
 from ser_hf.serving import EmotionClassifier, page
+from ser_hf.serving.segment_summary import summarize
+from ser_hf.tasks import load_task
 
 RATE = 16_000
 CONFIGS = {
@@ -102,9 +104,11 @@ def test_a_timeline_and_a_stream_have_the_same_values_over_time(checkpoint, talk
 
 
 @SLOW_VOTES
-def test_the_page_answers_by_its_api(checkpoint, talk, expected, tmp_path, monkeypatch):
+def test_the_page_answers_by_its_api(checkpoint, talk, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    blocks = page.build_page(EmotionClassifier.from_pretrained(checkpoint, backend="torch"))
+    classifier = EmotionClassifier.from_pretrained(checkpoint, backend="torch")
+    expected = summarize(list(classifier.timeline(talk)), load_task(classifier.task).answer).scores
+    blocks = page.build_page(classifier)
     try:
         client = Client(page.serve_page(blocks), verbose=False, download_files=False)
         words, bars, *_ = client.predict(handle_file(str(talk)), api_name="/recognise")
