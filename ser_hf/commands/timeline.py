@@ -17,7 +17,7 @@ from ser_hf.escaping import one_line, show
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.segment_files import EXTENSIONS, clock, describe_segment, write_segments
-from ser_hf.serving.segment_summary import Summary, summarize_speakers
+from ser_hf.serving.segment_summary import describe_speaker, summarize_speakers
 from ser_hf.serving.speaker_turns import Turn, read_turns
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def timeline_command(argv: list[str]) -> int:
     if speakers and segments and not options.json:
         from ser_hf.tasks import load_task
 
-        show(*map(_describe_speaker, summarize_speakers(segments, load_task(classifier.task).answer)))
+        show(*map(describe_speaker, summarize_speakers(segments, load_task(classifier.task).answer)))
     return 0
 
 
@@ -248,12 +248,3 @@ def _describe(segment: Segment, width: int) -> str:
     score = f"{100 * segment.score:3.0f} %" if segment.emotion in segment.scores else ""
     speaker = "" if segment.speaker is None else f"  {one_line(segment.speaker)}{' (overlap)' * segment.overlap}"
     return f"{times}  {one_line(segment.emotion):{width}}  {score}{speaker}{note}"
-
-
-def _describe_speaker(summary: Summary) -> str:
-    shares = ", ".join(f"{one_line(emotion)} {100 * share:.0f} %" for emotion, share in summary.shares.items())
-    strongest = ", ".join(f"{one_line(each.emotion)} at {clock(each.start)}" for each in summary.strongest)
-    return (
-        f"{one_line(summary.speaker)}: {clock(summary.seconds)} of speech: {shares}; "
-        f"{summary.changes_per_minute:.1f} changes per minute" + (f"; strongest: {strongest}" if strongest else "")
-    )

@@ -13,7 +13,7 @@ from typing import Any
 from ser_hf.corpora.cells import compile_speaker, match_speaker, read_cells, warn_of_genders
 from ser_hf.corpora.name_forms import find_path
 from ser_hf.corpora.spelling import unspell
-from ser_hf.corpora.table_rows import READERS, read_table_rows
+from ser_hf.corpora.table_rows import KEPT, READERS, read_table_rows
 from ser_hf.corpora.utterance import Utterance
 
 FOLDERS = 50_000  # number of folders whose resolved links are cached
@@ -98,6 +98,7 @@ def read_fields(
     locate: Callable[[str], str],
     genders: Counter[str] | None = None,
     only: Collection[str] = (),
+    keep: bool = False,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the number and the fields of each row of a table; a problem with its times is the field `problem`.
 
@@ -107,12 +108,15 @@ def read_fields(
         locate: Function from a path in the table to the path of the file, see `locator`.
         genders: Counter of unrecognised genders, see `read_cells`.
         only: Fields to read; the emotion is not required then. Empty for all fields.
+        keep: Whether the field `kept` is a dict of the cells of the columns other than path, start and end.
 
     Raises:
         ValueError: If the table cannot be read, or a cell cannot be converted.
     """
     tally: Counter[str] = Counter() if genders is None else genders
-    for number, cells in read_table_rows(file, columns, required=("path",) if only else ("path", "emotion")):
+    required = ("path",) if only else ("path", "emotion")
+    for number, cells in read_table_rows(file, columns, required=required, keep=keep):
+        kept = {name: cells.pop(name) for name in list(cells) if name.startswith(KEPT)}
         try:
             fields = read_cells({name: cell for name, cell in cells.items() if not only or name in only}, tally)
             if only or "emotion" in fields:
@@ -121,6 +125,8 @@ def read_fields(
             raise ValueError(f"Row {number} of '{file}': {error}") from error
         if "problem" in fields:
             fields["problem"] = f"Row {number} of '{file}': {fields['problem']}"
+        if keep:
+            fields["kept"] = {name.removeprefix(KEPT): cell for name, cell in kept.items()}
         yield number, fields
 
 

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ Choose = Callable[[list[str]], dict[str, str]]  # header -> column by field
 DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # first line of a table for Excel
 DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
+KEPT = "kept "  # before the name of a column in a field
 BATCH = 2_000  # rows of Parquet read at a time
 SAVE_AGAIN = "Save it as UTF-8 (Excel: 'CSV UTF-8'), or convert it: iconv -f WINDOWS-1252 -t UTF-8 IN > OUT"
 
@@ -29,7 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_table_rows(
-    file: Path, columns: Mapping[str, str] | None = None, *, required: Sequence[str] = ("path", "emotion")
+    file: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    required: Sequence[str] = ("path", "emotion"),
+    keep: bool = False,
 ) -> Rows:
     """Yield the number and the cells of each row that is not blank; header lines within the table are left out.
 
@@ -40,6 +44,7 @@ def read_table_rows(
         file: Table with one of the extensions in `READERS`.
         columns: Column of each field that is guessed wrongly or not found, see `choose_columns`.
         required: Fields that the table must have.
+        keep: Whether each other column is a field too, named `KEPT` and its name; other than path, start and end.
 
     Yields:
         Number of the line, from 1 with the header (of Parquet: of the row, without a header), and cells by field.
@@ -49,7 +54,12 @@ def read_table_rows(
             another number of cells than the header.
         ImportError: If the table is a workbook and openpyxl is not installed.
     """
-    choose = partial(choose_columns, columns=columns, table=str(file), required=required)
+
+    def choose(header: list[str]) -> dict[str, str]:
+        chosen = choose_columns(header, columns, table=str(file), required=required)
+        used = {chosen.get(field) for field in ("path", "start", "end")}
+        return chosen | ({f"{KEPT}{name}": name for name in header if name and name not in used} if keep else {})
+
     try:
         yield from READERS[file.suffix.lower()](file, choose)
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""List the audio files that are to be predicted; this module does not import torch."""
+"""List the audio that is to be predicted, with what is known about it; this module does not import torch."""
 
 import glob
 import logging
@@ -6,21 +6,34 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ser_hf.corpora.files import audio_files, list_files, pluralize
+from ser_hf.corpora.files import AUDIO_EXTENSIONS, audio_files, list_files, pluralize
+from ser_hf.corpora.spelling import as_utf8
 from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
 from ser_hf.data.segment_fit import describe_misfit
-from ser_hf.serving.prediction_table import Key
+from ser_hf.serving.prediction_table import Key, Known
+from ser_hf.serving.speaker_turns import Turn, overlap_test, read_rttm, read_turns
+
+RTTM = ".rttm"
 
 logger = logging.getLogger(__name__)
 
 
 def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
-    """Return path, start and end in seconds of all audio in files, folders, globs and tables, without duplicates.
+    """Return path, start and end in seconds of all audio in files, folders, globs and tables, see `list_rows`."""
+    return list(list_rows(paths, columns))
+
+
+def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Known]:
+    """Return what is known about all audio in files, folders, globs, tables and RTTM, without duplicates.
 
     Args:
-        paths: Paths as on the command line; single files may be missing.
+        paths: Paths as on the command line; single files may be missing. The recordings of an RTTM are the audio files
+            with their names beside it.
         columns: Field -> column of the tables, if it is not detected automatically.
+
+    Returns:
+        Path, start and end in seconds -> the other columns of the table as text, or speaker and overlap of an RTTM.
 
     Raises:
         FileNotFoundError: If a folder or a glob contains no audio, or none of the files exists.
@@ -31,37 +44,89 @@ def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
         folders = [path for path in empty if os.path.isdir(os.path.expanduser(path))]
         unread = "".join(f" {list_files(folder).describe(folder)}" for folder in folders)
         raise FileNotFoundError(
-            f"No audio in {empty}: expected audio files, folders or globs of them, or tables.{unread.rstrip()}"
+            f"No audio in {empty}: expected audio files, folders or globs of them, tables or RTTM.{unread.rstrip()}"
         )
-    keys = list(dict.fromkeys(key for inside in found.values() for key in inside))
+    rows: dict[Key, Known] = {}
+    for key, known in (row for inside in found.values() for row in inside):
+        rows.setdefault(key, known)
+    keys = list(rows)
     if misfit := describe_misfit(keys):
         logger.warning(misfit)
     if not any(os.path.exists(path) for path, *_ in keys):
         raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
-    return keys
+    return rows
 
 
-def _expand(name: str, columns: Mapping[str, str]) -> Iterator[Key]:
+def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
+    """Return a row for each turn of the recordings, with the columns speaker and overlap.
+
+    Args:
+        rows: Rows of whole files, from `list_rows`.
+        speakers: Who speaks when, see `read_turns`; of several recordings, an RTTM that names them.
+
+    Raises:
+        ValueError: If a row is a part of a file, the file holds no turn of a recording, or it is no RTTM and there are
+            several recordings.
+    """
+    if parts := [path for path, start, end in rows if (start, end) != (None, None)]:
+        raise ValueError(f"speakers: expected whole files, found a part of '{parts[0]}' in a table.")
+    if len(rows) == 1:
+        turns = {path: read_turns(speakers, path) for path, *_ in rows}
+    elif Path(speakers).suffix.lower() != RTTM:
+        raise ValueError(
+            f"speakers: expected an RTTM, which names its recordings, found '{speakers}' for {len(rows)} files. "
+            "Predict each file with its own, or pass a table with the columns path, start, end and speaker as PATHS."
+        )
+    else:
+        known = read_rttm(speakers)
+        if absent := [path for path, *_ in rows if Path(path).stem not in known]:
+            raise ValueError(
+                f"'{speakers}' holds turns of {', '.join(sorted(known)[:5])}, and none of '{Path(absent[0]).stem}'."
+            )
+        turns = {path: known[Path(path).stem] for path, *_ in rows}
+    return {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
+
+
+def _list_turns(path: str, turns: Sequence[Turn]) -> Iterator[tuple[Key, Known]]:
+    overlaps = overlap_test(turns)
+    for turn in turns:
+        yield (path, turn.start, turn.end), {"speaker": turn.speaker, "overlap": overlaps(turn)}
+
+
+def _expand(name: str, columns: Mapping[str, str]) -> Iterator[tuple[Key, Known]]:
     path = Path(name).expanduser()
     if path.is_dir():
-        yield from ((file, None, None) for file in audio_files(path, allow_outside=True))
+        yield from (((file, None, None), {}) for file in audio_files(path, allow_outside=True))
     elif path.is_file() and path.suffix.lower() in READERS:
         yield from _read_paths(path, columns)
+    elif path.is_file() and path.suffix.lower() == RTTM:
+        for recording, turns in read_rttm(path).items():
+            yield from _list_turns(_find_recording(path.parent, recording), turns)
     elif glob.has_magic(name) and not path.exists():
         for match in sorted(glob.glob(str(path), recursive=True)):
             yield from _expand(match, columns)
     else:
-        yield str(path), None, None
+        yield (str(path), None, None), {}
 
 
-def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[Key]:
-    """Yield path, start and end of each row; times that are no numbers are counted in one warning and left out."""
+def _find_recording(folder: Path, name: str) -> str:
+    """Return the audio file with a name; a missing one is called .wav, and becomes an error row."""
+    if Path(name).name != name:
+        raise ValueError(f"RTTM: expected the name of a recording, found '{name}'.")
+    named = sorted(folder.glob(f"{glob.escape(name)}.*"))
+    present = [path for path in named if path.suffix.lower() in AUDIO_EXTENSIONS]
+    return str(present[0] if present else folder / f"{name}.wav")
+
+
+def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[Key, Known]]:
+    """Yield the rows of a table; times that are no numbers are counted in one warning and left out."""
     locate = locator(table.parent, allow_outside=True)
     unread = []
-    for _, fields in read_fields(table, columns, locate=locate, only=("path", "start", "end")):
+    for _, fields in read_fields(table, columns, locate=locate, only=("path", "start", "end"), keep=True):
         if "problem" in fields and not {"start", "end"} & fields.keys():
             unread.append(fields["problem"])
         else:  # times in the wrong order become an error row
-            yield fields["path"], fields.get("start"), fields.get("end")
+            known = {name: None if cell is None else as_utf8(str(cell)) for name, cell in fields["kept"].items()}
+            yield (fields["path"], fields.get("start"), fields.get("end")), known
     if unread:
         logger.warning(f"Left out {pluralize(len(unread), 'row')} (first: {unread[0]}).")

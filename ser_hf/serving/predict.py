@@ -5,20 +5,26 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from ser_hf import __version__
 from ser_hf.cache import explain_full_disk
+from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.spelling import as_utf8, spell
+from ser_hf.escaping import one_line
 from ser_hf.runs.weights import hash_paths
 from ser_hf.serving.backends import ONNX_FILES
 from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.prediction import Prediction
-from ser_hf.serving.prediction_table import Key, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.prediction_table import Key, Known, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.segment_summary import MIXED, Summary, summarize_speakers
+from ser_hf.tasks import load_task
 
 # The files that determine the predictions of a model, apart from its weights.
 MODEL_FILES = ("config.json", "preprocessor_config.json", "head.json", "head.skops")
@@ -33,6 +39,8 @@ def predict(
     model: str,
     dtype: str = "float32",
     batch_size: int = 8,
+    speech: str = "energy",
+    known: Mapping[Key, Known] | None = None,
 ) -> tuple[dict[Key, Row], int]:
     """Write a table with the emotion of every file; run it again to complete an interrupted table.
 
@@ -42,10 +50,13 @@ def predict(
     Args:
         classifier: The model.
         files: Path, first and last second of each, such as `audio_list.list_audio` returns; None for the whole file.
-        output: The table, .csv, .jsonl or .parquet.
+        output: The table, .csv, .json, .jsonl or .parquet.
         model: Folder or Hub id of the classifier; it identifies the model of the rows.
         dtype: Type that the classifier computes in.
         batch_size: Utterances per batch.
+        speech: How the speech of recordings is detected, see `EmotionClassifier.predict_files`.
+        known: Other columns of the files, such as `audio_list.list_rows` returns. A column with the name of one of the
+            table is named `input_<name>`.
 
     Returns:
         All rows by path, start and end, and the number of rows that other processes have not finished.
@@ -59,15 +70,26 @@ def predict(
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     with explain_full_disk(output.parent):
-        claim_table(output, describe_model(classifier, model, dtype))
+        claim_table(output, describe_model(classifier, model, dtype, speech))
         done = {key for key, row in read_rows(output).items() if row["error"] is None}
         mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
         if mine:
             with open_journal(output, rank) as append:
-                predictions = classifier.predict_files(mine, batch_size=batch_size)
+                predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
                 for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
                     append(to_row(prediction, classifier))
-        return finish_table(output, list(keys), header)
+        others = {spell_key(key): _rename_columns(columns, header) for key, columns in (known or {}).items()}
+        return finish_table(output, list(keys), header, others)
+
+
+def _rename_columns(known: Known, header: Sequence[str]) -> Known:
+    """Rename the columns that would be taken for columns of the table; its own "overlap" is no text."""
+
+    def rename(name: str, value: str | bool | None) -> str:
+        taken = name in header or name.startswith("score_") or (name == "overlap" and not isinstance(value, bool))
+        return f"input_{name}" if taken else name
+
+    return {rename(name, value): value for name, value in known.items()}
 
 
 def spell_key(key: Key) -> Key:
@@ -81,13 +103,14 @@ def owner(key: Key, processes: int) -> int:
     return zlib.crc32(repr(key).encode()) % processes
 
 
-def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict[str, object]:
+def describe_model(classifier: EmotionClassifier, name: str, dtype: str, speech: str = "energy") -> dict[str, object]:
     """Describe the model of a table; the fingerprint is a hash of the files that determine its predictions.
 
     Args:
         classifier: The model.
         name: Its folder or Hub id.
         dtype: Type that it computes in.
+        speech: How the speech of recordings is detected.
     """
     folder = Path(find_file(name, "config.json") or find_file(name, "head.json")).parent  # type: ignore[arg-type]
     weights = (f"{ONNX_FILES[dtype]}*",) if classifier.backend == "onnx" else WEIGHTS
@@ -97,6 +120,7 @@ def describe_model(classifier: EmotionClassifier, name: str, dtype: str) -> dict
         "fingerprint": hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
         "dtype": dtype,
         "backend": classifier.backend,
+        "speech": speech,
         "preprocessing": classifier.hearing.describe(),
         "task": classifier.task,
         "emotions": classifier.emotions,
@@ -127,17 +151,46 @@ def _score_columns(emotions: Sequence[str]) -> list[str]:
     return [f"score_{emotion}" for emotion in emotions]
 
 
-def describe_rows(rows: Mapping[Key, Row], missing: int, table: Path) -> str:
-    """Summarise the rows in one line for the terminal.
+def describe_rows(rows: Iterable[Row]) -> str:
+    """Count the rows per emotion, and those with errors, in one line for the terminal.
+
+    Examples:
+        >>> answered = {"error": None, "score_sad": 0.9, "score_happy": 0.1}
+        >>> describe_rows([answered | {"prediction": name} for name in ("sad", "mixed", "sad")])
+        '2 sad, 1 mixed'
+    """
+    rows = list(rows)
+    failed = [row for row in rows if row["error"] is not None]
+    counts = Counter(_name_answer(row) for row in rows if row["error"] is None)
+    parts = [f"{count} {one_line(name)}" for name, count in counts.most_common()]
+    if failed:
+        parts.append(f"{pluralize(len(failed), 'error')} (first: {failed[0]['error']})")
+    return ", ".join(parts)
+
+
+def _name_answer(row: Row) -> str:
+    """Return the emotion of a row, or "predicted" if the task has ratings."""
+    name = str(row["prediction"])
+    return name if name == MIXED or f"score_{name}" in row else "predicted"
+
+
+def summarize_rows(rows: Iterable[Row], task: str) -> list[Summary]:
+    """Return a summary of each speaker of rows with the columns speaker, start and end; rows with errors do not count.
 
     Args:
-        rows: All rows by path, start and end.
-        missing: Number of rows that other processes have not finished.
-        table: The table.
+        rows: Rows in any order.
+        task: What is recognised, a key of `ser_hf.tasks.TASKS`.
     """
-    failed = [row for row in rows.values() if row["error"] is not None]
-    first = f" (first: {failed[0]['error']})" if failed else ""
-    count = f"{len(rows) - len(failed)} predicted, {len(failed)} with errors{first}"
-    if missing:
-        return f"{count}. {missing} are not finished by other processes; the last process writes {table}."
-    return f"{count}: {table}"
+    segments = []
+    for row in rows:
+        if row["error"] is None and row.get("speaker"):
+            scores = {name.removeprefix("score_"): value for name, value in row.items() if name.startswith("score_")}
+            start = float(row["start"] or 0.0)
+            speaker, emotion = str(row["speaker"]), str(row["prediction"])
+            score = max(scores.values())  # type: ignore[type-var]
+            end = start + float(row["duration"])  # type: ignore[arg-type]
+            segments.append(
+                Segment(start, end, emotion, score, bool(row["uncertain"]), scores, speaker=speaker)  # type: ignore[arg-type]
+            )
+    segments.sort(key=lambda segment: segment.start)
+    return summarize_speakers(segments, load_task(task).answer)

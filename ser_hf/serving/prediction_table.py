@@ -20,13 +20,14 @@ from ser_hf.cache import whole_file, write_text
 from ser_hf.escaping import cell, plain_cell
 from ser_hf.foreign_files import read_json
 
-FORMATS = (".csv", ".jsonl", ".parquet")
-TEXTS = ("path", "prediction", "error")
-TRUTHS = ("uncertain",)  # all other columns are numbers
-IDENTITY = ("fingerprint", "dtype", "backend")  # keys that identify the model of a row
+FORMATS = (".csv", ".json", ".jsonl", ".parquet")
+TRUTHS = ("uncertain", "overlap")
+NUMBERS = ("start", "end", "duration", "missing")  # and each score_<emotion>; all other columns are texts
+IDENTITY = ("fingerprint", "dtype", "backend", "speech")  # keys that identify the model of a row
 
 Key = tuple[str, float | None, float | None]  # path, start and end in seconds
 Row = dict[str, str | float | bool | None]
+Known = dict[str, str | bool | None]  # columns that are known before the prediction, such as the speaker
 
 
 def claim_table(table: Path, model: Mapping[str, object]) -> None:
@@ -104,24 +105,29 @@ def open_journal(table: Path, rank: int) -> Iterator[Callable[[Row], None]]:
         yield append
 
 
-def finish_table(table: Path, keys: Sequence[Key], columns: Sequence[str]) -> tuple[dict[Key, Row], int]:
+def finish_table(
+    table: Path, keys: Sequence[Key], columns: Sequence[str], known: Mapping[Key, Known] | None = None
+) -> tuple[dict[Key, Row], int]:
     """Write the table if no row is missing; then delete the journals if no process is writing one.
 
     Args:
         table: The table, see `claim_table`.
         keys: The required rows in their order; rows of earlier runs follow.
         columns: Columns of the table.
+        known: Other columns of the rows; they are after path, start and end.
 
     Returns:
         All rows, and the number of missing ones.
     """
     alone = not _is_written(table)  # checked before reading: rows that are appended later would be lost
-    rows = read_rows(table)
-    missing = sum(key not in rows for key in keys)
-    if not missing and _parts(table).exists():
-        ordered = {key: rows[key] for key in keys} | rows
+    stored = read_rows(table)
+    missing = sum(key not in stored for key in keys)
+    rows = {key: stored[key] for key in keys if key in stored} | stored
+    rows |= {key: row | known[key] for key, row in rows.items() if known and key in known}
+    if not missing and (_parts(table).exists() or rows != stored):
+        others = dict.fromkeys(name for row in rows.values() for name in row if name not in columns)
         with whole_file(table) as partial:
-            _write_table(list(ordered.values()), columns, partial, table.suffix)
+            _write_table(list(rows.values()), [*columns[:3], *others, *columns[3:]], partial, table.suffix)
         if alone and not _is_written(table):
             shutil.rmtree(_parts(table), ignore_errors=True)  # another process may have deleted it
     return rows, missing
@@ -144,9 +150,8 @@ def _is_written(table: Path) -> bool:
 
 def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: str) -> None:
     if suffix == ".parquet":
-        kinds = dict.fromkeys(columns, pyarrow.float64())
-        kinds |= dict.fromkeys(TEXTS, pyarrow.string()) | dict.fromkeys(TRUTHS, pyarrow.bool_())
-        schema = pyarrow.schema([(name, kinds[name]) for name in columns])
+        kinds = {bool: pyarrow.bool_(), float: pyarrow.float64(), str: pyarrow.string()}
+        schema = pyarrow.schema([(name, kinds[_kind(name)]) for name in columns])
         parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
         return
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -154,8 +159,12 @@ def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: st
             lines = csv.DictWriter(file, columns, lineterminator="\n")
             lines.writeheader()
             lines.writerows({name: cell(value) for name, value in row.items()} for row in rows)
+            return
+        objects = [{name: row.get(name) for name in columns} for row in rows]
+        if suffix == ".json":
+            json.dump(objects, file, indent=1, ensure_ascii=False)
         else:
-            file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+            file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in objects)
 
 
 def _read_table(path: Path) -> list[Row]:
@@ -164,12 +173,22 @@ def _read_table(path: Path) -> list[Row]:
     if path.suffix == ".parquet":
         return parquet.read_table(path).to_pylist()
     with path.open(encoding="utf-8", newline="") as file:
+        if path.suffix == ".json":
+            return json.load(file)
         if path.suffix == ".jsonl":
             return [json.loads(line) for line in file]
         return [{name: _read_cell(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
 def _read_cell(name: str, text: str) -> str | float | bool | None:
-    if text == "" or name in TEXTS:
+    kind = _kind(name)
+    if text == "" or kind is str:
         return plain_cell(text) or None
-    return text == "True" if name in TRUTHS else float(text)
+    return text == "True" if kind is bool else float(text)
+
+
+def _kind(name: str) -> type:
+    """Return the type of the values of a column."""
+    if name in TRUTHS:
+        return bool
+    return float if name in NUMBERS or name.startswith("score_") else str

@@ -2,14 +2,16 @@
 
 Source of `DOMINANT`: own measurement with a linear readout of Whisper tiny.en on the four validation actors of fold 1
 of RAVDESS, who were not in the training data. Of 32 recordings of eight utterances of one emotion, 78 % were answered
-right and 22 % were mixed; of 32 recordings of two emotions, 100 % were mixed. With a share of 50 %, these are 81, 19 and
-47 %; with 70 %, 75, 25 and 100 %.
+right and 22 % were mixed; of 32 recordings of two emotions, 100 % were mixed. With a share of 50 %, these are 81, 19
+and 47 %; with 70 %, 75, 25 and 100 %.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ser_hf.escaping import one_line
 from ser_hf.serving.emotion_segments import Segment
+from ser_hf.serving.segment_files import clock
 
 MIXED = "mixed"  # the answer for a recording without a dominant emotion
 DOMINANT = 0.6  # smallest share of the time that a dominant emotion has
@@ -99,3 +101,13 @@ def summarize_speakers(segments: Iterable[Segment], answer: Answer) -> list[Summ
         if segment.speaker is not None:
             speakers.setdefault(segment.speaker, []).append(segment)
     return [summarize(own, answer, speaker) for speaker, own in speakers.items()]
+
+
+def describe_speaker(summary: Summary) -> str:
+    """Return the summary of a speaker on one line of the terminal."""
+    shares = ", ".join(f"{one_line(emotion)} {100 * share:.0f} %" for emotion, share in summary.shares.items())
+    strongest = ", ".join(f"{one_line(each.emotion)} at {clock(each.start)}" for each in summary.strongest)
+    return (
+        f"{one_line(summary.speaker or '')}: {clock(summary.seconds)} of speech: {shares}; "
+        f"{summary.changes_per_minute:.1f} changes per minute" + (f"; strongest: {strongest}" if strongest else "")
+    )

@@ -80,7 +80,22 @@ def read_turns(path: str | os.PathLike, recording: str | os.PathLike) -> list[Tu
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"speakers: expected a file with the extension {' or '.join(FORMATS)}, found '{path}'.")
     reader = {".rttm": _read_rttm, ".json": _read_json}.get(path.suffix.lower(), _read_table)
-    found = [Turn(start, end, clean_text(speaker)) for start, end, speaker in reader(path, Path(recording).stem)]
+    return _clean(reader(path, Path(recording).stem), path, recording)
+
+
+def read_rttm(path: str | os.PathLike) -> dict[str, list[Turn]]:
+    """Return the turns of each recording of an RTTM by its name, as `read_turns` does for one.
+
+    Raises:
+        ValueError: If the file has another format, or holds no turn of a recording that it names.
+    """
+    return {name: _clean(found, path, name) for name, found in _parse_rttm(Path(path)).items()}
+
+
+def _clean(
+    rows: Iterable[tuple[float, float, str]], path: str | os.PathLike, recording: str | os.PathLike
+) -> list[Turn]:
+    found = [Turn(start, end, clean_text(speaker)) for start, end, speaker in rows]
     if endless := [turn for turn in found if not (math.isfinite(turn.start) and math.isfinite(turn.end))]:
         raise ValueError(f"'{path}': expected times in seconds, found {endless[0].start} to {endless[0].end}.")
     turns = [turn for turn in found if turn.speaker and 0 <= turn.start < turn.end]
@@ -175,8 +190,8 @@ def overlap_test(spans: Sequence[Span], *, least: float = 0.05) -> Callable[[Spa
     return overlaps
 
 
-def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
-    """Yield start, end and speaker of each line that begins with SPEAKER."""
+def _parse_rttm(path: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """Return start, end and speaker of each line that begins with SPEAKER, by the name of the recording."""
     turns: dict[str, list[tuple[float, float, str]]] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         cells = line.split()
@@ -190,6 +205,11 @@ def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]
                 f"'{path}', line {number}: expected 'SPEAKER file channel start duration <NA> <NA> speaker', found "
                 f"'{line[:80]}'."
             ) from None
+    return turns
+
+
+def _read_rttm(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
+    turns = _parse_rttm(path)
     if len(turns) > 1 and recording not in turns:
         raise ValueError(f"'{path}' holds turns of {', '.join(sorted(turns)[:5])}, and none of '{recording}'.")
     if len(turns) == 1 and recording not in turns:

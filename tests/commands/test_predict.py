@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,7 +70,7 @@ def predict(model, output, *paths):
 
 def test_every_file_becomes_a_row_and_a_bad_one_says_why(model, calls, tmp_path, capsys):
     assert predict(model, tmp_path / "out.csv", calls) == 0
-    assert "11 predicted, 1 with errors (first: Cannot read" in capsys.readouterr().out
+    assert "1 error (first: Cannot read" in capsys.readouterr().out
     table = pandas.read_csv(tmp_path / "out.csv")
     scores = [f"score_{emotion}" for emotion in ("angry", "happy", "neutral", "sad")]
     columns = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
@@ -163,7 +164,7 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     assert "batch_size: expected 1 or more, found 0" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         predict("nobody", tmp_path / "out.xlsx", calls)
-    assert "expected the extension .csv or .jsonl or .parquet" in capsys.readouterr().err
+    assert "expected the extension .csv or .json or .jsonl or .parquet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio", b"RIFF\x24\x00\x00\x00WAVEfmt "])
@@ -172,7 +173,7 @@ def test_a_table_of_errors_only_ends_with_exit_code_1(model, tmp_path, capsys, c
     for name in ("a.wav", "b.flac"):
         (tmp_path / "bad" / name).write_bytes(content)
     assert predict(model, tmp_path / "out.csv", tmp_path / "bad") == 1
-    assert "0 predicted, 2 with errors" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith("2 errors (first: ")
     assert pandas.read_csv(tmp_path / "out.csv")["error"].notna().all()
 
 
@@ -222,13 +223,17 @@ def test_links_out_of_a_folder_are_followed_and_one_that_leads_nowhere_is_a_row(
     assert Path(bad["path"]).name == "b.wav" and "is a link to a file that does not exist" in bad["error"]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])
 def test_a_name_that_is_not_utf8_is_escaped_and_keeps_one_row(model, tmp_path, write_audio, suffix):
     (tmp_path / "calls").mkdir()
     write_audio(tmp_path / "calls" / "a.wav")
     os.rename(tmp_path / "calls" / "a.wav", tmp_path / "calls" / os.fsdecode(b"caf\xe9.wav"))
     (tmp_path / "calls" / os.fsdecode(b"\xff.wav")).write_text("no audio")
-    read = {".csv": pandas.read_csv, ".jsonl": lambda path: pandas.read_json(path, lines=True)}
+    read = {
+        ".csv": pandas.read_csv,
+        ".json": pandas.read_json,
+        ".jsonl": lambda path: pandas.read_json(path, lines=True),
+    }
     for _ in range(2):
         assert predict(model, tmp_path / f"out{suffix}", tmp_path / "calls") == 0
         table = read.get(suffix, pandas.read_parquet)(tmp_path / f"out{suffix}")
@@ -287,7 +292,7 @@ def test_the_command_of_the_help_text_shares_files_on_any_machine(model, calls, 
     assert run.returncode == 0, run.stderr[-3000:]
     assert pandas.read_csv(tmp_path / "out.csv")["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))
     shares = [int(total) for total in re.findall(r"Predicting: 100%\S* (\d+)/\1", run.stderr)]
-    assert "11 predicted, 1 with errors" in run.stdout
+    assert ", 1 error (first: " in run.stdout
     assert shares and max(shares) < 12, "one process did all of it"
 
 
@@ -368,3 +373,132 @@ def test_times_that_do_not_fit_the_files_are_one_warning_with_the_cause(model, c
     assert predict(model, tmp_path / "out.csv", calls / "calls.csv") == 1
     assert "11 of 11 segments are not within their files" in caplog.text
     assert "count from the start of the dialogue" in caplog.text
+
+
+def test_the_columns_of_a_table_are_kept_and_those_with_a_name_of_the_output_renamed(model, calls, tmp_path):
+    (calls / "list.csv").write_text(
+        "id,file,speaker,duration,overlap,score_x,note\n007,day 0/00.wav,Anna,5,yes,high,=1+1\n8,day 1/01.wav,,,,,\n"
+    )
+    for suffix, read in ((".csv", pandas.read_csv), (".parquet", pandas.read_parquet), (".json", pandas.read_json)):
+        for _ in range(2):
+            assert predict(model, tmp_path / f"out{suffix}", calls / "list.csv") == 0
+        table = read(tmp_path / f"out{suffix}", **({"dtype": str} if suffix != ".parquet" else {}))
+        kept = ["id", "speaker", "input_duration", "input_overlap", "input_score_x", "note"]
+        assert list(table.columns)[3:10] == [*kept, "duration"]
+        first, second = table.to_dict("records")
+        note = "'=1+1" if suffix == ".csv" else "=1+1"  # an apostrophe keeps a spreadsheet from computing it
+        assert [first[name] for name in kept] == ["007", "Anna", "5", "yes", "high", note]
+        assert second["id"] == "8" and first["path"] == f"{calls}/day 0/00.wav"
+
+
+def test_columns_are_added_to_a_finished_table(model, calls, tmp_path, asked):
+    assert predict(model, tmp_path / "out.csv", calls / "day 0/00.wav") == 0
+    (calls / "list.csv").write_text("path,speaker\nday 0/00.wav,Anna\n")
+    assert predict(model, tmp_path / "out.csv", calls / "list.csv") == 0
+    assert pandas.read_csv(tmp_path / "out.csv")["speaker"].tolist() == ["Anna"]
+    assert len(asked) == 1
+
+
+RTTM = """SPEAKER talk 1 0.0 1.5 <NA> <NA> Anna <NA> <NA>
+SPEAKER talk 1 1.2 1.3 <NA> <NA> Bo <NA> <NA>
+SPEAKER talk 1 3.0 1.0 <NA> <NA> Anna <NA> <NA>
+"""
+
+
+@pytest.fixture
+def talk(tmp_path, write_audio):
+    write_audio(tmp_path / "talk.wav", seconds=4.0)
+    (tmp_path / "talk.rttm").write_text(RTTM)
+    return tmp_path / "talk.wav"
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_each_turn_has_a_row_with_its_speaker_and_each_speaker_a_summary(model, talk, tmp_path, capsys, beside):
+    inputs = [str(talk.with_suffix(".rttm"))] if beside else [str(talk), "--speakers", str(talk.with_suffix(".rttm"))]
+    assert main(["predict", *inputs, "--model", str(model), "--output", str(tmp_path / "out.csv")]) == 0
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert table[["path", "start", "end", "speaker", "overlap", "duration"]].values.tolist() == [
+        [str(talk), 0.0, 1.5, "Anna", True, 1.5],
+        [str(talk), 1.2, 2.5, "Bo", True, 1.3],
+        [str(talk), 3.0, 4.0, "Anna", False, 1.0],
+    ]
+    assert table["prediction"].notna().all()
+    anna, bo, tally = capsys.readouterr().out.splitlines()
+    assert anna.startswith("Anna: 0:02.5 of speech: ") and bo.startswith("Bo: 0:01.3 of speech: ")
+    assert sum(map(int, re.findall(r"(\d+) (?:angry|happy|neutral|sad)", tally))) == 3
+    assert tally.endswith(str(tmp_path / "out.csv"))
+
+
+def test_an_rttm_of_several_recordings_gives_each_its_turns(model, talk, tmp_path, write_audio, capsys):
+    write_audio(tmp_path / "other.flac", seconds=1.0)
+    more = "SPEAKER other 1 0 1 <NA> <NA> Cleo <NA> <NA>\nSPEAKER gone 1 0 1 <NA> <NA> Dan <NA> <NA>\n"
+    (tmp_path / "all.rttm").write_text(RTTM + more)
+    assert predict(model, tmp_path / "out.csv", tmp_path / "all.rttm") == 0
+    table = pandas.read_csv(tmp_path / "out.csv")
+    assert [Path(path).name for path in table["path"]] == ["talk.wav"] * 3 + ["other.flac", "gone.wav"]
+    assert table["speaker"].tolist() == ["Anna", "Bo", "Anna", "Cleo", "Dan"]
+    assert "No such file" in table["error"][4]
+    argv = ["--model", str(model), "--output", str(tmp_path / "two.csv"), "--speakers"]
+    both = ["predict", str(talk), str(tmp_path / "other.flac"), *argv]
+    assert main([*both, str(tmp_path / "all.rttm")]) == 0
+    assert pandas.read_csv(tmp_path / "two.csv")["speaker"].tolist() == ["Anna", "Bo", "Anna", "Cleo"]
+    (tmp_path / "turns.csv").write_text("start,end,speaker\n0,1,Anna\n")
+    assert main([*both, str(tmp_path / "turns.csv")]) == 2
+    assert "expected an RTTM, which names its recordings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("turns.csv", "start,end\n0,1\n", "expected the columns start, end and speaker, found no speaker"),
+        (
+            "turns.rttm",
+            RTTM.replace("talk", "a") + RTTM.replace("talk", "b"),
+            "holds turns of a, b, and none of 'talk'",
+        ),
+        ("turns.rttm", "", "holds no turn of"),
+        ("turns.txt", "0 1 Anna", "expected a file with the extension .rttm"),
+    ],
+)
+def test_speakers_of_another_file_or_without_names_are_refused(model, talk, tmp_path, capsys, name, content, message):
+    (tmp_path / name).write_text(content)
+    assert main(["predict", str(talk), "--model", str(model), "--speakers", str(tmp_path / name)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_turns_after_the_end_of_the_recording_are_error_rows_and_a_warning(model, talk, tmp_path, caplog):
+    (tmp_path / "talk.rttm").write_text("SPEAKER talk 1 60 5 <NA> <NA> Anna <NA> <NA>\n")
+    assert predict(model, tmp_path / "out.csv", tmp_path / "talk.rttm") == 1
+    assert "holds no sample between 60 s and 65 s: it ends at 4 s" in pandas.read_csv(tmp_path / "out.csv")["error"][0]
+    assert "1 of 1 segment are not within their files" in caplog.text
+
+
+def test_without_an_output_each_file_is_a_line_and_a_single_one_has_all_scores(model, calls, tmp_path, capsys):
+    path = calls / "day 0/00.wav"
+    assert main(["predict", str(path), "--model", str(model)]) == 0
+    head, line, scores, tally = capsys.readouterr().out.splitlines()
+    emotion, _, percent, *place = line.split()
+    assert head.split() == ["emotion", "score", "file"] and percent == "%"
+    assert " ".join(place) == str(path)
+    assert scores.startswith(f"All scores: {emotion} ") and scores.count("%") == 4
+    assert tally == f"1 {emotion}"
+    assert main(["predict", str(calls), "--model", str(model)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 14
+    assert sum(line.startswith("error") for line in lines) == 1 and "text.wav: Cannot read" in lines[12]
+    assert "1 error (first: Cannot read" in lines[-1]
+    assert sorted(tmp_path.iterdir()) == [calls]
+
+
+def test_a_recording_without_speech_is_said_to_have_none(model, tmp_path, capsys):
+    hiss = 1e-3 * np.random.default_rng(0).standard_normal(40 * 16_000)
+    soundfile.write(tmp_path / "hiss.wav", hiss, 16_000, subtype="FLOAT")
+    assert main(["predict", str(tmp_path / "hiss.wav"), "--model", str(model)]) == 1
+    assert "has sound but no speech: expected speech" in capsys.readouterr().out
+
+
+def test_rows_of_another_detector_of_speech_are_not_mixed_in(model, calls, tmp_path, capsys):
+    assert predict(model, tmp_path / "out.csv", calls / "day 0/00.wav") == 0
+    argv = ["predict", str(calls), "--model", str(model), "--output", str(tmp_path / "out.csv"), "--speech", "silero"]
+    assert main(argv) == 2
+    assert "with another speech" in capsys.readouterr().err
