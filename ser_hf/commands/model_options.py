@@ -28,7 +28,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocessing", choices=PREPROCESSINGS, default="windows",
         help="pipeline: raw, whole audio, as in the stock pipeline; windows (default): the same, but audio longer than "
-        "the model's context, or than 30 s, in overlapping windows; recommended: as in the checkpoint's config.json.",
+        "the model's context in overlapping windows, and of more than 30 s only the speech; recommended: as in the "
+        "checkpoint's config.json.",
     )  # fmt: skip
 
 

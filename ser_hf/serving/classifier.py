@@ -90,9 +90,10 @@ class EmotionClassifier:
                 since the export according to its export.json.
             preprocessing: "pipeline" for the scores of `pipeline("audio-classification")`: raw, whole audio, truncated
                 to the model's context if it has one. "windows": the same up to the model's context, or up to 30 s if it
-                has none; longer audio is scored in windows that overlap by half, and the scores are averaged.
-                "recommended": the values of `recommended_preprocessing` in config.json: `trim` ("none", "ends" or
-                "pauses"), `max_duration` (seconds of a window) and `window_overlap`. A probe always uses the
+                has none; longer audio is scored in windows that overlap by half, and the scores are averaged. Of audio
+                of more than 30 s, only the speech counts, see `predict_files`. "recommended": the values of
+                `recommended_preprocessing` in config.json: `trim` ("none", "ends" or "pauses"), `speech` (how `trim`
+                detects speech), `max_duration` (seconds of a window) and `window_overlap`. A probe always uses the
                 preprocessing in its head.json.
             trust_remote_code: Allow code that comes with the checkpoint.
 
@@ -102,7 +103,7 @@ class EmotionClassifier:
                 weights; if an argument has an invalid value; or if the recommended preprocessing is missing in
                 config.json or invalid.
             OSError: If the checkpoint does not exist, or lacks preprocessor_config.json.
-            ImportError: If onnxruntime or opensmile is needed and not installed.
+            ImportError: If onnxruntime, opensmile or silero-vad is needed and not installed.
         """
         check_choice(preprocessing)
         name = os.fspath(folder_or_id)
