@@ -58,6 +58,20 @@ def timeline(
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
 
 
+def segment_samples(
+    classifier: Recogniser,
+    samples: Iterable[np.ndarray],
+    sampling_rate: int,
+    *,
+    window: float = 4.0,
+    hop: float = 1.0,
+    batch_size: int = 8,
+) -> Iterator[Segment]:
+    """Yield the segments of samples ``(T,)`` that arrive in blocks. See `timeline`."""
+    windows = cut_speech_windows(samples, sampling_rate, classifier.sampling_rate, window=window, hop=hop)
+    yield from _merge_windows(classifier, _drop_replaced(windows), batch_size)
+
+
 def channel_timelines(
     classifier: Recogniser,
     path: str | os.PathLike,
