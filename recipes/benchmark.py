@@ -4,7 +4,8 @@
     python recipes/benchmark.py --corpus ravdess --data_root ~/RAVDESS --model FOLDER
 
 The first table is about decoding, mini-batches and memory (see benchmark_data.py). With `--model`, a second table shows
-the speed of inference with a checkpoint (see benchmark_inference.py).
+the speed of inference with a checkpoint (see benchmark_inference.py). With `--serving`, the only table shows the speed
+of a service (see benchmark_serving.py).
 """
 
 import argparse
@@ -22,7 +23,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--corpus", default="synthetic", help="name of the corpus, as in the recipes")
     parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="folder of the corpus")
     parser.add_argument("--model", type=Path, help="folder of a checkpoint, to measure inference too")
+    parser.add_argument("--serving", type=Path, help="folder of a checkpoint, to measure ser-hf serve and nothing else")
     arguments = parser.parse_args(argv)
+    if arguments.serving:
+        from benchmark_serving import compare_serving
+
+        compare_serving(arguments.serving, arguments.corpus, arguments.data_root)
+        return
     from benchmark_data import choose, compare_data_path  # imports torch, which is slow, so after --help
     from benchmark_inference import compare_inference
 

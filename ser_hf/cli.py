@@ -74,6 +74,7 @@ COMMANDS = {
     ),
     "listen": ("timeline", "Print the emotions of speech from the microphone, until Ctrl+C."),
     "demo": ("demo", "Serve a page to upload or record speech and show its emotions, until Ctrl+C."),
+    "serve": ("serve", "Serve a model over HTTP and WebSockets, with an OpenAPI document, until Ctrl+C."),
     "adapt": ("adapt", "Make a checkpoint for one voice, from recordings of the speaker without labels."),
     "evaluate": ("evaluate", "Compute the scores of any model on any corpus, with intervals and figures."),
     "doctor": ("publishing", "Check any checkpoint for faults, or write a repaired copy."),

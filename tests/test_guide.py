@@ -17,6 +17,7 @@ from voices import say, write_voice_checkpoint
 
 import ser_hf
 from ser_hf.cli import COMMANDS, main
+from ser_hf.serving.service_limits import ServiceLimits
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"
@@ -25,7 +26,7 @@ BLOCK = re.compile(r"^```(python|bash)( title=\"[^\"\n]+\")?\n(.*?)^```$", re.DO
 SHORT = {"--num_train_epochs": "1", "--use_cpu": "true"}  # added to trainings
 FINDINGS = {"data check"}  # commands whose exit code is 1 here
 LONG = ("archives", "first_model", "publishing", "robustness", "splits", "votes_and_ratings", "your_recordings")
-QUICK = ("coming_from", "extending", "long_recordings", "one_voice")
+QUICK = ("coming_from", "extending", "long_recordings", "one_voice", "service")
 PACKAGES = ("ser_hf", "ser_hf.data", "ser_hf.evaluation", "ser_hf.models", "ser_hf.publishing", "ser_hf.serving")
 ARGUMENTS = (
     ser_hf.DataArguments, ser_hf.ModelArguments, ser_hf.SerTrainingArguments, ser_hf.ProbeArguments,
@@ -124,7 +125,7 @@ def test_every_option_that_the_guide_names_exists():
     texts["coming_from"] = re.sub(r"^\|[^|]*\|", "", texts["coming_from"], flags=re.MULTILINE)  # options of other tools
     named = set(re.findall(r"(?<![\w-])--([a-z][\w-]+)", "\n".join(texts.values())))
     commands = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ser_hf" / "commands").glob("*.py"))
-    known = {field.name for kind in ARGUMENTS for field in dataclasses.fields(kind)}
+    known = {field.name for kind in (*ARGUMENTS, ServiceLimits) for field in dataclasses.fields(kind)}
     assert {"speaker_pattern", "channels", "test_share"} <= named
     assert named - known - set(re.findall(r'"--([\w-]+)"', commands)) == {"num_processes"}  # of accelerate
 

@@ -7,6 +7,7 @@ machine (DNS rebinding), it could also read the answers; the headers Host and Or
 import ipaddress
 import logging
 import socket
+from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -24,8 +25,7 @@ class OwnOriginOnly:
     """
 
     def __init__(self, app: ASGIApp, host: str):
-        self.app = app
-        self.names = {name.lower() for name in ("localhost", host, socket.gethostname(), socket.getfqdn())}
+        self.app, self.names = app, own_names(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -33,7 +33,7 @@ class OwnOriginOnly:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if reason := self.find_fault(headers.get("host", ""), headers.get("origin")):
+        if reason := find_fault(self.names, headers.get("host", ""), headers.get("origin")):
             await PlainTextResponse(reason, status_code=403)(scope, receive, send)
             return
         started = False
@@ -51,19 +51,30 @@ class OwnOriginOnly:
                 return
             await PlainTextResponse("This page has no such function.", status_code=400)(scope, receive, send)
 
-    def find_fault(self, host: str, origin: str | None) -> str | None:
-        """Return why a request is refused; None if it is answered.
 
-        Args:
-            host: Value of the header Host.
-            origin: Value of the header Origin, if there is one.
-        """
-        own, other = _split(f"//{host}"), _split(origin or "")
-        if not own or not (own.hostname in self.names or _is_address(own.hostname or "")):
-            return "Unknown host name: open this page by the address that ser-hf demo printed."
-        if origin is not None and (not other or other.netloc != host):
-            return "Requests from other web pages are refused."
-        return None
+def own_names(host: str) -> set[str]:
+    """Return the host names that a server on this machine has.
+
+    Args:
+        host: Address or name at which it listens.
+    """
+    return {name.lower() for name in ("localhost", host, socket.gethostname(), socket.getfqdn())}
+
+
+def find_fault(names: Collection[str], host: str, origin: str | None) -> str | None:
+    """Return why a request is refused; None if it is answered.
+
+    Args:
+        names: Host names of the server; any address is accepted too.
+        host: Value of the header Host.
+        origin: Value of the header Origin, if there is one.
+    """
+    own, other = _split(f"//{host}"), _split(origin or "")
+    if not own or not (own.hostname in names or _is_address(own.hostname or "")):
+        return "Unknown host name: use the address that the server printed."
+    if origin is not None and (not other or other.netloc != host):
+        return "Requests from other web pages are refused."
+    return None
 
 
 def _split(address: str) -> SplitResult | None:

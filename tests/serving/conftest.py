@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from ser_hf.data.hearing import Hearing
+from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.backends import Backend
+
 PITCHES = {"sad": 200, "neutral": 400, "angry": 800}  # Hz
 
 
@@ -66,3 +70,11 @@ def _speak(*parts, rate=16_000):
         waveforms.append(0.3 * syllables * tone)
     waveform = np.concatenate(waveforms)
     return (waveform + 1e-4 * np.random.default_rng(0).standard_normal(len(waveform))).astype(np.float32)
+
+
+@pytest.fixture
+def classifier():
+    """An `EmotionClassifier` that recognises pitches."""
+    recogniser = PitchRecogniser()
+    backend = Backend("torch", recogniser.emotions, recogniser.score, uncertainty_threshold=0.7)
+    return EmotionClassifier(backend, Hearing())

@@ -2,7 +2,7 @@
 
 import anyio
 
-from ser_hf.serving.page_access import OwnOriginOnly
+from ser_hf.serving.page_access import OwnOriginOnly, find_fault, own_names
 
 
 def request(app):
@@ -18,9 +18,9 @@ def request(app):
 
 
 def test_own_host_name_may_have_capitals():
-    access = OwnOriginOnly(None, "Lab-PC.example")
-    assert access.find_fault("lab-pc.example:7860", None) is None
-    assert access.find_fault("Lab-PC.example:7860", "http://Lab-PC.example:7860") is None
+    names = own_names("Lab-PC.example")
+    assert find_fault(names, "lab-pc.example:7860", None) is None
+    assert find_fault(names, "Lab-PC.example:7860", "http://Lab-PC.example:7860") is None
 
 
 def test_a_failure_is_answered_once(caplog):

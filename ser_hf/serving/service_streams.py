@@ -1,0 +1,76 @@
+"""Answer a WebSocket with live audio."""
+
+from collections.abc import Iterator
+
+import anyio
+from anyio import from_thread, to_thread
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
+from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.service_answers import answer_stream
+from ser_hf.serving.service_limits import ServiceLimits
+
+END = "end"  # text message after the last chunk
+DONE, UNSUITABLE, REFUSED = 1000, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1
+LONGEST_REASON = 123  # bytes; source: RFC 6455, section 5.5
+
+
+async def serve_stream(
+    websocket: WebSocket, classifier: EmotionClassifier, limits: ServiceLimits, threads: anyio.CapacityLimiter
+) -> None:
+    """Send events while audio arrives, and close the WebSocket with a reason.
+
+    The next message is received after all events of the previous ones were sent, so that a client that is faster than
+    the model waits, and nothing piles up.
+
+    Args:
+        websocket: Not accepted yet; its address has the sampling rate.
+        classifier: The model.
+        limits: The time without a message after which it is closed.
+        threads: Each WebSocket takes one.
+    """
+    await websocket.accept()
+    text = websocket.query_params.get("sampling_rate", "")
+    rate = int(text) if text.isdecimal() and len(text) <= len(str(HIGHEST_RATE)) else 0
+    if not is_rate(rate):
+        await _close(websocket, REFUSED, f"sampling_rate: expected {LOWEST_RATE} to {HIGHEST_RATE} Hz in the address.")
+        return
+
+    async def receive() -> bytes | None:
+        with anyio.fail_after(limits.idle_timeout):
+            message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", DONE))
+        if message.get("text") == END:
+            return None
+        if message.get("bytes") is None:
+            raise ValueError(f"Expected samples of 16 bits in binary messages, or the text '{END}', found other text.")
+        return message["bytes"]
+
+    async def send_event(event: dict) -> None:
+        with anyio.fail_after(limits.idle_timeout):
+            await websocket.send_json(event)
+
+    def send(event: dict) -> None:
+        from_thread.run(send_event, event)
+
+    def chunks() -> Iterator[bytes]:
+        while (chunk := from_thread.run(receive)) is not None:
+            yield chunk
+
+    try:
+        await to_thread.run_sync(answer_stream, classifier, chunks(), rate, send, limiter=threads)
+    except WebSocketDisconnect:
+        return
+    except TimeoutError:
+        await _close(websocket, REFUSED, f"No message, or no event taken, within {limits.idle_timeout:g} s.")
+    except ValueError as error:
+        await _close(websocket, UNSUITABLE, str(error))
+    else:
+        await _close(websocket, DONE, "")
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    if websocket.application_state == WebSocketState.CONNECTED:
+        await websocket.close(code, reason.encode()[:LONGEST_REASON].decode(errors="ignore"))

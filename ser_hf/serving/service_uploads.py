@@ -1,0 +1,72 @@
+"""Receive the body of a request in memory, within limits of size and time."""
+
+import sys
+from collections.abc import AsyncGenerator
+
+import anyio
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from ser_hf.serving.service_limits import MEGABYTE, ServiceLimits
+from ser_hf.serving.upload_errors import SlowError, TooLongError, UploadError
+
+FIELD = "file"  # of a form
+MOST_FIELDS = 8  # of a form, besides the file
+
+
+class MemoryParser(MultiPartParser):
+    """Parse a form without writing a file to the disk."""
+
+    spool_max_size = sys.maxsize
+
+
+async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
+    """Return the body of a request, or the file of the form in it.
+
+    Args:
+        request: The request.
+        limits: Largest size, and longest time.
+
+    Raises:
+        TooLongError: If the body is larger.
+        SlowError: If it does not arrive in time.
+        UploadError: If it is a form without a file in the field "file", or a damaged form.
+        ClientDisconnect: If the client ends the connection.
+    """
+    most = round(limits.max_megabytes * MEGABYTE)
+    if int(request.headers.get("content-length", 0)) > most:
+        raise _describe_size(limits)
+    body = _receive(request, most, limits)
+    try:
+        with anyio.fail_after(limits.upload_timeout):
+            if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+                return await _find_file(request, body)
+            return b"".join([chunk async for chunk in body])
+    except TimeoutError as error:
+        raise SlowError(f"Expected the whole request within {limits.upload_timeout:g} s, found a part.") from error
+
+
+async def _receive(request: Request, most: int, limits: ServiceLimits) -> AsyncGenerator[bytes]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise _describe_size(limits)
+        yield chunk
+
+
+async def _find_file(request: Request, body: AsyncGenerator[bytes]) -> bytes:
+    try:
+        parser = MemoryParser(request.headers, body, max_files=1, max_fields=MOST_FIELDS)
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise UploadError(f"Expected a form with a file in the field '{FIELD}': {error.message}") from error
+    file = form.get(FIELD)
+    if not isinstance(file, UploadFile):
+        raise UploadError(f"Expected a form with a file in the field '{FIELD}', found the fields {sorted(form)}.")
+    return await file.read()
+
+
+def _describe_size(limits: ServiceLimits) -> TooLongError:
+    return TooLongError(f"Expected at most {limits.max_megabytes:g} MB. Split or compress the recording.")
