@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from ser_hf.serving.service_server import configure_server, open_port
+from ser_hf.serving.service.server import configure_server, open_port
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from voices import say, write_voice_checkpoint
 
 import ser_hf
 from ser_hf.cli import COMMANDS, main
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service.limits import ServiceLimits
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"

@@ -10,7 +10,7 @@ from pathlib import Path
 from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service.limits import ServiceLimits
 
 TOKEN = "SER_HF_TOKEN"  # environment variable
 HELP = {  # of the fields of ServiceLimits
@@ -36,8 +36,8 @@ def serve_command(argv: list[str]) -> int:
     token = _read_token(options.token_file)
     check_location(options.model)
     from ser_hf.publishing.card_sections import describe_limits
-    from ser_hf.serving.service import build_service
-    from ser_hf.serving.service_server import open_port, run_service
+    from ser_hf.serving.service.application import build_service
+    from ser_hf.serving.service.server import open_port, run_service
 
     with open_port(options.host, options.port) as listening:
         service = build_service(
@@ -98,7 +98,7 @@ def _read_token(path: Path | None) -> str | None:
     text = path.read_text(encoding="utf-8") if path else os.environ.get(TOKEN)
     if text is None:
         return None
-    from ser_hf.serving.service_access import check_token
+    from ser_hf.serving.service.access import check_token
 
     return check_token(text)
 

@@ -6,8 +6,8 @@ import pytest
 
 from ser_hf.cli import main
 from ser_hf.commands import serve as command
-from ser_hf.serving import service, service_server
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service import application, server
+from ser_hf.serving.service.limits import ServiceLimits
 
 TOKEN = "0123456789abcdef"
 
@@ -26,8 +26,8 @@ def served(monkeypatch):
     calls = {}
     monkeypatch.delenv("SER_HF_TOKEN", raising=False)
     monkeypatch.setattr(command, "load_chosen_model", lambda options: calls.update(model=options.model))
-    monkeypatch.setattr(service, "build_service", lambda classifier, **options: calls.update(options))
-    monkeypatch.setattr(service_server, "run_service", lambda app, listening: calls.update(socket=listening))
+    monkeypatch.setattr(application, "build_service", lambda classifier, **options: calls.update(options))
+    monkeypatch.setattr(server, "run_service", lambda app, listening: calls.update(socket=listening))
     return calls
 
 

@@ -9,7 +9,7 @@ import pytest
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.batching import Batcher
+from ser_hf.serving.service.batching import Batcher
 
 
 def build(run, **hearing):

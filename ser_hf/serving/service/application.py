@@ -22,18 +22,18 @@ from starlette.requests import ClientDisconnect
 
 from ser_hf import __version__
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE
-from ser_hf.serving.batching import Batcher
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.page_access import own_names
-from ser_hf.serving.service_access import ServiceAccess
-from ser_hf.serving.service_answers import Answer, answer_recording
-from ser_hf.serving.service_description import BODY, RESPONSES, describe_service
-from ser_hf.serving.service_limits import ServiceLimits
-from ser_hf.serving.service_metrics import CountRequests, ServiceMetrics
-from ser_hf.serving.service_streams import serve_stream
-from ser_hf.serving.service_uploads import receive_upload
-from ser_hf.serving.upload_errors import BusyError, SlowError, UploadError
-from ser_hf.serving.uploads import add_header
+from ser_hf.serving.service.access import ServiceAccess
+from ser_hf.serving.service.answers import Answer, answer_recording
+from ser_hf.serving.service.batching import Batcher
+from ser_hf.serving.service.description import BODY, RESPONSES, describe_service
+from ser_hf.serving.service.errors import BusyError, SlowError, UploadError
+from ser_hf.serving.service.limits import ServiceLimits
+from ser_hf.serving.service.metrics import CountRequests, ServiceMetrics
+from ser_hf.serving.service.recordings import add_header
+from ser_hf.serving.service.requests import receive_upload
+from ser_hf.serving.service.streams import serve_stream
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings are about forms of clients
 # oneDNN keeps compiled kernels for 1024 lengths of audio; it reads this before its first use.

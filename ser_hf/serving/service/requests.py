@@ -8,8 +8,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ser_hf.serving.service_limits import MEGABYTE, ServiceLimits
-from ser_hf.serving.upload_errors import SlowError, TooLongError, UploadError
+from ser_hf.serving.service.errors import SlowError, TooLongError, UploadError
+from ser_hf.serving.service.limits import MEGABYTE, ServiceLimits
 
 FIELD = "file"  # of a form
 MOST_FIELDS = 8  # of a form, besides the file

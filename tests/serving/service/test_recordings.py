@@ -10,9 +10,9 @@ import soundfile
 from encoded_audio import write_with_ffmpeg
 
 from ser_hf.data import decode_audio
-from ser_hf.serving.memory_files import memory_file
-from ser_hf.serving.upload_errors import NotAudioError, TooLongError, UploadError
-from ser_hf.serving.uploads import add_header, decode_upload
+from ser_hf.serving.service.errors import NotAudioError, TooLongError, UploadError
+from ser_hf.serving.service.memory_files import memory_file
+from ser_hf.serving.service.recordings import add_header, decode_upload
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg"])

@@ -12,9 +12,9 @@ from ser_hf.serving.answers import find_answers
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.long_recording import segment_samples
 from ser_hf.serving.segment_files import describe_segment
+from ser_hf.serving.service.errors import UploadError
+from ser_hf.serving.service.recordings import WIDTH, check_width, decode_upload, round_missing
 from ser_hf.serving.stream import stream
-from ser_hf.serving.upload_errors import UploadError
-from ser_hf.serving.uploads import WIDTH, check_width, decode_upload, round_missing
 
 WINDOWS = 8  # of a recording, scored together
 

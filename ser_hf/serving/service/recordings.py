@@ -11,8 +11,8 @@ from ser_hf.data.audio import SAMPLING_RATE, follow_levels
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import open_audio
 from ser_hf.data.resampling import resample_whole
-from ser_hf.serving.memory_files import memory_file
-from ser_hf.serving.upload_errors import NotAudioError, TooLongError, UploadError
+from ser_hf.serving.service.errors import NotAudioError, TooLongError, UploadError
+from ser_hf.serving.service.memory_files import memory_file
 
 NAME = "the recording"  # in messages, instead of a path
 WIDTH = 2  # bytes of a sample without a header

@@ -8,8 +8,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.service_answers import answer_stream
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service.answers import answer_stream
+from ser_hf.serving.service.limits import ServiceLimits
 
 END = "end"  # text message after the last chunk
 DONE, UNSUITABLE, REFUSED = 1000, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1

@@ -12,10 +12,11 @@ import service_load
 from served import serve
 
 from ser_hf.data.hearing import Hearing
-from ser_hf.serving import EmotionClassifier, service_server
+from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.service import build_service
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service import server
+from ser_hf.serving.service.application import build_service
+from ser_hf.serving.service.limits import ServiceLimits
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_slow_upload_ends_and_others_do_not_wait(classifier, content):
 
 
 def test_a_connection_without_a_whole_head_is_closed(classifier, monkeypatch, content):
-    monkeypatch.setattr(service_server, "HEAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "HEAD_TIMEOUT", 0.2)
     with serve(build_service(classifier)) as address:
         url = urlsplit(address)
         with socket.create_connection((url.hostname, url.port)) as slow:

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from served import serve
 
-from ser_hf.serving.service import build_service
+from ser_hf.serving.service.application import build_service
 
-CLIENTS = Path(__file__).parents[2] / "docs" / "guide" / "clients"
+CLIENTS = Path(__file__).parents[3] / "docs" / "guide" / "clients"
 TOKEN = "0123456789abcdef"
 COMMANDS = {"predict.py": sys.executable, "predict.mjs": "node", "predict.sh": "sh", "stream.py": sys.executable}
 

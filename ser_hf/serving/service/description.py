@@ -4,8 +4,8 @@ from typing import Any
 
 from ser_hf.escaping import markdown
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.service_limits import ServiceLimits
-from ser_hf.serving.service_uploads import FIELD
+from ser_hf.serving.service.limits import ServiceLimits
+from ser_hf.serving.service.requests import FIELD
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}

@@ -11,8 +11,8 @@ from starlette.websockets import WebSocketDisconnect
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.service import build_service
-from ser_hf.serving.service_limits import ServiceLimits
+from ser_hf.serving.service.application import build_service
+from ser_hf.serving.service.limits import ServiceLimits
 
 RATE = 16_000
 ADDRESS, SOCKET = "http://127.0.0.1:8000", "ws://127.0.0.1:8000"
