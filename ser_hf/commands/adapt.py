@@ -24,6 +24,9 @@ def adapt_command(argv: list[str]) -> int:
     parser.add_argument("clips", metavar="CLIPS", nargs="+", help="Audio files, folders, or tables.")
     parser.add_argument("--output", required=True, metavar="FOLDER", help="New folder for the adapted checkpoint.")
     parser.add_argument("--labelled", action="store_true", help="Folders are named after the emotions of their files.")
+    parser.add_argument(
+        "--prior_correction", action="store_true", help="Emotions that are frequent in the clips get higher scores."
+    )
     parser.add_argument("--device", help="Device to run on; by default the GPU if there is one, else the CPU.")
     options = parser.parse_args(argv)
     check_location(options.model)
@@ -34,7 +37,8 @@ def adapt_command(argv: list[str]) -> int:
     check_new(options.output)
     classifier = EmotionClassifier.from_pretrained(options.model, device=options.device, backend="torch")
     files = list_audio(options.clips, {})
-    adapted = classifier.adapt(files, emotions=_read_emotions(files, classifier.emotions) if options.labelled else ())
+    emotions = _read_emotions(files, classifier.emotions) if options.labelled else ()
+    adapted = classifier.adapt(files, emotions=emotions, prior_correction=options.prior_correction)
     save_adapted(adapted, options.output)
     voice = adapted.checkpoint.model.config.adapted_voice  # type: ignore[union-attr]
     labelled = f", {voice['labelled']} of them labelled" if options.labelled else ""

@@ -79,10 +79,16 @@ def _read_timeline_options(argv: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help="Speaker of each channel, with separate channels.",
     )
+    parser.add_argument(
+        "--adapt", action="store_true",
+        help="With --speakers: adapt the model to the voice of each speaker first; it needs --voice_head in training.",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print each segment as a JSON object on one line.")
     options = parser.parse_args(argv)
     if options.speakers and options.channels == "separate":
         parser.error("speakers and separate channels exclude each other: both say who speaks.")
+    if options.adapt and not options.speakers:
+        parser.error("adapt needs --speakers.")
     if options.channel_names and options.channels == "mean":
         parser.error("channel_names need --channels separate.")
     return options
@@ -97,6 +103,13 @@ def _find_segments(
         names = options.channel_names
         return channel_timelines(
             classifier, options.file, names, window=options.window, hop=options.hop, speech=options.speech
+        )
+    if options.adapt:
+        from ser_hf.serving.adapted_timeline import adapted_timeline
+
+        assert turns is not None  # of --speakers
+        return adapted_timeline(
+            classifier, options.file, turns, window=options.window, hop=options.hop, speech=options.speech
         )
     return classifier.timeline(options.file, window=options.window, hop=options.hop, turns=turns, speech=options.speech)
 

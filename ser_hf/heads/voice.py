@@ -24,6 +24,7 @@ import numpy as np
 
 from ser_hf.corpora.files import pluralize
 from ser_hf.evaluation.calibration import fit_temperature
+from ser_hf.heads.emotion_shares import estimate_shares
 from ser_hf.heads.voice_centres import LogitModel, fit_logit_model
 
 STRENGTHS = (0.1, 0.3, 1.0)  # of the ridge penalty, per input
@@ -65,12 +66,15 @@ class VoiceHead:
     voices: np.ndarray
     spread: float
 
-    def adapt(self, inputs: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def adapt(
+        self, inputs: np.ndarray, labels: np.ndarray | None = None, *, prior_correction: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the weight ``(C, D)`` and bias ``(C,)`` of a linear classifier for the speaker of some clips.
 
         Args:
             inputs: ``(N, D)``, of one speaker.
             labels: ``(N,)``, -1 for clips without a label; None if no clip has one.
+            prior_correction: Whether emotions that are frequent in the clips get higher scores, see `estimate_shares`.
         """
         standard = self.standardise(inputs)
         scale = _shrunk_deviation(standard, self.clips)
@@ -78,7 +82,10 @@ class VoiceHead:
         weight, bias = LogitModel(self.centres, self.offsets, self.interactions).adapt(coordinates, labels)
         folded = weight @ self.weight / (scale * self.deviation)
         bias = bias + weight @ self.bias - folded @ self.mean
-        return folded / self.temperature, bias / self.temperature
+        folded, bias = folded / self.temperature, bias / self.temperature
+        if prior_correction:
+            bias = bias + np.log(estimate_shares(inputs @ folded.T + bias) * len(bias))
+        return folded, bias
 
     def standardise(self, inputs: np.ndarray) -> np.ndarray:
         """Return inputs ``(N, D)`` in units of the training speakers."""

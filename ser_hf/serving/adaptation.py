@@ -81,12 +81,13 @@ def split_voice(
     return voice
 
 
-def adapt_backend(backend: Backend, voice: Voice) -> Backend:
+def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = False) -> Backend:
     """Return a backend for the speaker of some clips; an adapted backend is adapted from its original checkpoint.
 
     Args:
         backend: A backend with a torch model.
         voice: The clips.
+        prior_correction: As in `VoiceHead.adapt`.
 
     Raises:
         ValueError: If the backend has no torch model, its head is not linear, the checkpoint has no head for known
@@ -109,7 +110,7 @@ def adapt_backend(backend: Backend, voice: Voice) -> Backend:
             f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
             f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
         )
-    return run_checkpoint(_adapt(checkpoint, load_voice_head(path), voice))
+    return run_checkpoint(_adapt(checkpoint, load_voice_head(path), voice, prior_correction=prior_correction))
 
 
 def read_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.ndarray:
@@ -120,7 +121,7 @@ def read_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.n
     return torch.cat([head_inputs(model, batch.to(model.device)).cpu() for batch in batches]).numpy()
 
 
-def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice) -> Checkpoint:
+def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, prior_correction: bool) -> Checkpoint:
     model = load_trained(original.name)  # a copy of a padding-aware model would share its hooks
     make_padding_aware(model)
     model = model.to(original.model.device).eval()  # type: ignore[arg-type]
@@ -134,7 +135,8 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice) -> Checkpoint:
     _warn_of_several(head, inputs, voice)
     ids = model.config.label2id
     labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])
-    weight, bias = (torch.tensor(values, dtype=torch.float32) for values in head.adapt(inputs, labels))
+    adapted_head = head.adapt(inputs, labels, prior_correction=prior_correction)
+    weight, bias = (torch.tensor(values, dtype=torch.float32) for values in adapted_head)
     write_classifier(model, weight.to(model.device), bias.to(model.device))
     config = model.config
     for name in ("calibration_temperature", "uncertainty_threshold"):  # of the head that is replaced
@@ -143,6 +145,7 @@ def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice) -> Checkpoint:
         "clips": len(voice.waveforms),
         "labelled": len(voice.emotions) - voice.emotions.count(None),
         "seconds": round(voice.seconds, 1),
+        "prior_correction": prior_correction,
     }
     return adapted
 

@@ -198,6 +198,7 @@ class EmotionClassifier:
         *,
         sampling_rate: int | None = None,
         emotions: Sequence[str | None] = (),
+        prior_correction: bool = False,
     ) -> "EmotionClassifier":
         """Return a classifier for the speaker of some clips, which need no labels; see `ser_hf.serving.adaptation`.
 
@@ -207,6 +208,8 @@ class EmotionClassifier:
                 logged.
             sampling_rate: Sampling rate of arrays in Hz.
             emotions: Emotion of each file or array, None where it is unknown; a few labels help. Empty for none.
+            prior_correction: Whether emotions that are frequent in the clips get higher scores. Use it only if the
+                emotions will be as frequent as in the clips.
 
         Raises:
             ValueError: If the model was trained without `voice_head`, its head is not linear, it does not run with
@@ -222,7 +225,7 @@ class EmotionClassifier:
         cutter = EmotionClassifier(self._backend, self.hearing._replace(window_overlap=0.0))  # each second counts once
         pieces = (piece for item in files for piece in plan(item, sampling_rate, cutter.hearing))
         voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), cutter.hearing, emotions)
-        return EmotionClassifier(adapt_backend(self._backend, voice), self.hearing)
+        return EmotionClassifier(adapt_backend(self._backend, voice, prior_correction=prior_correction), self.hearing)
 
     def timeline(
         self,

@@ -101,7 +101,9 @@ def test_bad_clips_are_listed_and_left_out(checkpoint, clips, written, caplog):
         found = classifier.adapt(written)
     assert "Left out 2 clips" in caplog.text
     assert "silent.wav': is silent" in caplog.text and "text.wav" in caplog.text
-    assert found.checkpoint.model.config.adapted_voice == {"clips": 16, "labelled": 0, "seconds": 16.0}
+    assert found.checkpoint.model.config.adapted_voice == {
+        "clips": 16, "labelled": 0, "seconds": 16.0, "prior_correction": False,
+    }  # fmt: skip
     np.testing.assert_allclose(found.score(clips), expected.score(clips), atol=1e-5)
 
 
@@ -163,3 +165,13 @@ def test_only_an_adapted_classifier_is_saved_and_only_into_a_new_folder(checkpoi
         save_adapted(classifier, written / "new")
     with pytest.raises(FileExistsError, match="is not empty: expected a new folder"):
         save_adapted(classifier.adapt(clips, sampling_rate=RATE), written)
+
+
+def test_with_the_prior_correction_frequent_emotions_get_higher_scores(checkpoint):
+    classifier = EmotionClassifier.from_pretrained(checkpoint)
+    mostly = [say(11, 3, seed) for seed in range(20)] + [say(11, emotion, 0) for emotion in range(3)]
+    plain, corrected = (classifier.adapt(mostly, sampling_rate=RATE, prior_correction=each) for each in (False, True))
+    odds = [np.diff(np.log(model.score(mostly)[:, [0, 3]]))[:, 0] for model in (plain, corrected)]
+    assert (odds[1] - odds[0]).min() > 0.5
+    assert np.ptp(odds[1] - odds[0]) < 1e-3  # the same for all clips: a bias
+    assert corrected.checkpoint.model.config.adapted_voice["prior_correction"] is True
