@@ -1,0 +1,355 @@
+"""Compare training with transformers' audio-classification example; `recipes/benchmark.py` runs this with --training.
+
+Each way trains in a process of its own, on the same utterances: synthetic audio with the lengths of RAVDESS (normal) and
+of IEMOCAP (log-normal), models with random weights. The ways take turns of one epoch, so other processes on the machine
+affect all of them. The stock way is the example of transformers: random order, the feature extractor for each
+utterance, its collator, float32. In both ways, the convolutions of speech encoders are frozen and layerdrop is off.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    print(__doc__)
+    sys.exit()  # before the imports below, which take seconds
+
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+from datasets import Dataset, DatasetDict
+from scipy.stats import lognorm, norm
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    AutoConfig,
+    AutoModelForAudioClassification,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.trainer_utils import IntervalStrategy
+
+from ser_hf.corpora import Utterance
+from ser_hf.data import build_dataset, prepare_audio
+from ser_hf.data.audio import SAMPLING_RATE
+from ser_hf.models.checkpoint_loading import default_feature_extractor
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.model_arguments import ModelArguments
+from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.training.components import make_model, make_trainer
+
+LAYERDROP = {"layerdrop": "0"}
+WHISPER_BASE = {
+    "d_model": "512", "encoder_layers": "6", "encoder_attention_heads": "8", "encoder_ffn_dim": "2048",
+    "decoder_layers": "6", "decoder_attention_heads": "8", "decoder_ffn_dim": "2048",
+}  # fmt: skip
+# Architecture, values that differ from its default configuration, number of encoder layers.
+MODELS = {
+    "wav2vec2-base": ("wav2vec2", LAYERDROP, 12),
+    "wavlm-base": ("wavlm", LAYERDROP, 12),
+    "hubert-base": ("hubert", LAYERDROP, 12),
+    "whisper-tiny": ("whisper", {}, 4),
+    "whisper-base": ("whisper", WHISPER_BASE, 6),
+}
+# Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
+LENGTHS = {"RAVDESS-like": norm(3.7, 0.34), "IEMOCAP-like": lognorm(0.65, scale=np.exp(1.3))}
+LONGEST = 20.0  # seconds; the example cuts longer audio
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+BATCH_SIZE = 8  # default of transformers
+FALL = 0.15  # of a ratio, which `check_ratios` does not accept
+STOCK = "stock"
+
+
+@dataclass(frozen=True)
+class Way:
+    """Describe a way of training: the stock way if `freeze` is None."""
+
+    model: str  # key of MODELS
+    freeze: str | None = None
+    bf16: bool = False
+    compiled: bool = False
+
+
+class Turn(NamedTuple):
+    """Hold the measurements of an epoch."""
+
+    seconds: float
+    waited: float  # seconds for data
+    flops: int | None  # counted in the first epoch
+    memory: int  # peak of the process or GPU, bytes
+
+
+def compare_training(models: Sequence[str], utterances: int, repeats: int) -> list[dict[str, Any]]:
+    """Print a row per model, distribution of lengths and way, and return the rows.
+
+    Args:
+        models: Keys of `MODELS`.
+        utterances: Utterances of an epoch.
+        repeats: Epochs that are measured, after a first one.
+    """
+    rows = []
+    print("| model | lengths | way | utterances/s | x stock | first epoch, utterances/s | share of GEMM rate | data |"
+          " peak MiB |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
+    for model in models:
+        for lengths, distribution in LENGTHS.items():
+            durations = distribution.ppf((np.arange(utterances) + 0.5) / utterances).clip(0.6, LONGEST)
+            for row in measure(list_ways(model), durations, repeats):
+                rows.append({"model": model, "lengths": lengths} | row)
+                print(render_row(rows[-1]), flush=True)
+    print(f"\n{describe_hardware()}; {utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs.")
+    return rows
+
+
+def list_ways(model: str) -> dict[str, Way]:
+    """Return the ways of training a model by their names; those in bfloat16 need a GPU."""
+    kind, _, layers = MODELS[model]
+    whole, half = "none" if kind == "whisper" else "cnn", str(layers // 2)
+    ways = {
+        STOCK: Way(model),
+        "ours": Way(model, whole),
+        "ours, first half frozen": Way(model, half),
+    }
+    if torch.cuda.is_available():
+        ways |= {"ours, bf16": Way(model, whole, True), "ours, bf16, compiled": Way(model, whole, True, True)}
+    return ways
+
+
+def measure(ways: Mapping[str, Way], durations: np.ndarray, repeats: int) -> Iterator[dict[str, Any]]:
+    """Yield the results of each way; `ways` contains the stock way."""
+    context = multiprocessing.get_context("spawn")
+    turns: dict[str, list[Turn]] = {name: [] for name in ways}
+    rates: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_audio(Path(folder), durations)
+        pipes = {name: context.Pipe() for name in ways}
+        processes = [
+            context.Process(target=train, args=(way, paths, repeats + 1, pipes[name][1]), daemon=True)
+            for name, way in ways.items()
+        ]
+        for process in processes:
+            process.start()
+        for _, theirs in pipes.values():
+            theirs.close()  # so that `recv` fails if the process has ended
+        for _ in range(repeats + 1):
+            for name, (channel, _) in pipes.items():
+                channel.send(True)
+                turns[name].append(channel.recv())
+                rates.append(multiplication_rate())
+        for process in processes:
+            process.join()
+    stock = statistics.median(turn.seconds for turn in turns[STOCK][1:])
+    for name, (first, *later) in turns.items():
+        seconds = statistics.median(turn.seconds for turn in later)
+        yield {
+            "way": name,
+            "rate": len(durations) / seconds,
+            "ratio": stock / seconds,
+            "first": len(durations) / first.seconds,
+            "share": first.flops and first.flops / seconds / statistics.median(rates),
+            "waited": statistics.median(turn.waited / turn.seconds for turn in later),
+            "memory": later[-1].memory / 2**20,
+        }
+
+
+def write_audio(folder: Path, durations: np.ndarray) -> list[str]:
+    """Write noise of these durations in seconds as WAV files, in random order, and return the paths."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for i, duration in enumerate(rng.permutation(durations)):
+        paths.append(str(folder / f"{i:05d}.wav"))
+        soundfile.write(paths[-1], rng.normal(0, 0.1, round(duration * SAMPLING_RATE)), SAMPLING_RATE)
+    return paths
+
+
+def train(way: Way, paths: Sequence[str], epochs: int, channel: Connection) -> None:
+    """Train in this process, an epoch for each message of the parent."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SER_HF_CACHE"] = str(Path(folder, "cache"))
+        trainer = make_stock(way, paths, epochs, folder) if way.freeze is None else make_ours(way, paths, epochs, folder)
+        trainer.add_callback(turns := Turns(channel, count=not way.compiled))
+        turns.wait()
+        trainer.train()
+
+
+class Turns(TrainerCallback):
+    """Wait for a message before each epoch, and answer with its measurements.
+
+    Args:
+        channel: Connection to the parent.
+        count: Whether to count the FLOPs of the first epoch.
+    """
+
+    def __init__(self, channel: Connection, *, count: bool):
+        self.channel = channel
+        self.counter = FlopCounterMode(display=False) if count else None
+        self.flops: int | None = None
+
+    def wait(self):
+        """Wait for the parent, and start the clock."""
+        self.channel.recv()
+        self.start, self.waited = clock(), 0.0
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        """Count the operations from here: not what is computed once before the first epoch."""
+        self.last = clock()
+        if self.counter and not state.global_step:
+            self.counter.__enter__()
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        """Add the time since the last step."""
+        self.waited += clock() - self.last
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Start to wait for data."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.last = clock()
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """Report the epoch, and wait for the next turn unless this was the last."""
+        seconds = clock() - self.start
+        if self.counter:
+            self.counter.__exit__(None, None, None)
+            self.flops, self.counter = self.counter.get_total_flops(), None
+        self.channel.send(Turn(seconds, self.waited, self.flops, peak_memory()))
+        if state.epoch < state.num_train_epochs:
+            self.wait()
+
+
+def clock() -> float:
+    """Return seconds: of this process on one CPU thread, which a busy machine does not change, else of the wall."""
+    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time() if alone else time.perf_counter()
+
+
+def peak_memory() -> int:
+    """Return the peak memory in bytes, of the GPU if there is one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def multiplication_rate() -> float:
+    """Return the FLOP/s of the multiplication of two matrices, in bfloat16 on a GPU and else in float32."""
+    gpu = torch.cuda.is_available()
+    size, kind = (8192, torch.bfloat16) if gpu else (1536, torch.float32)
+    matrix, rates = torch.randn(size, size, device="cuda" if gpu else "cpu", dtype=kind), []
+    for _ in range(5):
+        start = clock()
+        matrix @ matrix
+        if gpu:
+            torch.cuda.synchronize()
+        rates.append(2 * size**3 / (clock() - start))
+    return statistics.median(rates)
+
+
+def make_stock(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
+    """Return the Trainer of the example of transformers."""
+    kind, values, _ = MODELS[way.model]
+    config = AutoConfig.for_model(kind, num_labels=len(EMOTIONS))
+    if values:
+        config.update_from_string(",".join(f"{key}={value}" for key, value in values.items()))
+    model = AutoModelForAudioClassification.from_config(config)
+    if hasattr(model, "freeze_feature_encoder"):
+        model.freeze_feature_encoder()
+    extractor = default_feature_extractor(config)
+    name = extractor.model_input_names[0]
+
+    def transform(batch: dict) -> dict:
+        waveforms = [soundfile.read(path, dtype="float32")[0] for path in batch["path"]]
+        return {name: extractor(waveforms, sampling_rate=SAMPLING_RATE)[name], "labels": batch["label"]}
+
+    dataset = Dataset.from_dict({"path": list(paths), "label": [i % len(EMOTIONS) for i in range(len(paths))]})
+    dataset.set_transform(transform)
+    arguments = TrainingArguments(
+        str(Path(folder, "stock")),
+        per_device_train_batch_size=BATCH_SIZE,
+        num_train_epochs=epochs,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+    )
+    return Trainer(model, arguments, train_dataset=dataset, processing_class=extractor)
+
+
+def make_ours(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
+    """Return the Trainer of `recipes/finetune.py`."""
+    kind, values, _ = MODELS[way.model]
+    rows = [
+        Utterance(path=path, corpus="folder", emotion=EMOTIONS[i % len(EMOTIONS)], speaker=str(i))
+        for i, path in enumerate(paths)
+    ]
+    split, _ = prepare_audio({"train": rows, "validation": rows[:1]}, raw=("validation",))
+    dataset: DatasetDict = build_dataset(split, {"folder": Path(paths[0]).parent}, raw=("validation",))
+    data = DataArguments(["folder"], [str(Path(paths[0]).parent)])
+    overrides = [f"{key}={value}" for key, value in values.items()]
+    model_args = ModelArguments(model_type=kind, freeze=str(way.freeze), config_overrides=overrides)
+    training = SerTrainingArguments(
+        str(Path(folder, "ours")),
+        per_device_train_batch_size=BATCH_SIZE,
+        num_train_epochs=epochs,
+        bf16=way.bf16,
+        torch_compile=way.compiled,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    training.eval_strategy = training.save_strategy = IntervalStrategy.NO
+    training.load_best_model_at_end = False
+    model, extractor = make_model(data.task, list(EMOTIONS), model_args, training, dataset)
+    return make_trainer(model, extractor, dataset, data=data, model_args=model_args, training=training)
+
+
+def render_row(row: Mapping[str, Any]) -> str:
+    """Return a row of the table in Markdown."""
+    share = "" if row["share"] is None else f"{row['share']:.0%}"
+    cells = [row["model"], row["lengths"], row["way"], f"{row['rate']:.3g}", f"{row['ratio']:.2f}",
+             f"{row['first']:.3g}", share, f"{row['waited']:.1%}", f"{row['memory']:.0f}"]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def describe_hardware() -> str:
+    """Return hardware, clock and date."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processor()}, no GPU"
+    clocked = "wall time" if torch.cuda.is_available() or torch.get_num_threads() > 1 else "CPU time"
+    return f"{name}, {torch.get_num_threads()} threads, {clocked}, torch {torch.__version__}, {date.today()}"
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> list[str]:
+    """Return a sentence for each row whose ratio to the stock way has fallen by more than `FALL`.
+
+    Args:
+        rows: From `compare_training`.
+        file: JSON file with earlier rows.
+    """
+    stored = {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text())["rows"]}
+    return [
+        f"{name_row(row)}: expected at least {(1 - FALL) * stored[name_row(row)]:.2f} times the stock way, found "
+        f"{row['ratio']:.2f}. Profile the change that made it slower, or store the new ratios with --write."
+        for row in rows
+        if row["ratio"] < (1 - FALL) * stored.get(name_row(row), 0)
+    ]
+
+
+def name_row(row: Mapping[str, Any]) -> str:
+    """Return the name of a row in the stored file."""
+    return f"{row['model']}, {row['lengths']}, {row['way']}"
