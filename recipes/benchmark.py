@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--corpus", default="synthetic", help="name of the corpus, as in the recipes")
     parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="folder of the corpus")
     parser.add_argument("--model", type=Path, help="folder of a checkpoint, to measure inference too")
-    parser.add_argument("--training", nargs="+", metavar="MODEL", help="measure training: wav2vec2-base, whisper-tiny …")
+    parser.add_argument("--training", nargs="+", metavar="MODEL", help="measure training: wav2vec2-base whisper-tiny …")
     parser.add_argument("--utterances", type=int, default=64, help="training: utterances of an epoch")
     parser.add_argument("--repeats", type=int, default=3, help="training: measured epochs")
     parser.add_argument("--check", type=Path, help="training: fail if a ratio of this file has fallen by 15 %%")

@@ -1,8 +1,8 @@
 """Compare training with transformers' audio-classification example; `recipes/benchmark.py` runs this with --training.
 
-Each way trains in a process of its own, on the same utterances: synthetic audio with the lengths of RAVDESS (normal) and
-of IEMOCAP (log-normal), models with random weights. The ways take turns of one epoch, so other processes on the machine
-affect all of them. The stock way is the example of transformers: random order, the feature extractor for each
+Each way trains in a process of its own, on the same utterances: synthetic audio with the lengths of RAVDESS (normal)
+and of IEMOCAP (log-normal), models with random weights. The ways take turns of one epoch, so other processes on the
+machine affect all of them. The stock way is the example of transformers: random order, the feature extractor for each
 utterance, its collator, float32. In both ways, the convolutions of speech encoders are frozen and layerdrop is off.
 """
 
@@ -178,7 +178,9 @@ def train(way: Way, paths: Sequence[str], epochs: int, channel: Connection) -> N
     """Train in this process, an epoch for each message of the parent."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SER_HF_CACHE"] = str(Path(folder, "cache"))
-        trainer = make_stock(way, paths, epochs, folder) if way.freeze is None else make_ours(way, paths, epochs, folder)
+        trainer = (
+            make_stock(way, paths, epochs, folder) if way.freeze is None else make_ours(way, paths, epochs, folder)
+        )
         trainer.add_callback(turns := Turns(channel, count=not way.compiled))
         turns.wait()
         trainer.train()

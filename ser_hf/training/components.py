@@ -113,7 +113,8 @@ def make_model(
         training: Training arguments of the recipe.
         dataset: DatasetDict with "train" and "validation".
     """
-    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
+    frozen_layers = model_args.freeze == "encoder" or model_args.freeze.isdigit()
+    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing or frozen_layers
     model, feature_extractor = build_model(
         model_args.model_name_or_path,
         outputs=outputs,
