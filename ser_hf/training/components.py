@@ -23,6 +23,7 @@ from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.models.checkpoint_loading import load_config
 from ser_hf.models.context import context_of
+from ser_hf.models.fast_modules import speed_up
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -129,6 +130,7 @@ def make_model(
         trust_remote_code=model_args.trust_remote_code,
     )
     setattr(model.config, CONFIG_KEY, task)
+    speed_up(model)
     if model_args.adapter:
         rank, alpha = model_args.adapter_rank, model_args.adapter_alpha
         assert rank is not None and alpha is not None
