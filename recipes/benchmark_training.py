@@ -49,20 +49,29 @@ from ser_hf.models.checkpoint_loading import default_feature_extractor
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
-from ser_hf.training.components import make_model, make_trainer
+from ser_hf.training.components import make_model, make_trainer, prepare_process
 
 LAYERDROP = {"layerdrop": "0"}
 WHISPER_BASE = {
     "d_model": "512", "encoder_layers": "6", "encoder_attention_heads": "8", "encoder_ffn_dim": "2048",
     "decoder_layers": "6", "decoder_attention_heads": "8", "decoder_ffn_dim": "2048",
 }  # fmt: skip
-# Architecture, values that differ from its default configuration, number of encoder layers.
+
+
+class Architecture(NamedTuple):
+    """Describe a model with random weights."""
+
+    kind: str  # `model_type` of transformers
+    values: dict[str, str]  # that differ from its default configuration
+    layers: int
+
+
 MODELS = {
-    "wav2vec2-base": ("wav2vec2", LAYERDROP, 12),
-    "wavlm-base": ("wavlm", LAYERDROP, 12),
-    "hubert-base": ("hubert", LAYERDROP, 12),
-    "whisper-tiny": ("whisper", {}, 4),
-    "whisper-base": ("whisper", WHISPER_BASE, 6),
+    "wav2vec2-base": Architecture("wav2vec2", LAYERDROP, 12),
+    "wavlm-base": Architecture("wavlm", LAYERDROP, 12),
+    "hubert-base": Architecture("hubert", LAYERDROP, 12),
+    "whisper-tiny": Architecture("whisper", {}, 4),
+    "whisper-base": Architecture("whisper", WHISPER_BASE, 6),
 }
 # Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
 LENGTHS = {"RAVDESS-like": norm(3.7, 0.34), "IEMOCAP-like": lognorm(0.65, scale=np.exp(1.3))}
@@ -77,7 +86,7 @@ STOCK = "stock"
 class Way:
     """Describe a way of training: the stock way if `freeze` is None."""
 
-    model: str  # key of MODELS
+    model: Architecture
     freeze: str | None = None
     bf16: bool = False
     compiled: bool = False
@@ -106,21 +115,20 @@ def compare_training(models: Sequence[str], utterances: int, repeats: int) -> li
     for model in models:
         for lengths, distribution in LENGTHS.items():
             durations = distribution.ppf((np.arange(utterances) + 0.5) / utterances).clip(0.6, LONGEST)
-            for row in measure(list_ways(model), durations, repeats):
+            for row in measure(list_ways(MODELS[model]), durations, repeats):
                 rows.append({"model": model, "lengths": lengths} | row)
                 print(render_row(rows[-1]), flush=True)
     print(f"\n{describe_hardware()}; {utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs.")
     return rows
 
 
-def list_ways(model: str) -> dict[str, Way]:
+def list_ways(model: Architecture) -> dict[str, Way]:
     """Return the ways of training a model by their names; those in bfloat16 need a GPU."""
-    kind, _, layers = MODELS[model]
-    whole, half = "none" if kind == "whisper" else "cnn", str(layers // 2)
+    whole = "none" if model.kind == "whisper" else "cnn"
     ways = {
         STOCK: Way(model),
         "ours": Way(model, whole),
-        "ours, first half frozen": Way(model, half),
+        "ours, first half frozen": Way(model, str(model.layers // 2)),
     }
     if torch.cuda.is_available():
         ways |= {"ours, bf16": Way(model, whole, True), "ours, bf16, compiled": Way(model, whole, True, True)}
@@ -260,7 +268,7 @@ def multiplication_rate() -> float:
 
 def make_stock(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
     """Return the Trainer of the example of transformers."""
-    kind, values, _ = MODELS[way.model]
+    kind, values, _ = way.model
     config = AutoConfig.for_model(kind, num_labels=len(EMOTIONS))
     if values:
         config.update_from_string(",".join(f"{key}={value}" for key, value in values.items()))
@@ -290,7 +298,7 @@ def make_stock(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trai
 
 def make_ours(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
     """Return the Trainer of `recipes/finetune.py`."""
-    kind, values, _ = MODELS[way.model]
+    kind, values, _ = way.model
     rows = [
         Utterance(path=path, corpus="folder", emotion=EMOTIONS[i % len(EMOTIONS)], speaker=str(i))
         for i, path in enumerate(paths)
@@ -311,6 +319,7 @@ def make_ours(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Train
     )
     training.eval_strategy = training.save_strategy = IntervalStrategy.NO
     training.load_best_model_at_end = False
+    prepare_process(training)
     model, extractor = make_model(data.task, list(EMOTIONS), model_args, training, dataset)
     return make_trainer(model, extractor, dataset, data=data, model_args=model_args, training=training)
 

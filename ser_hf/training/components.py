@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor, Trainer
 
-from ser_hf.cpus import usable_cpus
+from ser_hf.cpus import keep_freed_memory, usable_cpus
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
@@ -34,7 +34,7 @@ from ser_hf.training.trainer import SerTrainer
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
-    """Restrict logging to rank 0, and distribute the CPU cores over the processes.
+    """Restrict logging to rank 0, distribute the CPU cores over the processes, and keep the memory of large arrays.
 
     Raises:
         ValueError: If one process has several GPUs.
@@ -42,6 +42,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
     logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
     if training.use_cpu:  # accelerate launch sets one thread per process
         torch.set_num_threads(usable_cpus())
+        keep_freed_memory()
     if training.n_gpu > 1:
         raise ValueError(
             f"Expected one process per GPU, found one process with {training.n_gpu} GPUs. Launch with --config_file "

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ser_hf.training.trainer import SerTrainer
 
 FREE = 0.5  # share of the free space of the disk that the states of a training may take
-# What describes the outputs of a model, and not its encoder.
-OUTPUTS = {"id2label", "label2id", "problem_type"}
+# Fields of a configuration that do not describe the encoder.
+NOT_OF_ENCODER = {"_name_or_path", "architectures", "classifier_proj_size", "id2label", "label2id", "problem_type"}
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class FrozenStates:
         self.name = model.main_input_name
         self.masked = model.config.model_type != "whisper"
         digest = hashlib.blake2b(digest_size=16)
-        settings = {key: value for key, value in model.config.to_dict().items() if key not in OUTPUTS}
+        stock = type(model.config)().to_dict().keys() - NOT_OF_ENCODER
+        settings = {key: value for key, value in model.config.to_dict().items() if key in stock}
         identity = [settings, collator.feature_extractor.to_dict(), part.layers, bf16, TRANSFORMERS]
         digest.update(json.dumps(identity, sort_keys=True, default=str).encode())
         for module in part.modules:
