@@ -44,14 +44,14 @@ def main(argv: list[str]) -> None:
 
 def measure_training(arguments: argparse.Namespace) -> None:
     """Print the table of training, and compare it with an earlier one."""
-    from benchmark_training import MODELS, check_ratios, compare_training, describe_hardware
+    from benchmark_training import MODELS, check_ratios, compare_training
 
     if unknown := set(arguments.training) - set(MODELS):
         sys.exit(f"--training: expected {', '.join(MODELS)}, found {', '.join(sorted(unknown))}.")
-    rows = compare_training(arguments.training, arguments.utterances, arguments.repeats)
+    results = compare_training(arguments.training, arguments.utterances, arguments.repeats)
     if arguments.write:
-        write_text(arguments.write, json.dumps({"measured": describe_hardware(), "rows": rows}, indent=1) + "\n")
-    if arguments.check and (falls := check_ratios(rows, arguments.check)):
+        write_text(arguments.write, json.dumps(results, indent=1) + "\n")
+    if arguments.check and (falls := check_ratios(results["rows"], arguments.check)):
         sys.exit("\n".join(falls))
 
 

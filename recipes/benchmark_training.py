@@ -21,7 +21,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,66 +29,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 import torch
-from datasets import Dataset, DatasetDict
+from benchmark_ways import BATCH_SIZE, MODELS, Architecture, Way, make_ours, make_stock
 from scipy.stats import lognorm, norm
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import (
-    AutoConfig,
-    AutoModelForAudioClassification,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
-from transformers.trainer_utils import IntervalStrategy
+from transformers import TrainerCallback
 
-from ser_hf.corpora import Utterance
-from ser_hf.data import build_dataset, prepare_audio
 from ser_hf.data.audio import SAMPLING_RATE
-from ser_hf.models.checkpoint_loading import default_feature_extractor
-from ser_hf.runs.data_arguments import DataArguments
-from ser_hf.runs.model_arguments import ModelArguments
-from ser_hf.runs.training_arguments import SerTrainingArguments
-from ser_hf.training.components import make_model, make_trainer, prepare_process
 
-LAYERDROP = {"layerdrop": "0"}
-WHISPER_BASE = {
-    "d_model": "512", "encoder_layers": "6", "encoder_attention_heads": "8", "encoder_ffn_dim": "2048",
-    "decoder_layers": "6", "decoder_attention_heads": "8", "decoder_ffn_dim": "2048",
-}  # fmt: skip
-
-
-class Architecture(NamedTuple):
-    """Describe a model with random weights."""
-
-    kind: str  # `model_type` of transformers
-    values: dict[str, str]  # that differ from its default configuration
-    layers: int
-
-
-MODELS = {
-    "wav2vec2-base": Architecture("wav2vec2", LAYERDROP, 12),
-    "wavlm-base": Architecture("wavlm", LAYERDROP, 12),
-    "hubert-base": Architecture("hubert", LAYERDROP, 12),
-    "whisper-tiny": Architecture("whisper", {}, 4),
-    "whisper-base": Architecture("whisper", WHISPER_BASE, 6),
-}
 # Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
 LENGTHS = {"RAVDESS-like": norm(3.7, 0.34), "IEMOCAP-like": lognorm(0.65, scale=np.exp(1.3))}
 LONGEST = 20.0  # seconds; the example cuts longer audio
-EMOTIONS = ("angry", "happy", "neutral", "sad")
-BATCH_SIZE = 8  # default of transformers
 FALL = 0.15  # of a ratio, which `check_ratios` does not accept
 STOCK = "stock"
-
-
-@dataclass(frozen=True)
-class Way:
-    """Describe a way of training: the stock way if `freeze` is None."""
-
-    model: Architecture
-    freeze: str | None = None
-    bf16: bool = False
-    compiled: bool = False
+HEADER = ("model", "lengths", "way", "utterances/s", "x stock", "first epoch, utterances/s", "share of GEMM rate",
+          "waiting for data", "peak MiB")  # fmt: skip
 
 
 class Turn(NamedTuple):
@@ -101,8 +54,8 @@ class Turn(NamedTuple):
     memory: int  # peak of the process or GPU, bytes
 
 
-def compare_training(models: Sequence[str], utterances: int, repeats: int) -> list[dict[str, Any]]:
-    """Print a row per model, distribution of lengths and way, and return the rows.
+def compare_training(models: Sequence[str], utterances: int, repeats: int) -> dict[str, Any]:
+    """Print a row per model, distribution of lengths and way; return the rows and how they were measured.
 
     Args:
         models: Keys of `MODELS`.
@@ -110,16 +63,16 @@ def compare_training(models: Sequence[str], utterances: int, repeats: int) -> li
         repeats: Epochs that are measured, after a first one.
     """
     rows = []
-    print("| model | lengths | way | utterances/s | x stock | first epoch, utterances/s | share of GEMM rate | data |"
-          " peak MiB |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
     for model in models:
         for lengths, distribution in LENGTHS.items():
             durations = distribution.ppf((np.arange(utterances) + 0.5) / utterances).clip(0.6, LONGEST)
             for row in measure(list_ways(MODELS[model]), durations, repeats):
                 rows.append({"model": model, "lengths": lengths} | row)
                 print(render_row(rows[-1]), flush=True)
-    print(f"\n{describe_hardware()}; {utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs.")
-    return rows
+    amount = f"{utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs after the first"
+    results = {"measured": f"{describe_hardware()}; {amount}", "rows": rows}
+    print(f"\n{render_table(results)}")
+    return results
 
 
 def list_ways(model: Architecture) -> dict[str, Way]:
@@ -266,69 +219,26 @@ def multiplication_rate() -> float:
     return statistics.median(rates)
 
 
-def make_stock(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
-    """Return the Trainer of the example of transformers."""
-    kind, values, _ = way.model
-    config = AutoConfig.for_model(kind, num_labels=len(EMOTIONS))
-    if values:
-        config.update_from_string(",".join(f"{key}={value}" for key, value in values.items()))
-    model = AutoModelForAudioClassification.from_config(config)
-    if hasattr(model, "freeze_feature_encoder"):
-        model.freeze_feature_encoder()
-    extractor = default_feature_extractor(config)
-    name = extractor.model_input_names[0]
-
-    def transform(batch: dict) -> dict:
-        waveforms = [soundfile.read(path, dtype="float32")[0] for path in batch["path"]]
-        return {name: extractor(waveforms, sampling_rate=SAMPLING_RATE)[name], "labels": batch["label"]}
-
-    dataset = Dataset.from_dict({"path": list(paths), "label": [i % len(EMOTIONS) for i in range(len(paths))]})
-    dataset.set_transform(transform)
-    arguments = TrainingArguments(
-        str(Path(folder, "stock")),
-        per_device_train_batch_size=BATCH_SIZE,
-        num_train_epochs=epochs,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-    )
-    return Trainer(model, arguments, train_dataset=dataset, processing_class=extractor)
-
-
-def make_ours(way: Way, paths: Sequence[str], epochs: int, folder: str) -> Trainer:
-    """Return the Trainer of `recipes/finetune.py`."""
-    kind, values, _ = way.model
-    rows = [
-        Utterance(path=path, corpus="folder", emotion=EMOTIONS[i % len(EMOTIONS)], speaker=str(i))
-        for i, path in enumerate(paths)
-    ]
-    split, _ = prepare_audio({"train": rows, "validation": rows[:1]}, raw=("validation",))
-    dataset: DatasetDict = build_dataset(split, {"folder": Path(paths[0]).parent}, raw=("validation",))
-    data = DataArguments(["folder"], [str(Path(paths[0]).parent)])
-    overrides = [f"{key}={value}" for key, value in values.items()]
-    model_args = ModelArguments(model_type=kind, freeze=str(way.freeze), config_overrides=overrides)
-    training = SerTrainingArguments(
-        str(Path(folder, "ours")),
-        per_device_train_batch_size=BATCH_SIZE,
-        num_train_epochs=epochs,
-        bf16=way.bf16,
-        torch_compile=way.compiled,
-        report_to="none",
-        disable_tqdm=True,
-    )
-    training.eval_strategy = training.save_strategy = IntervalStrategy.NO
-    training.load_best_model_at_end = False
-    prepare_process(training)
-    model, extractor = make_model(data.task, list(EMOTIONS), model_args, training, dataset)
-    return make_trainer(model, extractor, dataset, data=data, model_args=model_args, training=training)
+def render_table(results: Mapping[str, Any]) -> str:
+    """Return the rows and how they were measured in Markdown."""
+    lines = [f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|", *map(render_row, results["rows"])]
+    return "\n".join([*lines, "", f"{results['measured']}."])
 
 
 def render_row(row: Mapping[str, Any]) -> str:
     """Return a row of the table in Markdown."""
     share = "" if row["share"] is None else f"{row['share']:.0%}"
-    cells = [row["model"], row["lengths"], row["way"], f"{row['rate']:.3g}", f"{row['ratio']:.2f}",
-             f"{row['first']:.3g}", share, f"{row['waited']:.1%}", f"{row['memory']:.0f}"]  # fmt: skip
+    cells = [
+        row["model"],
+        row["lengths"],
+        row["way"],
+        f"{row['rate']:.3g}",
+        f"{row['ratio']:.2f}",
+        f"{row['first']:.3g}",
+        share,
+        f"{row['waited']:.1%}",
+        f"{row['memory']:.0f}",
+    ]
     return f"| {' | '.join(cells)} |"
 
 
