@@ -1,5 +1,6 @@
-"""How many CPU cores this process may use."""
+"""How many CPU cores this process may use, and how it uses memory."""
 
+import ctypes
 import os
 
 LAUNCHED = ("LOCAL_WORLD_SIZE", "ACCELERATE_DYNAMO_BACKEND")  # set by torchrun and accelerate launch
@@ -20,3 +21,16 @@ def usable_cpus() -> int:
         threads = ""
     limits += [int(text) for text in (os.environ.get("SLURM_CPUS_PER_TASK", ""), threads) if text.isdigit()]
     return max(1, min(limits))
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for later arrays, if it is glibc.
+
+    Otherwise, it returns each large array to the system, and the pages of the next one are mapped and cleared anew,
+    which takes longer than most operations on it.
+    """
+    if os.name != "posix" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
+        return
+    mmap_max, trim_threshold = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+    library.mallopt(mmap_max, 0)
+    library.mallopt(trim_threshold, 2**31 - 1)

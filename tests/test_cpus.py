@@ -1,6 +1,7 @@
 """The number of CPU cores follows the system, the launcher, Slurm and OMP_NUM_THREADS."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -45,3 +46,24 @@ def test_the_affinity_of_the_process_counts():
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert run.stdout == "1\n"
+
+
+ARRAYS = """
+import resource
+from ser_hf.cpus import keep_freed_memory
+import numpy as np
+def count_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**24, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+{call}
+print(min(count_pages() for _ in range(3)))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("call", "anew"), [("", True), ("keep_freed_memory()", False)])
+def test_a_large_array_uses_the_memory_of_the_last_one(call, anew):
+    command = [sys.executable, "-c", ARRAYS.format(call=call)]
+    pages = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert (pages > 20) is anew  # 64 MB are 32 huge pages, or 16384 small ones

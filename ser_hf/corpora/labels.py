@@ -111,7 +111,8 @@ def map_labels(
             dropped[emotion + reason] += 1
         else:
             votes = utterance.votes and _rename_votes(utterance.votes, names)
-            kept.append(replace(utterance, emotion=label, votes=votes))
+            changed = (label, votes) != (emotion, utterance.votes)
+            kept.append(replace(utterance, emotion=label, votes=votes) if changed else utterance)
     if not kept:
         raise ValueError(
             f"Label set '{label_set}' and target '{target}' keep none of the {len(utterances)} utterances: expected "

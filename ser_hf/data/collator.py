@@ -4,7 +4,7 @@ Shapes: B batch, T samples, F frames, M mel bins.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -49,6 +49,8 @@ class Collator:
 
     Attributes:
         epoch: The current epoch, written by the trainer; in shared memory, so that data loader workers can read it.
+        load_states: Returns the model inputs of training rows, outputs of the frozen part of the model, set by the
+            trainer; None if the model computes them itself.
     """
 
     def __init__(
@@ -68,12 +70,17 @@ class Collator:
         self.seed = seed
         self.ratings = ratings
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        self.load_states: Callable[[list[dict]], BatchFeature] | None = None
 
     def __call__(self, rows: list[dict]) -> BatchFeature:
         """Return the model inputs and `labels`: the column `label`, or class weights ``(B, C)`` after mixup.
 
         With `ratings`, the labels of training rows are ``(B, 1 + D)`` or ``(B, C + D)``.
         """
+        if self.load_states is not None and all(row["split"] == "train" for row in rows):
+            batch = self.load_states(rows)
+            batch["labels"] = self._append_ratings(torch.tensor([row["label"] for row in rows]), rows)
+            return batch
         waveforms = [self._waveform(row) for row in rows]
         labels = torch.tensor([row["label"] for row in rows])
         if self.mixup is not None and all(row["split"] == "train" for row in rows):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 from tqdm import tqdm
 
 from ser_hf.corpora import Utterance
@@ -26,6 +26,7 @@ from ser_hf.data.splits import Split
 
 MIN_DURATION = 0.25  # seconds; SpecAugment fails on shorter audio
 SHORTEST = 0.05  # seconds; encoders fail on shorter audio: SEW needs 45 ms, wav2vec2-BERT 35 ms, wav2vec2 25 ms
+BLOCK = 10_000  # rows that are converted at a time
 MOST_SKIPPED = 0.1  # share of the utterances
 FIELDS = {item.name for item in fields(Utterance)}
 
@@ -226,25 +227,28 @@ def build_dataset(
             for i, utterance in enumerate(utterances)
             for window in (RAW if part in raw else hearing).list_windows(utterance.duration)  # type: ignore[arg-type]
         ]
-        speech = [utterances[i] for i, _ in rows]
-        columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
-        columns |= {
-            "audio": [spell(row.path) for row in speech],
-            "path": [spell(Path(os.path.relpath(row.path, roots[row.corpus])).as_posix()) for row in speech],
-            "votes": [row.votes and json.dumps(row.votes, sort_keys=True) for row in speech],
-            "split": [part] * len(rows),
-            "index": list(range(len(rows))),
-            "utterance": [i for i, _ in rows],
-            "window_start": [first for _, (first, _) in rows],
-            "window_end": [last for _, (_, last) in rows],
-            "duration": [last - first for _, (first, last) in rows],
-            "pauses": [hearing.trim != "pauses" or part in raw] * len(rows),
-            "speech": [hearing.speech] * len(rows),
-            "raw": [part in raw] * len(rows),
-        }
-        columns["label"] = [label.of(utterance) for utterance in speech]
-        features = Features(FEATURES | {"label": label.feature})
-        dataset = Dataset.from_dict(columns, features=features)
+        blocks = []
+        for start in range(0, len(rows) or 1, BLOCK):  # lists of all values would take more memory than the dataset
+            block = rows[start : start + BLOCK]
+            speech = [utterances[i] for i, _ in block]
+            columns = {name: [getattr(utterance, name) for utterance in speech] for name in FEATURES if name in FIELDS}
+            columns |= {
+                "audio": [spell(row.path) for row in speech],
+                "path": [spell(Path(os.path.relpath(row.path, roots[row.corpus])).as_posix()) for row in speech],
+                "votes": [row.votes and json.dumps(row.votes, sort_keys=True) for row in speech],
+                "split": [part] * len(block),
+                "index": list(range(start, start + len(block))),
+                "utterance": [i for i, _ in block],
+                "window_start": [first for _, (first, _) in block],
+                "window_end": [last for _, (_, last) in block],
+                "duration": [last - first for _, (first, last) in block],
+                "pauses": [hearing.trim != "pauses" or part in raw] * len(block),
+                "speech": [hearing.speech] * len(block),
+                "raw": [part in raw] * len(block),
+            }
+            columns["label"] = [label.of(utterance) for utterance in speech]
+            blocks.append(Dataset.from_dict(columns, features=Features(FEATURES | {"label": label.feature})))
+        dataset = concatenate_datasets(blocks)
         parts[part] = dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False))
     return DatasetDict(parts)
 

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from ser_hf.cache import whole_file
 from ser_hf.models.checkpoint_loading import is_head
+from ser_hf.models.frozen import settle_frozen_part
 
 logger = logging.getLogger(__name__)
 # Names of the attention projections in the architectures of transformers.
@@ -64,6 +65,7 @@ def add_adapter(
     for name, parameter in model.named_parameters():
         if is_head(name):
             parameter.requires_grad_(True)
+    settle_frozen_part(model)
     # After the injection, which would otherwise keep a second copy of the head in the model.
     config.modules_to_save = [name for name, _ in model.named_children() if is_head(name)]
     config.target_modules = layers  # a set until here, in random order

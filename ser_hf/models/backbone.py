@@ -21,6 +21,7 @@ from ser_hf.models.checkpoint_loading import (
     log_adjustment,
 )
 from ser_hf.models.context import cut_context
+from ser_hf.models.frozen import settle_frozen_part
 from ser_hf.models.padding import make_padding_aware
 
 SPECTROGRAM_MODELS = ("whisper", "audio-spectrogram-transformer")  # the stock classifiers have no SpecAugment
@@ -118,9 +119,8 @@ def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, laye
     name = "encoder_layerdrop" if config.model_type == "whisper" else "layerdrop"
     layerdrop = 0.0 if layer_sum else layerdrop  # a dropped layer has no hidden state for the sum
     if layerdrop is not None and getattr(config, name, layerdrop) != layerdrop:
-        log_adjustment(
-            name, getattr(config, name), layerdrop, "dropped layers break DDP, gradient checkpointing and layer sums"
-        )
+        reason = "dropped layers break DDP, gradient checkpointing, layer sums and frozen layers"
+        log_adjustment(name, getattr(config, name), layerdrop, reason)
         setattr(config, name, layerdrop)
     if config.model_type in SPECTROGRAM_MODELS:
         return
@@ -134,7 +134,7 @@ def _configure(config: PreTrainedConfig, *, layer_sum: bool, masking: dict, laye
 
 
 def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
-    """Exclude parameters from training, in place.
+    """Exclude parameters from training, in place; frozen layers have no dropout.
 
     Args:
         model: Audio classifier.
@@ -157,6 +157,7 @@ def freeze_parameters(model: PreTrainedModel, freeze: str) -> None:
             model.get_submodule(name).requires_grad_(False)
     elif freeze == "cnn":
         raise ValueError(f"freeze: '{model.config.model_type}' has no convolutional front end. Use none or encoder.")
+    settle_frozen_part(model)
 
 
 def _freeze_layers(model: PreTrainedModel, count: int) -> None:

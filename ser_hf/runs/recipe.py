@@ -23,7 +23,7 @@ PLACES = {"data_root", "audio_root", "output_dir"}
 # Settings for launching, logging and publishing are not part of a recipe.
 NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
-    "rehearse", "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
+    "cache_frozen", "rehearse", "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
 }  # fmt: skip
 TEXTS = ("task", "target", "model_name_or_path", "model_type", "trim", "protocol", "no_consensus")
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")

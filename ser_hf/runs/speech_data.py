@@ -206,7 +206,6 @@ def load_speech(
     utterances, dropped = label_utterances(data, load_utterances(data))
     with keep_problems(data, list_bad_rows(utterances), output_dir):
         split = select_split(data, utterances)
-    pooled = {"train": split["train"] + split["validation"]}
     planned = split
     split, problems = prepare_audio(split, data.hearing, min_duration=data.min_duration, raw=raw)
     with keep_problems(data, problems, output_dir):
@@ -226,6 +225,7 @@ def load_speech(
     label = Label(task.target_feature(outputs), lambda utterance: task.target_of(utterance, outputs))
     dataset = build_dataset(split, folders, data.hearing, raw=raw, label=label)
     if refit:
+        pooled = {"train": planned["train"] + planned["validation"]}
         pooled, _ = prepare_audio(pooled, data.hearing, min_duration=data.min_duration)
         dataset["refit"] = build_dataset(pooled, folders, data.hearing, label=label)["train"]
     return Speech(

@@ -92,6 +92,13 @@ class TrainingOptions:
         default=None,
         metadata={"help": "Stop after this number of epochs without a better metric_for_best_model. None: never."},
     )
+    cache_frozen: bool = field(
+        default=True,
+        metadata={
+            "help": "Compute the frozen part of the model once for each utterance, and keep its outputs in the cache; "
+            "with augmentation, mixup or masks of the frozen part, it is computed in each epoch all the same."
+        },
+    )
     rehearse: bool = field(
         default=False,
         metadata={

@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor, Trainer
 
-from ser_hf.cpus import usable_cpus
+from ser_hf.cpus import keep_freed_memory, usable_cpus
 from ser_hf.data import Collator, SpectrogramMask, build_augmentation
 from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
@@ -23,6 +23,7 @@ from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
 from ser_hf.models.checkpoint_loading import load_config
 from ser_hf.models.context import context_of
+from ser_hf.models.fast_modules import speed_up
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -33,7 +34,7 @@ from ser_hf.training.trainer import SerTrainer
 
 
 def prepare_process(training: SerTrainingArguments) -> None:
-    """Restrict logging to rank 0, and distribute the CPU cores over the processes.
+    """Restrict logging to rank 0, distribute the CPU cores over the processes, and keep the memory of large arrays.
 
     Raises:
         ValueError: If one process has several GPUs.
@@ -41,6 +42,7 @@ def prepare_process(training: SerTrainingArguments) -> None:
     logging.getLogger("ser_hf").setLevel(logging.INFO if training.process_index == 0 else logging.ERROR)
     if training.use_cpu:  # accelerate launch sets one thread per process
         torch.set_num_threads(usable_cpus())
+        keep_freed_memory()
     if training.n_gpu > 1:
         raise ValueError(
             f"Expected one process per GPU, found one process with {training.n_gpu} GPUs. Launch with --config_file "
@@ -113,7 +115,8 @@ def make_model(
         training: Training arguments of the recipe.
         dataset: DatasetDict with "train" and "validation".
     """
-    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing
+    frozen_layers = model_args.freeze == "encoder" or model_args.freeze.isdigit()
+    dropping_breaks = training.world_size > 1 or training.gradient_checkpointing or frozen_layers
     model, feature_extractor = build_model(
         model_args.model_name_or_path,
         outputs=outputs,
@@ -128,6 +131,7 @@ def make_model(
         trust_remote_code=model_args.trust_remote_code,
     )
     setattr(model.config, CONFIG_KEY, task)
+    speed_up(model)
     if model_args.adapter:
         rank, alpha = model_args.adapter_rank, model_args.adapter_alpha
         assert rank is not None and alpha is not None

@@ -31,6 +31,7 @@ from ser_hf.tasks import load_task, name_task
 from ser_hf.tasks.losses import RegressionLoss
 from ser_hf.training.averaging import WeightAverage
 from ser_hf.training.epoch_table import print_epochs
+from ser_hf.training.frozen_states import train_on_states
 from ser_hf.training.unfreezing import GradualUnfreezing
 from ser_hf.training.whole_step import predict_step
 
@@ -89,11 +90,13 @@ class SerTrainer(Trainer):
     def train(self, resume_from_checkpoint: str | None = None, **options) -> TrainOutput:  # type: ignore[override]
         """Train; a training that had stopped, for example by early stopping, is not continued."""
         if resume_from_checkpoint is None:
-            return super().train(**options)
+            with train_on_states(self):
+                return super().train(**options)
         state = TrainerState.load_from_json(str(Path(resume_from_checkpoint, TRAINER_STATE_NAME)))
         stopped = state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
         if not stopped or state.num_train_epochs < self.args.num_train_epochs:
-            return super().train(resume_from_checkpoint, **options)
+            with train_on_states(self):
+                return super().train(resume_from_checkpoint, **options)
         self.state = state
         best = state.best_model_checkpoint if self.args.load_best_model_at_end else None
         self._load_from_checkpoint(best or resume_from_checkpoint)

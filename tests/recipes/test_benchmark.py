@@ -1,10 +1,12 @@
 """`recipes/benchmark.py` on a toy corpus with a tiny model."""
 
+import json
 import runpy
 import shutil
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from architectures import feature_extractor, tiny_model
 
@@ -99,3 +101,66 @@ def test_inference_is_measured_where_a_model_is_named(inference, toy_ravdess, tm
     assert len(some) == 5
     assert sorted(every) == sorted(map(str, toy_ravdess.rglob("*.wav")))
     assert {some[0], some[-1]} == {every[0], every[-1]}
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """The half of the recipe that measures training."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    return import_module("benchmark_training")
+
+
+def row(way, ratio, **values):
+    rest = {"rate": 2.0, "first": 1.0, "share": 0.5, "waited": 0.01, "memory": 900.0}
+    return {"model": "whisper-tiny", "lengths": "RAVDESS-like", "way": way, "ratio": ratio} | rest | values
+
+
+def run_check(monkeypatch, training, tmp_path, found):
+    """Run the recipe where the ways have these ratios, against a file with 1, 2.0 and 3.0."""
+    stored = tmp_path / "stored.json"
+    stored.write_text(json.dumps({"rows": [row("stock", 1.0), row("ours", 2.0), row("ours, first half frozen", 3.0)]}))
+    monkeypatch.setattr(training, "compare_training", lambda *arguments: {"rows": found})
+    main = runpy.run_path(str(RECIPES / "benchmark.py"))["main"]
+    main(["--training", "whisper-tiny", "--check", str(stored), "--write", str(tmp_path / "found.json")])
+
+
+@pytest.mark.parametrize("slowdown", [1.0, 1.1])
+def test_a_ratio_that_has_fallen_a_little_passes_the_check(monkeypatch, training, tmp_path, slowdown):
+    found = [row("stock", 1.0), row("ours", 2.0 / slowdown), row("another way", 0.1)]
+    run_check(monkeypatch, training, tmp_path, found)
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
+
+
+def test_a_slowdown_by_30_percent_fails_the_check_and_is_named(monkeypatch, training, tmp_path):
+    found = [row("stock", 1.0), row("ours", 2.0 / 1.3), row("ours, first half frozen", 3.0)]
+    with pytest.raises(SystemExit) as error:
+        run_check(monkeypatch, training, tmp_path, found)
+    assert str(error.value).splitlines() == [
+        "whisper-tiny, RAVDESS-like, ours: expected at least 1.70 times the stock way, found 1.54. Profile the change "
+        "that made it slower, or store the new ratios with --write."
+    ]
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_models(training):
+    main = runpy.run_path(str(RECIPES / "benchmark.py"))["main"]
+    with pytest.raises(SystemExit, match="expected wav2vec2-base, .*, found wav2vec9"):
+        main(["--training", "wav2vec9"])
+
+
+TINY = {
+    "layerdrop": "0", "hidden_size": "32", "num_hidden_layers": "2", "num_attention_heads": "2",
+    "intermediate_size": "32", "classifier_proj_size": "16",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_each_way_of_training_is_measured_in_a_process_of_its_own(training):
+    tiny = training.Architecture("wav2vec2", TINY, 2)
+    rows = {row["way"]: row for row in training.measure(training.list_ways(tiny), np.linspace(0.5, 2, 16), 2)}
+    assert list(rows) == ["stock", "ours", "ours, first half frozen"]
+    assert rows["stock"]["ratio"] == 1.0
+    for found in rows.values():
+        assert found["rate"] > 0
+        assert 0 < found["share"] < 1
+        assert 0 <= found["waited"] < 1
+        assert 100 < found["memory"] < 4000
