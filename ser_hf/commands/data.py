@@ -15,9 +15,9 @@ from ser_hf.runs.data_arguments import DataArguments
 
 # Options of `DataArguments` that change training or heard audio, but not a corpus or its split.
 UNUSED_OPTIONS = (
-    "trim", "recommended_trim", "min_duration", "max_duration", "window_overlap", "augment_probability", "noise_snr",
-    "time_shift", "mixup", "gain", "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone", "codec",
-    "auxiliary_task", "balance_corpora",
+    "trim", "recommended_trim", "speech", "min_duration", "max_duration", "window_overlap", "augment_probability",
+    "noise_snr", "time_shift", "mixup", "gain", "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone",
+    "codec", "auxiliary_task", "balance_corpora",
 )  # fmt: skip
 SPLIT_OPTIONS = ("split", "protocol", "fold", "folds", "test_share", "validation_share", "split_seed")
 

@@ -25,7 +25,7 @@ NOT_RECORDED = {
     "processes", "per_device_eval_batch_size", "use_cpu", "disable_tqdm", "push_to_hub", "hub_model_id",
     "cache_frozen", "rehearse", "report_to", "run_name", "project", "save_total_limit", "debug", "skip_memory_metrics",
 }  # fmt: skip
-TEXTS = ("task", "target", "model_name_or_path", "model_type", "trim", "protocol", "no_consensus")
+TEXTS = ("task", "target", "model_name_or_path", "model_type", "trim", "speech", "protocol", "no_consensus")
 LAUNCH_PREFIXES = ("logging_", "log_", "dataloader_", "hub_", "ddp_", "local_", "trackio_")
 
 
