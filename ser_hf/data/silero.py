@@ -49,7 +49,7 @@ class SileroDetector:
         """
         waiting = len(self._waiting)
         frames = self.detect_frames(blocks.ravel())
-        found = []
+        found: list[bool] = []
         for stop in waiting + np.arange(1, len(blocks) + 1) * blocks.shape[1]:
             ended = frames[max(0, (stop - blocks.shape[1]) // FRAME) : stop // FRAME]
             found.append(any(ended) if ended else (found[-1] if found else self._speaks))

@@ -21,9 +21,9 @@ def speed_up(model: nn.Module) -> None:
     for module in model.modules():
         if type(module) is nn.Dropout:
             module.__class__ = FastDropout
-        elif _is_position_embedding(module):
-            convolve: Any = partial(grouped_convolution, groups=module.groups, padding=module.padding[0])
-            module._conv_forward = convolve
+        elif isinstance(module, nn.Conv1d) and _is_position_embedding(module):
+            convolve: Any = partial(grouped_convolution, groups=module.groups, padding=int(module.padding[0]))
+            module._conv_forward = convolve  # type: ignore[method-assign]
 
 
 def grouped_convolution(
@@ -60,11 +60,10 @@ def grouped_convolution(
     return whole[..., first : first + frames + 2 * padding - kernel + 1] + bias[:, None]
 
 
-def _is_position_embedding(module: nn.Module) -> bool:
+def _is_position_embedding(module: nn.Conv1d) -> bool:
     """Return whether a module is a convolution in groups with a long kernel and without stride."""
     return (
-        isinstance(module, nn.Conv1d)
-        and 1 < module.groups < module.in_channels == module.out_channels
+        1 < module.groups < module.in_channels == module.out_channels
         and LEAST_KERNEL <= module.kernel_size[0] <= 2 * int(module.padding[0]) + 1
         and module.stride == module.dilation == (1,)
     )
@@ -93,6 +92,6 @@ class _Masked(torch.autograd.Function):
         return torch.ops.aten.native_dropout_backward(values, kept, scale)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
         (kept,) = ctx.saved_tensors
         return torch.ops.aten.native_dropout_backward(gradient, kept, ctx.scale), None, None

@@ -43,14 +43,14 @@ def find_frozen_part(model: PreTrainedModel) -> FrozenPart | None:
     contains at least one layer; its convolutions are cheap.
     """
     config: Any = model.config
+    base: Any = model.base_model
     layers = 0 if getattr(config, "use_weighted_layer_sum", False) else count_frozen_layers(model)
     if config.model_type == "whisper":
         encoder: Any = model.get_submodule("encoder")
         modules = [encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[:layers]]
         return FrozenPart(layers, modules, encoder.layers[layers - 1], False) if layers else None
-    if config.model_type not in SPEECH_ENCODERS or not is_frozen(model.base_model.feature_extractor):
+    if config.model_type not in SPEECH_ENCODERS or not is_frozen(base.feature_extractor):
         return None
-    base: Any = model.base_model
     modules = [base.feature_extractor]
     if not layers or getattr(config, "apply_spec_augment", True) and _masks(config):
         return FrozenPart(0, modules, base.feature_extractor, True)
@@ -89,9 +89,9 @@ def settle_frozen_part(model: PreTrainedModel) -> None:
 
     The stock convolutions ask for gradients with regard to the waveform, unless `freeze_feature_encoder` froze them.
     """
-    extractor = getattr(model.base_model, "feature_extractor", None)
+    extractor: Any = getattr(model.base_model, "feature_extractor", None)
     if extractor is not None and is_frozen(extractor) and hasattr(model, "freeze_feature_encoder"):
-        model.freeze_feature_encoder()
+        model.freeze_feature_encoder()  # type: ignore[operator]
     if (part := find_frozen_part(model)) is not None and part.layers:
         for module in part.modules:
             module.eval()

@@ -126,7 +126,7 @@ def _read_paths(table: Path, columns: Mapping[str, str]) -> Iterator[tuple[Key, 
         if "problem" in fields and not {"start", "end"} & fields.keys():
             unread.append(fields["problem"])
         else:  # times in the wrong order become an error row
-            known = {name: None if cell is None else as_utf8(str(cell)) for name, cell in fields["kept"].items()}
+            known: Known = {name: None if cell is None else as_utf8(str(cell)) for name, cell in fields["kept"].items()}
             yield (fields["path"], fields.get("start"), fields.get("end")), known
     if unread:
         logger.warning(f"Left out {pluralize(len(unread), 'row')} (first: {unread[0]}).")

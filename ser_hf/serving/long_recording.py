@@ -56,7 +56,8 @@ def timeline(
         ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
-    samples, options = _read_checked(reader), {"window": window, "hop": hop, "batch_size": batch_size}
+    samples = _read_checked(reader)
+    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size}
     overlaps = overlap_test(turns or [])
     for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
         yield replace(segment, overlap=overlaps(segment)) if turns else segment

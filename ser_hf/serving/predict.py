@@ -85,7 +85,7 @@ def predict(
 def _rename_columns(known: Known, header: Sequence[str]) -> Known:
     """Rename the columns that would be taken for columns of the table; its own "overlap" is no text."""
 
-    def rename(name: str, value: str | bool | None) -> str:
+    def rename(name: str, value: str | float | bool | None) -> str:
         taken = name in header or name.startswith("score_") or (name == "overlap" and not isinstance(value, bool))
         return f"input_{name}" if taken else name
 

@@ -27,7 +27,7 @@ IDENTITY = ("fingerprint", "dtype", "backend", "speech")  # keys that identify t
 
 Key = tuple[str, float | None, float | None]  # path, start and end in seconds
 Row = dict[str, str | float | bool | None]
-Known = dict[str, str | bool | None]  # columns that are known before the prediction, such as the speaker
+Known = Row  # columns that are known before the prediction, such as the speaker
 
 
 def claim_table(table: Path, model: Mapping[str, object]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -112,12 +112,13 @@ def train_on_states(trainer: "SerTrainer") -> Iterator[None]:
 
 def fill_cache(trainer: "SerTrainer", states: FrozenStates, part: FrozenPart) -> None:
     """Compute the outputs of the frozen part for the training rows that are not in the cache, in all processes."""
+    model: Any
     model, rows, args = trainer.model, trainer.train_dataset, trainer.args
     missing = [i for i in evaluation_order(rows["duration"]) if not _is_whole(states.path(rows[i]))]
     if missing:
         logger.info(f"The frozen part of the model is computed once, for {len(missing)} utterances: {states.folder}")
     loader = DataLoader(
-        rows,  # type: ignore[arg-type]
+        rows,
         args.per_device_eval_batch_size,
         sampler=missing[args.process_index :: args.world_size],
         collate_fn=partial(_with_rows, trainer.data_collator),
