@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -267,3 +268,22 @@ def test_times_of_another_file_stop_the_training_with_the_cause(tmp_path, spoken
     prepared, problems = prepare_audio({"train": rows})
     with pytest.raises(ValueError, match="4 of 4 segments .*start of the dialogue.*--columns start= end="):
         check_prepared({"train": rows}, prepared, problems, allow_missing=False)
+
+
+def test_a_dataset_is_built_without_lists_of_all_values(monkeypatch):
+    count = 5_000
+    rows = [
+        Utterance(path=f"/corpus/speaker/{i:08d}.wav", corpus="table", emotion="sad", speaker="a", duration=2.0)
+        for i in range(count)
+    ]
+    peaks = []
+    for block in (100, count):
+        monkeypatch.setattr("ser_hf.data.dataset.BLOCK", block)
+        tracemalloc.start()
+        dataset = build_dataset({"train": rows}, {"table": "/corpus"})["train"]
+        peaks.append(tracemalloc.get_traced_memory()[1] / count)
+        tracemalloc.stop()
+        assert dataset["index"][:] == list(range(count))
+        assert dataset[count - 1]["path"] == "speaker/00004999.wav"
+    assert peaks[0] < 450  # bytes per row: numbers of the rows and their windows
+    assert peaks[1] > 600
