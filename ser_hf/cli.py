@@ -60,7 +60,10 @@ COMMANDS = {
         "compare",
         "Compare finished runs: a table of their scores, paired differences to the first run, and a figure.",
     ),
-    "predict": ("predict", "Write a table with the emotion of every file of a folder, glob or table."),
+    "predict": (
+        "predict",
+        "Predict the emotion of every file of a folder, glob or table: a table, or lines on the terminal.",
+    ),
     "archive plan": ("archive", "List an archive of any size once, and cut it into shards."),
     "archive run": (
         "archive",

@@ -127,7 +127,9 @@ def test_every_option_that_the_guide_names_exists():
     commands = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ser_hf" / "commands").glob("*.py"))
     known = {field.name for kind in (*ARGUMENTS, ServiceLimits) for field in dataclasses.fields(kind)}
     assert {"speaker_pattern", "channels", "test_share"} <= named
-    assert named - known - set(re.findall(r'"--([\w-]+)"', commands)) == {"num_processes"}  # of accelerate
+    assert named - known - set(re.findall(r'"--([\w-]+)"', commands)) == {
+        "num_processes", "quiet", "help_all",  # of accelerate, of every command, of recipes
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -64,6 +64,6 @@ def test_the_command_for_one_voice_runs(at_home):
 @pytest.mark.parametrize("command", ["predict", "evaluate", "timeline", "export"])
 def test_the_commands_run(command, at_home, user):
     lines = re.findall(rf"^ser-hf ({command} .*?)(?:  +#.*)?$", COMMANDS, re.MULTILINE)
-    assert len(lines) == (3 if command == "timeline" else 1)
+    assert len(lines) == {"timeline": 4, "predict": 2}.get(command, 1)
     for line in lines:
         assert main(shlex.split(line.replace("~", str(user)))) == 0

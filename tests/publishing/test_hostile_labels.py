@@ -19,6 +19,7 @@ from ser_hf.runs.results import parse_results
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.page import describe
 from ser_hf.serving.segment_files import write_segments
+from ser_hf.serving.segment_summary import summarize
 
 markdown_it = pytest.importorskip("markdown_it")
 GOLDEN = Path(__file__).parents[1] / "golden" / "ravdess_whisper_tiny_fold_1"
@@ -83,6 +84,8 @@ def test_a_dollar_sign_in_a_label_is_no_formula_in_a_figure(tmp_path, label):
 
 
 def test_the_page_and_the_terminal_show_markup_as_text():
-    assert describe("**x** <b>", 0.7, threshold=None).startswith("## \\*\\*x\\*\\* \\<b\\>\n")
+    segment = Segment(0.0, 2.0, "**x** <b>", 0.7, False, {"**x** <b>": 0.7})
+    summary = summarize([segment], lambda scores: "**x** <b>")
+    assert describe(summary, threshold=None).startswith("## \\*\\*x\\*\\* \\<b\\>\n")
     text = describe_checks([Check("label names", True, "2: sad\nok    forged  line\x1b[1A, angry")])
     assert text == r"ok     label names  2: sad\x0aok    forged  line\x1b[1A, angry"

@@ -70,6 +70,8 @@ def answer_recording(classifier: EmotionClassifier, content: bytes, *, segments:
     waveform, duration, missing, notes = decode_upload(content, longest=longest)
     rate = classifier.sampling_rate
     _, outcome = next(find_answers(classifier, [waveform], rate, batch_size=WINDOWS, speech="energy"))
+    if isinstance(outcome, RuntimeError):  # of the model
+        raise outcome
     if isinstance(outcome, Exception):
         raise UploadError(str(outcome).replace("The array", "The recording")) from outcome
     found = segment_samples(classifier, [waveform], rate) if segments else []
