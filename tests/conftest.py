@@ -1,5 +1,6 @@
 """Fixtures that write real audio files and toy corpora with the real file grammar."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, a proce
 os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched in tests; read when huggingface_hub is first imported
 from ser_hf.corpora.synthetic import synthetic  # noqa: E402  # after the variables above
 
+logging.getLogger("ser_hf").setLevel(logging.INFO)  # as commands do
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
