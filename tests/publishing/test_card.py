@@ -138,7 +138,7 @@ def test_the_card_says_what_happened_to_the_audio(finished):
         "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping passages.",
         "Dropped emotions (utterances): calm (7)",
         "| neutral | 64 | 16 | 16 |",
-        "The encoder was not trained: a logistic regression on the activations of its layers",
+        "The encoder was not trained: a ridge regression on the activations of its layers",
     ):
         assert statement in text
     assert "Speaker-dependent" not in text
