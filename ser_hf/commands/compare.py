@@ -83,7 +83,9 @@ def _list_utterances(predictions) -> list | None:
     """Return the test utterances and their targets, sorted; None without predictions."""
     if predictions is None:
         return None
-    columns = ["corpus", "path", "start", "end", *(name for name in predictions if name.startswith("target"))]
+    from ser_hf.evaluation.paired import key_of
+
+    columns = key_of(predictions) + [name for name in predictions if name.startswith("target")]
     return sorted(predictions[columns].astype(str).itertuples(index=False, name=None))
 
 

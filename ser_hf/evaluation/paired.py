@@ -36,6 +36,15 @@ class Difference:
     lower: int | None = None
 
 
+def key_of(*tables: pandas.DataFrame) -> list[str]:
+    """Return the columns that identify an utterance in tables of predictions.
+
+    These are without times if each file has one utterance: some runs trim the silence at its ends, and others do not.
+    """
+    key = ["corpus", "path"]
+    return KEY if any(table.duplicated(key).any() for table in tables) else key
+
+
 def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
     """Return the rows of two tables for the utterances that both have, in the order of the first.
 
@@ -51,8 +60,9 @@ def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.Dat
         if table.duplicated(KEY).any():
             row = table[table.duplicated(KEY)].iloc[0]
             raise ValueError(f"Expected each utterance once in a table of predictions, found '{row['path']}' twice.")
-    places = first[KEY].assign(first=range(len(first)))
-    pairs = places.merge(second[KEY].assign(second=range(len(second))), on=KEY)
+    key = key_of(first, second)
+    places = first[key].assign(first=range(len(first)))
+    pairs = places.merge(second[key].assign(second=range(len(second))), on=key)
     if pairs.empty:
         raise ValueError(
             "Expected two tables with predictions of the same utterances (columns "

@@ -25,6 +25,7 @@ import numpy as np
 from ser_hf.corpora.files import pluralize
 from ser_hf.evaluation.calibration import fit_temperature
 from ser_hf.heads.emotion_shares import estimate_shares
+from ser_hf.heads.ridge import fit_ridge
 from ser_hf.heads.voice_centres import LogitModel, fit_logit_model
 
 STRENGTHS = (0.1, 0.3, 1.0)  # of the ridge penalty, per input
@@ -182,32 +183,6 @@ def _choose_strength(
         if recall > best[0]:
             best = recall, strength, model, whitening, fit_temperature(adapted, labels)
     return best[1:]
-
-
-def fit_ridge(
-    inputs: np.ndarray, labels: np.ndarray, strength: float, classes: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight ``(C, D)`` and bias ``(C,)`` of a ridge regression on the emotions, which count equally.
-
-    Args:
-        inputs: ``(N, D)``.
-        labels: ``(N,)``.
-        strength: Penalty per input.
-        classes: Number of emotions C; None for those of the labels.
-    """
-    counts = np.maximum(np.bincount(labels, minlength=classes or 0), 1)  # an emotion may be absent from a fold
-    balance = (len(labels) / len(counts) / counts)[labels]
-    mean = np.average(inputs, axis=0, weights=balance).astype(inputs.dtype)
-    centred = inputs - mean
-    targets = np.eye(len(counts))[labels] - 1 / len(counts)
-    penalty = strength * inputs.shape[1]
-    if len(inputs) < inputs.shape[1]:  # solved in the space of the utterances
-        gram = centred @ centred.T + penalty * np.diag(1 / balance)
-        weight = (centred.T @ np.linalg.solve(gram, targets)).T
-    else:
-        scaled = centred * balance[:, None]
-        weight = np.linalg.solve(centred.T @ scaled + penalty * np.eye(inputs.shape[1]), scaled.T @ targets).T
-    return weight, 1 / len(counts) - weight @ mean
 
 
 def _shrunk_deviation(standard: np.ndarray, clips: float) -> np.ndarray:

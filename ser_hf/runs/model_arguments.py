@@ -64,8 +64,8 @@ class ModelArguments:
     head_init: Literal["random", "probe", "readout"] = field(
         default="random",
         metadata={
-            "help": "Initial head. random; probe: linear probe of the frozen encoder (LP-FT); readout, for Whisper: "
-            "linear readout of all layers, without further training if --num_train_epochs is 0."
+            "help": "Initial head. random; probe: ridge regression on the frozen encoder (LP-FT); readout (Whisper): "
+            "the same on all layers. Without further training if --num_train_epochs is 0."
         },
     )
     head_copies: int = field(

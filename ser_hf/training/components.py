@@ -166,7 +166,7 @@ def start_head(
         feature_extractor: Feature extractor of the model.
         data: Data arguments, for the augmentation of the copies and the weights of the utterances.
         training: Training arguments, for batch size and precision.
-        strength: Inverse regularisation of the fit; None to choose it by cross-validation over the speakers.
+        strength: Penalty of the fit; None to choose it by cross-validation over the speakers.
 
     Raises:
         ValueError: If the architecture does not support `head_init`.

@@ -1,8 +1,8 @@
 """Initialise the head with a linear probe of the frozen encoder, so that a random head does not distort the encoder.
 
-The stock heads are linear: a projection, the mean over the frames that are not padding, and a classifier. A logistic
-regression on the mean hidden states of the encoder can therefore be written into their weights, which is a much better
-initialisation than random weights.
+The stock heads are linear: a projection, the mean over the frames that are not padding, and a classifier. A ridge
+regression (`ser_hf.heads.ridge`) on the mean hidden states of the encoder can therefore be written into
+their weights, which is a much better initialisation than random weights.
 
 Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features, https://arxiv.org/abs/2202.10054
 
@@ -15,25 +15,17 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from datasets import Dataset
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import BatchFeature, PreTrainedModel
-from transformers.utils import logging
 
 from ser_hf.data import Collator
 from ser_hf.data.sampler import evaluation_order
 from ser_hf.heads.pooling import has_linear_head, without_head
+from ser_hf.heads.ridge import STRENGTHS, fit_regression
 from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.models.readout import activations, append_dimensions, write_readout
-
-logger = logging.get_logger(__name__)
-
-STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse regularisation, on standardised hidden states
-READOUT_STRENGTHS = (0.0003, 0.001, 0.003, 0.01)  # lower, because there are ten times as many dimensions
 
 
 def start_from_regression(
@@ -47,9 +39,9 @@ def start_from_regression(
     groups: Sequence[str] | None = None,
     copies: int = 0,
 ) -> None:
-    """Set the head of `model`, in place, to a logistic regression on the mean hidden states of `dataset`.
+    """Set the head of `model`, in place, to a ridge regression on the mean hidden states of `dataset`.
 
-    The regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
+    The penalty is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
 
     Args:
         model: A model with a linear head (`projector` and `classifier`).
@@ -57,7 +49,7 @@ def start_from_regression(
         collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
         bf16: Run the encoder in bfloat16.
-        strengths: Inverse regularisations to choose from.
+        strengths: Penalties per input to choose from.
         groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
         copies: Number of copies of each utterance that are augmented by the collator.
 
@@ -69,7 +61,9 @@ def start_from_regression(
     states = [
         mean_hidden_states(model, dataset, each, batch_size=batch_size, bf16=bf16) for each in _vary(collator, copies)
     ]
-    weight, bias, model.config.head_strength = _fit_copies(states, dataset, strengths, groups)
+    weight, bias, model.config.head_strength = fit_regression(
+        np.concatenate(states), dataset["label"], dataset["speaker"], strengths, groups
+    )
     _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
 
 
@@ -79,20 +73,20 @@ def start_from_readout(
     collator: Collator,
     *,
     batch_size: int,
-    strengths: Sequence[float] = READOUT_STRENGTHS,
+    strengths: Sequence[float] = STRENGTHS,
     groups: Sequence[str] | None = None,
     copies: int = 0,
 ) -> PreTrainedModel:
-    """Return a Whisper classifier with a logistic regression on the activations of its frozen layers as its head.
+    """Return a Whisper classifier with a ridge regression on the activations of its frozen layers as its head.
 
-    The regularisation is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
+    The penalty is chosen by cross-validation over the training speakers and stored in `config.head_strength`.
 
     Args:
         model: From `build_model`.
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
         collator: Its augmentation changes the copies.
         batch_size: Utterances per forward pass.
-        strengths: Inverse regularisations to choose from.
+        strengths: Penalties per input to choose from.
         groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
         copies: Number of copies of each utterance that are augmented by the collator.
 
@@ -104,7 +98,9 @@ def start_from_readout(
         run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
         for each in _vary(collator, copies)
     ]
-    weight, bias, strength = _fit_copies(states, dataset, strengths, groups)
+    weight, bias, strength = fit_regression(
+        np.concatenate(states), dataset["label"], dataset["speaker"], strengths, groups
+    )
     write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
     wider.config.head_strength = strength
     return wider
@@ -118,15 +114,6 @@ def _vary(collator: Collator, copies: int) -> Iterator[Collator]:
     for number in range(1, copies + 1):
         collator.epoch.fill_(number)
         yield collator
-
-
-def _fit_copies(
-    states: Sequence[np.ndarray], dataset: Dataset, strengths: Sequence[float], groups: Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Fit `fit_regression` on the states ``(N, D)`` of the utterances and of each copy of them."""
-    times = len(states)
-    labels, speakers = dataset["label"][:] * times, dataset["speaker"][:] * times
-    return fit_regression(np.concatenate(states), labels, speakers, strengths, groups and list(groups) * times)
 
 
 @torch.no_grad()
@@ -166,45 +153,6 @@ def run_in_order(
         batch.pop("labels")
         results.append(run(batch.to(model.device)).cpu())
     return torch.cat(results).numpy()[np.argsort(order)]
-
-
-def fit_regression(
-    states: np.ndarray,
-    labels: list[int],
-    speakers: list[str | None],
-    strengths: Sequence[float] = STRENGTHS,
-    groups: Sequence[str] | None = None,
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return weight ``(C, D)``, bias ``(C,)`` and inverse regularisation of a logistic regression.
-
-    Args:
-        states: ``(N, D)``; they are standardised for the fit, and the weights are those of the original states.
-        labels: ``(N,)``.
-        speakers: ``(N,)``; the folds of the cross-validation share no speaker.
-        strengths: Inverse regularisations to choose from.
-        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
-    """
-    mean, deviation = states.mean(0), states.std(0) + 1e-6
-    states = (states - mean) / deviation
-    # The weights are in the span of the utterances. With more dimensions than utterances, fit them in a basis of it.
-    basis = np.linalg.qr(states.T)[0] if states.shape[1] > len(states) else np.eye(states.shape[1])  # (D, K)
-    names = [speaker if speaker is not None else str(i) for i, speaker in enumerate(speakers)]
-    folds = min(4, len(set(names)))
-    weights = None if groups is None else compute_sample_weight("balanced", groups)
-    search = GridSearchCV(
-        LogisticRegression(class_weight="balanced" if groups is None else None, max_iter=1000),
-        {"C": strengths},
-        scoring="balanced_accuracy",
-        cv=GroupKFold(folds) if folds > 1 else 2,
-    )
-    search.fit(states @ basis, labels, groups=names, sample_weight=weights)
-    logger.info(f"Linear probe: UA {search.best_score_:.3f} on held-out training speakers, {search.best_params_}.")
-    probe, strength = search.best_estimator_, search.best_params_["C"]
-    weight = probe.coef_ @ basis.T / deviation
-    bias = probe.intercept_ - weight @ mean
-    if len(bias) == 1:  # two classes: scikit-learn keeps the difference of their logits
-        return np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2, strength
-    return weight, bias, strength
 
 
 @torch.no_grad()

@@ -83,6 +83,16 @@ def test_stretches_of_one_file_are_told_apart_by_their_times():
     times = {"path": "a.wav", "start": [0.0, 1.0, 2.0, 3.0], "end": [1.0, 2.0, 3.0, np.nan]}
     first, second = FIRST.assign(**times), RIGHT.assign(**times).iloc[::-1]
     assert ua(first, second) == (0.25, [0.0, 0.5])
+    with pytest.raises(ValueError, match="found none in both"):
+        align(first, second.assign(end=second["end"] + 0.5, start=second["start"] + 0.5))
+
+
+def test_trimmed_ends_of_a_file_with_one_utterance_do_not_matter():
+    whole = table(rows := [("a", "sad"), ("b", "happy")], ["sad", "sad"])
+    trimmed = table(rows, ["sad", "happy"], start=0.5, end=2.0)[::-1]
+    first, second = align(whole, trimmed)
+    assert list(first["path"]) == list(second["path"]) == ["0.wav", "1.wav"]
+    assert list(second["prediction"]) == ["sad", "happy"]
 
 
 def test_one_name_in_two_corpora_is_two_speakers():
@@ -144,8 +154,8 @@ def test_the_utterances_that_both_tables_have_are_compared():
 
 @pytest.mark.parametrize(
     "change",
-    [{"path": "new.wav"}, {"corpus": "y"}, {"start": 0.5}],
-    ids=["other files", "another corpus", "other times"],
+    [{"path": "new.wav"}, {"corpus": "y"}],
+    ids=["other files", "another corpus"],
 )
 def test_tables_without_a_common_utterance_are_refused(change):
     other = RIGHT.assign(path="new_" + RIGHT["path"]) if "path" in change else RIGHT.assign(**change)

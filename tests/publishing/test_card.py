@@ -138,7 +138,7 @@ def test_the_card_says_what_happened_to_the_audio(finished):
         "Found in two parts of the split: no speakers, 3 identical recordings, 1 overlapping passages.",
         "Dropped emotions (utterances): calm (7)",
         "| neutral | 64 | 16 | 16 |",
-        "The encoder was not trained: a logistic regression on the activations of its layers",
+        "The encoder was not trained: a ridge regression on the activations of its layers",
     ):
         assert statement in text
     assert "Speaker-dependent" not in text
@@ -319,8 +319,8 @@ def test_the_scores_with_recommended_preprocessing_stand_beside_the_pipelines_wi
 @pytest.mark.parametrize("trim", ["ends", "pauses"])
 def test_a_probe_says_that_it_runs_with_ser_hf_which_trims_as_in_training(finished, trim):
     folder, results = finished({"speaker_normalization": False, "trim": trim})
-    row = {"features": "classical", "head": "svm_linear", "parameters": {"C": 0.1}, "inner_ua": 0.5, "seconds": 4.0}
-    scores = {name: results["test"][name] for name in (*METRICS, "intervals")}
+    row = {"features": "classical", "head": "svm_linear", "parameters": {"C": 0.1}, "inner_score": 0.5, "seconds": 4.0}
+    scores = {"scores": {name: results["test"][name] for name in METRICS}, "intervals": results["test"]["intervals"]}
     text = text_of(render_probe_card(folder, results | {"candidates": [row | {"chosen": True} | scores]}))
     assert "**Runs with ser_hf only**; the stock `pipeline` cannot run it." in text
     assert f"prepares the audio as in training (trim: {trim})." in text
@@ -351,12 +351,12 @@ def test_a_probe_has_the_same_head_and_limits(finished):
         "features": "classical",
         "head": "svm_linear",
         "parameters": {"C": 0.1},
-        "inner_ua": 0.5,
+        "inner_score": 0.5,
         "seconds": 4.0,
         "chosen": True,
     }
     folder, results = finished({"speaker_normalization": True})
-    scores = {name: results["test"][name] for name in (*METRICS, "intervals")}
+    scores = {"scores": {name: results["test"][name] for name in METRICS}, "intervals": results["test"]["intervals"]}
     card = render_probe_card(folder, results | {"candidates": [row | scores]})
     assert ModelCard(card).data.eval_results[0].metric_value == results["test"]["ua"]
     assert ModelCard(card).data.library_name == "ser_hf"
