@@ -95,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         0 after success, 1 if a command found faults, 2 after an error, 130 after Ctrl+C.
     """
     argv = sys.argv[1:] if argv is None else argv
+    argv = sorted(argv, key=QUIET.__eq__)  # it may precede the command
     words = 2 if argv[:1] in GROUPS else 1
     command = " ".join(argv[:words])
     if command == "--version":

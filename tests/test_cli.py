@@ -128,3 +128,13 @@ def test_without_a_terminal_there_are_no_bars_and_quiet_leaves_out_messages():
     ]
     assert [run.stderr for run in outputs] == ["a message\na warning\n", "a warning\n"]
     assert [run.stdout for run in outputs] == ["['x']\n", "['x']\n"]
+
+
+def test_quiet_may_precede_the_command(capsys):
+    assert main(["--quiet", "recipes"]) == 0
+    assert "ravdess/whisper_tiny" in capsys.readouterr().out
+
+
+def test_options_without_effect_are_refused(tmp_path, capsys):
+    assert main(["data", "summary", "--corpus", "synthetic", "--mixup", "0.5"]) == 2
+    assert "mixup: expected options that have an effect here." in capsys.readouterr().err

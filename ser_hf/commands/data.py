@@ -10,7 +10,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files, pluralize
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
-from ser_hf.runs.command_line import parse_arguments
+from ser_hf.runs.command_line import parse_arguments, refuse_options
 from ser_hf.runs.data_arguments import DataArguments
 
 # Options of `DataArguments` that change training or heard audio, but not a corpus or its split.
@@ -162,6 +162,7 @@ def _parse_data_options(command: Callable, argv: list[str], kind: type) -> tuple
     prog = f"ser-hf data {command.__name__.removesuffix('_command')}"
     kinds = (DataArguments, kind)
     hidden = UNUSED_OPTIONS if command is audit_command else UNUSED_OPTIONS + SPLIT_OPTIONS
+    refuse_options(argv, hidden, "They change training, or the split, and not the corpus.")
     data, own = parse_arguments(argv, kinds, partial=True, hidden=hidden, prog=prog, description=command.__doc__)
     if own.output and not Path(own.output).absolute().parent.is_dir():
         raise ValueError(f"output: expected a file in an existing folder, found '{own.output}'.")

@@ -5,7 +5,7 @@ import sys
 from ser_hf.commands.training import JSON, show_results
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
-from ser_hf.runs.command_line import parse_arguments, take_flag
+from ser_hf.runs.command_line import parse_arguments, refuse_options, take_flag
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.file_names import CARD
 from ser_hf.scoring.evaluation_arguments import EvaluationArguments
@@ -25,12 +25,10 @@ def evaluate_command(argv: list[str]) -> int:
     data, options = parse_arguments(
         argv, kinds, hidden=UNUSED_OPTIONS, prog="ser-hf evaluate", description=evaluate_command.__doc__
     )
+    refuse_options(
+        argv, UNUSED_OPTIONS, "Use --preprocessing to choose trimming and windows; the checkpoint names the task."
+    )
     given = {item.removeprefix("--").split("=")[0] for item in argv if item.startswith("--")}
-    if unused := sorted(given.intersection(UNUSED_OPTIONS)):
-        raise ValueError(
-            f"{unused}: not options of an evaluation. Use --preprocessing to choose trimming and windows; the "
-            "checkpoint names the task."
-        )
     check_location(options.model)
     from ser_hf.scoring.evaluate import describe_scores, evaluate
     from ser_hf.workflows.conditions_card import check_run, update_card

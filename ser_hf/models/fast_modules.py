@@ -74,7 +74,8 @@ class FastDropout(nn.Dropout):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Return the values, of which a share of `p`, rounded to 1 / 65536, is zero."""
-        if hidden_states.device.type != "cpu" or not self.training or not 0 < self.p < 1:
+        stock = hidden_states.device.type != "cpu" or hidden_states.dtype != torch.float32
+        if stock or not self.training or not 0 < self.p < 1:
             return super().forward(hidden_states)
         count = hidden_states.numel()
         bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), 2**63 - 1).view(torch.int16)

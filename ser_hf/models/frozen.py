@@ -9,6 +9,7 @@ Shapes: B batch, F frames, D size of a frame.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -95,11 +96,12 @@ def settle_frozen_part(model: PreTrainedModel) -> None:
     if (part := find_frozen_part(model)) is not None and part.layers:
         for module in part.modules:
             module.eval()
-            module.train = _keep_mode  # type: ignore[method-assign, assignment]
+            module.train = partial(_keep_mode, module)  # type: ignore[method-assign]
 
 
-def _keep_mode(mode: bool = True) -> None:
+def _keep_mode(module: nn.Module, mode: bool = True) -> nn.Module:
     """Take the place of `Module.train`, which the model calls for each of its modules."""
+    return module
 
 
 @torch.no_grad()

@@ -59,6 +59,13 @@ def take_flag(argv: list[str], flag: str) -> tuple[bool, list[str]]:
     return flag in argv, [item for item in argv if item != flag]
 
 
+def refuse_options(argv: list[str], unused: Sequence[str], advice: str) -> None:
+    """Raise ValueError if an option on the command line would have no effect; in a YAML file it is ignored."""
+    given = {item.removeprefix("--").split("=")[0].replace("-", "_") for item in argv if item.startswith("--")}
+    if found := sorted(given.intersection(unused)):
+        raise ValueError(f"{', '.join(found)}: expected options that have an effect here. {advice}")
+
+
 def parse_recipe(argv: list[str], **parser_options) -> "tuple[DataArguments, ModelArguments, SerTrainingArguments]":
     """Read the arguments of `finetune`, see `parse_arguments`."""
     return parse_arguments(argv, (DataArguments, ModelArguments, TrainingOptions), **parser_options)

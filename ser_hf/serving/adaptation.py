@@ -34,6 +34,10 @@ BATCH = 8
 logger = logging.getLogger(__name__)
 
 
+class TooLittleSpeechError(ValueError):
+    """Signal that there is less than `LEAST_SECONDS` of usable speech to adapt to."""
+
+
 @dataclass
 class Voice:
     """Hold the usable clips of a speaker.
@@ -106,7 +110,7 @@ def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = Fa
     if voice.problems:
         logger.warning(f"Left out {pluralize(len(voice.problems), 'clip')}: {'; '.join(voice.problems[:MOST_NAMED])}.")
     if voice.seconds < LEAST_SECONDS:
-        raise ValueError(
+        raise TooLittleSpeechError(
             f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
             f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
         )

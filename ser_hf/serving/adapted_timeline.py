@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ser_hf.serving.adaptation import LEAST_SECONDS
+from ser_hf.serving.adaptation import TooLittleSpeechError
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.speaker_turns import Turn, overlap_test
 
@@ -24,7 +24,10 @@ def adapted_timeline(
     hop: float = 1.0,
     speech: str = "energy",
 ) -> list[Segment]:
-    """Return the segments of all speakers, sorted by start; a speaker with less than 3 s is not adapted to.
+    """Return the segments of all speakers, sorted by start.
+
+    The model is adapted to the turns of a speaker during which nobody else speaks. With less than 3 s of them, it is
+    not adapted to this speaker. An adapted model has no threshold, so its segments are not marked as uncertain.
 
     Args:
         classifier: A model that was trained with `voice_head`.
@@ -38,15 +41,16 @@ def adapted_timeline(
         ValueError: For the reasons of `EmotionClassifier.adapt` and `timeline`.
     """
     segments: list[Segment] = []
+    overlaps = overlap_test(turns)
     for speaker in dict.fromkeys(turn.speaker for turn in turns):
         own = [turn for turn in turns if turn.speaker == speaker]
-        seconds = sum(turn.end - turn.start for turn in own)
-        model = classifier
-        if seconds < LEAST_SECONDS:
-            logger.warning(f"Not adapted to {speaker}: expected {LEAST_SECONDS:g} s of speech, found {seconds:.1f} s.")
-        else:
-            model = classifier.adapt([(path, turn.start, turn.end) for turn in own])
+        try:
+            model = classifier.adapt([(path, turn.start, turn.end) for turn in own if not overlaps(turn)])
+        except TooLittleSpeechError as error:
+            logger.warning(f"Not adapted to {speaker}: {error}")
+            model = classifier
         segments += model.timeline(path, window=window, hop=hop, turns=own, speech=speech)
     segments.sort(key=lambda segment: (segment.start, segment.end))
-    overlaps = overlap_test(turns)
+    if classifier.uncertainty_threshold is not None:
+        logger.warning("Segments of speakers that the model was adapted to are not marked as uncertain.")
     return [replace(segment, overlap=overlaps(segment)) for segment in segments]

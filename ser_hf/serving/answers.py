@@ -74,7 +74,7 @@ def find_answers(
             assert source is not None
             try:
                 yield source, _answer_recording(classifier, item, sampling_rate, batch_size=batch_size, speech=speech)
-            except (ValueError, OSError, RuntimeError) as error:
+            except (ValueError, OSError) as error:
                 yield source, error
 
 

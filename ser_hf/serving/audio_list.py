@@ -84,7 +84,10 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
                 f"'{speakers}' holds turns of {', '.join(sorted(known)[:5])}, and none of '{Path(absent[0]).stem}'."
             )
         turns = {path: known[Path(path).stem] for path, *_ in rows}
-    return {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
+    found = {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
+    if misfit := describe_misfit(list(found)):
+        logger.warning(f"speakers: {misfit}")
+    return found
 
 
 def _list_turns(path: str, turns: Sequence[Turn]) -> Iterator[tuple[Key, Known]]:

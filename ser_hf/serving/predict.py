@@ -87,7 +87,10 @@ def _rename_columns(known: Known, header: Sequence[str]) -> Known:
 
     def rename(name: str, value: str | float | bool | None) -> str:
         taken = name in header or name.startswith("score_") or (name == "overlap" and not isinstance(value, bool))
-        return f"input_{name}" if taken else name
+        while taken:
+            name = f"input_{name}"
+            taken = name in known
+        return name
 
     return {rename(name, value): value for name, value in known.items()}
 
@@ -181,12 +184,16 @@ def summarize_rows(rows: Iterable[Row], task: str) -> list[Summary]:
         rows: Rows in any order.
         task: What is recognised, a key of `ser_hf.tasks.TASKS`.
     """
+    rows = sorted(rows, key=lambda row: str(row["path"]))
+    several = len({row["path"] for row in rows}) > 1  # a speaker of one recording is not that of another one
     segments = []
     for row in rows:
         if row["error"] is None and row.get("speaker"):
             scores = {name.removeprefix("score_"): value for name, value in row.items() if name.startswith("score_")}
             start = float(row["start"] or 0.0)
             speaker, emotion = str(row["speaker"]), str(row["prediction"])
+            if several:
+                speaker = f"{Path(str(row['path'])).name}, {speaker}"
             score = max(scores.values())  # type: ignore[type-var]
             end = start + float(row["duration"])  # type: ignore[arg-type]
             segments.append(

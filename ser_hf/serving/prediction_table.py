@@ -47,6 +47,8 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
     held = read_json(described) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
         found = f"'{held.get('model')}' with another {different[0]}" if held else "an unknown model"
+        if held and "speech" not in held:
+            found = "an earlier ser_hf, which averaged recordings over their pauses"
         raise FileExistsError(
             f"'{table}' has rows of {found}: expected rows of '{model['model']}'. Pass another --output, or delete "
             f"'{table.name}*' in that folder."

@@ -82,7 +82,9 @@ class FrozenStates:
     def path(self, row: dict) -> Path:
         """Return the cache file of a row, whether it exists or not."""
         audio = cached_audio(unspell(row["audio"]["path"]), start=row["start"], end=row["end"])
-        identity = f"{audio.parent.name}{audio.name}|{row['window_start']}|{row['window_end']}|{row['pauses']}"
+        identity = (
+            f"{audio.parent.name}{audio.name}|{row['window_start']}|{row['window_end']}|{row['pauses']}|{row['speech']}"
+        )
         digest = hashlib.sha256(identity.encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest[2:34]}.npy"
 

@@ -22,7 +22,7 @@ from ser_hf.commands.predict import EXAMPLES
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.predict import describe_model, to_row
+from ser_hf.serving.predict import describe_model, summarize_rows, to_row
 
 
 @pytest.fixture(scope="module")
@@ -501,3 +501,19 @@ def test_rows_of_another_detector_of_speech_are_not_mixed_in(model, calls, tmp_p
     argv = ["predict", str(calls), "--model", str(model), "--output", str(tmp_path / "out.csv"), "--speech", "silero"]
     assert main(argv) == 2
     assert "with another speech" in capsys.readouterr().err
+
+
+def test_speakers_of_several_recordings_are_told_apart():
+    row = {
+        "start": 0.0,
+        "duration": 2.0,
+        "prediction": "sad",
+        "uncertain": None,
+        "speaker": "S0",
+        "score_sad": 1.0,
+        "error": None,
+    }
+    summaries = summarize_rows([row | {"path": path} for path in ("b/b.wav", "a/a.wav", "a/a.wav")], "categories")
+    assert [(summary.speaker, summary.seconds) for summary in summaries] == [("a.wav, S0", 4.0), ("b.wav, S0", 2.0)]
+    (alone,) = summarize_rows([row | {"path": "a.wav"}], "categories")
+    assert alone.speaker == "S0"
