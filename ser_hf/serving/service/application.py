@@ -28,7 +28,7 @@ from ser_hf.serving.service.access import ServiceAccess
 from ser_hf.serving.service.answers import Answer, answer_recording
 from ser_hf.serving.service.batching import Batcher
 from ser_hf.serving.service.description import BODY, RESPONSES, describe_service
-from ser_hf.serving.service.errors import BusyError, SlowError, UploadError
+from ser_hf.serving.service.errors import BusyError, SlowError, StoppedError, UploadError
 from ser_hf.serving.service.limits import ServiceLimits
 from ser_hf.serving.service.metrics import CountRequests, ServiceMetrics
 from ser_hf.serving.service.recordings import add_header
@@ -113,6 +113,7 @@ def build_service(
     service.add_middleware(ServiceAccess, names=own_names(host) | {name.lower() for name in host_names}, token=token)
     service.add_middleware(CountRequests, metrics=metrics, paths=PATHS)  # the outermost one
     service.add_exception_handler(UploadError, _refuse)  # type: ignore[arg-type]
+    service.add_exception_handler(StoppedError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
     _add_recordings(
         service, batcher.classifier, limits, metrics, threads=2 * batch_size
@@ -178,7 +179,7 @@ def _add_numbers(service: FastAPI, batcher: Batcher, metrics: ServiceMetrics) ->
         return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 
 
-def _refuse(_: object, error: UploadError) -> JSONResponse:
+def _refuse(_: object, error: UploadError | StoppedError) -> JSONResponse:
     headers = WAIT if isinstance(error, BusyError) else None
     if isinstance(error, SlowError):
         headers = {"Connection": "close"}  # the rest of the body is not waited for

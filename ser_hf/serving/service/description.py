@@ -29,6 +29,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         415: "The request is no audio.",
         422: "The recording is silent or damaged, or a parameter is wrong.",
         429: "Too many requests are in progress: send it again after the seconds in Retry-After.",
+        503: "The model does not run: the service stops.",
     }.items()
 }
 

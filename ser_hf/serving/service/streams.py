@@ -9,10 +9,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.service.answers import answer_stream
+from ser_hf.serving.service.errors import StoppedError
 from ser_hf.serving.service.limits import ServiceLimits
 
 END = "end"  # text message after the last chunk
-DONE, UNSUITABLE, REFUSED = 1000, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1
+DONE, AWAY, UNSUITABLE, REFUSED = 1000, 1001, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1
 LONGEST_REASON = 123  # bytes; source: RFC 6455, section 5.5
 
 
@@ -65,6 +66,8 @@ async def serve_stream(
         return
     except TimeoutError:
         await _close(websocket, REFUSED, f"No message, or no event taken, within {limits.idle_timeout:g} s.")
+    except StoppedError as error:
+        await _close(websocket, AWAY, str(error))
     except ValueError as error:
         await _close(websocket, UNSUITABLE, str(error))
     else:

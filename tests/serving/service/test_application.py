@@ -162,9 +162,20 @@ def test_numbers_for_prometheus_count_requests_and_audio(client, talk):
     assert "scanner" not in text
 
 
-def test_a_stopped_model_is_not_healthy(classifier):
+def test_a_stopped_model_is_not_healthy_and_answers_nothing(classifier, talk):
     client = TestClient(build_service(classifier), ADDRESS)  # not entered: its model was not started
     assert client.get("/health").status_code == 503
+    response = client.post("/predict", content=talk.read_bytes())
+    assert response.status_code == 503
+    assert response.json() == {
+        "detail": "Expected a service whose model runs, found one that has stopped. Start it again."
+    }
+    with client.websocket_connect(f"{SOCKET}/stream?sampling_rate={RATE}") as socket:
+        socket.send_bytes(to_bytes(np.sin(np.arange(3 * RATE) / 20)))
+        socket.send_text("end")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+    assert closed.value.code == 1001
 
 
 def test_live_audio_gets_events_and_final_segments_of_the_timeline(client, classifier, speak, record):
