@@ -41,6 +41,9 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
 WAIT = {"Retry-After": "1"}  # seconds
+# Recordings that are decoded and answered at the same time. One of ten minutes takes about 0.3 GB: decoders give blocks
+# of float32 at the rate of the file, which are resampled. Together they take at most about 1.3 GB beside the model.
+RECORDINGS = 4
 
 
 class Places:
@@ -115,18 +118,16 @@ def build_service(
     service.add_exception_handler(UploadError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(StoppedError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
-    _add_recordings(
-        service, batcher.classifier, limits, metrics, threads=2 * batch_size
-    )  # decode one batch, score another one
+    _add_recordings(service, batcher.classifier, limits, metrics)
     _add_streams(service, batcher.classifier, limits, metrics)
     _add_numbers(service, batcher, metrics)
     return service
 
 
 def _add_recordings(
-    service: FastAPI, classifier: EmotionClassifier, limits: ServiceLimits, metrics: ServiceMetrics, *, threads: int
+    service: FastAPI, classifier: EmotionClassifier, limits: ServiceLimits, metrics: ServiceMetrics
 ) -> None:
-    places, limiter = Places(limits.max_requests, "requests", metrics.places.set), anyio.CapacityLimiter(threads)
+    places, limiter = Places(limits.max_requests, "requests", metrics.places.set), anyio.CapacityLimiter(RECORDINGS)
 
     @service.post("/predict", responses=RESPONSES, openapi_extra=BODY)
     async def predict(

@@ -63,6 +63,23 @@ def test_segments_are_those_of_the_timeline(client, classifier, talk):
     assert list(answer["segments"][0]) == ["start", "end", "emotion", "score", "uncertain", "scores"]
 
 
+def test_segments_do_not_change_the_answer_of_a_long_recording_nor_compute_it_twice(recogniser, speak, record):
+    backend = Backend("torch", recogniser.emotions, recogniser.score)
+    content = record(speak(("sad", 24.0), ("", 1.0), ("angry", 12.0))).read_bytes()
+    with TestClient(build_service(EmotionClassifier(backend, Hearing())), ADDRESS) as client:
+        plain = client.post("/predict", content=content).json()
+        windows = sum(recogniser.batches)
+        answer = client.post("/predict?segments=true", content=content).json()
+    assert sum(recogniser.batches) == 2 * windows
+    assert [(segment["emotion"], segment["uncertain"]) for segment in answer["segments"]] == [
+        ("sad", None),
+        ("angry", None),
+    ]
+    assert (answer["prediction"], answer["uncertain"]) == ("sad", None)
+    assert list(answer["scores"]) == ["sad", "angry", "neutral"]
+    assert answer | {"segments": None} == plain
+
+
 def test_a_form_and_samples_get_the_answer_of_the_file(client, speak, record):
     waveform = speak(("neutral", 1.0))
     expected = client.post("/predict", content=record(waveform).read_bytes()).json()
