@@ -20,7 +20,7 @@ HELP = {  # of the fields of ServiceLimits
     "max_requests": "Most requests in progress; others get the status 429",
     "max_streams": "Most WebSockets; others get the status 429",
     "upload_timeout": "Seconds within which a request must have arrived",
-    "idle_timeout": "Seconds without a message after which a WebSocket is closed",
+    "idle_timeout": "Seconds without samples after which a WebSocket is closed",
 }
 EPILOG = f"""
 The service listens to this machine only, unless --host says otherwise. With the environment variable {TOKEN}, or

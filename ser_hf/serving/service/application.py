@@ -14,6 +14,7 @@ import anyio
 
 try:
     from fastapi import FastAPI, Query, Request, Response, WebSocket
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
 except ImportError as error:
     raise ImportError('The service needs FastAPI: pip install "ser_hf[serve]"') from error
@@ -40,9 +41,10 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings ar
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
+LONGEST_VALUE = 40  # characters of a parameter in a message
 WAIT = {"Retry-After": "1"}  # seconds
-# Recordings that are decoded and answered at the same time. One of ten minutes takes about 0.3 GB: decoders give blocks
-# of float32 at the rate of the file, which are resampled. Together they take at most about 1.3 GB beside the model.
+# Recordings that are decoded and answered at the same time; others wait. Source: an Opus file of 590 s took 317 MB, so
+# that these take at most about 1.3 GB besides the model.
 RECORDINGS = 4
 
 
@@ -117,6 +119,8 @@ def build_service(
     service.add_middleware(CountRequests, metrics=metrics, paths=PATHS)  # the outermost one
     service.add_exception_handler(UploadError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(StoppedError, _refuse)  # type: ignore[arg-type]
+    service.add_exception_handler(RequestValidationError, _describe_parameter)  # type: ignore[arg-type]
+    service.add_exception_handler(Exception, _hide)
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
     _add_recordings(service, batcher.classifier, limits, metrics)
     _add_streams(service, batcher.classifier, limits, metrics)
@@ -185,3 +189,15 @@ def _refuse(_: object, error: UploadError | StoppedError) -> JSONResponse:
     if isinstance(error, SlowError):
         headers = {"Connection": "close"}  # the rest of the body is not waited for
     return JSONResponse({"detail": str(error)}, error.status, headers)
+
+
+def _describe_parameter(_: object, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    rule = first["msg"].removeprefix("Input should be ")
+    sentence = f"{first['loc'][-1]}: expected {rule}, found {str(first['input'])[:LONGEST_VALUE]!r}."
+    return JSONResponse({"detail": sentence}, UploadError.status)
+
+
+def _hide(_: object, error: Exception) -> JSONResponse:
+    """Answer after a fault of the service, which the server logs; clients learn nothing about its inside."""
+    return JSONResponse({"detail": "The service failed at this request: its log says why."}, 500)

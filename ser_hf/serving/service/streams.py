@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import anyio
+import anyio.lowlevel
 from anyio import from_thread, to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -28,7 +29,7 @@ async def serve_stream(
     Args:
         websocket: Not accepted yet; its address has the sampling rate.
         classifier: The model.
-        limits: The time without a message after which it is closed.
+        limits: The time without a message that is not empty, after which it is closed.
         threads: Each WebSocket takes one.
     """
     await websocket.accept()
@@ -40,7 +41,8 @@ async def serve_stream(
 
     async def receive() -> bytes | None:
         with anyio.fail_after(limits.idle_timeout):
-            message = await websocket.receive()
+            while (message := await websocket.receive()).get("bytes") == b"":
+                await anyio.lowlevel.checkpoint()  # an empty message is no sign of life
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", DONE))
         if message.get("text") == END:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -111,7 +112,17 @@ def test_ratings_are_answered_on_their_scale(speak, record):
         ({"content": bytes(100_000), "params": {"sampling_rate": 1_000}}, 413, "Expected at most 10 s of audio, found"),
         ({"content": bytes(100_000), "params": {"sampling_rate": RATE}}, 422, "the recording is silent"),
         ({"content": b"abc", "params": {"sampling_rate": RATE}}, 422, "Expected samples of 16 bits"),
-        ({"content": b"abc", "params": {"sampling_rate": 16}}, 422, "greater than or equal to 1000"),
+        (
+            {"params": {"sampling_rate": 16}},
+            422,
+            '{"detail": "sampling_rate: expected greater than or equal to 1000, found \'16\'."}',
+        ),
+        (
+            {"params": {"sampling_rate": "abc"}},
+            422,
+            "sampling_rate: expected a valid integer, unable to parse string as an integer, found 'abc'.",
+        ),
+        ({"params": {"segments": "x" * 1_000}}, 422, f"found '{'x' * 40}'."),
         ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "Missing boundary"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 422, "Expected a form"),
@@ -121,6 +132,17 @@ def test_a_request_without_a_usable_recording_is_refused_in_words(client, reques
     response = client.post("/predict", **request_)
     assert response.status_code == status
     assert words in json.dumps(response.json(), ensure_ascii=False)
+
+
+def test_a_fault_of_the_service_is_one_sentence_without_its_inside(talk):
+    def run(windows):
+        raise RuntimeError("/secret/path")
+
+    service = build_service(EmotionClassifier(Backend("torch", ["happy", "sad"], run), Hearing()))
+    with TestClient(service, ADDRESS, raise_server_exceptions=False) as client:
+        response = client.post("/predict", content=talk.read_bytes())
+    assert response.status_code == 500
+    assert response.json() == {"detail": "The service failed at this request: its log says why."}
 
 
 def test_a_body_that_states_no_size_is_refused_at_the_limit(client):
@@ -235,6 +257,26 @@ def test_a_websocket_is_closed_with_a_reason(client, query, send, code, reason):
             socket.receive_json()
     assert closed.value.code == code
     assert closed.value.reason.startswith(reason)
+
+
+def test_empty_messages_do_not_keep_a_websocket_open(client):
+    with client.websocket_connect(f"{SOCKET}/stream?sampling_rate={RATE}") as socket:
+        closing = threading.Event()
+
+        def send() -> None:
+            while not closing.wait(0.05):
+                socket.send_bytes(b"")
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        timer = threading.Timer(5, lambda: socket.send_text("end"))
+        timer.start()
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+        timer.cancel()
+        closing.set()
+        sender.join()
+    assert closed.value.code == 1008
 
 
 def test_more_websockets_than_allowed_are_refused_until_one_ends(client):
