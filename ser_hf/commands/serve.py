@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import ipaddress
 import logging
+import math
 import os
 from pathlib import Path
 
@@ -19,7 +20,7 @@ HELP = {  # of the fields of ServiceLimits
     "max_requests": "Most requests in progress; others get the status 429",
     "max_streams": "Most WebSockets; others get the status 429",
     "upload_timeout": "Seconds within which a request must have arrived",
-    "idle_timeout": "Seconds without a message after which a WebSocket is closed",
+    "idle_timeout": "Seconds without samples after which a WebSocket is closed",
 }
 EPILOG = f"""
 The service listens to this machine only, unless --host says otherwise. With the environment variable {TOKEN}, or
@@ -52,7 +53,7 @@ def serve_command(argv: list[str]) -> int:
         host, port = listening.getsockname()[:2]
         show(_describe_address(host, port, token), flush=True)
         run_service(service, listening)
-    show("Stopped: all requests were answered.")
+    show("Stopped.")
     return 0
 
 
@@ -86,8 +87,8 @@ def _read_options(argv: list[str]) -> argparse.Namespace:
 def _positive(kind: type):
     def parse(text: str) -> int | float:
         value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"expected more than 0, found {text}")
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"expected a finite number above 0, found {text}")
         return value
 
     parse.__name__ = kind.__name__  # for messages about texts that are no number

@@ -43,7 +43,7 @@ def test_the_service_gets_model_limits_and_notice(served, model, capsys):
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("Serving at http://127.0.0.1:")
     assert first.endswith(" for this machine only, without a token (press Ctrl+C to stop)")
-    assert last == "Stopped: all requests were answered."
+    assert last == "Stopped."
 
 
 def test_a_service_that_everybody_can_use_is_warned_about(served, model, capsys, caplog):
@@ -84,7 +84,13 @@ def test_a_port_in_use_is_one_sentence(served, model, capsys):
     assert served == {}
 
 
-@pytest.mark.parametrize("option", ["--port=65536", "--max_seconds=0", "--max_requests=-1", "--max_streams=1.5"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--port=65536", "--max_seconds=0", "--max_requests=-1", "--max_streams=1.5", "--max_megabytes=inf",
+        "--idle_timeout=nan",
+    ],
+)  # fmt: skip
 def test_values_out_of_range_are_refused(served, option, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["serve", "--model", "mine", option])

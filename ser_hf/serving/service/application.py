@@ -14,6 +14,7 @@ import anyio
 
 try:
     from fastapi import FastAPI, Query, Request, Response, WebSocket
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
 except ImportError as error:
     raise ImportError('The service needs FastAPI: pip install "ser_hf[serve]"') from error
@@ -28,7 +29,7 @@ from ser_hf.serving.service.access import ServiceAccess
 from ser_hf.serving.service.answers import Answer, answer_recording
 from ser_hf.serving.service.batching import Batcher
 from ser_hf.serving.service.description import BODY, RESPONSES, describe_service
-from ser_hf.serving.service.errors import BusyError, SlowError, UploadError
+from ser_hf.serving.service.errors import BusyError, SlowError, StoppedError, UploadError
 from ser_hf.serving.service.limits import ServiceLimits
 from ser_hf.serving.service.metrics import CountRequests, ServiceMetrics
 from ser_hf.serving.service.recordings import add_header
@@ -40,7 +41,11 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings ar
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
+LONGEST_VALUE = 40  # characters of a parameter in a message
 WAIT = {"Retry-After": "1"}  # seconds
+# Recordings that are decoded and answered at the same time; others wait. Source: an Opus file of 590 s took 317 MB, so
+# that these take at most about 1.3 GB besides the model.
+RECORDINGS = 4
 
 
 class Places:
@@ -113,19 +118,20 @@ def build_service(
     service.add_middleware(ServiceAccess, names=own_names(host) | {name.lower() for name in host_names}, token=token)
     service.add_middleware(CountRequests, metrics=metrics, paths=PATHS)  # the outermost one
     service.add_exception_handler(UploadError, _refuse)  # type: ignore[arg-type]
+    service.add_exception_handler(StoppedError, _refuse)  # type: ignore[arg-type]
+    service.add_exception_handler(RequestValidationError, _describe_parameter)  # type: ignore[arg-type]
+    service.add_exception_handler(Exception, _hide)
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
-    _add_recordings(
-        service, batcher.classifier, limits, metrics, threads=2 * batch_size
-    )  # decode one batch, score another one
+    _add_recordings(service, batcher.classifier, limits, metrics)
     _add_streams(service, batcher.classifier, limits, metrics)
     _add_numbers(service, batcher, metrics)
     return service
 
 
 def _add_recordings(
-    service: FastAPI, classifier: EmotionClassifier, limits: ServiceLimits, metrics: ServiceMetrics, *, threads: int
+    service: FastAPI, classifier: EmotionClassifier, limits: ServiceLimits, metrics: ServiceMetrics
 ) -> None:
-    places, limiter = Places(limits.max_requests, "requests", metrics.places.set), anyio.CapacityLimiter(threads)
+    places, limiter = Places(limits.max_requests, "requests", metrics.places.set), anyio.CapacityLimiter(RECORDINGS)
 
     @service.post("/predict", responses=RESPONSES, openapi_extra=BODY)
     async def predict(
@@ -178,8 +184,20 @@ def _add_numbers(service: FastAPI, batcher: Batcher, metrics: ServiceMetrics) ->
         return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 
 
-def _refuse(_: object, error: UploadError) -> JSONResponse:
+def _refuse(_: object, error: UploadError | StoppedError) -> JSONResponse:
     headers = WAIT if isinstance(error, BusyError) else None
     if isinstance(error, SlowError):
         headers = {"Connection": "close"}  # the rest of the body is not waited for
     return JSONResponse({"detail": str(error)}, error.status, headers)
+
+
+def _describe_parameter(_: object, error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    rule = first["msg"].removeprefix("Input should be ")
+    sentence = f"{first['loc'][-1]}: expected {rule}, found {str(first['input'])[:LONGEST_VALUE]!r}."
+    return JSONResponse({"detail": sentence}, UploadError.status)
+
+
+def _hide(_: object, error: Exception) -> JSONResponse:
+    """Answer after a fault of the service, which the server logs; clients learn nothing about its inside."""
+    return JSONResponse({"detail": "The service failed at this request: its log says why."}, 500)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 import numpy as np
 
 from ser_hf.serving.classifier import EmotionClassifier
+from ser_hf.serving.service.errors import StoppedError
 
 WAIT = 0.003  # seconds that a batch that is not full waits for more
 
@@ -27,7 +28,8 @@ class Batcher:
 
     A thread waits for the scores of each of its batches, so there is at most one job per thread, and memory does not
     grow. A long recording consists of many batches, between which other threads get their scores. The scores do not
-    depend on other threads: if a shared batch fails, each of its jobs is scored alone.
+    depend on other threads: if a shared batch fails, each of its jobs is scored alone. Before the start and after the
+    end, the classifier raises `StoppedError`.
 
     Args:
         classifier: The model; only the thread of this object runs it.
@@ -56,15 +58,19 @@ class Batcher:
         self._backend, self._batch_size, self._report = classifier._backend, batch_size, report
         self.classifier = EmotionClassifier(replace(self._backend, run=self._wait_for_scores), classifier.hearing)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._accepts, self._lock = False, Lock()  # no job is put after the None that ends the thread
         self._thread = Thread(target=self._work, name="model", daemon=True)
 
     def __enter__(self) -> "Batcher":
         self._thread.start()
+        self._accepts = True
         return self
 
     def __exit__(self, *_) -> None:
         """Score the jobs that wait, and stop."""
-        self._jobs.put(None)
+        with self._lock:
+            self._accepts = False
+            self._jobs.put(None)
         self._thread.join()
 
     @property
@@ -74,7 +80,10 @@ class Batcher:
 
     def _wait_for_scores(self, windows: Sequence[np.ndarray]) -> np.ndarray:
         job = Job(windows, Future())
-        self._jobs.put(job)
+        with self._lock:
+            if not self._accepts:
+                raise StoppedError("Expected a service whose model runs, found one that has stopped. Start it again.")
+            self._jobs.put(job)
         return job.scores.result()
 
     def _work(self) -> None:

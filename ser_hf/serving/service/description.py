@@ -29,6 +29,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         415: "The request is no audio.",
         422: "The recording is silent or damaged, or a parameter is wrong.",
         429: "Too many requests are in progress: send it again after the seconds in Retry-After.",
+        500: "The service failed.",
+        503: "The model does not run: the service stops.",
     }.items()
 }
 
@@ -41,7 +43,7 @@ the same time. Recordings are neither kept nor written to a disk.{token}
 `WebSocket /stream?sampling_rate=RATE` answers live audio: send binary messages of samples (16 bits, little-endian,
 mono), and the text `end` after the last one. Each event is a segment as JSON; `final` is false if later audio may
 change it, and then the next event replaces it. The service closes the WebSocket after the last event, or after
-{idle:g} s without a message.
+{idle:g} s without samples.
 
 {notice}
 """

@@ -29,3 +29,9 @@ class BusyError(UploadError):
     """Signal that as many requests as allowed are in progress."""
 
     status = 429
+
+
+class StoppedError(RuntimeError):
+    """Signal that the model does not run: the service stops, or was not started."""
+
+    status = 503

@@ -7,9 +7,10 @@ MEGABYTE = 1_000_000  # bytes
 
 @dataclass(frozen=True)
 class ServiceLimits:
-    """Hold the limits of the service; its memory is bounded by them.
+    """Hold the limits of the service.
 
-    Uploads take at most `max_requests` times `max_megabytes` of memory.
+    Uploads take at most `max_requests` times `max_megabytes` of memory. Four of them are decoded and answered at the
+    same time, which takes about 0.3 GB for each recording of ten minutes.
 
     Attributes:
         max_megabytes: Largest body of a request, in megabytes.
@@ -17,7 +18,7 @@ class ServiceLimits:
         max_requests: Most requests that are received, wait or are computed at the same time.
         max_streams: Most WebSockets at the same time.
         upload_timeout: Seconds within which the body of a request must have arrived.
-        idle_timeout: Seconds without a message after which a WebSocket is closed.
+        idle_timeout: Seconds without a message, or with empty ones only, after which a WebSocket is closed.
 
     Examples:
         >>> ServiceLimits(max_seconds=30).max_requests

@@ -3,16 +3,18 @@
 from collections.abc import Iterator
 
 import anyio
+import anyio.lowlevel
 from anyio import from_thread, to_thread
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ser_hf.data.checks import HIGHEST_RATE, LOWEST_RATE, is_rate
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.service.answers import answer_stream
+from ser_hf.serving.service.errors import StoppedError
 from ser_hf.serving.service.limits import ServiceLimits
 
 END = "end"  # text message after the last chunk
-DONE, UNSUITABLE, REFUSED = 1000, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1
+DONE, AWAY, UNSUITABLE, REFUSED = 1000, 1001, 1003, 1008  # codes of closing; source: RFC 6455, section 7.4.1
 LONGEST_REASON = 123  # bytes; source: RFC 6455, section 5.5
 
 
@@ -27,7 +29,7 @@ async def serve_stream(
     Args:
         websocket: Not accepted yet; its address has the sampling rate.
         classifier: The model.
-        limits: The time without a message after which it is closed.
+        limits: The time without a message that is not empty, after which it is closed.
         threads: Each WebSocket takes one.
     """
     await websocket.accept()
@@ -39,7 +41,8 @@ async def serve_stream(
 
     async def receive() -> bytes | None:
         with anyio.fail_after(limits.idle_timeout):
-            message = await websocket.receive()
+            while (message := await websocket.receive()).get("bytes") == b"":
+                await anyio.lowlevel.checkpoint()  # an empty message is no sign of life
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", DONE))
         if message.get("text") == END:
@@ -65,6 +68,8 @@ async def serve_stream(
         return
     except TimeoutError:
         await _close(websocket, REFUSED, f"No message, or no event taken, within {limits.idle_timeout:g} s.")
+    except StoppedError as error:
+        await _close(websocket, AWAY, str(error))
     except ValueError as error:
         await _close(websocket, UNSUITABLE, str(error))
     else:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 
 import numpy as np
 import pytest
@@ -63,6 +64,23 @@ def test_segments_are_those_of_the_timeline(client, classifier, talk):
     assert list(answer["segments"][0]) == ["start", "end", "emotion", "score", "uncertain", "scores"]
 
 
+def test_segments_do_not_change_the_answer_of_a_long_recording_nor_compute_it_twice(recogniser, speak, record):
+    backend = Backend("torch", recogniser.emotions, recogniser.score)
+    content = record(speak(("sad", 24.0), ("", 1.0), ("angry", 12.0))).read_bytes()
+    with TestClient(build_service(EmotionClassifier(backend, Hearing())), ADDRESS) as client:
+        plain = client.post("/predict", content=content).json()
+        windows = sum(recogniser.batches)
+        answer = client.post("/predict?segments=true", content=content).json()
+    assert sum(recogniser.batches) == 2 * windows
+    assert [(segment["emotion"], segment["uncertain"]) for segment in answer["segments"]] == [
+        ("sad", None),
+        ("angry", None),
+    ]
+    assert (answer["prediction"], answer["uncertain"]) == ("sad", None)
+    assert list(answer["scores"]) == ["sad", "angry", "neutral"]
+    assert answer | {"segments": None} == plain
+
+
 def test_a_form_and_samples_get_the_answer_of_the_file(client, speak, record):
     waveform = speak(("neutral", 1.0))
     expected = client.post("/predict", content=record(waveform).read_bytes()).json()
@@ -94,7 +112,17 @@ def test_ratings_are_answered_on_their_scale(speak, record):
         ({"content": bytes(100_000), "params": {"sampling_rate": 1_000}}, 413, "Expected at most 10 s of audio, found"),
         ({"content": bytes(100_000), "params": {"sampling_rate": RATE}}, 422, "the recording is silent"),
         ({"content": b"abc", "params": {"sampling_rate": RATE}}, 422, "Expected samples of 16 bits"),
-        ({"content": b"abc", "params": {"sampling_rate": 16}}, 422, "greater than or equal to 1000"),
+        (
+            {"params": {"sampling_rate": 16}},
+            422,
+            '{"detail": "sampling_rate: expected greater than or equal to 1000, found \'16\'."}',
+        ),
+        (
+            {"params": {"sampling_rate": "abc"}},
+            422,
+            "sampling_rate: expected a valid integer, unable to parse string as an integer, found 'abc'.",
+        ),
+        ({"params": {"segments": "x" * 1_000}}, 422, f"found '{'x' * 40}'."),
         ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "Missing boundary"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 422, "Expected a form"),
@@ -104,6 +132,17 @@ def test_a_request_without_a_usable_recording_is_refused_in_words(client, reques
     response = client.post("/predict", **request_)
     assert response.status_code == status
     assert words in json.dumps(response.json(), ensure_ascii=False)
+
+
+def test_a_fault_of_the_service_is_one_sentence_without_its_inside(talk):
+    def run(windows):
+        raise RuntimeError("/secret/path")
+
+    service = build_service(EmotionClassifier(Backend("torch", ["happy", "sad"], run), Hearing()))
+    with TestClient(service, ADDRESS, raise_server_exceptions=False) as client:
+        response = client.post("/predict", content=talk.read_bytes())
+    assert response.status_code == 500
+    assert response.json() == {"detail": "The service failed at this request: its log says why."}
 
 
 def test_a_body_that_states_no_size_is_refused_at_the_limit(client):
@@ -162,9 +201,20 @@ def test_numbers_for_prometheus_count_requests_and_audio(client, talk):
     assert "scanner" not in text
 
 
-def test_a_stopped_model_is_not_healthy(classifier):
+def test_a_stopped_model_is_not_healthy_and_answers_nothing(classifier, talk):
     client = TestClient(build_service(classifier), ADDRESS)  # not entered: its model was not started
     assert client.get("/health").status_code == 503
+    response = client.post("/predict", content=talk.read_bytes())
+    assert response.status_code == 503
+    assert response.json() == {
+        "detail": "Expected a service whose model runs, found one that has stopped. Start it again."
+    }
+    with client.websocket_connect(f"{SOCKET}/stream?sampling_rate={RATE}") as socket:
+        socket.send_bytes(to_bytes(np.sin(np.arange(3 * RATE) / 20)))
+        socket.send_text("end")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+    assert closed.value.code == 1001
 
 
 def test_live_audio_gets_events_and_final_segments_of_the_timeline(client, classifier, speak, record):
@@ -207,6 +257,26 @@ def test_a_websocket_is_closed_with_a_reason(client, query, send, code, reason):
             socket.receive_json()
     assert closed.value.code == code
     assert closed.value.reason.startswith(reason)
+
+
+def test_empty_messages_do_not_keep_a_websocket_open(client):
+    with client.websocket_connect(f"{SOCKET}/stream?sampling_rate={RATE}") as socket:
+        closing = threading.Event()
+
+        def send() -> None:
+            while not closing.wait(0.05):
+                socket.send_bytes(b"")
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        timer = threading.Timer(5, lambda: socket.send_text("end"))
+        timer.start()
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+        timer.cancel()
+        closing.set()
+        sender.join()
+    assert closed.value.code == 1008
 
 
 def test_more_websockets_than_allowed_are_refused_until_one_ends(client):

@@ -10,6 +10,7 @@ from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
 from ser_hf.serving.service.batching import Batcher
+from ser_hf.serving.service.errors import StoppedError
 
 
 def build(run, **hearing):
@@ -88,6 +89,33 @@ def test_what_waits_is_scored_before_the_end():
             threading.Timer(0.05, slow.set).start()
         assert [task.result()[0, 0] for task in tasks] == [0.25, 0.5, 0.75]
         assert not batcher.is_running
+
+
+def test_a_long_recording_in_progress_ends_with_an_error_after_the_end():
+    first_batch, go_on = threading.Event(), threading.Event()
+
+    def run(windows):
+        first_batch.set()
+        go_on.wait(10)
+        return means(windows)
+
+    def score_twice(classifier):
+        return [classifier.score([tone(0.25)]) for _ in range(2)]
+
+    with ThreadPoolExecutor(1) as pool, Batcher(build(run)) as batcher:
+        long = pool.submit(score_twice, batcher.classifier)
+        first_batch.wait(10)
+        batcher._accepts = False  # the end has begun: the first job is scored, the second one comes too late
+        go_on.set()
+        with pytest.raises(StoppedError, match="found one that has stopped"):
+            long.result(10)
+    with pytest.raises(StoppedError):
+        batcher.classifier.score([tone(0.25)])
+
+
+def test_before_the_start_a_score_is_an_error():
+    with pytest.raises(StoppedError):
+        Batcher(build(means)).classifier.score([tone(0.25)])
 
 
 def test_long_audio_is_averaged_over_its_windows_as_by_the_classifier():

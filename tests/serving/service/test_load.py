@@ -111,6 +111,22 @@ def test_requests_in_progress_are_answered_before_the_end(gate, content):
         assert [task.result().status_code for task in tasks] == [200] * 4
 
 
+def test_a_request_that_outlasts_the_time_to_stop_does_not_keep_the_process(gate, speak, record, monkeypatch):
+    monkeypatch.setattr(server, "STOP_TIMEOUT", 0.2)
+    classifier, opened = gate
+    content = record(speak(("sad", 40.0))).read_bytes()  # several batches
+    with ThreadPoolExecutor(1) as pool:
+        with serve(build_service(classifier)) as address:
+            task = pool.submit(httpx.post, f"{address}/predict", content=content, timeout=60)
+            wait_for(address, 1)
+            threading.Timer(1, opened.set).start()
+        assert task.result().status_code >= 500
+    for thread in threading.enumerate():
+        if thread.name == "AnyIO worker thread":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 @pytest.mark.slow
 def test_ten_thousand_requests_with_faults_are_answered_in_constant_memory(tmp_path):
     service_load.write_tiny_model(tmp_path)
