@@ -1,4 +1,4 @@
-"""Compare training with transformers' audio-classification example; `recipes/benchmark.py` runs this with --training.
+"""Compare training with transformers' audio-classification example; `recipes/benchmark.py` runs this (see its --help).
 
 Each way trains in a process of its own, on the same utterances: synthetic audio with the lengths of RAVDESS (normal)
 and of IEMOCAP (log-normal), models with random weights. The ways take turns of one epoch, so other processes on the

@@ -1,4 +1,4 @@
-"""Ways of training for `benchmark_training.py`: the example of transformers, and `recipes/finetune.py`."""
+"""Ways of training for `recipes/benchmark.py` (see its --help): transformers' example, and `recipes/finetune.py`."""
 
 import sys
 

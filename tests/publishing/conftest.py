@@ -52,7 +52,7 @@ def write_run(folder, root):
 def published_folder(tmp_path_factory, toy_ravdess):
     """The output folder of a finished run: a tiny wav2vec2, with what a push takes and what it leaves at home."""
     folder = tmp_path_factory.mktemp("finished") / "tiny"
-    emotions = json.loads((GOLDEN / "all_results.json").read_text())["emotions"]
+    emotions = json.loads((GOLDEN / "all_results.json").read_text())["outputs"]
     tiny_model("wav2vec2-layer", emotions=emotions).save_pretrained(folder)
     feature_extractor("wav2vec2-layer").save_pretrained(folder)
     shutil.copy(GOLDEN / "recipe.yaml", folder)

@@ -16,7 +16,7 @@ CONFIGS = sorted((RECIPES / "configs").rglob("*.yaml"))
 PLACES = ["--data_root", "somewhere"]
 
 
-PROBED = [path for path in CONFIGS if path.stem.startswith("probe_")]
+PROBED = [path for path in CONFIGS if path.stem.startswith("probe")]
 PRETRAINED = [path for path in CONFIGS if path.stem.endswith("_pretrain")]
 FINETUNED = [path for path in CONFIGS if path not in PROBED + PRETRAINED]
 
@@ -70,7 +70,7 @@ def test_every_config_is_for_the_task_in_its_name(path):
 
 
 def test_there_are_configs():
-    assert (len(FINETUNED), len(PROBED), len(PRETRAINED)) == (18, 2, 1)
+    assert (len(FINETUNED), len(PROBED), len(PRETRAINED)) == (19, 3, 1)
 
 
 @pytest.mark.parametrize("path", sorted((RECIPES / "accelerate").glob("*.yaml")), ids=lambda path: path.stem)
