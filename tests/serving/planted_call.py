@@ -12,7 +12,6 @@ Shapes: T samples at 16 kHz.
 
 import argparse
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -27,6 +26,7 @@ from scipy.signal import butter, sosfilt
 from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.data.audio import decode_audio
 from ser_hf.data.silence import trim_ends
+from ser_hf.data.silero import DETECTORS
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import channel_timelines
@@ -233,25 +233,31 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     classifier = EmotionClassifier.from_pretrained(options.model)
+    corpus = [each for each in load_corpus("ravdess", options.data_root) if each.speaker in options.actors]
+    answers = classifier.predict_files(each.path for each in corpus)
+    clean = np.mean([each.emotion == answer.emotion for each, answer in zip(corpus, answers, strict=True)])
     with tempfile.TemporaryDirectory() as folder:
-        corpus = list(load_corpus("ravdess", options.data_root))
         call = build_call(corpus, options.actors, Path(folder), seed=options.seed)
-        turns = read_turns(call.rttm, call.mono)
         spoken = sum(each.end - each.start for each in call.speech)
-        sounds = {kind: sum(each.end - each.start for each in call.noises if each.what == kind) for kind in KINDS[:3]}
-        print(f"{len(call.speech)} utterances, {spoken:.0f} s of speech, {sounds}")
-        for speech in ("energy", "silero"):
-            for name in ("channels", "RTTM"):
-                began = time.perf_counter()
-                if name == "channels":
-                    segments = channel_timelines(classifier, call.stereo, NAMES, speech=speech)
-                else:
-                    segments = list(classifier.timeline(call.mono, turns=turns, speech=speech))
-                taken = time.perf_counter() - began
-                measures = score_timeline(segments, call)
+        sounds = [sum(each.end - each.start for each in call.noises if each.what == kind) for kind in KINDS[:3]]
+        print(f"{len(call.speech)} utterances, {spoken:.0f} s; {100 * clean:.0f} % of the clean files are right\n")
+        totals = " | ".join(f"{kind} of {seconds:.0f} s" for kind, seconds in zip(KINDS, sounds, strict=False))
+        print(f"| speech | speakers | found | right | changes | {totals} | other | false segments |")
+        print("|---" * 10 + "|")
+        for speech in DETECTORS:
+            for speakers in ("channels", "RTTM"):
+                measures = score_timeline(_run(classifier, call, speakers, speech), call)
+                shares = " | ".join(f"{100 * measures[name]:.0f} %" for name in ("found", "right", "changes"))
+                false = " | ".join(f"{measures[f'false_{kind}']:.0f} s" for kind in KINDS)
                 print(
-                    f"{speech:6}  {name:8}", {key: round(value, 3) for key, value in measures.items()}, f"{taken:.0f} s"
+                    f"| `{speech}` | {speakers} | {shares} | {false} | {measures['false_segments']:.0f} |", flush=True
                 )
+
+
+def _run(classifier: EmotionClassifier, call: Call, speakers: str, speech: str) -> list[Segment]:
+    if speakers == "channels":
+        return channel_timelines(classifier, call.stereo, NAMES, speech=speech)
+    return list(classifier.timeline(call.mono, turns=read_turns(call.rttm, call.mono), speech=speech))
 
 
 if __name__ == "__main__":
