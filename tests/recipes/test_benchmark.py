@@ -147,6 +147,13 @@ def test_an_unknown_model_is_an_error_that_lists_the_models(training):
         main(["--training", "wav2vec9"])
 
 
+def test_the_table_in_the_readme_is_the_stored_one(training):
+    stored = json.loads((RECIPES / "training_speed.json").read_text())
+    readme = (RECIPES / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("<!-- training speed -->\n")[2].partition("\n<!-- end of training speed -->")[0]
+    assert table == training.render_table(stored)
+
+
 TINY = {
     "layerdrop": "0", "hidden_size": "32", "num_hidden_layers": "2", "num_attention_heads": "2",
     "intermediate_size": "32", "classifier_proj_size": "16",
