@@ -128,7 +128,7 @@ def test_every_option_that_the_guide_names_exists():
     known = {field.name for kind in (*ARGUMENTS, ServiceLimits) for field in dataclasses.fields(kind)}
     assert {"speaker_pattern", "channels", "test_share"} <= named
     assert named - known - set(re.findall(r'"--([\w-]+)"', commands)) == {
-        "num_processes", "quiet", "help_all", "serving",  # of accelerate, of every command, of recipes, of the benchmark
+        "num_processes", "quiet", "help_all", "serving",  # of accelerate, all commands, recipes, the benchmark
     }  # fmt: skip
 
 
