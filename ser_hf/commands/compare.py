@@ -83,9 +83,10 @@ def _list_utterances(predictions) -> list | None:
     """Return the test utterances and their targets, sorted; None without predictions."""
     if predictions is None:
         return None
-    from ser_hf.evaluation.paired import key_of
+    from ser_hf.evaluation.paired import KEY, has_one_utterance_per_file
 
-    columns = key_of(predictions) + [name for name in predictions if name.startswith("target")]
+    key = KEY[:2] if has_one_utterance_per_file(predictions) else KEY  # runs may trim the ends of files
+    columns = key + [name for name in predictions if name.startswith("target")]
     return sorted(predictions[columns].astype(str).itertuples(index=False, name=None))
 
 

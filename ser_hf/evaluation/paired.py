@@ -36,13 +36,20 @@ class Difference:
     lower: int | None = None
 
 
-def key_of(*tables: pandas.DataFrame) -> list[str]:
-    """Return the columns that identify an utterance in tables of predictions.
+def has_one_utterance_per_file(*tables: pandas.DataFrame) -> bool:
+    """Return whether no table of predictions has a file twice."""
+    return not any(table.duplicated(KEY[:2]).any() for table in tables)
 
-    These are without times if each file has one utterance: some runs trim the silence at its ends, and others do not.
+
+def _choose_key(first: pandas.DataFrame, second: pandas.DataFrame) -> list[str]:
+    """Return the columns that identify an utterance in two tables.
+
+    These are without times if a table has whole files, and the other one each file once, without the silence at its
+    ends. Two tables with different times have different utterances.
     """
-    key = ["corpus", "path"]
-    return KEY if any(table.duplicated(key).any() for table in tables) else key
+    times = [table[KEY[2:]].notna() for table in (first, second)]
+    trimmed = any(one.all(axis=None) and not other.any(axis=None) for one, other in (times, times[::-1]))
+    return KEY[:2] if trimmed and has_one_utterance_per_file(first, second) else KEY
 
 
 def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.DataFrame, pandas.DataFrame]:
@@ -60,7 +67,7 @@ def align(first: pandas.DataFrame, second: pandas.DataFrame) -> tuple[pandas.Dat
         if table.duplicated(KEY).any():
             row = table[table.duplicated(KEY)].iloc[0]
             raise ValueError(f"Expected each utterance once in a table of predictions, found '{row['path']}' twice.")
-    key = key_of(first, second)
+    key = _choose_key(first, second)
     places = first[key].assign(first=range(len(first)))
     pairs = places.merge(second[key].assign(second=range(len(second))), on=key)
     if pairs.empty:

@@ -39,7 +39,7 @@ TRAINING_EPILOG = f"""\
 All keys of transformers.TrainingArguments are accepted too, for example seed, bf16, weight_decay and push_to_hub;
 {HELP_ALL} explains them.
 """
-LONG = (DataArguments, ModelArguments, TrainingOptions)  # dataclasses of which --help explains `FIRST` only
+SHORTENED = (DataArguments, ModelArguments, TrainingOptions)  # dataclasses of which --help explains `FIRST` only
 NONE_IS_A_VALUE = ("report_to",)  # options for which transformers gives the text "none" a meaning
 TRUST = "trust_remote_code"
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -128,7 +128,7 @@ def _build_parser(
                      **parser_options)  # fmt: skip
     for kind in kinds:
         items = [item for item in fields(kind) if item.init]
-        unexplained = [item.name for item in items if short and kind in LONG and item.name not in FIRST]
+        unexplained = [item.name for item in items if short and kind in SHORTENED and item.name not in FIRST]
         title = (kind.__doc__ or kind.__name__).partition("\n")[0].rstrip(".")
         others = ", ".join(name for name in unexplained if name not in hidden)
         group = parser.add_argument_group(

@@ -5,7 +5,7 @@ segments of `ser_hf.serving.long_recording` are summarised, so that the answer a
 scored with all that is in the file, as the stock pipeline does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,7 @@ from ser_hf.serving.decoding import (
     plan,
     to_waveform,
 )
+from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import segment_samples, warn_of_channels
 from ser_hf.serving.segment_summary import summarize
 from ser_hf.tasks import load_task
@@ -85,7 +86,12 @@ def _find_recording(item: Item, sampling_rate: int | None, hearing: Hearing) -> 
     except (ValueError, OSError):
         return None
     assert source.duration is not None
-    return source if max(LONG, hearing.max_duration) < source.duration <= LONGEST else None
+    return source if is_recording(source.duration, hearing) else None
+
+
+def is_recording(seconds: float, hearing: Hearing) -> bool:
+    """Return whether audio is answered by its speech."""
+    return max(LONG, hearing.max_duration) < seconds <= LONGEST
 
 
 def _answer_utterances(classifier: "EmotionClassifier", pieces: Iterable[Piece], batch_size: int) -> Iterator[Outcome]:
@@ -139,6 +145,11 @@ def _answer_recording(
         warn_of_channels(levels)
     if not segments:
         raise ValueError(f"{name} has sound but no speech: expected speech. Is it too quiet, or music?")
+    return answer_segments(classifier, segments)
+
+
+def answer_segments(classifier: "EmotionClassifier", segments: Sequence[Segment]) -> Answer:
+    """Return the answer to a recording from its segments, of which there is at least one."""
     found = summarize(segments, load_task(classifier.task).answer)
     uncertain = None if classifier.uncertainty_threshold is None else found.uncertain
     return Answer(found.emotion, _order(classifier, list(found.scores.values())), uncertain)

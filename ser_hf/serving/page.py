@@ -21,6 +21,7 @@ from ser_hf.data.audio import audio_duration
 from ser_hf.data.decoder import open_audio
 from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
+from ser_hf.serving.certainty import describe_certainty
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.emotion_segments import caption
 from ser_hf.serving.page_access import OwnOriginOnly
@@ -219,16 +220,9 @@ def describe(summary: Summary, threshold: float | None) -> str:
 
 
 def _introduce(classifier: EmotionClassifier) -> str:
-    if classifier.rating_scale is not None:
-        low, high = classifier.rating_scale
-        honesty = f"It predicts how people would rate the voice, from {low:g} to {high:g}."
-    elif classifier.uncertainty_threshold is None:
-        honesty = "This model is not calibrated, so no prediction is marked as uncertain: do not rely on any of them."
-    else:
-        honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."
     emotions = ", ".join(map(markdown, classifier.emotions))
     return (
-        f"This model recognises by the voice: {emotions}. {honesty} Recordings can "
+        f"This model recognises by the voice: {emotions}. {describe_certainty(classifier)} Recordings can "
         f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
         f"after {KEPT // 60} minutes."
     )

@@ -93,6 +93,8 @@ def test_trimmed_ends_of_a_file_with_one_utterance_do_not_matter():
     first, second = align(whole, trimmed)
     assert list(first["path"]) == list(second["path"]) == ["0.wav", "1.wav"]
     assert list(second["prediction"]) == ["sad", "happy"]
+    with pytest.raises(ValueError, match="found none in both"):
+        align(whole.assign(start=2.0, end=4.0), trimmed)
 
 
 def test_one_name_in_two_corpora_is_two_speakers():
@@ -154,8 +156,8 @@ def test_the_utterances_that_both_tables_have_are_compared():
 
 @pytest.mark.parametrize(
     "change",
-    [{"path": "new.wav"}, {"corpus": "y"}],
-    ids=["other files", "another corpus"],
+    [{"path": "new.wav"}, {"corpus": "y"}, {"start": 0.5}],
+    ids=["other files", "another corpus", "other times"],
 )
 def test_tables_without_a_common_utterance_are_refused(change):
     other = RIGHT.assign(path="new_" + RIGHT["path"]) if "path" in change else RIGHT.assign(**change)

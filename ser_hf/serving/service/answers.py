@@ -3,22 +3,21 @@
 The names are those of tables of predictions and of timelines.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ser_hf.serving.answers import LONG, find_answers
+from ser_hf.serving.answers import Answer as Recognised
+from ser_hf.serving.answers import answer_segments, find_answers, is_recording
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import segment_samples
 from ser_hf.serving.segment_files import describe_segment
-from ser_hf.serving.segment_summary import summarize
 from ser_hf.serving.service.errors import UploadError
 from ser_hf.serving.service.recordings import WIDTH, check_width, decode_upload, round_missing
 from ser_hf.serving.stream import stream
-from ser_hf.tasks import load_task
 
 WINDOWS = 8  # of a recording, scored together
 
@@ -74,16 +73,14 @@ def answer_recording(classifier: EmotionClassifier, content: bytes, *, segments:
     waveform, duration, missing, notes = decode_upload(content, longest=longest)
     rate = classifier.sampling_rate
     found = list(segment_samples(classifier, [waveform], rate, batch_size=WINDOWS)) if segments else []
-    if found and len(waveform) > rate * max(LONG, classifier.hearing.max_duration):
-        prediction, uncertain, scores = _summarize(classifier, found)
-    else:
-        prediction, uncertain, scores = _answer(classifier, waveform)
+    is_summary = found and is_recording(len(waveform) / rate, classifier.hearing)  # computed once
+    answer = answer_segments(classifier, found) if is_summary else _answer(classifier, waveform)
     return Answer(
         duration=round(duration, 6),  # microseconds, as in tables of predictions
         missing=round_missing(missing),
-        prediction=prediction,
-        uncertain=uncertain,
-        scores=scores,
+        prediction=answer.emotion,
+        uncertain=answer.uncertain,
+        scores=answer.scores,
         notes=notes,
         segments=[AnswerSegment(**_describe(classifier, segment)) for segment in found] if segments else None,
     )
@@ -107,23 +104,14 @@ def answer_stream(
         send(_describe(classifier, segment) | {"final": segment.final})
 
 
-def _answer(classifier: EmotionClassifier, waveform: np.ndarray) -> tuple[str, bool | None, dict[str, float]]:
+def _answer(classifier: EmotionClassifier, waveform: np.ndarray) -> Recognised:
     rate = classifier.sampling_rate
     _, outcome = next(find_answers(classifier, [waveform], rate, batch_size=WINDOWS, speech="energy"))
     if isinstance(outcome, RuntimeError):  # of the model
         raise outcome
     if isinstance(outcome, Exception):
         raise UploadError(str(outcome).replace("The array", "The recording")) from outcome
-    return outcome.emotion, outcome.uncertain, outcome.scores
-
-
-def _summarize(classifier: EmotionClassifier, segments: Sequence[Segment]) -> tuple[str, bool | None, dict[str, float]]:
-    """Return the answer to a long recording from its segments, as `find_answers` does, without a second computation."""
-    found = summarize(segments, load_task(classifier.task).answer)
-    scores = found.scores
-    if classifier.rating_scale is None:
-        scores = dict(sorted(scores.items(), key=lambda item: -item[1]))
-    return found.emotion, None if classifier.uncertainty_threshold is None else found.uncertain, scores
+    return outcome
 
 
 def _describe(classifier: EmotionClassifier, segment: Segment) -> dict[str, Any]:

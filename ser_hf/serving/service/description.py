@@ -3,6 +3,7 @@
 from typing import Any
 
 from ser_hf.escaping import markdown
+from ser_hf.serving.certainty import describe_certainty
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.service.limits import ServiceLimits
 from ser_hf.serving.service.requests import FIELD
@@ -58,16 +59,9 @@ def describe_service(classifier: EmotionClassifier, limits: ServiceLimits, has_t
         has_token: Whether requests need a token.
         notice: Markdown about the model's limits.
     """
-    if classifier.rating_scale is not None:
-        low, high = classifier.rating_scale
-        honesty = f"It predicts how people would rate the voice, from {low:g} to {high:g}."
-    elif classifier.uncertainty_threshold is None:
-        honesty = "It is not calibrated, so no prediction is marked as uncertain: do not rely on any of them."
-    else:
-        honesty = f"Predictions below {100 * classifier.uncertainty_threshold:.1f} % are marked as uncertain."
     return DESCRIPTION.format(
         outputs=", ".join(map(markdown, classifier.emotions)),
-        honesty=honesty,
+        honesty=describe_certainty(classifier),
         megabytes=limits.max_megabytes,
         seconds=limits.max_seconds,
         requests=limits.max_requests,
