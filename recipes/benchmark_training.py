@@ -256,13 +256,15 @@ def processor() -> str:
 
 
 def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> list[str]:
-    """Return a sentence for each row whose ratio to the stock way has fallen by more than `FALL`.
+    """Return a sentence for each row whose ratio to the stock way has fallen by more than `FALL`, or if none is stored.
 
     Args:
         rows: From `compare_training`.
         file: JSON file with earlier rows.
     """
     stored = {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text())["rows"]}
+    if not any(name_row(row) in stored for row in rows if row["way"] != "stock"):
+        return [f"Expected measured rows that are in '{file}', found none: {', '.join(map(name_row, rows))}."]
     return [
         f"{name_row(row)}: expected at least {(1 - FALL) * stored[name_row(row)]:.2f} times the stock way, found "
         f"{row['ratio']:.2f}. Profile the change that made it slower, or store the new ratios with --write."

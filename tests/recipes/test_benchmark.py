@@ -141,6 +141,13 @@ def test_a_slowdown_by_30_percent_fails_the_check_and_is_named(monkeypatch, trai
     ]
 
 
+def test_a_check_of_nothing_fails(monkeypatch, training, tmp_path):
+    with pytest.raises(
+        SystemExit, match="Expected measured rows that are in .*, found none: whisper-tiny, .*, new way"
+    ):
+        run_check(monkeypatch, training, tmp_path, [row("stock", 1.0), row("new way", 9.0)])
+
+
 def test_an_unknown_model_is_an_error_that_lists_the_models(training):
     main = runpy.run_path(str(RECIPES / "benchmark.py"))["main"]
     with pytest.raises(SystemExit, match="expected wav2vec2-base, .*, found wav2vec9"):
