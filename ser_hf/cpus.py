@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from contextlib import suppress
 
 LAUNCHED = ("LOCAL_WORLD_SIZE", "ACCELERATE_DYNAMO_BACKEND")  # set by torchrun and accelerate launch
 
@@ -34,3 +35,9 @@ def keep_freed_memory() -> None:
     mmap_max, trim_threshold = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
     library.mallopt(mmap_max, 0)
     library.mallopt(trim_threshold, 2**31 - 1)
+
+
+def release_memory() -> None:
+    """Return freed memory to the system; glibc keeps what arrays of different sizes leave."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -3,11 +3,9 @@
 The page works offline: it uses system fonts and sends no usage data.
 """
 
-import ctypes
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 try:
@@ -17,6 +15,7 @@ except ImportError as error:
 
 from starlette.middleware import Middleware
 
+from ser_hf.cpus import release_memory
 from ser_hf.data.audio import audio_duration
 from ser_hf.data.decoder import open_audio
 from ser_hf.escaping import markdown
@@ -73,7 +72,7 @@ def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] 
             except (ValueError, OSError) as error:
                 return {answer: f"## No result\n{_spell_error(error, path)}", results: gradio.Column(visible=False)}
             finally:
-                _release_memory()
+                release_memory()
             return {answer: words, results: gradio.Column(visible=True), **dict(zip(shown, values, strict=True))}
 
         def forget() -> dict:
@@ -226,12 +225,6 @@ def _introduce(classifier: EmotionClassifier) -> str:
         f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
         f"after {KEPT // 60} minutes."
     )
-
-
-def _release_memory() -> None:
-    """Return freed memory to the system; glibc keeps what figures of different sizes leave."""
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _spell_error(error: Exception, path: str | None) -> str:

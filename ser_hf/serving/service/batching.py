@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ser_hf.cpus import release_memory
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.service.errors import StoppedError
 
+RELEASED = 100  # batches, after which freed memory is returned to the system
 WAIT = 0.003  # seconds that a batch that is not full waits for more
 
 
@@ -87,7 +89,7 @@ class Batcher:
         return job.scores.result()
 
     def _work(self) -> None:
-        stopped = False
+        stopped, number = False, 0
         while not stopped and (job := self._jobs.get()):
             jobs, size, end = [job], len(job.windows), time.monotonic() + WAIT
             while size < self._batch_size:
@@ -102,6 +104,9 @@ class Batcher:
                 size += len(more.windows)
             self._report(size)
             self._score(jobs)
+            number += 1
+            if number % RELEASED == 0:
+                release_memory()
 
     def _score(self, jobs: Sequence[Job]) -> None:
         try:
