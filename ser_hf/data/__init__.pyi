@@ -8,6 +8,7 @@ from .dataset import build_dataset as build_dataset
 from .dataset import prepare_audio as prepare_audio
 from .masking import SpectrogramMask as SpectrogramMask
 from .sampler import LengthGroupedSampler as LengthGroupedSampler
+from .sampler import SecondsBatchSampler as SecondsBatchSampler
 from .splits import check_split as check_split
 from .splits import split_as_given as split_as_given
 from .splits import split_by_protocol as split_by_protocol

@@ -10,6 +10,9 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 
+JITTER = 0.02  # durations are randomly changed by up to this fraction, so that batches differ between epochs
+LONGER = (1 + JITTER) / (1 - JITTER)  # largest factor by which an utterance takes the place of a shorter one
+
 
 class LengthGroupedSampler(Sampler[int]):
     """Draw the utterances of an epoch, in random mini-batches of similar durations.
@@ -40,8 +43,6 @@ class LengthGroupedSampler(Sampler[int]):
         True
     """
 
-    JITTER = 0.02  # durations are randomly changed by up to this fraction, so that batches differ between epochs
-
     def __init__(
         self,
         durations: Sequence[float],
@@ -59,16 +60,93 @@ class LengthGroupedSampler(Sampler[int]):
         self.groups, self.share = _share_epoch(len(durations), sampling, categories)
 
     def __len__(self) -> int:
-        return -(-len(self.groups) * self.share // self.batch_size) * self.batch_size
+        return _round_up(len(self.groups) * self.share, self.batch_size)
 
     def __iter__(self) -> Iterator[int]:
         rng = np.random.default_rng((self.seed, int(self.epoch)))
         order = np.concatenate([_draw(group, self.share, rng) for group in self.groups])
         order = np.concatenate([order, order[rng.integers(0, len(order), len(self) - len(order))]])
-        blur = rng.uniform(1 - self.JITTER, 1 + self.JITTER, len(order))
-        batches = order[np.argsort(self.durations[order] * blur)].reshape(-1, self.batch_size)
+        batches = _sort_roughly(order, self.durations, rng).reshape(-1, self.batch_size)
         batches = rng.permuted(batches, axis=1)  # so that each process gets the same mix of durations
         return iter(rng.permutation(batches).ravel().tolist())
+
+
+class SecondsBatchSampler(Sampler[list[int]]):
+    """Draw the mini-batches of an epoch by their seconds of zero-padded audio, in place of a number of utterances.
+
+    A mini-batch has as many utterances of similar durations as fit, so that neither memory nor time per step depends
+    on the durations; an utterance that is longer is a mini-batch of its own. The mini-batches of an optimizer step
+    have equally many utterances; if those of the last step are too few, some are repeated. All epochs have equally
+    many steps. As in `LengthGroupedSampler`, the order depends only on the seed and the epoch.
+
+    Args:
+        durations: Duration of each utterance in seconds.
+        batch_seconds: Most seconds of a mini-batch: number of utterances times the duration of the longest.
+        parts: Mini-batches per optimizer step, over all processes and accumulation steps.
+        seed: As in `LengthGroupedSampler`.
+        epoch: As in `LengthGroupedSampler`.
+        sampling: As in `LengthGroupedSampler`.
+        categories: As in `LengthGroupedSampler`.
+
+    Examples:
+        >>> epoch = torch.tensor(0)
+        >>> sampler = SecondsBatchSampler([9.0, 1.0, 2.1, 2.0], batch_seconds=5, parts=1, seed=0, epoch=epoch)
+        >>> sorted(map(sorted, sampler))
+        [[0], [1], [2, 3]]
+    """
+
+    def __init__(
+        self,
+        durations: Sequence[float],
+        batch_seconds: float,
+        parts: int,
+        *,
+        seed: int,
+        epoch: torch.Tensor,
+        sampling: str = "all",
+        categories: Sequence[str] = (),
+    ):
+        self.durations = np.asarray(durations)
+        self.parts = parts
+        self.seed = seed
+        self.epoch = epoch
+        self.groups, self.share = _share_epoch(len(durations), sampling, categories)
+        longest = np.concatenate([_draw_longest(group, self.share, self.durations) for group in self.groups])
+        self.sizes = list(_fill_batches(-np.sort(-self.durations[longest]) * LONGER, batch_seconds, parts))
+
+    def __len__(self) -> int:
+        return len(self.sizes) * self.parts
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng((self.seed, int(self.epoch)))
+        order = np.concatenate([_draw(group, self.share, rng) for group in self.groups])
+        steps = np.split(_sort_roughly(order, self.durations, rng)[::-1], np.cumsum(self.sizes)[:-1])
+        for i in rng.permutation(len(steps)):
+            step = np.resize(steps[i], _round_up(len(steps[i]), self.parts))
+            yield from rng.permutation(step).reshape(self.parts, -1).tolist()
+
+
+def _fill_batches(durations: np.ndarray, batch_seconds: float, parts: int) -> Iterator[int]:
+    """Yield the number of utterances of each optimizer step, for durations from the longest to the shortest."""
+    start = 0
+    while start < len(durations):
+        size = min(max(1, int(batch_seconds / durations[start])) * parts, len(durations) - start)
+        yield size
+        start += size
+
+
+def _draw_longest(rows: np.ndarray, count: int, durations: np.ndarray) -> np.ndarray:
+    """Return the longest `count` rows that `_draw` may return."""
+    return np.resize(rows[np.argsort(-durations[rows], kind="stable")], count)
+
+
+def _sort_roughly(rows: np.ndarray, durations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows from the shortest to the longest, after a random change of each duration."""
+    return rows[np.argsort(durations[rows] * rng.uniform(1 - JITTER, 1 + JITTER, len(rows)))]
+
+
+def _round_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
 
 
 def _share_epoch(count: int, sampling: str, categories: Sequence[str]) -> tuple[list[np.ndarray], int]:

@@ -22,6 +22,7 @@ RANGES = {
     "learning_rate": (0, 10),
     "num_train_epochs": (0, 100_000),
     "per_device_train_batch_size": (1, 100_000),
+    "batch_seconds": (0.1, 1_000_000),
     "per_device_eval_batch_size": (1, 100_000),
     "warmup_steps": (0, 1_000_000),
     "save_total_limit": (1, 1000),
@@ -60,6 +61,10 @@ class SerTrainingArguments(TrainingOptions, TrainingArguments):
         check_ranges(self, RANGES)
         if self.focal_gamma != type(self).focal_gamma and self.loss != "focal":
             raise ValueError(f"focal_gamma: pass --loss focal, or leave out --focal_gamma {self.focal_gamma:g}.")
+        for name in ("per_device_train_batch_size", "auto_find_batch_size"):
+            value = getattr(self, name)
+            if self.batch_seconds is not None and value != getattr(type(self), name):
+                raise ValueError(f"batch_seconds: expected one batch size, found {name} {value} too. Leave one out.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay: expected above 0 and below 1, found {self.ema_decay}.")
         # without a GPU, transformers accepts bf16 only if use_cpu is set

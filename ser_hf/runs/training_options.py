@@ -120,6 +120,13 @@ class TrainingOptions:
         default=15, metadata={"help": "Number of epochs; a finished run continues if the number is higher."}
     )
     per_device_train_batch_size: int = field(default=16, metadata={"help": "Training batch size per process."})
+    batch_seconds: float | None = field(
+        default=None,
+        metadata={
+            "help": "Training batch size per process in seconds of zero-padded audio before augmentation, instead of "
+            "per_device_train_batch_size; a longer utterance is a batch of its own. None: a number of utterances."
+        },
+    )
     per_device_eval_batch_size: int = field(default=16, metadata={"help": "Evaluation batch size per process."})
     warmup_steps: float = field(
         default=0.1, metadata={"help": "Warm-up in steps, or as a share of all steps if below 1."}

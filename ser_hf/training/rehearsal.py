@@ -25,10 +25,12 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.utils.data import BatchSampler
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.dataset import load_row
+from ser_hf.data.sampler import SecondsBatchSampler
 from ser_hf.heads.features import classical_features
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
@@ -61,7 +63,7 @@ class Rehearsal:
         labels: Score of a linear model on the labels of other speakers; None if there is one speaker or label.
         trained: Number of trained parameters.
         parameters: Number of all parameters.
-        seconds_per_step: Duration of a step.
+        seconds_per_utterance: Duration of a step, divided by the size of its mini-batch.
     """
 
     losses: list[float]
@@ -70,7 +72,7 @@ class Rehearsal:
     labels: "LabelScore | None"
     trained: int
     parameters: int
-    seconds_per_step: float
+    seconds_per_utterance: float
 
 
 def rehearse(
@@ -110,9 +112,8 @@ def rehearse(
 def describe_rehearsal(observed: Rehearsal, utterances: int, training: SerTrainingArguments) -> str:
     """Return what was observed, with an estimate of the time for all training utterances."""
     name, value = observed.metric
-    batch = training.per_device_train_batch_size * training.world_size
-    steps = math.ceil(utterances / batch) * training.num_train_epochs
-    minutes = steps * observed.seconds_per_step * (1 + training.refit) / 60
+    seconds = utterances * training.num_train_epochs * observed.seconds_per_utterance / training.world_size
+    minutes = seconds * (1 + training.refit) / 60
     labels = f"; {observed.labels.score:.3f} {observed.labels.name}" if observed.labels else ""
     return (
         f"Rehearsal: loss {observed.losses[0]:.3f} to {observed.losses[-1]:.3f} on {min(UTTERANCES, utterances)} "
@@ -185,7 +186,7 @@ def _learn_by_heart(
     dataset: DatasetDict,
     training: SerTrainingArguments,
 ) -> tuple[list[float], tuple[str, float], float]:
-    """Return the losses, the first metric of the task at the end, and the seconds per step."""
+    """Return the losses, the first metric of the task at the end, and the seconds per utterance."""
     rows = _draw_evenly(dataset["train"], UTTERANCES, training.seed)
     parts, collator = DatasetDict(train=rows, validation=rows), Collator(feature_extractor)
     arguments = copy.copy(training)
@@ -196,17 +197,19 @@ def _learn_by_heart(
         )
     set_seed(training.seed)
     size = training.per_device_train_batch_size
-    firsts = range(0, len(rows), size)
-    batches = [collator([rows[i] for i in range(first, min(first + size, len(rows)))]) for first in firsts]
+    numbers = BatchSampler(range(len(rows)), size, drop_last=False)
+    if training.batch_seconds is not None:
+        numbers = SecondsBatchSampler(rows["duration"], training.batch_seconds, 1, seed=0, epoch=collator.epoch)
+    batches = [collator([rows[i] for i in batch]) for batch in numbers]
     losses, seconds = _run_steps(trainer, batches)
     task = load_task(name_task(model.config))
     metric = next(iter(task.METRICS))
     measured: Any = trainer.predict(rows).metrics
-    return losses, (metric, measured[f"test_{metric}"]), seconds
+    return losses, (metric, measured[f"test_{metric}"]), seconds / len(rows)
 
 
 def _run_steps(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
-    """Return the loss before the first step and in each pass over the batches, and the seconds per step."""
+    """Return the loss before the first step and in each pass over the batches, and the seconds per pass."""
     model, optimizer = trainer.model.train(), trainer.create_optimizer()
     steps, losses = 0, [_mean_loss(trainer, batches)]
     began = time.monotonic()
@@ -220,7 +223,7 @@ def _run_steps(trainer: SerTrainer, batches: list) -> tuple[list[float], float]:
             optimizer.zero_grad()
             losses[-1] += loss.item() / len(batches)
             steps += 1
-    return losses, (time.monotonic() - began) / steps
+    return losses, (time.monotonic() - began) / (len(losses) - 1)
 
 
 @torch.no_grad()

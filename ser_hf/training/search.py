@@ -48,6 +48,8 @@ def search_space(arguments: list, names: list[str]) -> dict[str, list | float]:
     }
     if model_args.model_name_or_path is None:
         del space["head_init"]  # a probe of random weights is useless
+    if training.batch_seconds is not None:
+        del space["per_device_train_batch_size"]
     if unknown := sorted(set(names) - set(space)):
         raise ValueError(f"search: expected some of {list(space)}, found {unknown}.")
     space = {name: space[name] for name in names or space}

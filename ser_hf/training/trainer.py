@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 from torch import nn
+from torch.utils.data import DataLoader
 from transformers import (
     EarlyStoppingCallback,
     PreTrainedModel,
@@ -19,10 +21,10 @@ from transformers import (
     TrainerState,
 )
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, TrainOutput, seed_worker
 
-from ser_hf.data.collator import Collator
-from ser_hf.data.sampler import LengthGroupedSampler, evaluation_order, name_groups
+from ser_hf.data.collator import FIXED_LENGTH, Collator
+from ser_hf.data.sampler import LengthGroupedSampler, SecondsBatchSampler, evaluation_order, name_groups
 from ser_hf.models.backbone import count_layers, layer_number
 from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
@@ -46,6 +48,9 @@ class SerTrainer(Trainer):
         dataset: DatasetDict with "train" and "validation".
         feature_extractor: Feature extractor, saved in each checkpoint.
         balance_corpora: Whether an epoch has equally many utterances of each emotion of each corpus.
+
+    Raises:
+        ValueError: If `batch_seconds` is set and the feature extractor pads all utterances to the same duration.
     """
 
     model: PreTrainedModel
@@ -64,6 +69,11 @@ class SerTrainer(Trainer):
         balance_corpora: bool = False,
     ):
         self.balance_corpora = balance_corpora
+        if args.batch_seconds is not None and isinstance(feature_extractor, FIXED_LENGTH):
+            raise ValueError(
+                "batch_seconds: expected an architecture that pads utterances to the longest one of a batch, found "
+                f"{model.config.model_type}, which pads all to the same duration. Set per_device_train_batch_size."
+            )
         args.per_device_eval_batch_size = evaluation_batch_size(model.config, args.per_device_eval_batch_size)
         task = load_task(name_task(model.config))
         callbacks: list[TrainerCallback] = [EpochCallback(data_collator.epoch), DivergenceCallback()]
@@ -119,17 +129,35 @@ class SerTrainer(Trainer):
             self.state.best_model_checkpoint = folder
         return metrics
 
-    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
-        dataset = self.train_dataset if train_dataset is None else train_dataset
-        batch_size = self._train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return LengthGroupedSampler(
-            dataset["duration"],
-            batch_size,
-            seed=self.args.seed,
-            epoch=self.data_collator.epoch,
-            sampling="balanced" if self.balance_corpora else self.args.sampling,
-            categories=name_groups(dataset) if self.balance_corpora else dataset["emotion"],
+    def get_train_dataloader(self) -> DataLoader:
+        """Return the mini-batches of an epoch; with `batch_seconds`, their sizes differ."""
+        if self.args.batch_seconds is None:
+            return super().get_train_dataloader()
+        args = self.args
+        loader = DataLoader(
+            self.train_dataset,  # type: ignore[arg-type]
+            batch_sampler=self._get_train_sampler(),
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            worker_init_fn=partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
         )
+        return self.accelerator.prepare(loader)
+
+    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler | SecondsBatchSampler:  # type: ignore[override]
+        dataset, args = self.train_dataset if train_dataset is None else train_dataset, self.args
+        parts = args.gradient_accumulation_steps * args.world_size
+        options = {
+            "seed": args.seed,
+            "epoch": self.data_collator.epoch,
+            "sampling": "balanced" if self.balance_corpora else args.sampling,
+            "categories": name_groups(dataset) if self.balance_corpora else dataset["emotion"],
+        }
+        if args.batch_seconds is not None:
+            return SecondsBatchSampler(dataset["duration"], args.batch_seconds, parts, **options)
+        return LengthGroupedSampler(dataset["duration"], self._train_batch_size * parts, **options)
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]
         return evaluation_order(eval_dataset["duration"])

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from architectures import feature_extractor, tiny_model
 from safetensors.torch import load_file
 
 from ser_hf.evaluation import read_predictions
@@ -135,3 +136,19 @@ def test_two_ranks_give_the_loss_of_the_whole_step_as_one_process_does(tmp_path,
     run(tmp_path / "two", *task, *parts, launch=launch)
     assert len(losses(tmp_path / "one")) > 10
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=LOSS_TOLERANCE)
+
+
+def test_two_ranks_train_on_the_batches_by_seconds_that_one_process_accumulates(tmp_path):
+    model = tiny_model("wav2vec2-group")
+    model.config.update({"apply_spec_augment": False, "layerdrop": 0.0})
+    model.config.update(dict.fromkeys(("hidden_dropout", "attention_dropout", "activation_dropout"), 0.0))
+    model.config.update({"feat_proj_dropout": 0.0, "final_dropout": 0.0})
+    for part in (model, feature_extractor("wav2vec2-group")):
+        part.save_pretrained(tmp_path / "encoder")
+    argv = ("--model_type", "none", "--config_overrides", "none", "--model_name_or_path", str(tmp_path / "encoder"))
+    argv += ("--batch_seconds", "20", "--num_train_epochs", "2", *EVERY_SECOND_STEP)
+    run(tmp_path / "one", *argv, "--gradient_accumulation_steps", "2")
+    run(
+        tmp_path / "two", *argv, launch=("--multi_gpu", "--num_processes", "2", "--main_process_port", str(free_port()))
+    )
+    check_ranks(tmp_path / "two", tmp_path / "one")

@@ -53,6 +53,13 @@ def test_the_command_line_wins_over_the_yaml(tmp_path):
         (["--learning_rate=-1e-3"], "learning_rate: expected 0 to 10, found -0.001"),
         (["--num_train_epochs", "inf"], "num_train_epochs: expected 0 to 100000, found inf"),
         (["--per_device_train_batch_size", "0"], "per_device_train_batch_size: expected 1 to 100000, found 0"),
+        (["--batch_seconds", "0"], "batch_seconds: expected 0.1 to 1000000, found 0"),
+        (["--batch_seconds", "nan"], "batch_seconds: expected 0.1 to 1000000, found nan"),
+        (
+            ["--batch_seconds", "60", "--per_device_train_batch_size", "8"],
+            "batch_seconds: expected one batch size, found per_device_train_batch_size 8 too. Leave one out",
+        ),
+        (["--batch_seconds", "60", "--auto_find_batch_size", "true"], "found auto_find_batch_size True too"),
         (["--dataloader_num_workers=-1"], "dataloader_num_workers: expected 0 to 1000, found -1"),
         (["--weight_decay", "nan"], "weight_decay: expected 0 to 10, found nan"),
         (["--noise_snr=-300"], "noise_snr: expected -20 to 100, found -300"),
