@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from datasets import Dataset
+from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import BatchFeature, PreTrainedModel
@@ -31,7 +31,7 @@ from ser_hf.corpora.spelling import unspell
 from ser_hf.data.audio import SAMPLING_RATE, cached_audio
 from ser_hf.data.collator import MIN_SAMPLES, Collator
 from ser_hf.data.sampler import evaluation_order
-from ser_hf.models.context import POSITIONS_PER_SECOND
+from ser_hf.models.context import POSITIONS_PER_SECOND, context_of
 from ser_hf.models.frozen import FrozenPart, find_frozen_part, from_frozen_part, run_frozen_part
 
 if TYPE_CHECKING:
@@ -93,17 +93,22 @@ class FrozenStates:
 def train_on_states(trainer: "SerTrainer") -> Iterator[None]:
     """Let a trainer train on stored outputs of the frozen part of its model, if they never change.
 
-    They change with augmentation, mixup and masks. They are not stored if they would take more than half of the free
-    space of the disk.
+    They change with augmentation, mixup and masks. They are not stored if those that are not in the cache yet would
+    take more than half of the free space of the disk, of any machine.
     """
     model, collator, args = trainer.model, trainer.data_collator, trainer.args
     part = find_frozen_part(model)
     changing = collator.augment or collator.mixup or collator.mask
-    if part is None or changing or not args.cache_frozen or not _has_space(trainer.train_dataset, model):
+    if part is None or changing or not args.cache_frozen:
         yield
         return
     states = FrozenStates(model.to(args.device), part, collator, bf16=args.bf16)  # type: ignore[arg-type]
-    fill_cache(trainer, states, part)
+    rows = trainer.train_dataset
+    missing = [i for i in evaluation_order(rows["duration"]) if not _is_whole(states.path(rows[i]))]
+    if not all(gather_object([_have_space(trainer, part, missing)])):
+        yield
+        return
+    fill_cache(trainer, states, part, missing)
     collator.load_states = states
     try:
         with from_frozen_part(model, part):
@@ -112,11 +117,10 @@ def train_on_states(trainer: "SerTrainer") -> Iterator[None]:
         collator.load_states = None
 
 
-def fill_cache(trainer: "SerTrainer", states: FrozenStates, part: FrozenPart) -> None:
+def fill_cache(trainer: "SerTrainer", states: FrozenStates, part: FrozenPart, missing: list[int]) -> None:
     """Compute the outputs of the frozen part for the training rows that are not in the cache, in all processes."""
     model: Any
     model, rows, args = trainer.model, trainer.train_dataset, trainer.args
-    missing = [i for i in evaluation_order(rows["duration"]) if not _is_whole(states.path(rows[i]))]
     if missing:
         logger.info(f"The frozen part of the model is computed once, for {len(missing)} utterances: {states.folder}")
     loader = DataLoader(
@@ -163,15 +167,20 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def _has_space(rows: Dataset, model: PreTrainedModel) -> bool:
-    """Return whether the states of all rows take at most `FREE` of the free space."""
-    size = sum(rows["duration"]) * POSITIONS_PER_SECOND * 2 * model.config.hidden_size
+def _have_space(trainer: "SerTrainer", part: FrozenPart, missing: list[int]) -> bool:
+    """Return whether the states that are not in the cache take at most `FREE` of the free space."""
+    config: Any = trainer.model.config
+    seconds = np.asarray(trainer.train_dataset["duration"])[missing].sum()
+    if config.model_type == "whisper":
+        seconds = context_of(config) * len(missing)  # all utterances are padded to it
+    size = seconds * POSITIONS_PER_SECOND * 2 * (config.conv_dim[-1] if part.channels_first else config.hidden_size)
     folder = next(path for path in (cache_folder(), *cache_folder().absolute().parents) if path.exists())
     free = shutil.disk_usage(folder).free
     if size > FREE * free:
         logger.info(
             f"The outputs of the frozen part are computed again in each epoch: in the cache, they would take "
-            f"{size / 1e9:.1f} GB of {free / 1e9:.1f} GB. Set SER_HF_CACHE to a folder on a larger disk."
+            f"{size / 1e9:.1f} GB of {free / 1e9:.1f} GB. Set SER_HF_CACHE to a folder on a larger disk, or delete "
+            f"'{cache_folder() / 'frozen'}', the outputs of earlier trainings."
         )
         return False
     return True

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from architectures import feature_extractor, tiny_model
@@ -138,9 +140,33 @@ def test_with_augmentation_nothing_is_stored(rows, tmp_path, fresh_cache):
     assert not fresh_cache.exists()
 
 
-def test_states_that_do_not_fit_on_the_disk_are_not_stored(rows, tmp_path, fresh_cache, monkeypatch, caplog):
-    monkeypatch.setattr("ser_hf.training.frozen_states.FREE", 0.0)
+@pytest.mark.parametrize(
+    ("name", "freeze", "size"),
+    [
+        ("wav2vec2-group", "cnn", 24 * 0.475 * 50 * 2 * 16),  # bytes: rows, mean seconds, frames per second, float16
+        ("wav2vec2-group", "1", 24 * 0.475 * 50 * 2 * 16),
+        ("whisper", "1", 24 * 2 * 50 * 2 * 16),  # all utterances have the context of 2 s
+    ],
+)
+def test_states_that_do_not_fit_on_the_disk_are_not_stored(
+    rows, tmp_path, fresh_cache, monkeypatch, caplog, name, freeze, size
+):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1.9 * size))
     with caplog.at_level("INFO", logger="ser_hf"):
-        train(make_trainer(rows, tmp_path / "run"))
+        train(make_trainer(rows, tmp_path / "run", name=name, freeze=freeze))
     assert not fresh_cache.exists()
     assert "computed again in each epoch" in caplog.text
+    assert f"or delete '{fresh_cache}', the outputs of earlier trainings" in caplog.text
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=2.1 * size))
+    train(make_trainer(rows, tmp_path / "other", name=name, freeze=freeze))
+    stored = list(fresh_cache.rglob("*.npy"))
+    assert len(stored) == 24
+    assert sum(path.stat().st_size - 128 for path in stored) == pytest.approx(size, rel=0.1)
+
+
+def test_stored_states_are_used_on_a_disk_that_has_become_full(rows, tmp_path, fresh_cache, monkeypatch, caplog):
+    expected = train(make_trainer(rows, tmp_path / "one"))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    with caplog.at_level("INFO", logger="ser_hf"):
+        assert train(make_trainer(rows, tmp_path / "other")) == expected
+    assert "computed again in each epoch" not in caplog.text
