@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from ser_hf.archives.listing import Audio, local_path
+from ser_hf.archives.listing import Audio, local_path, read_state
 from ser_hf.archives.store import Store, explain_credentials
 
 AHEAD = 16  # files that are fetched at the same time
@@ -63,10 +63,18 @@ def _fetch_one(source: Store, file: Audio, target: Path) -> Fetched:
                 target.write_bytes(source.fs.cat_file(local_path(source, file.tar), file.offset, end))
             elif not kept:
                 source.fs.get_file(local_path(source, file.key), path)
-        found = os.path.getsize(path)
+            problem = _find_change(file, os.path.getsize(path), read_state(source, file.tar or file.key)[1])
     except FileNotFoundError:
-        return Fetched(file.key, path, None)  # reading it gives the error
-    if found == file.size:
-        return Fetched(file.key, path, None)
-    problem = f"'{file.key}' has changed: expected {file.size} bytes as planned, found {found}. Plan a new job for it."
+        problem = None  # reading it gives the error
     return Fetched(file.key, path, problem)
+
+
+def _find_change(file: Audio, size: int, etag: str) -> str | None:
+    """Return what has changed since the file was listed; a store without etags states nothing."""
+    if size != file.size:
+        change = f"expected {file.size} bytes as planned, found {size}"
+    elif etag != file.etag and etag and file.etag:
+        change = f"expected the version '{file.etag}' as planned, found '{etag}'"
+    else:
+        return None
+    return f"'{file.key}' has changed: {change}. Plan a new job for it."

@@ -67,6 +67,20 @@ def local_path(store: Store, key: str) -> str:
     return store.path(unspell(key))
 
 
+def read_state(store: Store, key: str) -> tuple[int, str]:
+    """Return the size and the etag that a file of a store has now.
+
+    Raises:
+        FileNotFoundError: If it does not exist.
+        OSError: If the store fails.
+    """
+    if store.is_local:
+        stated = os.stat(local_path(store, key))
+        return stated.st_size, str(stated.st_mtime_ns)
+    found = store.fs.info(local_path(store, key))
+    return found["size"] or 0, _etag(found)
+
+
 def _list_local(store: Store) -> Iterator[Audio]:
     if not os.path.isdir(store.root):
         raise FileNotFoundError(f"No folder '{store.root}': expected the folder of the archive.")
@@ -77,11 +91,9 @@ def _list_local(store: Store) -> Iterator[Audio]:
     for path in [*listing.audio, *listing.others]:
         key = spell(os.path.relpath(path, store.root).replace(os.sep, "/"))
         try:
-            found = os.stat(path)
+            yield Audio(key, *read_state(store, key))
         except OSError:  # a link to a missing file, which becomes an error row
             yield Audio(key, 0, "")
-        else:
-            yield Audio(key, found.st_size, str(found.st_mtime_ns))
 
 
 def _list_remote(store: Store) -> Iterator[Audio]:

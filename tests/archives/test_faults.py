@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import tarfile
 from concurrent.futures import Future
 
 import crashing_decoder
@@ -122,6 +123,27 @@ def test_a_key_that_vanished_after_planning_is_an_error_row(planned, calls, remo
     changed = "'day 1/3.wav' has changed: expected 13484 bytes as planned, found 7. Plan a new job for it."
     assert rows["error"]["day 1/3.wav"] == changed
     assert rows["error"].notna().sum() == 3
+
+
+@pytest.mark.parametrize("tar", [False, True])
+def test_a_file_that_was_replaced_by_one_of_the_same_size_is_an_error_row(planned, calls, tmp_path, tar):
+    changed = calls / "day 1/3.wav"
+    if tar:
+        changed = tmp_path / "tars" / "calls.tar"
+        changed.parent.mkdir()
+        with tarfile.open(changed, "w") as file:
+            file.add(calls / "day 1/3.wav", "3.wav")
+    os.utime(changed, ns=(1_000, 1_000))
+    folder = planned(changed.parent)
+    changed.write_bytes(changed.read_bytes())
+    os.utime(changed, ns=(2_000, 2_000))
+    key = "calls.tar/3.wav" if tar else "3.wav"
+    error = finish(folder).set_index("key")["error"]
+    assert (
+        error[key]
+        == f"'{key}' has changed: expected the version '1000' as planned, found '2000'. Plan a new job for it."
+    )
+    assert error.notna().sum() == 1
 
 
 def test_a_file_that_crashes_the_decoder_becomes_an_error_row(planned, calls, monkeypatch):

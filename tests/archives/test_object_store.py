@@ -75,3 +75,14 @@ def test_a_part_is_written_once_by_a_conditional_request(faulty_store):
     with pytest.raises(FileExistsError):
         second.pipe_file("s3://bucket/part", b"second", mode="create")
     assert first.cat_file("s3://bucket/part") == b"first"
+
+
+def test_an_object_that_was_replaced_by_one_of_the_same_size_is_an_error_row(planned, calls, tmp_path, faulty_store):
+    store = fsspec.filesystem("s3")
+    store.put(f"{calls}/", "s3://bucket/replaced/", recursive=True)
+    folder = planned("s3://bucket/replaced", tmp_path / "replaced")
+    content = store.cat_file("s3://bucket/replaced/day 1/3.wav")
+    store.pipe_file("s3://bucket/replaced/day 1/3.wav", content[:-1] + b"x")
+    error = finish(folder).set_index("key")["error"]
+    assert error["day 1/3.wav"].startswith("'day 1/3.wav' has changed: expected the version '")
+    assert error.notna().sum() == 2  # one is no audio
