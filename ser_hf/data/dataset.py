@@ -1,5 +1,6 @@
 """From a split to a `datasets.DatasetDict`, after a check that the audio of every utterance is usable."""
 
+import hashlib
 import json
 import math
 import os
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 from tqdm import tqdm
 
+from ser_hf.cache import cache_folder, keep_file
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.spelling import spell, unspell
 from ser_hf.cpus import usable_cpus
@@ -247,10 +250,23 @@ def build_dataset(
                 "raw": [part in raw] * len(block),
             }
             columns["label"] = [label.of(utterance) for utterance in speech]
-            blocks.append(Dataset.from_dict(columns, features=Features(FEATURES | {"label": label.feature})))
-        dataset = concatenate_datasets(blocks)
-        parts[part] = dataset.cast_column("audio", Audio(sampling_rate=SAMPLING_RATE, decode=False))
+            rows_of_block = Dataset.from_dict(columns, features=Features(FEATURES | {"label": label.feature}))
+            audio = Audio(sampling_rate=SAMPLING_RATE, decode=False)
+            blocks.append(_map_to_file(rows_of_block.cast_column("audio", audio)))
+        parts[part] = concatenate_datasets(blocks)
     return DatasetDict(parts)
+
+
+def _map_to_file(dataset: Dataset) -> Dataset:
+    """Return a dataset whose rows are in a file of the cache, from which all processes read what they need."""
+    content = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(content, dataset.data.schema) as stream:
+        stream.write_table(dataset.data.table)
+    buffer = content.getvalue()
+    path = cache_folder() / "rows" / f"{hashlib.blake2b(buffer, digest_size=16).hexdigest()}.arrow"
+    if not path.exists() or path.stat().st_size != buffer.size:
+        keep_file(path, buffer)
+    return Dataset.from_file(str(path))
 
 
 def _label_emotions(utterances: list[Utterance]) -> Label:

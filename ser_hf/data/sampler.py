@@ -68,7 +68,8 @@ class LengthGroupedSampler(Sampler[int]):
         order = np.concatenate([order, order[rng.integers(0, len(order), len(self) - len(order))]])
         batches = _sort_roughly(order, self.durations, rng).reshape(-1, self.batch_size)
         batches = rng.permuted(batches, axis=1)  # so that each process gets the same mix of durations
-        return iter(rng.permutation(batches).ravel().tolist())
+        for batch in rng.permutation(batches):
+            yield from batch.tolist()
 
 
 class SecondsBatchSampler(Sampler[list[int]]):

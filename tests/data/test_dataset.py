@@ -277,7 +277,7 @@ def test_a_dataset_is_built_without_lists_of_all_values(monkeypatch):
         for i in range(count)
     ]
     peaks = []
-    for block in (100, count):
+    for block in (250, count):
         monkeypatch.setattr("ser_hf.data.dataset.BLOCK", block)
         tracemalloc.start()
         dataset = build_dataset({"train": rows}, {"table": "/corpus"})["train"]
@@ -287,3 +287,16 @@ def test_a_dataset_is_built_without_lists_of_all_values(monkeypatch):
         assert dataset[count - 1]["path"] == "speaker/00004999.wav"
     assert peaks[0] < 450  # bytes per row: numbers of the rows and their windows
     assert peaks[1] > 600
+
+
+def test_the_rows_are_in_files_of_the_cache_which_all_processes_share(toy_ravdess, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_HF_CACHE", str(tmp_path))
+    split = {"train": [replace(row, duration=1.0) for row in load_corpus("ravdess", toy_ravdess)]}
+    one, other = (build_dataset(split, {"ravdess": toy_ravdess})["train"] for _ in range(2))
+    (file,) = (tmp_path / "rows").iterdir()
+    assert [item["filename"] for item in (*one.cache_files, *other.cache_files)] == [str(file), str(file)]
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content[:-8])  # a file that lacks its end is written again
+    assert build_dataset(split, {"ravdess": toy_ravdess})["train"][:] == one[:]
+    assert file.read_bytes() == content
