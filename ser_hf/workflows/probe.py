@@ -148,7 +148,7 @@ def write_evidence(
     task.draw_scores(scores, predicted, folder / FIGURES)
     name, metric = next(iter(task.METRICS.items()))
     picture = folder / FIGURES / "candidates.png"
-    plot_candidates(rows, picture, metric=name, title=metric.short, percent=task.PERCENT)
+    plot_candidates(rows, picture, metric=name, title=metric.label, percent=task.PERCENT)
     save_head(chosen.head, folder, emotions=outputs, features=chosen.features.settings, rating_scale=scale)
     write_text(folder / CARD, render_probe_card(folder, results))
     return results
