@@ -105,5 +105,5 @@ def test_different_channels_are_a_note(tmp_path):
 def test_channels_that_cancel_each_other_are_refused(tmp_path):
     tone = np.sin(np.arange(16_000) / 20)
     soundfile.write(tmp_path / "a.wav", np.stack([tone, -tone], axis=1) / 2, 16_000)
-    with pytest.raises(UploadError, match="the recording has 2 channels that cancel each other"):
+    with pytest.raises(UploadError, match="The recording has 2 channels that cancel each other"):
         decode_upload((tmp_path / "a.wav").read_bytes(), longest=10)
