@@ -170,10 +170,17 @@ def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:
     if kind == "embedding":
         assert arguments.model_name_or_path is not None  # ProbeArguments has checked it
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-        options = {"revision": arguments.revision, "trust_remote_code": arguments.trust_remote_code}
-        embedder = Embedder(arguments.model_name_or_path, dtype=dtype, **options)
-        described = {"model_name_or_path": _spell_encoder(arguments), "statistics": ["mean", "deviation"]}
-        described["revision"] = commit_of(embedder.config)
+        embedder = Embedder(
+            arguments.model_name_or_path,
+            dtype=dtype,
+            revision=arguments.revision,
+            trust_remote_code=arguments.trust_remote_code,
+        )
+        described = {
+            "model_name_or_path": _spell_encoder(arguments),
+            "statistics": ["mean", "deviation"],
+            "revision": commit_of(embedder.config),
+        }
         return embedder.embed, _encoder_cache_key(embedder), {}, described
     versions = f"ser_hf {__version__}, librosa {librosa.__version__}"  # type: ignore[attr-defined]  # not in its stub
     compute = _classical if kind == "classical" else _egemaps

@@ -223,7 +223,7 @@ def _fit_head(
         )
     _warn_of_several(head, inputs, voice)
     ids = model.config.label2id
-    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])
+    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])  # type: ignore[index]
     weight, bias = head.adapt(inputs, labels, prior_correction=prior_correction)
     options = {"dtype": torch.float32, "device": model.device}
     return torch.tensor(weight, **options), torch.tensor(bias, **options)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[tuple[str, float | None, float | None]]:
     """Return path, start and end in seconds of all audio in files, folders, globs and tables, see `list_rows`."""
-    return list(list_rows(paths, columns))  # type: ignore[arg-type]  # without channels
+    return [key[:3] for key in list_rows(paths, columns)]
 
 
 def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Known]:
@@ -51,7 +51,7 @@ def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Kno
     for key, known in (row for inside in found.values() for row in inside):
         rows.setdefault(key, known)
     keys = list(rows)
-    if misfit := describe_misfit(keys):
+    if misfit := describe_misfit([key[:3] for key in keys]):
         logger.warning(misfit)
     if not any(os.path.exists(path) for path, *_ in keys):
         raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
@@ -69,7 +69,7 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
         ValueError: If a row is a part of a file, the file holds no turn of a recording, or it is no RTTM and there are
             several recordings.
     """
-    if parts := [path for path, start, end in rows if (start, end) != (None, None)]:
+    if parts := [path for path, *times in rows if times != [None, None]]:
         raise ValueError(f"speakers: expected whole files, found a part of '{parts[0]}' in a table.")
     if len(rows) == 1:
         turns = {path: read_turns(speakers, path) for path, *_ in rows}
@@ -86,7 +86,7 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
             )
         turns = {path: known[Path(path).stem] for path, *_ in rows}
     found = {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
-    if misfit := describe_misfit(list(found)):
+    if misfit := describe_misfit([key[:3] for key in found]):
         logger.warning(f"speakers: {misfit}")
     return found
 

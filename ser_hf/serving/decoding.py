@@ -85,7 +85,7 @@ def plan(item: Item, sampling_rate: int | None, hearing: Hearing) -> Iterator[Pi
     """
     if hasattr(item, "__array__"):
         return plan_array(np.asarray(item), sampling_rate, hearing)
-    return plan_file(item, hearing)  # type: ignore[arg-type]  # it is no array
+    return plan_file(item, hearing)
 
 
 def find_source(item: Item, sampling_rate: int | None) -> Source:

@@ -99,7 +99,7 @@ def _rename_columns(known: Known, header: Sequence[str]) -> Known:
 
 def spell_key(key: Key) -> Key:
     """Return a key as it is written in its row, with `spell` applied to the path."""
-    return (spell(key[0]), *key[1:])  # type: ignore[return-value]
+    return (spell(key[0]), *key[1:])
 
 
 def owner(key: Key, processes: int) -> int:

@@ -61,10 +61,10 @@ def plot_candidates(
     axes.set_xlabel(f"{title} in %" if percent else title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", zorder=0)
-    for (colour, marker), label in ((CHOSEN, "chosen head, test speakers, 95 % interval"), (OTHER, "other heads")):
-        axes.plot([], [], f"{marker}-", color=colour, label=label)
-    label = "held-out training speakers: the best one is chosen"
-    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label=label)
+    for (colour, marker), meaning in ((CHOSEN, "chosen head, test speakers, 95 % interval"), (OTHER, "other heads")):
+        axes.plot([], [], f"{marker}-", color=colour, label=meaning)
+    meaning = "held-out training speakers: the best one is chosen"
+    axes.plot([], [], "|", color="black", markersize=9, markeredgewidth=1.6, label=meaning)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=2, frameon=False, fontsize=8)
     save_figure(figure, path)
 

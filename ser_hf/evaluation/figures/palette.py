@@ -6,12 +6,14 @@ meet, they also differ by a hatch, a marker or a line.
 Source: Okabe and Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color
 """
 
+from typing import Any
+
 BLUE, VERMILION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#999999"
 GENDERS = {"female": ORANGE, "male": BLUE}
 UNKNOWN_HATCH = "////"  # of an unknown gender, whose grey is as light as orange
 
 
-def style_gender(gender: str | None) -> dict[str, str | float]:
+def style_gender(gender: str | None) -> dict[str, Any]:
     """Return colour and hatch of the bars of a gender.
 
     Examples:

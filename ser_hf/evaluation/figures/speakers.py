@@ -48,7 +48,7 @@ def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
         places = [place for place, (_, scores) in enumerate(speakers) if scores["gender"] == gender]
         heights = [100 * speakers[place][1]["ua"] for place in places]
         label = gender or "gender unknown"
-        axes.bar(places, heights, width=0.75, label=label, zorder=2, **style_gender(gender))  # type: ignore[arg-type]
+        axes.bar(places, heights, width=0.75, label=label, zorder=2, **style_gender(gender))
     ranks = range(len(speakers), 0, -1) if len(speakers) <= MOST_NUMBERS else []
     axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
     axes.tick_params(axis="x", length=0, labelsize=8)
