@@ -6,14 +6,14 @@ separate channels, which are sorted by time.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Any
 
 import numpy as np
 
-from ser_hf.data.audio import follow_levels
+from ser_hf.data.audio import follow_levels, name_channel, select_channel
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import AudioReader, open_audio
 from ser_hf.serving.emotion_segments import Segment, Window, merge
@@ -33,6 +33,7 @@ def timeline(
     batch_size: int = 8,
     turns: Sequence[Turn] | None = None,
     speech: str = "energy",
+    voices: Mapping[str, Recogniser] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of a recording in order; parts without speech have no segment.
 
@@ -48,6 +49,7 @@ def timeline(
         batch_size: Windows per batch.
         turns: Who speaks when, sorted by start; the rest of the recording has no segment. See `read_turns`.
         speech: How speech is detected: "energy", or "silero" (extra vad), which leaves out music and noises.
+        voices: Models of speakers of the turns; `classifier` scores the speech of others.
 
     Raises:
         ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
@@ -57,7 +59,7 @@ def timeline(
     """
     reader = open_audio(path)
     samples = _read_checked(reader)
-    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size}
+    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "voices": voices}
     overlaps = overlap_test(turns or [])
     for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
@@ -73,10 +75,12 @@ def segment_samples(
     batch_size: int = 8,
     turns: Sequence[Turn] | None = None,
     speech: str = "energy",
+    voices: Mapping[str, Recogniser] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of samples ``(T,)`` that arrive in blocks; overlap is not marked. See `timeline`."""
     windows = _cut_windows(classifier, samples, sampling_rate, turns, window=window, hop=hop, speech=speech)
-    scored, answer = _score_in_batches(classifier, windows, batch_size), load_task(classifier.task).answer
+    scored = _score_in_batches(classifier, windows, batch_size, voices or {})
+    answer = load_task(classifier.task).answer
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
     yield from (segment for segment in segments if segment.final)
 
@@ -114,15 +118,15 @@ def channel_timelines(
         raise ValueError(f"'{path}' has {reader.channels} channels: expected a name of each, found {list(names)}.")
     options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "speech": speech}
     segments: list[Segment] = []
-    for channel, name in enumerate(names):
-        levels = Levels(f"'{path}', channel {channel + 1}")
-        samples = follow_levels((block[:, [channel]] for block in reader.blocks()), levels)
+    for channel, name in enumerate(names, 1):
+        levels = Levels(name_channel(path, channel))
+        samples = follow_levels(select_channel(reader.blocks(), channel), levels)
         found = segment_samples(classifier, samples, reader.sampling_rate, **options)
         segments += [replace(segment, speaker=name) for segment in found]
         if not levels.low.size:
             raise ValueError(f"'{path}' has no samples.")
         if levels.is_silent:
-            logger.warning(f"'{path}': channel {channel + 1} ({name}) is silent.")
+            logger.warning(f"'{path}': channel {channel} ({name}) is silent.")
     if missing := reader.describe_missing():
         logger.warning(f"'{path}' {missing}.")
     segments.sort(key=lambda segment: (segment.start, segment.end))
@@ -135,7 +139,7 @@ def warn_of_channels(levels: Levels) -> None:
     if levels.differ:
         logger.warning(
             f"{levels.name} has {len(levels.low)} different channels, which were averaged. If each is a speaker, as in "
-            "a call, use ser-hf timeline --channels separate, or channel_timelines."
+            "a call, use --channels separate of ser-hf timeline or predict, or channel_timelines."
         )
 
 
@@ -180,8 +184,15 @@ def _drop_replaced(windows: Iterator[Window]) -> Iterator[Window]:
 
 
 def _score_in_batches(
-    classifier: Recogniser, windows: Iterator[Window], size: int
+    classifier: Recogniser, windows: Iterator[Window], size: int, voices: Mapping[str, Recogniser]
 ) -> Iterator[tuple[Window, np.ndarray]]:
-    while batch := list(islice(windows, size)):
-        scores = classifier.score([classifier.trim(window.waveform) for window in batch])
-        yield from zip(batch, classifier.rescale(scores), strict=True)
+    """Yield the windows with their scores ``(C,)``; each model scores about `size` windows at a time."""
+    while batch := list(islice(windows, size * max(1, len(voices)))):
+        models = [voices.get(window.speaker or "", classifier) for window in batch]
+        scores: list[np.ndarray] = [np.empty(0)] * len(batch)
+        for model in dict.fromkeys(models):
+            own = [number for number, each in enumerate(models) if each is model]
+            found = model.score([model.trim(batch[number].waveform) for number in own])
+            for number, row in zip(own, found, strict=True):
+                scores[number] = row
+        yield from zip(batch, classifier.rescale(np.stack(scores)), strict=True)
