@@ -111,15 +111,18 @@ def _connect(
             release_memory()
         return {answer: words, cancel: gradio.Button(visible=False), **rest}
 
+    def start() -> dict:
+        return {answer: "", results: gradio.Column(visible=False), cancel: gradio.Button(visible=True)}
+
     def forget() -> dict:
         return {answer: PROMPT, results: gradio.Column(visible=False)}
 
     at_once: dict = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     # Hide the results of the previous recording as soon as there is another one.
     given[0].change(forget, None, [answer, results], **at_once)  # type: ignore[attr-defined]
-    button.click(lambda: gradio.Button(visible=True), None, cancel, **at_once)
+    begun = button.click(start, None, [answer, results, cancel], **at_once)
     outputs = [answer, results, cancel, *shown]
-    work = button.click(show, given, outputs, api_name="recognise", show_progress_on=answer)
+    work = begun.then(show, given, outputs, api_name="recognise", show_progress_on=answer)
     cancel.click(jobs.stop, None, None, **at_once)
     cancel.click(lambda: (STOPPED, gradio.Button(visible=False)), None, [answer, cancel], cancels=[work], **at_once)
     page.unload(jobs.stop)
@@ -190,7 +193,8 @@ def _lay_out_inputs(examples: Sequence[str | Path]) -> list[gradio.components.Co
     )
     with gradio.Accordion("Several speakers", open=False):
         separate = gradio.Checkbox(label="Each channel is a speaker, as in recorded calls")
-        speakers = gradio.File(label="Or a file of who speaks when (RTTM, JSON, CSV …)", height=120)
+        kinds = [".rttm", ".json", ".jsonl", ".csv", ".tsv"]  # not the formats that packages unpack
+        speakers = gradio.File(label="Or a file of who speaks when (RTTM, JSON, CSV …)", file_types=kinds, height=120)
     if examples:
         gradio.Examples([[str(path)] for path in examples], audio, cache_examples=False)
     return [audio, separate, speakers]

@@ -255,7 +255,8 @@ def test_only_requests_to_its_own_address_and_origin_are_answered(served, header
     assert call.status_code == status
 
 
-BAD_INPUTS = ([], [3], ["x"], [{}], [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}])
+SECRET = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+BAD_INPUTS = ([], [3], ["x"], [{}], [SECRET], [SECRET, False, None], [None, False, SECRET])
 
 
 def test_bad_requests_leave_no_traceback_in_the_log(served, capfd, caplog):
