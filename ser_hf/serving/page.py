@@ -39,6 +39,7 @@ THEME = gradio.themes.Default(primary_hue="indigo", font=["system-ui", "sans-ser
 CSS = """
 #figure .image-frame {justify-content: flex-start; overflow-x: auto}
 #figure img {min-width: 800px}
+#files > * {flex: 0 1 auto}
 """
 
 
@@ -206,18 +207,16 @@ def _lay_out_results(*, rated: bool) -> list[gradio.components.Component]:
     described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
-        headers=["start", "end", "speaker", "ratings" if rated else "emotion"],
+        headers=["start", "end", "ratings" if rated else "emotion"],
         label="Timeline",
-        column_widths=["20%", "20%", "20%", "40%"],
+        column_widths=["25%", "25%", "50%"],
         wrap=True,
         interactive=False,
         buttons=[],
     )
+    gradio.Markdown("Download the timeline as:")
     with gradio.Row(elem_id="files"):
-        downloads = [
-            gradio.DownloadButton(f"Download as {TITLES[extension]}", size="sm", min_width=180)
-            for extension in list_formats()
-        ]
+        downloads = [gradio.DownloadButton(TITLES[extension], size="sm", min_width=130) for extension in list_formats()]
     return [bars, lanes, figure, table, *downloads]
 
 

@@ -12,7 +12,7 @@ from ser_hf.escaping import markdown
 from ser_hf.evaluation.figures.timeline import plot_timeline
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.emotion_segments import Segment, caption
+from ser_hf.serving.emotion_segments import Segment, name_speaker
 from ser_hf.serving.long_recording import channel_timelines, timeline
 from ser_hf.serving.segment_files import EXTENSIONS, clock, write_segments
 from ser_hf.serving.segment_lanes import draw_lanes
@@ -24,8 +24,8 @@ LONGEST = 7200  # seconds of a recording
 LONGEST_TURN = 300.0  # seconds: the audio of a turn is in memory
 FIGURE = ".png"
 TITLES = {
-    FIGURE: "figure (PNG)", ".csv": "CSV", ".json": "JSON", ".jsonl": "JSON Lines", ".txt": "Audacity labels",
-    ".vtt": "subtitles (WebVTT)", ".rttm": "RTTM", ".TextGrid": "Praat TextGrid", ".eaf": "ELAN",
+    FIGURE: "Figure (PNG)", ".csv": "CSV", ".json": "JSON", ".jsonl": "JSON Lines", ".txt": "Audacity labels",
+    ".vtt": "Subtitles (WebVTT)", ".rttm": "RTTM", ".TextGrid": "Praat TextGrid", ".eaf": "ELAN",
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class Report:
         words: The answer in Markdown.
         bars: Lengths from 0 to 1 by name, of the scores of the whole recording; None for several speakers.
         lanes: Lanes of the segments, in HTML.
-        rows: Start, end, speaker and caption of each segment.
+        rows: Start, end, and caption with the speaker of each segment.
         files: Paths of the files to download, in the order of `list_formats`: the figure is the first.
     """
 
@@ -93,7 +93,7 @@ def analyse(
     if header.channels > 1 and not separate:
         words += f"\n\nThe recording has {header.channels} channels, which were averaged."
     files = write_files(classifier, audio, segments)
-    rows = [[clock(each.start), clock(each.end), each.speaker or "", caption(each)] for each in segments]
+    rows = [[clock(each.start), clock(each.end), name_speaker(each)] for each in segments]
     lanes = draw_lanes(segments, audio, header.duration, classifier.emotions)
     return Report(words, bars, lanes, rows, files)
 

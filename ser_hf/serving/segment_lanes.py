@@ -12,7 +12,7 @@ from ser_hf.serving.emotion_segments import Segment, caption, name_speaker
 from ser_hf.serving.segment_files import clock
 
 SECOND = 10  # pixels; lanes of long recordings scroll sideways
-TICKS = 15  # seconds between two times on the axis, at least
+TICKS = 5  # seconds between two times on the axis, at least
 MOST_TICKS = 480
 CSS = """
 .lanes {overflow-x: auto; margin-top: 8px}

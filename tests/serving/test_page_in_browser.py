@@ -84,7 +84,7 @@ def test_an_uploaded_recording_is_recognised(tab, talk):
     figure, around = (tab.locator(place).bounding_box() for place in ("#figure img", "#figure"))
     assert figure["width"] >= 780 and figure["x"] >= around["x"]  # legible, and its beginning in sight
     with tab.expect_download() as download:
-        tab.get_by_role("button", name="Download as CSV").click()
+        tab.get_by_role("button", name="CSV").click()
     assert download.value.suggested_filename == "talk.csv"
     assert download.value.path().read_text().startswith("start,end,emotion,score,uncertain,score_angry")
 
@@ -95,7 +95,7 @@ def test_a_bad_file_gets_a_clear_message_and_another_one_its_result(tab, talk, t
     give(tab, bad)
     tab.get_by_role("button", name="Recognise").click()
     tab.get_by_role("heading", name="No result").wait_for()
-    assert "Cannot read 'bad.wav': expected a format of libsndfile" in tab.locator("#answer").inner_text()
+    assert "Cannot read 'bad.wav': expected audio in a format of libsndfile" in tab.locator("#answer").inner_text()
     assert not tab.locator("#figure").is_visible()
     tab.get_by_role("button", name="Clear").click()
     tab.get_by_text("Upload or record speech").wait_for()
