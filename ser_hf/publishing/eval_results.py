@@ -32,7 +32,7 @@ def render_eval_results(results: Results, recipe: dict, repo_id: str) -> dict[st
             dataset_id=corpora[0],
             task_id=name,
             value=getattr(results.test, name),
-            date=run and run.date,
+            date=None if run is None else run.date,
             source_url=f"https://huggingface.co/{repo_id}",
             source_name="Model card",
             notes=f"{metric.title}; {_describe_test(results, name)}",

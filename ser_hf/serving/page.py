@@ -195,7 +195,7 @@ def _lay_out_inputs(examples: Sequence[str | Path]) -> list[gradio.components.Co
     with gradio.Accordion("Several speakers", open=False):
         separate = gradio.Checkbox(label="Each channel is a speaker, as in recorded calls")
         kinds = [".rttm", ".json", ".jsonl", ".csv", ".tsv"]  # not the formats that packages unpack
-        speakers = gradio.File(label="Or a file of who speaks when (RTTM, JSON, CSV …)", file_types=kinds, height=120)
+        speakers = gradio.File(label="Or a file of who speaks when (RTTM, JSON, CSV …)", file_types=kinds, height=150)
     if examples:
         gradio.Examples([[str(path)] for path in examples], audio, cache_examples=False)
     return [audio, separate, speakers]
