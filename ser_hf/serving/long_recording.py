@@ -6,7 +6,7 @@ separate channels, which are sorted by time.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Any
@@ -34,6 +34,7 @@ def timeline(
     turns: Sequence[Turn] | None = None,
     speech: str = "energy",
     voices: Mapping[str, Recogniser] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of a recording in order; parts without speech have no segment.
 
@@ -50,6 +51,7 @@ def timeline(
         turns: Who speaks when, sorted by start; the rest of the recording has no segment. See `read_turns`.
         speech: How speech is detected: "energy", or "silero" (extra vad), which leaves out music and noises.
         voices: Models of speakers of the turns; `classifier` scores the speech of others.
+        progress: Called with the share of the recording that has been read, from 0 to 1; what it raises stops the work.
 
     Raises:
         ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
@@ -58,7 +60,7 @@ def timeline(
         ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
-    samples = _read_checked(reader)
+    samples = _read_checked(reader, progress)
     options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "voices": voices}
     overlaps = overlap_test(turns or [])
     for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
@@ -94,6 +96,7 @@ def channel_timelines(
     hop: float = 1.0,
     batch_size: int = 8,
     speech: str = "energy",
+    progress: Callable[[float], None] | None = None,
 ) -> list[Segment]:
     """Return the segments of each channel of a recording, as of a call with one speaker per channel, sorted by start.
 
@@ -105,6 +108,7 @@ def channel_timelines(
         hop: As for `timeline`.
         batch_size: As for `timeline`.
         speech: As for `timeline`.
+        progress: As for `timeline`.
 
     Raises:
         ValueError: If the number of names is not that of the channels, or as for `timeline`.
@@ -120,7 +124,8 @@ def channel_timelines(
     segments: list[Segment] = []
     for channel, name in enumerate(names, 1):
         levels = Levels(name_channel(path, channel))
-        samples = follow_levels(select_channel(reader.blocks(), channel), levels)
+        blocks = _read_blocks(reader, progress, part=channel - 1, parts=reader.channels)
+        samples = follow_levels(select_channel(blocks, channel), levels)
         found = segment_samples(classifier, samples, reader.sampling_rate, **options)
         segments += [replace(segment, speaker=name) for segment in found]
         if not levels.low.size:
@@ -164,10 +169,24 @@ def _cut_windows(
             yield replace(each, edges=edges, speaker=turn.speaker)
 
 
-def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
+def _read_blocks(
+    reader: AudioReader, progress: Callable[[float], None] | None, *, part: int = 0, parts: int = 1
+) -> Iterator[np.ndarray]:
+    """Yield the samples ``(T, channels)`` in blocks, in one of several parts of the work; report the progress."""
+    if progress is None:
+        yield from reader.blocks()
+        return
+    done, length = 0, max(1, reader.measure())
+    for block in reader.blocks():
+        yield block
+        done += len(block)
+        progress((part + done / length) / parts)
+
+
+def _read_checked(reader: AudioReader, progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:
     """Yield the mean of the channels ``(T,)`` in blocks; log what the file lacks."""
     levels = Levels(f"'{reader.path}'")
-    yield from follow_levels(reader.blocks(), levels)
+    yield from follow_levels(_read_blocks(reader, progress), levels)
     if not levels.low.size:
         raise ValueError(f"'{reader.path}' has no samples.")
     levels.check_channels()
