@@ -22,7 +22,8 @@ from threading import Event, Thread
 
 import numpy as np
 import psutil
-import torch
+from benchmark_training import describe_hardware, multiplication_rate
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import pipeline
 
 from ser_hf.data import decode_audio
@@ -33,8 +34,8 @@ REPEATS = 3
 LOOP = "loop over pipeline(path)"
 ARRAYS = f"pipeline(arrays, batch_size={BATCH_SIZE})"
 EXPORTS = {"ONNX float32": "onnx/model.onnx", "ONNX int8": "onnx/model_quantized.onnx"}
-HEADER = ("method", "utterances/s", "x loop", "x pipeline(arrays)", "largest difference of a score", "other emotions",
-          "MiB over the loaded model")  # fmt: skip
+HEADER = ("method", "utterances/s", "x loop", "x pipeline(arrays)", "share of GEMM rate",
+          "largest difference of a score", "other emotions", "MiB over the loaded model")  # fmt: skip
 
 Method = Callable[[int], list[dict[str, float]]]  # number of files, counted from the first one -> scores of each file
 
@@ -59,11 +60,13 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
     if not shutil.which("ffmpeg"):
         del methods[LOOP]
     rates, answers = time_methods(methods, len(paths))
+    operations, speed = count_operations(stock, waveforms[:BATCH_SIZE]), multiplication_rate()
     peaks = measure_peaks(options, corpus)
-    print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks)
+    print_table(rates, answers, [to_dict(stock(waveform)) for waveform in waveforms], peaks, speed / operations)
     print(
-        f"\n{len(paths)} files, median of {REPEATS} turns, CPU, {torch.get_num_threads()} threads; memory over "
-        f"{len(corpus)} files; scores compared with the stock pipeline on one decoded file at a time."
+        f"\n{len(paths)} files, median of {REPEATS} turns; memory over {len(corpus)} files; scores compared with the "
+        f"stock pipeline on one decoded file at a time. {describe_hardware()}. A file takes {operations / 1e9:.1f} "
+        f"GFLOP; the GEMM rate is the speed of multiplying two matrices in float32, {speed / 1e9:.0f} GFLOP/s."
     )
     if LOOP not in methods:
         print("pipeline(path) is left out: it needs the ffmpeg program.")
@@ -99,6 +102,14 @@ def time_methods(
     return {name: count / float(np.median(taken)) for name, taken in seconds.items()}, answers
 
 
+def count_operations(stock: Callable[[np.ndarray], object], waveforms: Sequence[np.ndarray]) -> float:
+    """Return the mean number of floating-point operations for a waveform, those of matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        for waveform in waveforms:
+            stock(waveform)
+    return counter.get_total_flops() / len(waveforms)
+
+
 def measure_peaks(options: Mapping[str, dict], corpus: Sequence[str]) -> dict[str, float]:
     """Return the result of `measure_peak` for each classifier, in a new process each."""
     context = multiprocessing.get_context("forkserver")
@@ -132,8 +143,9 @@ def print_table(
     answers: Mapping[str, list[dict[str, float]]],
     expected: list[dict[str, float]],
     peaks: Mapping[str, float],
+    limit: float,
 ) -> None:
-    """Print the table in Markdown."""
+    """Print the table in Markdown; `limit` is the number of utterances per second at the GEMM rate."""
     print("", f"| {' | '.join(HEADER)} |", "|---" * len(HEADER) + "|", sep="\n")
     reference = stack_scores(expected, expected[0])
     for name, rate in rates.items():
@@ -144,6 +156,7 @@ def print_table(
             f"{rate:.1f}",
             f"{rate / rates[LOOP]:.2f}" if LOOP in rates else "",
             f"{rate / rates[ARRAYS]:.2f}",
+            f"{rate / limit:.0%}",
             f"{np.abs(scores - reference).max():.1e}",
             f"{others} of {len(expected)}",
             f"{peaks[name]:.0f}" if name in peaks else "",

@@ -18,5 +18,6 @@ from .workflows.pretrain import pretrain as pretrain
 from .workflows.probe import probe as probe
 from .workflows.sweep import sweep as sweep
 from .workflows.sweep_arguments import SweepArguments as SweepArguments
+from .workflows.train import train as train
 
 __version__: str

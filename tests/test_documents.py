@@ -44,11 +44,21 @@ def test_the_tables_hold_the_stored_scores(run):
     assert interval(results["test"], "ua") in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
-@pytest.mark.parametrize("name", ["whisper_tiny", "mel_crnn", "probe_classical", "probe_whisper_tiny"])
-def test_the_recipes_name_their_stored_scores(name):
-    results = json.loads((GOLDEN / f"ravdess_{name}" / "all_results.json").read_text(encoding="utf-8"))
-    text = describe_recipe(ROOT / "recipes" / "configs" / "ravdess" / f"{name}.yaml")
-    assert text.endswith(f". UA {interval(results['test'], 'ua')} on the six EmoBox folds.")
+@pytest.mark.parametrize(
+    ("name", "folds"),
+    [
+        ("ravdess/whisper_tiny", "the six EmoBox folds"),
+        ("ravdess/mel_crnn", "the six EmoBox folds"),
+        ("ravdess/probe_classical", "the six EmoBox folds"),
+        ("ravdess/probe_whisper_tiny", "the six EmoBox folds"),
+        ("folder/whisper_tiny", "five folds of URDU (29 speakers, four emotions)"),
+        ("folder/probe", "five folds of URDU (29 speakers, four emotions)"),
+    ],
+)
+def test_the_recipes_name_their_stored_scores(name, folds):
+    results = json.loads((GOLDEN / name.replace("/", "_") / "all_results.json").read_text(encoding="utf-8"))
+    text = describe_recipe(ROOT / "recipes" / "configs" / f"{name}.yaml")
+    assert text.endswith(f". UA {interval(results['test'], 'ua')} on {folds}.")
 
 
 def test_the_curve_of_the_adaptation_is_the_stored_one():

@@ -1,6 +1,8 @@
 """The code of the guide, run as it stands: a block without a title is executed, in the order of its page."""
 
 import dataclasses
+import functools
+import json
 import re
 import shlex
 import shutil
@@ -25,7 +27,16 @@ CONFIG = ROOT / "docs" / "mkdocs.yml"
 BLOCK = re.compile(r"^```(python|bash)( title=\"[^\"\n]+\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHORT = {"--num_train_epochs": "1", "--use_cpu": "true"}  # added to trainings
 FINDINGS = {"data check"}  # commands whose exit code is 1 here
-LONG = ("archives", "first_model", "publishing", "robustness", "splits", "votes_and_ratings", "your_recordings")
+LONG = (
+    "archives",
+    "first_model",
+    "gallery",
+    "publishing",
+    "robustness",
+    "splits",
+    "votes_and_ratings",
+    "your_recordings",
+)
 QUICK = ("coming_from", "extending", "long_recordings", "one_voice", "service")
 PACKAGES = ("ser_hf", "ser_hf.data", "ser_hf.evaluation", "ser_hf.models", "ser_hf.publishing", "ser_hf.serving")
 ARGUMENTS = (
@@ -87,6 +98,22 @@ def test_the_examples_run(page, user, monkeypatch, capsys):
         else:
             for line in code.replace("\\\n", " ").splitlines():
                 run(shlex.split(line, comments=True))
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((GUIDE / "first_model.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert [cell.startswith("%pip install") for cell in code] == [True, *[False] * 5]
+    shown = [cell for cell in code[1:] if "IPython" not in cell]  # ser_hf does not need it
+    monkeypatch.setattr(ser_hf, "train", functools.partial(ser_hf.train, num_train_epochs=1, use_cpu=True))
+    exec("\n".join(shown), {})
+
+
+def test_the_notebook_has_no_output():
+    cells = json.loads((GUIDE / "first_model.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert [cell for cell in cells if cell.get("outputs")] == []
 
 
 def run(words):

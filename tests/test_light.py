@@ -88,7 +88,7 @@ def test_the_package_names_what_a_notebook_needs():
         "DataArguments", "EmotionClassifier", "EvaluationArguments", "MatrixArguments", "ModelArguments",
         "PretrainingArguments", "ProbeArguments", "SerTrainingArguments", "SweepArguments", "cross_corpus",
         "cross_validate", "evaluate", "finetune", "list_audio", "load_corpus", "predict", "pretrain", "probe",
-        "publish", "sweep",
+        "publish", "sweep", "train",
     ]  # fmt: skip
 
 

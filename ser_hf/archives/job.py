@@ -23,6 +23,7 @@ class Settings:
         batch_size: Utterances or windows per batch.
         dtype: Type that the model computes in.
         preprocessing: As in `EmotionClassifier.from_pretrained`.
+        speech: How speech is detected, "energy" or "silero".
 
     Examples:
         >>> Settings().rows
@@ -35,6 +36,7 @@ class Settings:
     batch_size: int = 8
     dtype: str = "float32"
     preprocessing: str = "windows"
+    speech: str = "energy"
 
 
 @dataclass(frozen=True)

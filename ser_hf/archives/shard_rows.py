@@ -88,7 +88,7 @@ def write_part(rows: Iterable[Row], job: Job) -> bytes:
 
 
 def _utterances(classifier: EmotionClassifier, paths: Iterable[str], settings: Settings) -> Iterator[Answer]:
-    for prediction in classifier.predict_files(paths, batch_size=settings.batch_size):
+    for prediction in classifier.predict_files(paths, batch_size=settings.batch_size, speech=settings.speech):
         yield prediction.path, to_row(prediction, classifier)
 
 
@@ -102,7 +102,7 @@ def _windows(classifier: EmotionClassifier, paths: Iterable[str], settings: Sett
                 continue
             yield from ((path, start, end) for start, end in classifier.hearing.list_windows(duration))
 
-    for prediction in classifier.predict_files(parts(), batch_size=settings.batch_size):
+    for prediction in classifier.predict_files(parts(), batch_size=settings.batch_size, speech=settings.speech):
         yield prediction.path, to_row(prediction, classifier)
 
 
@@ -110,7 +110,8 @@ def _segments(classifier: EmotionClassifier, paths: Iterable[str], settings: Set
     for path in paths:
         rows: list[Row] = []
         try:
-            for segment in classifier.timeline(path, window=settings.window, hop=settings.hop):
+            options = {"window": settings.window, "hop": settings.hop, "speech": settings.speech}
+            for segment in classifier.timeline(path, **options):  # type: ignore[arg-type]
                 row: Row = {f"score_{emotion}": score for emotion, score in segment.scores.items()}
                 row |= {"start": segment.start, "end": segment.end, "prediction": segment.emotion}
                 row["duration"] = round(segment.end - segment.start, 6)

@@ -17,6 +17,7 @@ from ser_hf.archives.manifest import Manifest
 from ser_hf.archives.shard_rows import predict_shard, write_part
 from ser_hf.archives.store import Store
 from ser_hf.cache import explain_full_disk
+from ser_hf.data.silero import check_silero
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.choices import BACKENDS
 from ser_hf.serving.predict import describe_model
@@ -110,7 +111,10 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
 
     Raises:
         ValueError: If it is another one, another backend or another version of ser_hf.
+        ImportError: If the job needs Silero VAD, and it is not installed.
     """
+    if job.settings.speech == "silero":
+        check_silero()
     backend = job.model["backend"]
     classifier = EmotionClassifier.from_pretrained(
         job.name,
@@ -119,7 +123,7 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
         backend=backend if backend in BACKENDS else "auto",
         preprocessing=job.settings.preprocessing,
     )
-    found = json.loads(json.dumps(describe_model(classifier, job.name, job.settings.dtype)))
+    found = json.loads(json.dumps(describe_model(classifier, job.name, job.settings.dtype, job.settings.speech)))
     if other := [name for name, value in job.model.items() if found.get(name) != value]:
         raise ValueError(
             f"The model '{job.name}' is not the one with which the job was planned: {other[0]}: expected "

@@ -1,6 +1,7 @@
 """Define `ser-hf adapt`: make a checkpoint for one voice."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 from ser_hf.corpora import canonical_emotion
@@ -46,7 +47,7 @@ def adapt_command(argv: list[str]) -> int:
     return 0
 
 
-def _read_emotions(files: list[Key], known: list[str]) -> list[str | None]:
+def _read_emotions(files: Sequence[Key], known: list[str]) -> list[str | None]:
     """Return for each file the emotion that its folder is named after; None if the model does not know it.
 
     Raises:

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptio
 from typing import TYPE_CHECKING
 
 from ser_hf.archives.job import Settings
-from ser_hf.commands.model_options import add_model_options, load_chosen_model
+from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 
@@ -37,6 +37,7 @@ def plan_command(argv: list[str]) -> int:
                         "a window, or a segment as in `ser-hf timeline`.")  # fmt: skip
     parser.add_argument("--window", type=float, default=4.0, help="Longest speech per score of a segment, in seconds.")
     parser.add_argument("--hop", type=float, default=1.0, help="Seconds between two scores of a segment.")
+    add_speech_option(parser)
     parser.add_argument("--shard_bytes", type=float, default=1e9, help="Largest size of a shard (%(default)g).")
     parser.add_argument("--batch_size", type=int, default=8, help="Utterances per batch.")
     options = parser.parse_args(argv)
@@ -50,7 +51,7 @@ def plan_command(argv: list[str]) -> int:
     from ser_hf.serving.predict import describe_model
 
     model = os.path.abspath(options.model) if os.path.isdir(options.model) else options.model
-    description = describe_model(load_chosen_model(options), options.model, options.dtype)
+    description = describe_model(load_chosen_model(options), options.model, options.dtype, options.speech)
     settings = Settings(**{field: getattr(options, field) for field in Settings.__dataclass_fields__})
     job = plan(
         options.source, options.job, name=model, model=description, settings=settings,

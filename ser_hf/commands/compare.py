@@ -14,9 +14,14 @@ def compare_command(argv: list[str], *, prog: str = "ser-hf compare", descriptio
     parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
     parser.add_argument("--predictions", nargs="+", default=[], metavar="CSV", help="tables of other predictions")
     parser.add_argument("--output", help="PNG file to draw")
+    parser.add_argument("--titles", nargs="+", help="titles of the runs in the figure; default: from their recipes")
     arguments = parser.parse_args(argv)
+    if arguments.titles and len(arguments.titles) != len(arguments.folders):
+        found = len(arguments.titles)
+        parser.error(f"titles: expected one for each of {len(arguments.folders)} folders, found {found}.")
     from ser_hf.evaluation import figures  # these import pandas, which is slow, so after --help
     from ser_hf.scoring.comparison import read_run
+    from ser_hf.scoring.run_titles import title_run
     from ser_hf.tasks import load_task
 
     runs = [(Path(folder).name, *read_run(folder)) for folder in arguments.folders]
@@ -35,7 +40,13 @@ def compare_command(argv: list[str], *, prog: str = "ser-hf compare", descriptio
         _print_differences(runs, arguments.predictions, task)
     _print_conditions(arguments.folders)
     if arguments.output:
-        figures.plot_runs(lines, titles[0] + " (%)" * task.PERCENT, arguments.output)
+        first = next(iter(task.METRICS.values()))
+        titles = arguments.titles or [
+            title_run(folder, run[1]) for folder, run in zip(arguments.folders, runs, strict=True)
+        ]
+        for title, line in zip(titles, lines, strict=True):  # runs of one kind are told apart by their folders
+            line["title"] = title + f" ({line['name']})" * (titles.count(title) > 1) + line["letter"]
+        figures.plot_runs(lines, first.label + " in %" * task.PERCENT, arguments.output)
 
 
 def _summarize_run(name: str, results, predictions, task) -> dict:
@@ -47,6 +58,7 @@ def _summarize_run(name: str, results, predictions, task) -> dict:
     first = next(iter(scores.values()))
     return {
         "name": name.replace("_", " "),
+        "letter": "",
         "score": first[0],
         "interval": first[1:],
         "utterances": _list_utterances(predictions),
@@ -101,7 +113,7 @@ def _mark_test_sets(runs: list[dict]) -> str:
     if len(letters) == 1:
         return ""
     for run, key in zip(runs, keys, strict=True):
-        run["name"] += f" ({letters[key]})"
+        run["letter"] = f" ({letters[key]})"
         run["cells"][0] += f" ({letters[key]})"
     return "\nDifferent letters mark different test utterances or folds: these scores are not comparable.\n"
 

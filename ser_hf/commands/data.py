@@ -62,6 +62,7 @@ def audit_command(argv: list[str]) -> int:
         argv = recipe + argv
     data, options = _parse_data_options(audit_command, argv, AuditArguments)
     from ser_hf.data.audit import audit_split, describe_findings, findings_as_json, is_bad
+    from ser_hf.data.fingerprint import hash_recordings
     from ser_hf.runs.speech_data import (
         audio_folders,
         common_folder,
@@ -79,6 +80,8 @@ def audit_command(argv: list[str]) -> int:
     if len(unreadable) == sum(map(len, split.values())):
         raise ValueError(f"None of the {len(unreadable)} utterances has readable audio: {unreadable[0].detail}")
     show(f"{pluralize(len(utterances), 'utterance')}, {'split: ' + name_split(data) if with_split else 'no split'}")
+    for part, rows in split.items():
+        show(f"SHA-256 of the recordings, {part}: {hash_recordings(rows)}")
     show(describe_findings(findings, root))
     if options.output:
         write_text(options.output, findings_as_json(findings, root))

@@ -42,6 +42,26 @@ def add_speech_option(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_channel_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options --channels and --channel_names to a parser."""
+    parser.add_argument(
+        "--channels", choices=("mean", "separate"), default="mean",
+        help="Average the channels, or treat each as a speaker, as in calls (%(default)s).",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channel_names", nargs="+", default=[], metavar="NAME",
+        help="Speaker of each channel, with separate channels.",
+    )  # fmt: skip
+
+
+def check_channel_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Exit with a message if the options of channels exclude each other, or --speakers."""
+    if options.speakers and options.channels == "separate":
+        parser.error("speakers and separate channels exclude each other: both say who speaks.")
+    if options.channel_names and options.channels == "mean":
+        parser.error("channel_names need --channels separate.")
+
+
 def load_chosen_model(options: argparse.Namespace) -> "EmotionClassifier":
     """Load the model with the options of `add_model_options`.
 

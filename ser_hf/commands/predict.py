@@ -6,7 +6,13 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
+from ser_hf.commands.model_options import (
+    add_channel_options,
+    add_model_options,
+    add_speech_option,
+    check_channel_options,
+    load_chosen_model,
+)
 from ser_hf.escaping import one_line, show
 from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
@@ -24,7 +30,7 @@ PATHS are audio files, folders, globs in quotes, tables (.csv, .tsv, .jsonl, .pa
 (relative to the table) and optional columns of start and end in seconds, or RTTM beside its recordings. The columns of
 the output are path, start, end, the other columns of the input, duration, missing, prediction, uncertain,
 score_<emotion> …, error. With --speakers or an RTTM, there is a row for each turn, with the columns speaker and
-overlap.
+overlap. With --channels separate, there is a row for each channel, with the columns channel and speaker.
 
 Audio of more than 30 s is answered by its speech: the scores are means over its segments (see ser-hf timeline), and the
 prediction is "mixed" if no emotion has 60 % of the speech. Unreadable and silent files, and recordings without speech,
@@ -42,11 +48,13 @@ Several machines can share them too if they write to the same disk.
 def predict_command(argv: list[str]) -> int:
     """Predict the emotion of every file of a folder, glob or table: a table, or lines on the terminal."""
     options = _read_options(argv)
-    from ser_hf.serving.audio_list import list_rows, split_turns
+    from ser_hf.serving.audio_list import list_rows, split_channels, split_turns
 
     files = list_rows(options.paths, dict(item.split("=", 1) for item in options.columns))
     if options.speakers:
         files = split_turns(files, options.speakers)
+    if options.channels == "separate":
+        files = split_channels(files, options.channel_names)
     check_location(options.model)
     from ser_hf.serving.predict import describe_rows, summarize_rows
     from ser_hf.serving.segment_summary import describe_speaker
@@ -57,8 +65,9 @@ def predict_command(argv: list[str]) -> int:
     except KeyboardInterrupt:
         show("Interrupted: run the same command again to resume." if options.output else "", file=sys.stderr)
         return 130
-    for summary in summarize_rows(rows, classifier.task):
-        show(describe_speaker(summary))
+    if options.channels == "mean":  # else each row is a speaker
+        for summary in summarize_rows(rows, classifier.task):
+            show(describe_speaker(summary))
     text = describe_rows(rows)
     if missing:
         text += f". {missing} are not finished by other processes; the last process writes {options.output}."
@@ -135,6 +144,7 @@ def _read_options(argv: list[str]) -> Namespace:
         help="Who speaks when, a row for each turn: RTTM, JSON of whisperX or pyannote, or a table of start, end and "
         "speaker.",
     )  # fmt: skip
+    add_channel_options(parser)
     parser.add_argument("--batch_size", type=int, default=8, help="Utterances per batch.")
     add_speech_option(parser)
     parser.add_argument(
@@ -142,6 +152,7 @@ def _read_options(argv: list[str]) -> Namespace:
         help="Names of columns that are not detected, such as path=recording; fields are path, start and end.",
     )  # fmt: skip
     options = parser.parse_args(argv)
+    check_channel_options(parser, options)
     if options.batch_size < 1:
         parser.error(f"batch_size: expected 1 or more, found {options.batch_size}.")
     if options.output and options.output.suffix not in FORMATS:

@@ -55,6 +55,11 @@ def publish_command(argv: list[str]) -> int:
     parser.add_argument("--public", action="store_true", help="Make a new repository public.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the model of another recipe.")
     parser.add_argument(
+        "--space",
+        action="store_true",
+        help="Also publish the live page as a Space of the same name; its files are written into FOLDER/space.",
+    )
+    parser.add_argument(
         "--examples", nargs="+", metavar="FILE", default=[],
         help="WAV or FLAC files for the widget on the Hub; only with the consent of the speakers.",
     )  # fmt: skip
@@ -77,8 +82,20 @@ def publish_command(argv: list[str]) -> int:
         parser.error("expected the repository USER/NAME, or --check.")
     from ser_hf.publishing import upload
 
+    with_space = options.pop("space")
     show(upload.publish(folder, repo_id, **options))
+    if with_space:
+        _publish_space(folder, repo_id, options)
     return 0
+
+
+def _publish_space(folder: str, repo_id: str, options: dict) -> None:
+    from ser_hf.publishing.space import push_space, write_space
+
+    space = write_space(folder, repo_id)
+    show(f"Wrote the Space: {space}")
+    if not options["dry_run"]:
+        show(push_space(space, repo_id, public=options["public"], overwrite=options["overwrite"]))
 
 
 def export_command(argv: list[str]) -> int:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
+from ser_hf.commands.model_options import (
+    add_channel_options,
+    add_model_options,
+    add_speech_option,
+    check_channel_options,
+    load_chosen_model,
+)
 from ser_hf.escaping import one_line, show
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
@@ -68,29 +74,16 @@ def _read_timeline_options(argv: list[str]) -> argparse.Namespace:
         "--speakers", metavar="FILE",
         help="Who speaks when: RTTM, JSON of whisperX or pyannote, or a table of start, end and speaker.",
     )  # fmt: skip
-    parser.add_argument(
-        "--channels", choices=("mean", "separate"), default="mean",
-        help="Average the channels, or treat each as a speaker, as in calls (%(default)s).",
-    )  # fmt: skip
-    parser.add_argument(
-        "--channel_names",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="Speaker of each channel, with separate channels.",
-    )
+    add_channel_options(parser)
     parser.add_argument(
         "--adapt", action="store_true",
         help="With --speakers: adapt the model to the voice of each speaker first; it needs --voice_head in training.",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="Print each segment as a JSON object on one line.")
     options = parser.parse_args(argv)
-    if options.speakers and options.channels == "separate":
-        parser.error("speakers and separate channels exclude each other: both say who speaks.")
+    check_channel_options(parser, options)
     if options.adapt and not options.speakers:
         parser.error("adapt needs --speakers.")
-    if options.channel_names and options.channels == "mean":
-        parser.error("channel_names need --channels separate.")
     return options
 
 

@@ -37,14 +37,19 @@ def describe_placeholder(path: str | os.PathLike) -> str | None:
         ...     describe_placeholder(file.name).partition("' ")[2]
         "is not audio but a pointer of Git LFS: run 'git lfs install' and 'git lfs pull' in the clone."
     """
-    if not os.path.isfile(path):
-        return None
-    stat = os.stat(path)
-    found = EMPTY if not stat.st_size else OFFLINE if getattr(stat, "st_blocks", 1) == 0 else _recognise(path)
+    found = recognise_placeholder(path)
     return found and f"'{os.fspath(path)}' is not audio but {found[0]}: {found[1]}."
 
 
-def _recognise(path: str | os.PathLike) -> tuple[str, str] | None:
+def recognise_placeholder(path: str | os.PathLike) -> tuple[str, str] | None:
+    """Return what a file is that cannot be read as audio, and what to do, see `describe_placeholder`."""
+    if not os.path.isfile(path):
+        return None
+    stat = os.stat(path)
+    if not stat.st_size:
+        return EMPTY
+    if getattr(stat, "st_blocks", 1) == 0:
+        return OFFLINE
     with open(path, "rb") as file:
         content = file.read(LENGTH).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return next((BEGINNINGS[start] for start in BEGINNINGS if content.startswith(start)), None)

@@ -80,6 +80,7 @@ def decode_audio(
     *,
     start: float | None = None,
     end: float | None = None,
+    channel: int | None = None,
     sampling_rate: int = SAMPLING_RATE,
 ) -> np.ndarray:
     """Decode an audio file, or a segment of it, and resample it (libsndfile or FFmpeg, and soxr).
@@ -89,18 +90,20 @@ def decode_audio(
             installed, detected from its content.
         start: Start of the segment in seconds; None for the start of the file.
         end: End of the segment in seconds; None for the end of the file.
+        channel: Number of the channel to return, from 1; None for the mean of the channels.
         sampling_rate: Sampling rate of the result in Hz.
 
     Returns:
-        Mean of the channels, ``(T,)`` float32, neither rounded nor clipped: peaks may exceed 1.
+        Mean of the channels or one channel, ``(T,)`` float32, neither rounded nor clipped: peaks may exceed 1.
 
     Raises:
         SilenceError: If the segment is silent.
         ValueError: If the file cannot be read, the segment contains no sample or more than an hour, a sample is not
             finite or far beyond full scale, or the channels cancel each other.
     """
-    reader, levels = open_audio(path), Levels(f"'{path}'")
-    blocks = follow_levels(reader.blocks(start or 0.0, end), levels, longest=round(LONGEST * reader.sampling_rate))
+    reader, levels = open_audio(path), Levels(name_channel(path, channel))
+    blocks = select_channel(reader.blocks(start or 0.0, end), channel)
+    blocks = follow_levels(blocks, levels, longest=round(LONGEST * reader.sampling_rate))
     try:
         waveform = resample_whole(blocks, reader.sampling_rate, sampling_rate)
     except OverflowError as error:
@@ -114,6 +117,21 @@ def decode_audio(
     if not len(waveform):
         raise ValueError(f"'{path}' is shorter than one sample at {sampling_rate} Hz.")
     return waveform
+
+
+def select_channel(blocks: Iterable[np.ndarray], channel: int | None) -> Iterator[np.ndarray]:
+    """Yield blocks ``(T, channels)``, or ``(T, 1)`` with the channel of a number, from 1."""
+    return (block if channel is None else block[:, [channel - 1]] for block in blocks)
+
+
+def name_channel(path: str | os.PathLike, channel: int | None) -> str:
+    """Return the name of a file, or of one of its channels, for messages.
+
+    Examples:
+        >>> name_channel("a.wav", 2)
+        "'a.wav', channel 2,"
+    """
+    return f"'{path}'" if channel is None else f"'{path}', channel {channel},"
 
 
 def follow_levels(blocks: Iterable[np.ndarray], levels: Levels, *, longest: float = math.inf) -> Iterator[np.ndarray]:

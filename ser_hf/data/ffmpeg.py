@@ -17,6 +17,10 @@ BYTES = 1 << 20  # read from the program at once
 HEADERLESS = {"aac", "ac3", "amr", "dts", "dtshd", "eac3", "gsm", "loas", "mlp", "mp3", "truehd"}
 
 
+class UnknownFormatError(ValueError):
+    """Signal that a file is in no format that can be decoded here."""
+
+
 def open_with_ffmpeg(path: str | os.PathLike) -> "PyavStream | ProgramStream":
     """Open a file with PyAV if it is installed, or else with the program ffmpeg.
 
@@ -24,7 +28,7 @@ def open_with_ffmpeg(path: str | os.PathLike) -> "PyavStream | ProgramStream":
         path: The file.
 
     Raises:
-        ValueError: If neither is installed, or the file has no audio that can be decoded.
+        UnknownFormatError: If neither is installed, or the file has no audio that can be decoded.
     """
     found = f"found {os.path.getsize(path)} bytes that it does not recognise"
     try:
@@ -32,14 +36,14 @@ def open_with_ffmpeg(path: str | os.PathLike) -> "PyavStream | ProgramStream":
     except ImportError:
         if program := shutil.which("ffmpeg"):
             return ProgramStream(path, program)
-        raise ValueError(
+        raise UnknownFormatError(
             f"Cannot read '{path}': expected a format of libsndfile (wav, flac, mp3, ogg, opus, aiff), {found}. "
             'Install FFmpeg for other formats: pip install "ser_hf[formats]"; or convert the file: ffmpeg -i IN OUT.wav'
         ) from None
     try:
         return PyavStream(path)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise ValueError(
+        raise UnknownFormatError(
             f"Cannot read '{path}': expected audio in a format of libsndfile or FFmpeg, {found} ({error}). "
             "Convert the file: ffmpeg -i IN OUT.wav"
         ) from error
@@ -135,7 +139,9 @@ class ProgramStream:
         next(self.blocks(0), None)
         if not self.channels:
             message = subprocess.run(self._command, capture_output=True, check=False).stderr.decode(errors="replace")
-            raise ValueError(f"Cannot read '{path}': ffmpeg finds no audio in it ({message.strip() or 'no message'}).")
+            raise UnknownFormatError(
+                f"Cannot read '{path}': ffmpeg finds no audio in it ({message.strip() or 'no message'})."
+            )
         self.encoding = "decoded by ffmpeg"
 
     def blocks(self, first: int) -> Iterator[np.ndarray]:

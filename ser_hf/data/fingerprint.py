@@ -13,8 +13,10 @@ ends, combinations of these, and the telephone band (300 to 3400 Hz).
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +67,18 @@ def find_identical(utterances: Sequence[Utterance]) -> list[tuple[int, int]]:
     return pairs
 
 
+def hash_recordings(utterances: Sequence[Utterance]) -> str:
+    """Return a SHA-256 of the content of audio files and the times of utterances, to compare copies of a corpus.
+
+    It depends neither on the names and places of the files nor on the order of the utterances. Files are not decoded,
+    so it is the same on all machines; a missing file counts as an empty one.
+    """
+    paths = list(dict.fromkeys(utterance.path for utterance in utterances))
+    contents = dict(zip(paths, map_in_threads(_hash_file, paths), strict=True))
+    rows = sorted((contents[row.path], row.start or 0.0, row.end or 0.0) for row in utterances)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
 def find_near_identical(utterances: Sequence[Utterance]) -> list[Match]:
     """Return the pairs of utterances that contain the same recording with different samples.
 
@@ -104,6 +118,13 @@ def decode_utterance(utterance: Utterance) -> np.ndarray:
 def is_silent(waveform: np.ndarray) -> bool:
     """Return whether the peak of a ``(T,)`` waveform is below `SILENCE`."""
     return np.abs(waveform).max() < SILENCE
+
+
+def _hash_file(path: str) -> str:
+    if not Path(path).is_file():
+        return hashlib.sha256().hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash_samples(utterance: Utterance) -> bytes | None:

@@ -26,7 +26,7 @@ from ser_hf.heads.head_fitting import InnerScore, cross_validate_head, fit_head
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import compute_vectors
-from ser_hf.models.checkpoint_loading import UNUSED, is_head, load_config
+from ser_hf.models.checkpoint_loading import UNUSED, commit_of, is_head, load_config
 
 logger = logging.get_logger(__name__)
 
@@ -76,7 +76,7 @@ def check_features(arguments: ProbeArguments) -> None:
         ImportError: If opensmile is needed and not installed.
     """
     if arguments.model_name_or_path is not None:
-        load_config(arguments.model_name_or_path, arguments.trust_remote_code)
+        load_config(arguments.model_name_or_path, arguments.trust_remote_code, arguments.revision)
     if "egemaps" in arguments.features:
         load_egemaps()
 
@@ -101,7 +101,7 @@ def gather_features(
         ImportError: If "egemaps" is requested and opensmile is not installed.
     """
     for kind in arguments.features:
-        compute, identity, options = _select_extractor(kind, arguments)
+        compute, identity, options, described = _select_extractor(kind, arguments)
 
         def vectors(dataset: Dataset, **change) -> np.ndarray:
             computed = compute_vectors(dataset, compute, identity=identity, **options, **change)  # noqa: B023
@@ -110,12 +110,11 @@ def gather_features(
         copies = range(1, arguments.augmented_copies + 1)
         parts = [vectors(train), *(vectors(train, augment=augment, seed=(arguments.seed, copy)) for copy in copies)]
         whole, tested = np.concatenate(parts), vectors(test)
-        settings = {"kind": kind, "identity": identity, **hearing.describe()}
+        settings = {"kind": kind, "identity": identity, **hearing.describe(), **described}
         settings["speaker_normalization"] = arguments.speaker_normalization
         if kind != "embedding":
             yield FeatureSet(kind, whole, tested, settings)
             continue
-        settings |= {"model_name_or_path": _spell_encoder(arguments), "statistics": ["mean", "deviation"]}
         for name, layers in _choose_layers(whole, train, arguments):
             rows, others = (part[:, layers].reshape(len(part), -1) for part in (whole, tested))
             yield FeatureSet(name, rows, others, settings | {"layers": layers})
@@ -167,14 +166,25 @@ def _spell_encoder(arguments: ProbeArguments) -> str:
 
 
 def _select_extractor(kind: str, arguments: ProbeArguments) -> tuple:
-    """Return the function that computes the vectors, its cache key, and options for `compute_vectors`."""
+    """Return the function that computes the vectors, its cache key, options for `compute_vectors`, and settings."""
     if kind == "embedding":
         assert arguments.model_name_or_path is not None  # ProbeArguments has checked it
         dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-        embedder = Embedder(arguments.model_name_or_path, dtype=dtype, trust_remote_code=arguments.trust_remote_code)
-        return embedder.embed, _encoder_cache_key(embedder), {}
+        embedder = Embedder(
+            arguments.model_name_or_path,
+            dtype=dtype,
+            revision=arguments.revision,
+            trust_remote_code=arguments.trust_remote_code,
+        )
+        described = {
+            "model_name_or_path": _spell_encoder(arguments),
+            "statistics": ["mean", "deviation"],
+            "revision": commit_of(embedder.config),
+        }
+        return embedder.embed, _encoder_cache_key(embedder), {}, described
     versions = f"ser_hf {__version__}, librosa {librosa.__version__}"  # type: ignore[attr-defined]  # not in its stub
-    return (_classical if kind == "classical" else _egemaps), f"{kind}, {versions}", {"processes": arguments.processes}
+    compute = _classical if kind == "classical" else _egemaps
+    return compute, f"{kind}, {versions}", {"processes": arguments.processes}, {}
 
 
 def _encoder_cache_key(embedder: Embedder) -> str:

@@ -34,6 +34,7 @@ class Embedder:
             data2vec-audio, SEW, wav2vec2-BERT, Whisper, AST …), fine-tuned or not.
         device: Device of the encoder; None for the GPU if there is one, else the CPU.
         dtype: Data type of autocast: float32, or bfloat16 for more speed.
+        revision: Branch, tag or commit of the encoder on the Hub; None for the newest commit.
         trust_remote_code: Whether to run the Python code in the checkpoint.
 
     Raises:
@@ -47,11 +48,12 @@ class Embedder:
         *,
         device: str | torch.device | None = None,
         dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
         trust_remote_code: bool = False,
     ):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.dtype = dtype
-        self.config = load_config(model_name_or_path, trust_remote_code)
+        self.config = load_config(model_name_or_path, trust_remote_code, revision)
         if self.config.model_type == "mel":
             raise ValueError(
                 f"Expected a pretrained transformer, found the mel model '{model_name_or_path}', which has no layers "

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ser_hf.models.location import check_revision
+
 FEATURES = ("classical", "egemaps", "embedding")
 # The keys of `ser_hf.heads.classifiers.HEADS`, which needs scikit-learn.
 HEAD_NAMES = (
@@ -31,6 +33,10 @@ class ProbeArguments:
     )
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "embedding: Hub id or folder of the frozen encoder."}
+    )
+    revision: str | None = field(
+        default=None,
+        metadata={"help": "Branch, tag or commit of the encoder on the Hub. None: the newest commit."},
     )
     layers: Literal["best", "all", "both"] = field(
         default="both", metadata={"help": "embedding: the best single layer, all layers concatenated, or both."}
@@ -72,6 +78,7 @@ class ProbeArguments:
                 raise ValueError(f"{name}: expected some of {list(known)}, found {unknown}.")
         if ("embedding" in self.features) != (self.model_name_or_path is not None):
             raise ValueError("model_name_or_path: expected with --features embedding, and only then.")
+        check_revision(self.model_name_or_path, self.revision)
         if self.push_to_hub and self.hub_model_id is None:
             raise ValueError("push_to_hub: expected with --hub_model_id USER/NAME.")
         if self.augmented_copies < 0:

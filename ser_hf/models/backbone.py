@@ -19,6 +19,7 @@ from ser_hf.models.checkpoint_loading import (
     load_feature_extractor,
     load_pretrained,
     log_adjustment,
+    override_config,
 )
 from ser_hf.models.context import cut_context
 from ser_hf.models.frozen import settle_frozen_part
@@ -48,6 +49,7 @@ def build_model(
     masking: dict[str, float] | None = None,
     longest: float | None = None,
     layerdrop: float | None = None,
+    revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Return a stock audio classifier in float32 and its feature extractor.
@@ -65,6 +67,7 @@ def build_model(
         longest: Duration in seconds of the longest utterance of training and validation, to which the context of
             Whisper is shortened; None for the full context.
         layerdrop: Value that replaces the layerdrop of the architecture, if it has one; None for its default.
+        revision: Branch, tag or commit of the encoder on the Hub; None for the newest commit.
         trust_remote_code: Whether to run the Python code in the checkpoint.
 
     Returns:
@@ -90,13 +93,12 @@ def build_model(
     if model_type is not None:
         config = AutoConfig.for_model(model_type)
     elif model_name_or_path is not None:
-        config = load_config(model_name_or_path, trust_remote_code)
+        config = load_config(model_name_or_path, trust_remote_code, revision)
         for name in CALIBRATED & vars(config).keys():
             delattr(config, name)
     config.update(labels)
     if config_overrides:
-        config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
-        config = type(config).from_dict(config.to_dict())  # validates the new values
+        config = override_config(config, config_overrides)
     _configure(config, layer_sum=layer_sum, masking=masking or {}, layerdrop=layerdrop)
     if model_name_or_path is None:
         model = AutoModelForAudioClassification.from_config(config)

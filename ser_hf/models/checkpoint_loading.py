@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import Filter, LogRecord
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,10 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING
-from transformers.utils import logging
+from transformers.utils import cached_file, logging
 
 from ser_hf.models import modeling_mel  # noqa: F401  registers the architecture "mel" with transformers
-from ser_hf.models.checkpoint_schema import check_config, check_feature_extractor, check_size
+from ser_hf.models.checkpoint_schema import CONFIG, check_config, check_feature_extractor, check_size
 from ser_hf.models.context import POSITIONS_PER_SECOND
 from ser_hf.models.location import check_location
 
@@ -32,22 +33,51 @@ HEAD = ("classifier", "projector", "layer_weights")  # first component of the pa
 UNUSED = "masked_spec_embed"  # mask vector of SpecAugment, which many checkpoints lack; it has no effect on predictions
 
 
-def load_config(name: str, trust_remote_code: bool) -> PreTrainedConfig:
+def load_config(name: str, trust_remote_code: bool, revision: str | None = None) -> PreTrainedConfig:
     """Load the configuration of a checkpoint, given by its Hub id or folder.
 
+    For a Hub id, its attribute `_commit_hash` is the commit, from which weights and feature extractor are then loaded.
+    The attribute is not saved.
+
+    Args:
+        name: Hub id or folder.
+        trust_remote_code: Whether to run the Python code in the checkpoint.
+        revision: Branch, tag or commit on the Hub; None for the newest commit.
+
     Raises:
-        OSError: If there is no such checkpoint.
+        OSError: If there is no such checkpoint or revision.
         ValueError: If `name` is a file, or its files or values are not acceptable, see `check_config`.
     """
     check_location(name)
-    check_config(name)
+    check_config(name, revision)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code, revision=revision)
     except OSError as error:
-        raise OSError(f"Cannot load '{name}': expected a model's Hub id or folder. {error}") from error
+        at = f" at revision '{revision}'" if revision else ""
+        raise OSError(f"Cannot load '{name}'{at}: expected a model's Hub id or folder. {error}") from error
     except (StrictDataclassError, TypeError, AttributeError) as error:  # values of other types than in the class
         reason = str(error).partition("\n")[0]
         raise ValueError(f"'{name}': config.json has values that its architecture does not accept: {reason}") from error
+    if not os.path.isdir(name):  # in the cache, the folder of a file of the Hub has the name of the commit
+        config._commit_hash = Path(str(cached_file(name, CONFIG, revision=revision))).parent.name
+    return config
+
+
+def override_config(config: PreTrainedConfig, values: dict[str, str]) -> PreTrainedConfig:
+    """Return a configuration with other values, given as text.
+
+    Raises:
+        ValueError: If a name or a value is not accepted by the architecture.
+    """
+    config.update_from_string(",".join(f"{key}={value}" for key, value in values.items()))
+    changed = type(config).from_dict(config.to_dict())  # validates the new values
+    changed._commit_hash = commit_of(config)
+    return changed
+
+
+def commit_of(config: PreTrainedConfig) -> str | None:
+    """Return the commit on the Hub of a configuration from `load_config`; None if it is from a folder or is new."""
+    return getattr(config, "_commit_hash", None)
 
 
 def load_classifier(
@@ -61,7 +91,7 @@ def load_classifier(
 
     Args:
         name: Hub id or folder.
-        config: Configuration to use instead of the stored one.
+        config: Configuration to use instead of the stored one; the weights are loaded from its commit.
         trust_remote_code: Whether to run the Python code in the checkpoint.
         use_safetensors: Whether the weights must be in safetensors format; None for safetensors if available.
 
@@ -79,6 +109,7 @@ def load_classifier(
             output_loading_info=True,
             trust_remote_code=trust_remote_code,
             use_safetensors=use_safetensors,
+            revision=commit_of(config),
         )
 
 
@@ -160,7 +191,9 @@ def load_feature_extractor(
         ValueError: For the reasons of `load_stored_feature_extractor`.
     """
     try:
-        feature_extractor = load_stored_feature_extractor(name, config.model_type, trust_remote_code)
+        feature_extractor = load_stored_feature_extractor(
+            name, config.model_type, trust_remote_code, revision=commit_of(config)
+        )
     except OSError:
         feature_extractor = default_feature_extractor(config)
         log_adjustment(
@@ -172,21 +205,24 @@ def load_feature_extractor(
     return feature_extractor
 
 
-def load_stored_feature_extractor(name: str, model_type: str, trust_remote_code: bool) -> SequenceFeatureExtractor:
+def load_stored_feature_extractor(
+    name: str, model_type: str, trust_remote_code: bool, *, revision: str | None = None
+) -> SequenceFeatureExtractor:
     """Load the feature extractor of a checkpoint.
 
     Args:
         name: Hub id or folder.
         model_type: Architecture of the model.
         trust_remote_code: Whether to run the Python code in the checkpoint.
+        revision: Branch, tag or commit on the Hub; None for the newest commit.
 
     Raises:
         OSError: If the checkpoint has none.
         ValueError: If its class or its values are not acceptable, see `check_feature_extractor`.
     """
-    check_feature_extractor(name, model_type)
+    check_feature_extractor(name, model_type, revision)
     try:
-        return AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code)
+        return AutoFeatureExtractor.from_pretrained(name, trust_remote_code=trust_remote_code, revision=revision)
     except (TypeError, AttributeError, LookupError, ArithmeticError) as error:  # values of other types or sizes
         reason = str(error).partition("\n")[0]
         raise ValueError(f"'{name}': preprocessor_config.json has values that its class refuses: {reason}") from error

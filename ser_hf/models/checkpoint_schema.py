@@ -77,11 +77,12 @@ MOST_BYTES = 8 * MOST_PARAMETERS  # of all weights, in float64
 SPARE_PARAMETERS = 50_000_000  # that the weights may lack, such as a new head
 
 
-def check_config(name: str | os.PathLike) -> None:
+def check_config(name: str | os.PathLike, revision: str | None = None) -> None:
     """Check config.json of a checkpoint, the names in its index of weights and, in a folder, the kinds of all files.
 
     Args:
         name: Folder, or id on the Hub, whose file is downloaded into the cache.
+        revision: Branch, tag or commit on the Hub; None for the newest commit.
 
     Raises:
         ValueError: If a file is no regular file in the folder, config.json is too large or damaged, one of its values
@@ -90,35 +91,36 @@ def check_config(name: str | os.PathLike) -> None:
     if Path(name).is_dir():
         for folder in (Path(name), Path(name, "onnx")):
             check_files(folder)
-    for file, size in _list_hub_files(name).items():
+    for file, size in _list_hub_files(name, revision).items():
         if file in (CONFIG, PREPROCESSOR, ADAPTER, *INDEXES) and size > LARGEST_JSON:
             raise ValueError(f"'{name}': {file} has {size / 1e6:.1f} MB: expected at most {LARGEST_JSON / 1e6:g} MB.")
-    check_values(_read(name, CONFIG), CONFIG)
-    if adapter := _read(name, ADAPTER):  # transformers would load the model that it names
+    check_values(_read(name, CONFIG, revision), CONFIG)
+    if adapter := _read(name, ADAPTER, revision):  # transformers would load the model that it names
         raise ValueError(
             f"'{name}' is an adapter of the model {_show_value(adapter.get('base_model_name_or_path'))}: expected all "
             "weights in one checkpoint. Merge them with peft, `model.merge_and_unload().save_pretrained(FOLDER)`, or "
             f"delete {ADAPTER} if it does not belong to these weights."
         )
     for index in INDEXES:
-        for file in (_read(name, index).get("weight_map") or {}).values():
+        for file in (_read(name, index, revision).get("weight_map") or {}).values():
             if not isinstance(file, str) or Path(file).name != file:
                 raise ValueError(f"{index}: expected names of files in the same folder, found {_show_value(file)}.")
 
 
-def check_feature_extractor(name: str | os.PathLike, model_type: str) -> None:
+def check_feature_extractor(name: str | os.PathLike, model_type: str, revision: str | None = None) -> None:
     """Check preprocessor_config.json of a checkpoint.
 
     Args:
         name: Folder, or id on the Hub, whose file is downloaded into the cache.
         model_type: Architecture of the model, from its config.json.
+        revision: Branch, tag or commit on the Hub; None for the newest commit.
 
     Raises:
         ValueError: If the file is no regular file in the folder, too large or damaged, one of its values has the wrong
             type or is out of range, or the feature extractor is not that of the architecture. A class of the
             checkpoint's own code is accepted.
     """
-    content = _read(name, PREPROCESSOR)
+    content = _read(name, PREPROCESSOR, revision)
     check_values(content, PREPROCESSOR)
     expected, found = EXTRACTORS.get(model_type), content.get("feature_extractor_type")
     if expected and found and found != expected and "auto_map" not in content:
@@ -177,7 +179,7 @@ def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
         ValueError: If the weights have more than `MOST_BYTES`, or the model has more parameters than the weights files,
             or more than `MOST_PARAMETERS`.
     """
-    stored = _measure_weights(folder)
+    stored = _measure_weights(folder, getattr(config, "_commit_hash", None))
     if stored > MOST_BYTES:
         raise ValueError(
             f"'{folder}' has weights of {stored / 1e9:.3g} GB: expected at most {MOST_BYTES / 1e9:.3g} GB. Delete "
@@ -197,38 +199,40 @@ def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
         )
 
 
-def _read(name: str | os.PathLike, file: str) -> dict[str, Any]:
+def _read(name: str | os.PathLike, file: str, revision: str | None) -> dict[str, Any]:
     """Return the content of a JSON file in a folder or on the Hub; empty if there is none."""
     if Path(name).is_dir():
         return read_json(Path(name, file)) if Path(name, file).exists() else {}
     try:
-        path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+        path = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False)
     except OSError:  # no such repository: whoever loads the model explains it
         return {}
     return read_json(path) if path else {}
 
 
-def _measure_weights(name: str | os.PathLike) -> int:
+def _measure_weights(name: str | os.PathLike, revision: str | None) -> int:
     """Return the size in bytes of the weights in a folder or on the Hub; 0 if it is unknown."""
-    if files := _list_hub_files(name):
+    if files := _list_hub_files(name, revision):
         return sum(size for file, size in files.items() if Path(file).suffix in WEIGHTS)
     if not Path(name).is_dir():  # on the Hub, which cannot be reached: an earlier download
-        config = cached_file(name, CONFIG, local_files_only=True, _raise_exceptions_for_missing_entries=False)
+        config = cached_file(
+            name, CONFIG, revision=revision, local_files_only=True, _raise_exceptions_for_missing_entries=False
+        )
         if config is None:
             return 0
         name = Path(config).parent
     return sum(map(_measure_file, (path for path in Path(name).iterdir() if path.suffix in WEIGHTS)))
 
 
-def _list_hub_files(name: str | os.PathLike) -> dict[str, int]:
+def _list_hub_files(name: str | os.PathLike, revision: str | None) -> dict[str, int]:
     """Return the sizes in bytes of the files of a model on the Hub; empty for a folder, or without a connection."""
     if Path(name).is_dir():
         return {}
     try:
-        files = HfApi().model_info(os.fspath(name), files_metadata=True, timeout=TIMEOUT).siblings or []
+        info = HfApi().model_info(os.fspath(name), revision=revision, files_metadata=True, timeout=TIMEOUT)
     except (OfflineModeIsEnabled, httpx2.HTTPError):
         return {}
-    return {file.rfilename: file.size or 0 for file in files if "/" not in file.rfilename}
+    return {file.rfilename: file.size or 0 for file in info.siblings or () if "/" not in file.rfilename}
 
 
 def _measure_file(path: Path) -> int:

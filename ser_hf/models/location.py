@@ -27,6 +27,17 @@ def check_location(name: str | os.PathLike) -> None:
         raise FileNotFoundError(f"{describe_missing_model(name)} On the Hub: {reason}.")
 
 
+def check_revision(name: str | None, revision: str | None) -> None:
+    """Check that a revision is given for an encoder on the Hub only.
+
+    Raises:
+        ValueError: If the encoder is a folder, or there is none.
+    """
+    if revision is not None and (name is None or os.path.isdir(name)):
+        found = "no encoder" if name is None else f"the folder '{name}'"
+        raise ValueError(f"revision: expected with the id of an encoder on the Hub, found {found}. Leave it out.")
+
+
 def describe_missing_model(name: str | os.PathLike, expected: str = "a model's Hub id or folder") -> str:
     """Return a message about a missing folder: what was expected, and the most similar folder in the same place."""
     path = Path(name)

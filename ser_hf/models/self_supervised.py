@@ -20,10 +20,12 @@ from transformers import (
 
 from ser_hf.models.checkpoint_loading import (
     absent_weights,
+    commit_of,
     default_feature_extractor,
     load_config,
     load_feature_extractor,
     log_adjustment,
+    override_config,
 )
 from ser_hf.models.checkpoint_schema import check_size
 from ser_hf.models.padding import make_padding_aware
@@ -42,6 +44,7 @@ def build_self_supervised(
     model_type: str | None = None,
     config_overrides: dict[str, str] | None = None,
     layerdrop: float | None = None,
+    revision: str | None = None,
 ) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     """Return an encoder with its self-supervised objective in float32, and its feature extractor.
 
@@ -50,6 +53,7 @@ def build_self_supervised(
         model_type: Architecture for random weights; None with a pretrained encoder.
         config_overrides: Values of the model configuration by name, as text.
         layerdrop: Value that replaces the layerdrop of the architecture; None for its default.
+        revision: Branch, tag or commit of the encoder on the Hub; None for the newest commit.
 
     Raises:
         ValueError: If the architecture has no self-supervised objective in transformers, or the checkpoint lacks
@@ -62,7 +66,10 @@ def build_self_supervised(
         ...
         ValueError: transformers has no self-supervised objective of 'hubert': expected wav2vec2 or wav2vec2-conformer.
     """
-    config = load_config(model_name_or_path, False) if model_name_or_path else AutoConfig.for_model(str(model_type))
+    if model_name_or_path is None:
+        config = AutoConfig.for_model(str(model_type))
+    else:
+        config = load_config(model_name_or_path, False, revision)
     if config.model_type not in OBJECTIVES:
         raise ValueError(
             f"transformers has no self-supervised objective of '{config.model_type}': expected "
@@ -70,8 +77,7 @@ def build_self_supervised(
         )
     kind = OBJECTIVES[config.model_type]
     if config_overrides:
-        config.update_from_string(",".join(f"{key}={value}" for key, value in config_overrides.items()))
-        config = type(config).from_dict(config.to_dict())  # validates the new values
+        config = override_config(config, config_overrides)
     if layerdrop is not None and config.layerdrop != layerdrop:
         log_adjustment("layerdrop", config.layerdrop, layerdrop, "dropped layers break DDP and gradient checkpointing")
         config.layerdrop = layerdrop
@@ -89,7 +95,9 @@ def build_self_supervised(
 
 def _load_weights(kind: Any, name: str, config: PreTrainedConfig) -> PreTrainedModel:
     check_size(config, name)
-    model, loading = kind.from_pretrained(name, config=config, dtype=torch.float32, output_loading_info=True)
+    model, loading = kind.from_pretrained(
+        name, config=config, dtype=torch.float32, output_loading_info=True, revision=commit_of(config)
+    )
     absent = absent_weights(loading)
     if encoder := [key for key in absent if not key.startswith(OBJECTIVE_PARTS)]:
         raise ValueError(

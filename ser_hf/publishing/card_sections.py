@@ -6,7 +6,8 @@ from ser_hf.foreign_files import read_text
 from ser_hf.publishing.card import ENVIRONMENT
 from ser_hf.serving.checkpoint_files import find_file
 
-SECTION = re.compile(r"^## (Intended use|Out of scope|Limits|Not evaluated)\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+TITLES = ("Intended use", "Out of scope", "Limits", "Not evaluated")
+SECTION = re.compile(rf"^## ({'|'.join(TITLES)})\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 CARD = "README.md"
 
 
@@ -18,10 +19,19 @@ def describe_limits(name: str) -> str:
     Args:
         name: Folder, or id on the Hub.
     """
+    sections = read_sections(name)
+    limits = "The model has no card that describes them: its scores are unknown."
+    own = ENVIRONMENT.get_template("out_of_scope.md").render().removeprefix("## Out of scope\n").strip()
+    shown = {"Out of scope": own} | (sections or {"Limits": limits})
+    return "\n\n".join(f"## {title}\n\n{shown[title]}" for title in TITLES if title in shown)
+
+
+def read_sections(name: str) -> dict[str, str]:
+    """Return the texts of the sections of a model's card about its use and its limits, by title.
+
+    Args:
+        name: Folder, or id on the Hub.
+    """
     path = find_file(name, CARD)
     card = "" if path is None else read_text(path, errors="replace").replace("\r\n", "\n")
-    sections = {match[1]: match[0].strip() for match in SECTION.finditer(card)}
-    sections.setdefault("Out of scope", ENVIRONMENT.get_template("out_of_scope.md").render().strip())
-    if len(sections) == 1:
-        sections["Limits"] = "## Limits\n\nThe model has no card that describes them: its scores are unknown."
-    return "\n\n".join(sections.values())
+    return {match[1]: match[2].strip() for match in SECTION.finditer(card)}

@@ -17,8 +17,10 @@ from ser_hf.heads.head_files import name_encoder
 from ser_hf.heads.voice_files import VOICE
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
+from ser_hf.publishing.eval_results import render_eval_results
 from ser_hf.publishing.gate import describe_checks, require, run_gate
 from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS, TRAINING_SPEECH
+from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.results import parse_results, print_results
 from ser_hf.runs.weights import weights_of
 
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # The files that are uploaded. predictions.csv is not, because it contains names of speakers.
 ALLOWLIST = (
+    ".eval_results/*.yaml",
     "README.md",
     RESULTS,
     f"{ADAPTER}/adapter_config.json",
@@ -127,7 +130,8 @@ def publishable_files(folder: str | Path) -> list[Path]:
 def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Path] = ()) -> dict[str, Path | bytes]:
     """Return the files to upload, by their paths in the repository.
 
-    The repository and the examples are written into the model card, and names of speakers are removed from the results.
+    The repository and the examples are written into the model card, names of speakers are removed from the results, and
+    the test scores are written into `.eval_results`.
 
     Args:
         folder: Output folder of a finished run.
@@ -155,10 +159,11 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
         card.data.widget = others + added
     results = parse_results(read_text(files[RESULTS]))
+    evaluated = render_eval_results(results, read_recipe(Path(folder)), repo_id)
     rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
     if "head.json" in files:
         rewritten["head.json"] = name_encoder(files["head.json"])
-    return files | rewritten
+    return files | rewritten | evaluated
 
 
 def _name_repository(card: ModelCard, repo_id: str) -> None:
@@ -221,7 +226,7 @@ def push(
         address = api.create_repo(repo_id, private=not public, exist_ok=True)
         info = api.model_info(address.repo_id, timeout=retry.TIMEOUT)  # the default None has no limit
         held = {sibling.rfilename for sibling in info.siblings}  # type: ignore[union-attr]
-        _check_visibility(repo_id, private=info.private, public=public)
+        check_visibility(repo_id, private=info.private, public=public)
         if not overwrite:
             recipe = Path(files[RECIPE])  # type: ignore[arg-type]
             _check_model(repo_id, held, recipe, f"{address}/resolve/{info.sha}/recipe.yaml", token)
@@ -236,7 +241,12 @@ def push(
     return retry.call_with_retries(attempt, repo_id)
 
 
-def _check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:
+def check_visibility(repo_id: str, *, private: bool | None, public: bool) -> None:
+    """Check that a repository is not public if a private one is expected.
+
+    Raises:
+        ValueError: If it is.
+    """
     if not private and not public:
         raise ValueError(
             f"'{repo_id}' is public: expected a private repository. Pass another one, make it private in its settings, "
@@ -253,11 +263,10 @@ def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token
         if models := [name for name in sorted(held) if _matches(name, MODELS)]:
             raise ValueError(f"'{repo_id}' has a model that was not made with ser_hf ({', '.join(models)}). {way_out}")
         return
-    response = http_backoff("GET", address, headers=build_hf_headers(token=token))
-    hf_raise_for_status(response)
     here = read_yaml(recipe)
+    text = download_text(address, token)
     try:
-        there = parse_yaml(response.text)
+        there = parse_yaml(text)
     except ValueError:
         there = None
     if not isinstance(there, dict):
@@ -269,6 +278,21 @@ def _check_model(repo_id: str, held: set[str], recipe: Path, address: str, token
     ]
     if differences:
         raise ValueError(f"'{repo_id}' has a model of another recipe ({'; '.join(differences)}). {way_out}")
+
+
+def download_text(address: str, token: str | None) -> str:
+    """Return the text of a file on the Hub.
+
+    Args:
+        address: URL of the file.
+        token: Access token; None for the one of `hf auth login`.
+
+    Raises:
+        httpx2.HTTPError: If it cannot be read.
+    """
+    response = http_backoff("GET", address, headers=build_hf_headers(token=token))
+    hf_raise_for_status(response)
+    return response.text
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -102,7 +102,7 @@ def parse_arguments(
         recipe = _read_yaml(path if path.suffix in (".yaml", ".yml") else find_recipe(argv[0]))
         if partial:
             recipe = {key: value for key, value in recipe.items() if difflib.get_close_matches(key, known, 1, NEAR)}
-        argv = _spell_recipe(recipe) + argv[1:]
+        argv = spell_recipe(recipe) + argv[1:]
     values, rest = parser.parse_known_args([_check_key(item, known) for item in argv])
     if rest:
         raise ValueError(f"Expected --key value after the recipe's YAML file, found {rest}.")
@@ -229,11 +229,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _spell_recipe(recipe: dict[str, Any]) -> list[str]:
+def spell_recipe(recipe: dict[str, Any]) -> list[str]:
     """Return a recipe as command line arguments."""
     argv = []
     for key, value in recipe.items():
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             argv += [f"--{key}", *map(str, value)] if value else []
         elif value is not None:
             argv.append(f"--{key}={_spell_value(value)}")

@@ -18,6 +18,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
 from ser_hf.data.audit import Finding
 from ser_hf.data.dataset import AudioProblem
+from ser_hf.data.fingerprint import hash_recordings
 from ser_hf.data.protocols import speakers_of
 from ser_hf.data.splits import Split, is_speaker_independent
 from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, SplitRecord
@@ -26,13 +27,15 @@ ACTIONS = ("skipped", "too_short", "windowed", "padded", "partial")
 LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # kinds of leaks that every recipe checks
 
 
-def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRecord:
+def describe_split(split: Split, name: str, folders: dict[str, Path], *, planned: Split) -> SplitRecord:
     """Return name and digest of a split, whether it is speaker-independent, and the content of its parts.
 
     Args:
         split: Utterances by part.
         name: Name of the split, for readers.
         folders: Folder of each corpus, to which paths are relative.
+        planned: The split with the utterances that were left out because of their audio. Its files are hashed, so that
+            anyone with the corpus gets the same hash without decoding it.
     """
     speakers = set().union(*map(speakers_of, split.values()))
     several = len({corpus for corpus, _ in speakers}) > 1
@@ -41,6 +44,7 @@ def describe_split(split: Split, name: str, folders: dict[str, Path]) -> SplitRe
             speakers=_list_speakers(utterances, several=several),
             utterances=len(utterances),
             emotions=dict(sorted(Counter(utterance.emotion for utterance in utterances).items())),
+            recordings=hash_recordings(planned[part]),
         )
         for part, utterances in split.items()
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ser_hf.models.location import check_revision
 from ser_hf.runs.ranges import check_ranges
 
 # Lowest and highest value of each number.
@@ -28,6 +29,10 @@ class ModelArguments:
 
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "Pretrained encoder: folder, or id on the Hub; or pass model_type."}
+    )
+    revision: str | None = field(
+        default=None,
+        metadata={"help": "Branch, tag or commit of the encoder on the Hub. None: the newest commit."},
     )
     model_type: str | None = field(
         default=None, metadata={"help": "Architecture to train from random weights: mel, whisper, wav2vec2 …"}
@@ -108,6 +113,7 @@ class ModelArguments:
                 "Expected either --model_name_or_path (a pretrained encoder) or --model_type (an architecture to train "
                 f"from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
             )
+        check_revision(self.model_name_or_path, self.revision)
         check_ranges(self, RANGES)
         if self.head_copies and self.head_init == "random":
             raise ValueError("head_copies: expected with --head_init probe or readout. Leave it out.")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from ser_hf.models.location import check_revision
 from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.ranges import check_ranges
 
@@ -34,6 +35,10 @@ class PretrainingArguments:
 
     model_name_or_path: str | None = field(
         default=None, metadata={"help": "Pretrained wav2vec2 encoder: folder, or id on the Hub; or pass model_type."}
+    )
+    revision: str | None = field(
+        default=None,
+        metadata={"help": "Branch, tag or commit of the encoder on the Hub. None: the newest commit."},
     )
     model_type: str | None = field(
         default=None,
@@ -67,6 +72,7 @@ class PretrainingArguments:
                 "Expected either --model_name_or_path (a pretrained encoder) or --model_type (an architecture to "
                 f"pretrain from random weights), found {self.model_name_or_path!r} and {self.model_type!r}."
             )
+        check_revision(self.model_name_or_path, self.revision)
         check_ranges(self, RANGES)
 
 

@@ -33,11 +33,19 @@ class TaskScores(Protocol):
 
 @dataclass
 class Part:
-    """Describe the training, validation or test part of a split."""
+    """Describe the training, validation or test part of a split.
+
+    Attributes:
+        speakers: Names of the known speakers.
+        utterances: Number of utterances.
+        emotions: Number of utterances by emotion.
+        recordings: SHA-256 of the audio files and times, see `ser_hf.data.fingerprint.hash_recordings`.
+    """
 
     speakers: list[str]
     utterances: int
     emotions: dict[str, int]
+    recordings: str | None = None
 
 
 @dataclass

@@ -231,7 +231,7 @@ def load_speech(
     return Speech(
         dataset,
         outputs,
-        describe_split(split, name_split(data), folders),
+        describe_split(split, name_split(data), folders, planned=planned),
         describe_audio(split, problems, dropped, *(votes.count_votes(utterances, outputs) if task is votes else ())),
         describe_audit(findings),
         problems,

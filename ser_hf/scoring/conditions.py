@@ -201,4 +201,4 @@ def draw_conditions(results: Results, path: Path) -> None:
         for name, record in results.conditions.items()
         if not record.error
     }
-    figures.plot_conditions(rows, clean, f"{metric.short}{' (%)' if task.PERCENT else ''}", path, percent=task.PERCENT)
+    figures.plot_conditions(rows, clean, metric.label + " in %" * task.PERCENT, path, percent=task.PERCENT)

@@ -98,7 +98,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     seconds = time.monotonic() - began
     problems = [problem for problem in problems if problem.action != "padded"]  # only training pads audio
     problems += list_long(classifier, parts["test"], durations)
-    split = describe_split(parts, tested, audio_folders(data))
+    split = describe_split(parts, tested, audio_folders(data), planned={"test": utterances})
     split.speaker_independent = is_new
 
     def tabulate(scores: np.ndarray) -> pandas.DataFrame:

@@ -1,17 +1,20 @@
 """Make a model for one voice from clips without labels, as a stock model whose weights differ in the head only.
 
 The head for known voices (`ser_hf.heads.voice`), which the training stored with `voice_head: true`, is adapted to the
-clips and replaces the head of the model. No gradient steps are taken.
+clips and replaces the head of the model. No gradient steps are taken. The models of several speakers differ in the head
+only, so they share the rest.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from ser_hf.corpora.files import pluralize
+from ser_hf.corpora.files import audio_files, pluralize
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.checks import SilenceError
 from ser_hf.data.collator import extract_features
@@ -24,7 +27,7 @@ from ser_hf.models.checkpoint_loading import load_trained
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.serving.backends import Backend, Checkpoint, run_checkpoint
 from ser_hf.serving.checkpoint_files import find_file
-from ser_hf.serving.decoding import Piece
+from ser_hf.serving.decoding import SECONDS_AHEAD, Item, Piece, decode_ahead, plan
 
 LEAST_SECONDS = 3.0  # of one utterance; with one utterance, the validation UA on RAVDESS was not below that without any
 FEWEST = 3  # clips for a statement about several voices
@@ -58,6 +61,41 @@ class Voice:
     def seconds(self) -> float:
         """Duration of all clips."""
         return sum(map(len, self.waveforms)) / SAMPLING_RATE
+
+
+def read_voice(
+    clips: str | os.PathLike | Iterable[Item],
+    hearing: Hearing,
+    *,
+    sampling_rate: int | None = None,
+    emotions: Sequence[str | None] = (),
+) -> Voice:
+    """Decode the clips of a speaker.
+
+    Args:
+        clips: A folder, a path, or an iterable of folders, paths, paths with start and end in seconds, and arrays.
+        hearing: Defines how silence is trimmed and long audio is split.
+        sampling_rate: Sampling rate of the arrays in Hz.
+        emotions: As in `split_voice`.
+
+    Raises:
+        ValueError: If the number of emotions is not that of the clips.
+        OSError: If a folder has no audio.
+    """
+    items = [clips] if isinstance(clips, str | os.PathLike) else clips
+    files = [file for item in items for file in _expand_folder(item)]
+    if emotions and len(emotions) != len(files):
+        raise ValueError(f"emotions: expected one for each of {len(files)} clips, found {len(emotions)}.")
+    hearing = hearing._replace(window_overlap=0.0)  # each second counts once
+    pieces = (piece for file in files for piece in plan(file, sampling_rate, hearing))
+    return split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), hearing, emotions)
+
+
+def _expand_folder(item: Item) -> list[Item]:
+    """Return the audio files of a folder; anything else is an item of its own."""
+    if isinstance(item, str | os.PathLike) and Path(item).is_dir():
+        return list(audio_files(item, allow_outside=True))
+    return [item]
 
 
 def split_voice(
@@ -97,6 +135,52 @@ def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = Fa
         ValueError: If the backend has no torch model, its head is not linear, the checkpoint has no head for known
             voices, or the clips have less than `LEAST_SECONDS`.
     """
+    original, head = _find_voice_head(backend)
+    checkpoint = _load_again(original)
+    write_classifier(checkpoint.model, *_fit_head(checkpoint, head, voice, prior_correction=prior_correction))
+    checkpoint.model.config.adapted_voice = {
+        "clips": len(voice.waveforms),
+        "labelled": len(voice.emotions) - voice.emotions.count(None),
+        "seconds": round(voice.seconds, 1),
+        "prior_correction": prior_correction,
+    }
+    return run_checkpoint(checkpoint)
+
+
+def adapt_to_speakers(backend: Backend, voices: Iterable[tuple[str, Voice]]) -> dict[str, Backend]:
+    """Return a backend for each speaker of a recording; one model is loaded for all of them, which has to run alone.
+
+    Speakers with less than `LEAST_SECONDS` of speech are left out and logged.
+
+    Args:
+        backend: A backend with a torch model.
+        voices: Name and clips of each speaker; the clips of one speaker are in memory at a time.
+
+    Raises:
+        ValueError: For the other reasons of `adapt_backend`.
+    """
+    original, head = _find_voice_head(backend)
+    shared, found = _load_again(original), {}
+    for speaker, voice in voices:  # all inputs are read before the head of the model changes, which influences them
+        try:
+            found[speaker] = _fit_head(shared, head, voice, prior_correction=False)
+        except TooLittleSpeechError as error:
+            logger.warning(f"Not adapted to {speaker}: {error}")
+    return {speaker: _run_with_head(shared, *values) for speaker, values in found.items()}
+
+
+def _run_with_head(checkpoint: Checkpoint, weight: torch.Tensor, bias: torch.Tensor) -> Backend:
+    """Return a backend that sets the head of a model before each run."""
+    backend = run_checkpoint(checkpoint)
+
+    def run(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+        write_classifier(checkpoint.model, weight, bias)
+        return backend.run(waveforms)
+
+    return replace(backend, run=run, checkpoint=None)
+
+
+def _find_voice_head(backend: Backend) -> tuple[Checkpoint, VoiceHead]:
     checkpoint = backend.checkpoint
     if checkpoint is None:
         raise ValueError(f"A model for one voice needs a torch model, found '{backend.name}': pass backend='torch'.")
@@ -107,6 +191,22 @@ def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = Fa
             f"'{checkpoint.name}' has no {VOICE}, the head for known voices and the statistics of the training "
             "speakers. Train it with --voice_head true."
         )
+    return checkpoint, load_voice_head(path)
+
+
+def _load_again(original: Checkpoint) -> Checkpoint:
+    """Load the model of a checkpoint a second time, without the calibration of the head that will be replaced."""
+    model = load_trained(original.name)  # a copy of a padding-aware model would share its hooks
+    make_padding_aware(model)
+    for name in ("calibration_temperature", "uncertainty_threshold"):
+        vars(model.config).pop(name, None)
+    return replace(original, model=model.to(original.model.device).eval())  # type: ignore[arg-type]
+
+
+def _fit_head(
+    checkpoint: Checkpoint, head: VoiceHead, voice: Voice, *, prior_correction: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight ``(C, D)`` and bias ``(C,)`` of the head for a voice, on the device of the model."""
     if voice.problems:
         logger.warning(f"Left out {pluralize(len(voice.problems), 'clip')}: {'; '.join(voice.problems[:MOST_NAMED])}.")
     if voice.seconds < LEAST_SECONDS:
@@ -114,7 +214,19 @@ def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = Fa
             f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
             f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
         )
-    return run_checkpoint(_adapt(checkpoint, load_voice_head(path), voice, prior_correction=prior_correction))
+    model = checkpoint.model
+    inputs = read_inputs(checkpoint, voice.waveforms)
+    if inputs.shape[1] != len(head.mean) or len(head.centres) != model.config.num_labels:
+        raise ValueError(
+            f"'{checkpoint.name}': {VOICE} is for {len(head.mean)} inputs and {len(head.centres)} emotions, the model "
+            f"has {inputs.shape[1]} and {model.config.num_labels}: they are of different trainings. Train it again."
+        )
+    _warn_of_several(head, inputs, voice)
+    ids = model.config.label2id
+    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])  # type: ignore[index]
+    weight, bias = head.adapt(inputs, labels, prior_correction=prior_correction)
+    options = {"dtype": torch.float32, "device": model.device}
+    return torch.tensor(weight, **options), torch.tensor(bias, **options)  # type: ignore[arg-type]
 
 
 def read_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.ndarray:
@@ -123,35 +235,6 @@ def read_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.n
     size = 1 if model.config.model_type in EQUAL_LENGTHS_ONLY else BATCH
     batches = (extract_features(extractor, waveforms[i : i + size]) for i in range(0, len(waveforms), size))
     return torch.cat([head_inputs(model, batch.to(model.device)).cpu() for batch in batches]).numpy()
-
-
-def _adapt(original: Checkpoint, head: VoiceHead, voice: Voice, *, prior_correction: bool) -> Checkpoint:
-    model = load_trained(original.name)  # a copy of a padding-aware model would share its hooks
-    make_padding_aware(model)
-    model = model.to(original.model.device).eval()  # type: ignore[arg-type]
-    adapted = Checkpoint(original.name, model, original.feature_extractor, original.dtype)
-    inputs = read_inputs(adapted, voice.waveforms)
-    if inputs.shape[1] != len(head.mean) or len(head.centres) != model.config.num_labels:
-        raise ValueError(
-            f"'{original.name}': {VOICE} is for {len(head.mean)} inputs and {len(head.centres)} emotions, the model "
-            f"has {inputs.shape[1]} and {model.config.num_labels}: they are of different trainings. Train it again."
-        )
-    _warn_of_several(head, inputs, voice)
-    ids = model.config.label2id
-    labels = np.array([-1 if emotion is None else ids[emotion] for emotion in voice.emotions])
-    adapted_head = head.adapt(inputs, labels, prior_correction=prior_correction)
-    weight, bias = (torch.tensor(values, dtype=torch.float32) for values in adapted_head)
-    write_classifier(model, weight.to(model.device), bias.to(model.device))
-    config = model.config
-    for name in ("calibration_temperature", "uncertainty_threshold"):  # of the head that is replaced
-        vars(config).pop(name, None)
-    config.adapted_voice = {
-        "clips": len(voice.waveforms),
-        "labelled": len(voice.emotions) - voice.emotions.count(None),
-        "seconds": round(voice.seconds, 1),
-        "prior_correction": prior_correction,
-    }
-    return adapted
 
 
 def _warn_of_several(head: VoiceHead, inputs: np.ndarray, voice: Voice) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ser_hf.serving.adaptation import TooLittleSpeechError
+from ser_hf.serving.decoding import Part
 from ser_hf.serving.emotion_segments import Segment
+from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.speaker_turns import Turn, overlap_test
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def adapted_timeline(
 ) -> list[Segment]:
     """Return the segments of all speakers, sorted by start.
 
-    The model is adapted to the turns of a speaker during which nobody else speaks. With less than 3 s of them, it is
-    not adapted to this speaker. An adapted model has no threshold, so its segments are not marked as uncertain.
+    The recording is read once for the adaptation and once for the segments, and the model is loaded once for all
+    speakers. It is adapted to the turns of a speaker during which nobody else speaks. With less than 3 s of them, it
+    is not adapted to this speaker. An adapted model has no threshold, so its segments are not marked as uncertain.
 
     Args:
         classifier: A model that was trained with `voice_head`.
@@ -40,17 +42,15 @@ def adapted_timeline(
     Raises:
         ValueError: For the reasons of `EmotionClassifier.adapt` and `timeline`.
     """
-    segments: list[Segment] = []
     overlaps = overlap_test(turns)
-    for speaker in dict.fromkeys(turn.speaker for turn in turns):
-        own = [turn for turn in turns if turn.speaker == speaker]
-        try:
-            model = classifier.adapt([(path, turn.start, turn.end) for turn in own if not overlaps(turn)])
-        except TooLittleSpeechError as error:
-            logger.warning(f"Not adapted to {speaker}: {error}")
-            model = classifier
-        segments += model.timeline(path, window=window, hop=hop, turns=own, speech=speech)
+    alone: dict[str, list[Part]] = {turn.speaker: [] for turn in turns}
+    for turn in turns:
+        if not overlaps(turn):
+            alone[turn.speaker].append((path, turn.start, turn.end))
+    voices = classifier.adapt_to_speakers(alone)
+    found = timeline(classifier, path, window=window, hop=hop, turns=turns, speech=speech, voices=voices)
+    segments = [replace(segment, uncertain=segment.uncertain and segment.speaker not in voices) for segment in found]
     segments.sort(key=lambda segment: (segment.start, segment.end))
-    if classifier.uncertainty_threshold is not None:
+    if voices and classifier.uncertainty_threshold is not None:
         logger.warning("Segments of speakers that the model was adapted to are not marked as uncertain.")
-    return [replace(segment, overlap=overlaps(segment)) for segment in segments]
+    return segments

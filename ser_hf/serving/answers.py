@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ser_hf.data.audio import follow_levels
+from ser_hf.data.audio import follow_levels, name_channel, select_channel
 from ser_hf.data.checks import Levels, SilenceError
 from ser_hf.data.decoder import open_audio
 from ser_hf.data.hearing import Hearing
@@ -24,6 +24,7 @@ from ser_hf.serving.decoding import (
     decode_ahead,
     find_source,
     plan,
+    split_item,
     to_waveform,
 )
 from ser_hf.serving.emotion_segments import Segment
@@ -60,7 +61,7 @@ def find_answers(
 
     Args:
         classifier: The model.
-        items: Paths, paths with start and end in seconds, and arrays.
+        items: Paths, paths with start and end in seconds, the same with a channel, and arrays.
         sampling_rate: Sampling rate of the arrays in Hz.
         batch_size: Utterances, or windows of a recording, per batch.
         speech: How the speech of recordings is detected, see `timeline`.
@@ -135,10 +136,10 @@ def _answer_recording(
         samples: Iterable[np.ndarray] = [to_waveform(np.asarray(item), sampling_rate)]
         levels = None
     else:
-        path, start, end = item if isinstance(item, tuple) else (item, None, None)
-        reader, name = open_audio(path), f"'{path}'"
+        path, start, end, channel = split_item(item)
+        reader, name = open_audio(path), name_channel(path, channel)
         rate, levels = reader.sampling_rate, Levels(name)
-        samples = follow_levels(reader.blocks(start or 0.0, end), levels)
+        samples = follow_levels(select_channel(reader.blocks(start or 0.0, end), channel), levels)
     segments = list(segment_samples(classifier, samples, rate, batch_size=batch_size, speech=speech))
     if levels is not None:
         levels.check()

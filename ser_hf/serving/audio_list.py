@@ -10,6 +10,7 @@ from ser_hf.corpora.files import AUDIO_EXTENSIONS, audio_files, list_files, plur
 from ser_hf.corpora.spelling import as_utf8
 from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
+from ser_hf.data.audio import read_header
 from ser_hf.data.segment_fit import describe_misfit
 from ser_hf.serving.prediction_table import Key, Known
 from ser_hf.serving.speaker_turns import Turn, overlap_test, read_rttm, read_turns
@@ -19,9 +20,9 @@ RTTM = ".rttm"
 logger = logging.getLogger(__name__)
 
 
-def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[Key]:
+def list_audio(paths: Sequence[str], columns: Mapping[str, str]) -> list[tuple[str, float | None, float | None]]:
     """Return path, start and end in seconds of all audio in files, folders, globs and tables, see `list_rows`."""
-    return list(list_rows(paths, columns))
+    return [key[:3] for key in list_rows(paths, columns)]
 
 
 def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Known]:
@@ -50,7 +51,7 @@ def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Kno
     for key, known in (row for inside in found.values() for row in inside):
         rows.setdefault(key, known)
     keys = list(rows)
-    if misfit := describe_misfit(keys):
+    if misfit := describe_misfit([key[:3] for key in keys]):
         logger.warning(misfit)
     if not any(os.path.exists(path) for path, *_ in keys):
         raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
@@ -68,7 +69,7 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
         ValueError: If a row is a part of a file, the file holds no turn of a recording, or it is no RTTM and there are
             several recordings.
     """
-    if parts := [path for path, start, end in rows if (start, end) != (None, None)]:
+    if parts := [path for path, *times in rows if times != [None, None]]:
         raise ValueError(f"speakers: expected whole files, found a part of '{parts[0]}' in a table.")
     if len(rows) == 1:
         turns = {path: read_turns(speakers, path) for path, *_ in rows}
@@ -85,8 +86,40 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
             )
         turns = {path: known[Path(path).stem] for path, *_ in rows}
     found = {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
-    if misfit := describe_misfit(list(found)):
+    if misfit := describe_misfit([key[:3] for key in found]):
         logger.warning(f"speakers: {misfit}")
+    return found
+
+
+def split_channels(rows: Mapping[Key, Known], names: Sequence[str] = ()) -> dict[Key, Known]:
+    """Return a row for each channel of each file, with the column speaker.
+
+    A file that cannot be read has one row, which becomes an error row.
+
+    Args:
+        rows: Rows of files or of their parts, from `list_rows`.
+        names: Speaker of each channel; without names, they are "channel 1", "channel 2" and so on.
+
+    Raises:
+        ValueError: If names are missing or repeated, or their number is not that of the channels of each file.
+    """
+    if len({name.strip() for name in names} - {""}) != len(names):
+        raise ValueError(f"channel_names: expected different names, found {list(names)}.")
+    found: dict[Key, Known] = {}
+    for (path, start, end, *_), known in rows.items():
+        try:
+            channels = read_header(path).channels
+        except (ValueError, OSError):
+            found[path, start, end] = known
+            continue
+        if names and len(names) != channels:
+            raise ValueError(
+                f"'{path}' has {pluralize(channels, 'channel')}: expected {len(names)}, because there are "
+                f"{len(names)} channel_names. Predict it on its own, or leave out the names."
+            )
+        for number in range(1, channels + 1):
+            speaker = names[number - 1] if names else f"channel {number}"
+            found[path, start, end, number] = known | {"speaker": speaker}
     return found
 
 

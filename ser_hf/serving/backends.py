@@ -248,7 +248,8 @@ def load_head_backend(name: str, *, device: torch.device, dtype: torch.dtype, tr
     context = float("inf")
     if features["kind"] == "embedding":
         encoder = _locate_encoder(folder, features["model_name_or_path"])
-        embedder = Embedder(encoder, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+        options = {"revision": features.get("revision"), "trust_remote_code": trust_remote_code}
+        embedder = Embedder(encoder, device=device, dtype=dtype, **options)  # older heads name no revision
         context = context_of(embedder.config)
 
     def compute(waveforms: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ Shapes: B utterances, T samples, C emotions.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from ser_hf.data.checks import check_samples
 from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.models.postprocessing import to_ratings
-from ser_hf.serving.adaptation import adapt_backend, split_voice
+from ser_hf.serving.adaptation import adapt_backend, adapt_to_speakers, read_voice
 from ser_hf.serving.answers import find_answers
 from ser_hf.serving.backends import Backend, load_backend
-from ser_hf.serving.decoding import SECONDS_AHEAD, decode_ahead, plan
+from ser_hf.serving.decoding import Item
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import timeline
 from ser_hf.serving.prediction import Prediction
@@ -155,7 +155,7 @@ class EmotionClassifier:
 
     def predict_files(
         self,
-        paths: Iterable[str | os.PathLike | tuple[str, float | None, float | None]],
+        paths: Iterable[Item],
         *,
         batch_size: int = 8,
         speech: str = "energy",
@@ -174,7 +174,8 @@ class EmotionClassifier:
         may be in memory at the same time.
 
         Args:
-            paths: Files, or parts of files (path, start in seconds, end in seconds), read one block ahead.
+            paths: Files, parts of files (path, start in seconds, end in seconds), or channels of parts (path, start,
+                end, number of the channel from 1), read one block ahead.
             batch_size: Utterances per batch.
             speech: How the speech of recordings is detected: "energy", or "silero" (extra vad).
 
@@ -190,7 +191,8 @@ class EmotionClassifier:
                 error = str(outcome)
             else:
                 emotion, scores, uncertain = outcome
-            yield Prediction(*source[:4], emotion, scores, error, source.missing, uncertain)  # type: ignore[arg-type]
+            found = emotion, scores, error, source.missing, uncertain, source.channel
+            yield Prediction(*source[:4], *found)  # type: ignore[arg-type]
 
     def adapt(
         self,
@@ -216,16 +218,23 @@ class EmotionClassifier:
                 torch, the clips have too little audio, or an emotion is unknown to the model.
             OSError: If a folder has no audio.
         """
-        items = [clips] if isinstance(clips, str | os.PathLike) else list(clips)
-        files = [file for item in items for file in _expand_folder(item)]
-        if emotions and len(emotions) != len(files):
-            raise ValueError(f"emotions: expected one for each of {len(files)} clips, found {len(emotions)}.")
         if others := sorted({emotion for emotion in emotions if emotion is not None} - set(self.emotions)):
             raise ValueError(f"emotions: expected some of {self.emotions} or None, found {others}.")
-        cutter = EmotionClassifier(self._backend, self.hearing._replace(window_overlap=0.0))  # each second counts once
-        pieces = (piece for item in files for piece in plan(item, sampling_rate, cutter.hearing))
-        voice = split_voice(decode_ahead(pieces, seconds=SECONDS_AHEAD), cutter.hearing, emotions)
+        voice = read_voice(clips, self.hearing, sampling_rate=sampling_rate, emotions=emotions)
         return EmotionClassifier(adapt_backend(self._backend, voice, prior_correction=prior_correction), self.hearing)
+
+    def adapt_to_speakers(self, clips: Mapping[str, Sequence[Item]]) -> "dict[str, EmotionClassifier]":
+        """Return a classifier for each speaker with at least 3 s of clips; they share one model, and run in turn.
+
+        Args:
+            clips: Speaker -> paths, or tuples of path, start and end in seconds.
+
+        Raises:
+            ValueError: For the reasons of `adapt`.
+        """
+        voices = ((speaker, read_voice(own, self.hearing)) for speaker, own in clips.items())
+        backends = adapt_to_speakers(self._backend, voices)
+        return {speaker: EmotionClassifier(backend, self.hearing) for speaker, backend in backends.items()}
 
     def timeline(
         self,
@@ -298,13 +307,6 @@ class EmotionClassifier:
             if isinstance(outcome, Exception):
                 raise outcome
             yield outcome.scores
-
-
-def _expand_folder(item: str | os.PathLike | np.ndarray) -> list:
-    """Return the audio files of a folder; anything else is an item of its own."""
-    if isinstance(item, str | os.PathLike) and Path(item).is_dir():
-        return list(audio_files(item, allow_outside=True))
-    return [item]
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -25,7 +25,9 @@ LONGEST = 86_400.0  # seconds
 LONGEST_WHOLE = 600.0  # seconds; for files that are decoded as a whole
 
 
-Item = str | os.PathLike | tuple[str | os.PathLike, float | None, float | None] | np.ndarray
+# A file, a part of it (path, start and end in seconds), or a channel of a part (and its number, from 1).
+Part = tuple[str | os.PathLike, float | None, float | None]
+Item = str | os.PathLike | Part | tuple[str | os.PathLike, float | None, float | None, int] | np.ndarray
 
 
 class Source(NamedTuple):
@@ -38,10 +40,11 @@ class Source(NamedTuple):
         duration: Seconds before trimming; None if the audio is unreadable.
         missing: Seconds that the header of the file promises and the file lacks; NaN for an unknown number; None if the
             audio is unreadable.
+        channel: Number of the channel, from 1; None for the mean of the channels.
 
     Examples:
         >>> Source("a.wav", start=1.0, end=2.5)
-        Source(path='a.wav', start=1.0, end=2.5, duration=None, missing=None)
+        Source(path='a.wav', start=1.0, end=2.5, duration=None, missing=None, channel=None)
     """
 
     path: str | None = None
@@ -49,6 +52,7 @@ class Source(NamedTuple):
     end: float | None = None
     duration: float | None = None
     missing: float | None = None
+    channel: int | None = None
 
 
 class Piece(NamedTuple):
@@ -81,7 +85,7 @@ def plan(item: Item, sampling_rate: int | None, hearing: Hearing) -> Iterator[Pi
     """
     if hasattr(item, "__array__"):
         return plan_array(np.asarray(item), sampling_rate, hearing)
-    return plan_file(*_split_item(item), hearing)
+    return plan_file(item, hearing)
 
 
 def find_source(item: Item, sampling_rate: int | None) -> Source:
@@ -101,45 +105,46 @@ def find_source(item: Item, sampling_rate: int | None) -> Source:
         array = np.asarray(item)
         check_rate(sampling_rate)
         return Source(duration=len(array) / sampling_rate if array.ndim else 0.0, missing=0.0)  # type: ignore[operator]
-    path, start, end = _split_item(item)
+    path, start, end, channel = split_item(item)
     first = start or 0.0
     if not first >= 0:
         raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
     header = read_header(path)
+    if channel is not None and not 1 <= channel <= header.channels:
+        raise ValueError(f"'{path}': expected a channel from 1 to {header.channels}, found channel {channel}.")
     duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)
     missing = header.missing if end is None else min(max(0.0, end - header.duration), header.missing)
     if not duration:
         last = "its end" if end is None else f"{end:g} s"
         raise ValueError(f"'{path}' holds no sample between {first:g} s and {last}: it ends at {header.duration:g} s.")
-    return Source(os.fspath(path), start, end, duration, missing)
+    return Source(os.fspath(path), start, end, duration, missing, channel)
 
 
-def plan_file(path: str | os.PathLike, start: float | None, end: float | None, hearing: Hearing) -> Iterator[Piece]:
-    """Yield the pieces of a file, or of its part from `start` to `end`, without decoding them.
+def plan_file(item: Item, hearing: Hearing) -> Iterator[Piece]:
+    """Yield the pieces of a file, of its part, or of a channel, without decoding them.
 
     A file that is missing, unreadable or too long yields one piece that raises the error when it is decoded.
 
     Args:
-        path: Audio file.
-        start: Start in seconds; None for the start of the file.
-        end: End in seconds; None for the end of the file.
+        item: Path, path with start and end in seconds, or these with the number of a channel.
         hearing: Defines whether the file is split into windows.
     """
+    path, start, end, channel = split_item(item)
     try:
-        source = find_source((path, start, end), None)
+        source = find_source(item, None)
         assert source.duration is not None
         check_duration(path, source.duration, hearing)
     except (ValueError, OSError) as error:
-        yield Piece(Source(os.fspath(path), start, end), partial(_raise, error), 0.0, True)
+        yield Piece(Source(os.fspath(path), start, end, channel=channel), partial(_raise, error), 0.0, True)
         return
     first, duration = start or 0.0, source.duration
     if hearing.needs_whole:
-        decode = partial(_decode_trimmed, path, first, first + duration, hearing)
+        decode = partial(_decode_trimmed, path, first, first + duration, channel, hearing)
         yield Piece(source, decode, duration, True)
         return
     windows = hearing.list_windows(duration)
     for number, (begin, stop) in enumerate(windows, 1):
-        decode = partial(decode_audio, path, start=first + begin, end=first + stop)
+        decode = partial(decode_audio, path, start=first + begin, end=first + stop, channel=channel)
         yield Piece(source, decode, stop - begin, number == len(windows))
 
 
@@ -233,14 +238,22 @@ def check_duration(path: str | os.PathLike, duration: float, hearing: Hearing) -
         )
 
 
-def _split_item(item: Item) -> tuple[str | os.PathLike, float | None, float | None]:
+def split_item(item: Item) -> tuple[str | os.PathLike, float | None, float | None, int | None]:
+    """Return path, start, end and channel of an item that is no array.
+
+    Raises:
+        TypeError: If it is none of these.
+    """
     if not isinstance(item, str | os.PathLike | tuple):
         raise TypeError(f"Expected paths or arrays, found {type(item).__name__}.")
-    return item if isinstance(item, tuple) else (item, None, None)
+    path, start, end, channel = (*item, None)[:4] if isinstance(item, tuple) else (item, None, None, None)
+    return path, start, end, channel
 
 
-def _decode_trimmed(path: str | os.PathLike, start: float, end: float, hearing: Hearing) -> np.ndarray:
-    return hearing.trim_silence(decode_audio(path, start=start, end=end))
+def _decode_trimmed(
+    path: str | os.PathLike, start: float, end: float, channel: int | None, hearing: Hearing
+) -> np.ndarray:
+    return hearing.trim_silence(decode_audio(path, start=start, end=end, channel=channel))
 
 
 def _convert_trimmed(array: np.ndarray, sampling_rate: int | None, hearing: Hearing) -> np.ndarray:

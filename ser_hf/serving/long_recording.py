@@ -6,14 +6,14 @@ separate channels, which are sorted by time.
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from typing import Any
 
 import numpy as np
 
-from ser_hf.data.audio import follow_levels
+from ser_hf.data.audio import follow_levels, name_channel, select_channel
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import AudioReader, open_audio
 from ser_hf.serving.emotion_segments import Segment, Window, merge
@@ -33,6 +33,8 @@ def timeline(
     batch_size: int = 8,
     turns: Sequence[Turn] | None = None,
     speech: str = "energy",
+    voices: Mapping[str, Recogniser] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of a recording in order; parts without speech have no segment.
 
@@ -48,6 +50,8 @@ def timeline(
         batch_size: Windows per batch.
         turns: Who speaks when, sorted by start; the rest of the recording has no segment. See `read_turns`.
         speech: How speech is detected: "energy", or "silero" (extra vad), which leaves out music and noises.
+        voices: Models of speakers of the turns; `classifier` scores the speech of others.
+        progress: Called with the share of the recording that has been read, from 0 to 1; what it raises stops the work.
 
     Raises:
         ValueError: If the file is unreadable, damaged or has no samples; samples are not finite or far beyond full
@@ -56,8 +60,8 @@ def timeline(
         ImportError: If Silero is not installed.
     """
     reader = open_audio(path)
-    samples = _read_checked(reader)
-    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size}
+    samples = _read_checked(reader, progress)
+    options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "voices": voices}
     overlaps = overlap_test(turns or [])
     for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
@@ -73,10 +77,12 @@ def segment_samples(
     batch_size: int = 8,
     turns: Sequence[Turn] | None = None,
     speech: str = "energy",
+    voices: Mapping[str, Recogniser] | None = None,
 ) -> Iterator[Segment]:
     """Yield the segments of samples ``(T,)`` that arrive in blocks; overlap is not marked. See `timeline`."""
     windows = _cut_windows(classifier, samples, sampling_rate, turns, window=window, hop=hop, speech=speech)
-    scored, answer = _score_in_batches(classifier, windows, batch_size), load_task(classifier.task).answer
+    scored = _score_in_batches(classifier, windows, batch_size, voices or {})
+    answer = load_task(classifier.task).answer
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
     yield from (segment for segment in segments if segment.final)
 
@@ -90,6 +96,7 @@ def channel_timelines(
     hop: float = 1.0,
     batch_size: int = 8,
     speech: str = "energy",
+    progress: Callable[[float], None] | None = None,
 ) -> list[Segment]:
     """Return the segments of each channel of a recording, as of a call with one speaker per channel, sorted by start.
 
@@ -101,6 +108,7 @@ def channel_timelines(
         hop: As for `timeline`.
         batch_size: As for `timeline`.
         speech: As for `timeline`.
+        progress: As for `timeline`.
 
     Raises:
         ValueError: If the number of names is not that of the channels, or as for `timeline`.
@@ -114,15 +122,16 @@ def channel_timelines(
         raise ValueError(f"'{path}' has {reader.channels} channels: expected a name of each, found {list(names)}.")
     options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "speech": speech}
     segments: list[Segment] = []
-    for channel, name in enumerate(names):
-        levels = Levels(f"'{path}', channel {channel + 1}")
-        samples = follow_levels((block[:, [channel]] for block in reader.blocks()), levels)
+    for channel, name in enumerate(names, 1):
+        levels = Levels(name_channel(path, channel))
+        blocks = _read_blocks(reader, progress, part=channel - 1, parts=reader.channels)
+        samples = follow_levels(select_channel(blocks, channel), levels)
         found = segment_samples(classifier, samples, reader.sampling_rate, **options)
         segments += [replace(segment, speaker=name) for segment in found]
         if not levels.low.size:
             raise ValueError(f"'{path}' has no samples.")
         if levels.is_silent:
-            logger.warning(f"'{path}': channel {channel + 1} ({name}) is silent.")
+            logger.warning(f"'{path}': channel {channel} ({name}) is silent.")
     if missing := reader.describe_missing():
         logger.warning(f"'{path}' {missing}.")
     segments.sort(key=lambda segment: (segment.start, segment.end))
@@ -135,7 +144,7 @@ def warn_of_channels(levels: Levels) -> None:
     if levels.differ:
         logger.warning(
             f"{levels.name} has {len(levels.low)} different channels, which were averaged. If each is a speaker, as in "
-            "a call, use ser-hf timeline --channels separate, or channel_timelines."
+            "a call, use --channels separate of ser-hf timeline or predict, or channel_timelines."
         )
 
 
@@ -160,10 +169,24 @@ def _cut_windows(
             yield replace(each, edges=edges, speaker=turn.speaker)
 
 
-def _read_checked(reader: AudioReader) -> Iterator[np.ndarray]:
+def _read_blocks(
+    reader: AudioReader, progress: Callable[[float], None] | None, *, part: int = 0, parts: int = 1
+) -> Iterator[np.ndarray]:
+    """Yield the samples ``(T, channels)`` in blocks, in one of several parts of the work; report the progress."""
+    if progress is None:
+        yield from reader.blocks()
+        return
+    done, length = 0, max(1, reader.measure())
+    for block in reader.blocks():
+        yield block
+        done += len(block)
+        progress((part + done / length) / parts)
+
+
+def _read_checked(reader: AudioReader, progress: Callable[[float], None] | None) -> Iterator[np.ndarray]:
     """Yield the mean of the channels ``(T,)`` in blocks; log what the file lacks."""
     levels = Levels(f"'{reader.path}'")
-    yield from follow_levels(reader.blocks(), levels)
+    yield from follow_levels(_read_blocks(reader, progress), levels)
     if not levels.low.size:
         raise ValueError(f"'{reader.path}' has no samples.")
     levels.check_channels()
@@ -180,8 +203,15 @@ def _drop_replaced(windows: Iterator[Window]) -> Iterator[Window]:
 
 
 def _score_in_batches(
-    classifier: Recogniser, windows: Iterator[Window], size: int
+    classifier: Recogniser, windows: Iterator[Window], size: int, voices: Mapping[str, Recogniser]
 ) -> Iterator[tuple[Window, np.ndarray]]:
-    while batch := list(islice(windows, size)):
-        scores = classifier.score([classifier.trim(window.waveform) for window in batch])
-        yield from zip(batch, classifier.rescale(scores), strict=True)
+    """Yield the windows with their scores ``(C,)``; each model scores about `size` windows at a time."""
+    while batch := list(islice(windows, size * max(1, len(voices)))):
+        models = [voices.get(window.speaker or "", classifier) for window in batch]
+        scores: list[np.ndarray] = [np.empty(0)] * len(batch)
+        for model in dict.fromkeys(models):
+            own = [number for number, each in enumerate(models) if each is model]
+            found = model.score([model.trim(batch[number].waveform) for number in own])
+            for number, row in zip(own, found, strict=True):
+                scores[number] = row
+        yield from zip(batch, classifier.rescale(np.stack(scores)), strict=True)

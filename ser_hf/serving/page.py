@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 try:
     import gradio
@@ -16,72 +17,157 @@ except ImportError as error:
 from starlette.middleware import Middleware
 
 from ser_hf.cpus import release_memory
-from ser_hf.data.audio import audio_duration
-from ser_hf.data.decoder import open_audio
 from ser_hf.escaping import markdown
-from ser_hf.evaluation.figures.timeline import plot_timeline
+from ser_hf.serving import segment_lanes
 from ser_hf.serving.certainty import describe_certainty
 from ser_hf.serving.classifier import EmotionClassifier
-from ser_hf.serving.emotion_segments import caption
 from ser_hf.serving.page_access import OwnOriginOnly
-from ser_hf.serving.segment_files import clock, write_segments
-from ser_hf.serving.segment_summary import DOMINANT, MIXED, Summary, summarize
-from ser_hf.tasks import load_task
+from ser_hf.serving.recording_report import LONGEST, TITLES, Report, analyse, list_formats
 
 logger = logging.getLogger(__name__)
 # oneDNN keeps compiled kernels for 1024 lengths of audio; it reads this before its first use.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
-LONGEST = 600  # seconds of a recording; a CPU processes them in about a minute
-LARGEST = "120mb"  # size of `LONGEST` seconds at 48 kHz, 16 bits and two channels
-WAITING = 16  # longest queue of recordings: a wait of at most a quarter of an hour
-KEPT = 3600  # seconds until a recording and its timeline are deleted
+LARGEST = "1400mb"  # size of `LONGEST` seconds at 48 kHz, 16 bits and two channels
+WAITING = 16  # longest queue of recordings
+KEPT = 10_800  # seconds until a recording and its timeline are deleted; somebody may listen for two hours
 PROMPT = "Upload or record speech, then press **Recognise**."
+STOPPED = "Cancelled. Press **Recognise** to start again."
 # Indigo, because white text on the default orange is hard to read.
 THEME = gradio.themes.Default(primary_hue="indigo", font=["system-ui", "sans-serif"], font_mono=["monospace"])
 # On phones the figure keeps a legible width and scrolls sideways.
 CSS = """
 #figure .image-frame {justify-content: flex-start; overflow-x: auto}
 #figure img {min-width: 800px}
+#files > * {flex: 0 1 auto}
 """
 
 
-def build_page(classifier: EmotionClassifier, *, examples: Sequence[str | Path] = ()) -> gradio.Blocks:
+class CancelledError(Exception):
+    """Stop the analysis of a recording that nobody waits for."""
+
+
+def build_page(
+    classifier: EmotionClassifier,
+    *,
+    examples: Sequence[str | Path] = (),
+    speech: str = "energy",
+    about: str = "",
+    card: str = "",
+) -> gradio.Blocks:
     """Build a page to upload or record speech and show its emotions.
 
     Args:
         classifier: The classifier.
         examples: Recordings that the page offers as examples.
+        speech: How speech is detected, see `timeline`.
+        about: What is known about the model, in Markdown.
+        card: Model card in Markdown.
     """
     with Page(title="Speech emotions", analytics_enabled=False, delete_cache=(60, KEPT)) as page:
         gradio.Markdown(f"# Speech emotions\n{_introduce(classifier)}")
         with gradio.Row():
             with gradio.Column():
-                audio = gradio.Audio(type="filepath", sources=["upload", "microphone"], label="Recording", buttons=[])
+                given = _lay_out_inputs(examples)
                 button = gradio.Button("Recognise", variant="primary")
-                if examples:
-                    gradio.Examples([[str(path)] for path in examples], audio, cache_examples=False)
+                cancel = gradio.Button("Cancel", visible=False)
             with gradio.Column(scale=2):
                 answer = gradio.Markdown(PROMPT, elem_id="answer", min_height=100)
                 with gradio.Column(visible=False) as results:
                     shown = _lay_out_results(rated=classifier.rating_scale is not None)
-
-        def show(path: str | None) -> dict:
-            try:
-                words, *values = recognise(classifier, path)
-            except (ValueError, OSError) as error:
-                return {answer: f"## No result\n{_spell_error(error, path)}", results: gradio.Column(visible=False)}
-            finally:
-                release_memory()
-            return {answer: words, results: gradio.Column(visible=True), **dict(zip(shown, values, strict=True))}
-
-        def forget() -> dict:
-            return {answer: PROMPT, results: gradio.Column(visible=False)}
-
-        # Hide the results of the previous recording as soon as there is another one.
-        audio.change(forget, None, [answer, results], queue=False, show_progress="hidden", api_visibility="private")
-        button.click(show, audio, [answer, results, *shown], api_name="recognise")
+        if about:
+            gradio.Markdown(f"## About this model\n{about}", elem_id="about")
+        if card:
+            with gradio.Accordion("The model card", open=False):
+                gradio.Markdown(card)
+        _connect(page, Jobs(classifier, speech), given, button, cancel, answer, results, shown)
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
+
+
+def _connect(
+    page: gradio.Blocks,
+    jobs: "Jobs",
+    given: list[gradio.components.Component],
+    button: gradio.Button,
+    cancel: gradio.Button,
+    answer: gradio.Markdown,
+    results: gradio.Column,
+    shown: list[gradio.components.Component],
+) -> None:
+    """Define what the components of a page do."""
+
+    def show(
+        audio: str | None, separate: bool, speakers: str | None, request: gradio.Request,
+        progress: gradio.Progress = gradio.Progress(),  # noqa: B008 - Gradio finds it as a default
+    ) -> dict:  # fmt: skip
+        rest: dict = {results: gradio.Column(visible=False)}
+        try:
+            report = jobs.run(audio, separate, speakers, request, progress)
+            words, rest = report.words, {results: gradio.Column(visible=True), **_fill(shown, report)}
+        except CancelledError:
+            words = STOPPED
+        except (ValueError, OSError) as error:
+            words = f"## No result\n{_spell_error(error, audio, speakers)}"
+        finally:
+            release_memory()
+        return {answer: words, cancel: gradio.Button(visible=False), **rest}
+
+    def start() -> dict:
+        return {answer: "", results: gradio.Column(visible=False), cancel: gradio.Button(visible=True)}
+
+    def forget() -> dict:
+        return {answer: PROMPT, results: gradio.Column(visible=False)}
+
+    at_once: dict = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    # Hide the results of the previous recording as soon as there is another one.
+    given[0].change(forget, None, [answer, results], **at_once)  # type: ignore[attr-defined]
+    begun = button.click(start, None, [answer, results, cancel], **at_once)
+    outputs = [answer, results, cancel, *shown]
+    work = begun.then(show, given, outputs, api_name="recognise", show_progress_on=answer)
+    cancel.click(jobs.stop, None, None, **at_once)
+    cancel.click(lambda: (STOPPED, gradio.Button(visible=False)), None, [answer, cancel], cancels=[work], **at_once)
+    page.unload(jobs.stop)
+
+
+class Jobs:
+    """Analyse recordings, and stop the analysis that a browser tab no longer waits for.
+
+    Args:
+        classifier: The classifier.
+        speech: How speech is detected.
+    """
+
+    def __init__(self, classifier: EmotionClassifier, speech: str):
+        self._classifier, self._speech = classifier, speech
+        self._stopped: dict[str | None, Event] = {}  # by session, of running analyses
+
+    def run(
+        self,
+        audio: str | None,
+        separate: bool,
+        speakers: str | None,
+        request: gradio.Request,
+        progress: gradio.Progress,
+    ) -> Report:
+        """Return the report of a recording; raise `CancelledError` if it is stopped."""
+        stopped = self._stopped[request.session_hash] = Event()
+
+        def follow(share: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            progress(share, desc="Analysing")
+
+        try:
+            return analyse(
+                self._classifier, audio, speech=self._speech, speakers=speakers, separate=separate, progress=follow
+            )
+        finally:
+            self._stopped.pop(request.session_hash, None)
+
+    def stop(self, request: gradio.Request) -> None:
+        """Stop the analysis of a session, if one is running."""
+        if stopped := self._stopped.get(request.session_hash):
+            stopped.set()
 
 
 class Page(gradio.Blocks):
@@ -95,8 +181,29 @@ class Page(gradio.Blocks):
             raise gradio.Error("Expected a recording.", print_exception=False) from error
 
 
+def _lay_out_inputs(examples: Sequence[str | Path]) -> list[gradio.components.Component]:
+    """Return the recording, whether each channel is a speaker, and the file of speakers."""
+    # The waveform and the editor would decode the whole recording in the browser: 2.6 GB for two hours of stereo.
+    audio = gradio.Audio(
+        type="filepath",
+        sources=["upload", "microphone"],
+        label="Recording",
+        buttons=[],
+        editable=False,
+        waveform_options=gradio.WaveformOptions(show_recording_waveform=False),
+    )
+    with gradio.Accordion("Several speakers", open=False):
+        separate = gradio.Checkbox(label="Each channel is a speaker, as in recorded calls")
+        kinds = [".rttm", ".json", ".jsonl", ".csv", ".tsv"]  # not the formats that packages unpack
+        speakers = gradio.File(label="Or a file of who speaks when (RTTM, JSON, CSV …)", file_types=kinds, height=150)
+    if examples:
+        gradio.Examples([[str(path)] for path in examples], audio, cache_examples=False)
+    return [audio, separate, speakers]
+
+
 def _lay_out_results(*, rated: bool) -> list[gradio.components.Component]:
     bars = gradio.Label(label="All scores, means over the speech", show_heading=False)
+    lanes = gradio.HTML(elem_id="lanes", css_template=segment_lanes.CSS, js_on_load=segment_lanes.SCRIPT)
     described = "Waveform, spectrogram and emotions over time; the table below contains the same emotions as text."
     figure = gradio.Image(elem_id="figure", type="filepath", show_label=False, buttons=[], alt_text=described)
     table = gradio.Dataframe(
@@ -107,22 +214,35 @@ def _lay_out_results(*, rated: bool) -> list[gradio.components.Component]:
         interactive=False,
         buttons=[],
     )
-    with gradio.Row():
-        downloads = [gradio.DownloadButton(f"Download as {kind}") for kind in ("CSV", "subtitles (WebVTT)")]
-    return [bars, figure, table, *downloads]
+    gradio.Markdown("Download the timeline as:")
+    with gradio.Row(elem_id="files"):
+        downloads = [gradio.DownloadButton(TITLES[extension], size="sm", min_width=130) for extension in list_formats()]
+    return [bars, lanes, figure, table, *downloads]
 
 
-def serve_page(page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None = None) -> str:
+def _fill(shown: Sequence[gradio.components.Component], report: Report) -> dict:
+    """Return the values of the components of `_lay_out_results`."""
+    bars = gradio.Label(report.bars or {}, visible=report.bars is not None)
+    values = [bars, report.lanes, report.files[0], report.rows, *report.files]
+    return dict(zip(shown, values, strict=True))
+
+
+def serve_page(
+    page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None = None, own_origin_only: bool = True
+) -> str:
     """Serve a page in a separate thread, and return its address.
 
     Args:
         page: From `build_page`.
         host: Address to listen at; "0.0.0.0" accepts connections from other machines.
         port: Port; None for the first free one from 7860.
+        own_origin_only: Refuse requests for other host names and from other web pages, see `page_access`; False behind
+            a public host name that is not known here, as in a Space.
 
     Raises:
         OSError: If the port is in use.
     """
+    access = [Middleware(OwnOriginOnly, host=host)] if own_origin_only else []
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -133,100 +253,26 @@ def serve_page(page: gradio.Blocks, *, host: str = "127.0.0.1", port: int | None
         run_history=False,
         enable_monitoring=False,
         share=False,
+        ssr_mode=False,
         quiet=True,
         prevent_thread_lock=True,
-        app_kwargs={"middleware": [Middleware(OwnOriginOnly, host=host)]},
+        app_kwargs={"middleware": access},
     )
     return address
-
-
-def recognise(classifier: EmotionClassifier, audio: str | None) -> tuple:
-    """Return what the page shows about a recording.
-
-    Args:
-        classifier: The classifier.
-        audio: Audio file in a separate folder, as Gradio stores uploads; the timeline files are written there too.
-
-    Returns:
-        The result in words, the score of every emotion or the rating of every dimension, the path of the figure, rows
-        of start, end and caption, and the paths of the CSV and WebVTT files.
-
-    Raises:
-        ValueError: If the recording is missing, unreadable or too long, or contains no speech.
-        OSError: If the file no longer exists.
-    """
-    if audio is None:
-        raise ValueError("Upload or record speech first.")
-    duration = audio_duration(audio)
-    if duration > LONGEST:
-        raise ValueError(
-            f"The recording is {clock(duration)} minutes long: expected at most {clock(LONGEST)}. Split it, or use "
-            "ser-hf timeline, which accepts any duration."
-        )
-    segments = list(classifier.timeline(audio))
-    if not segments:
-        raise ValueError("No speech found: is the recording too quiet, or too short?")
-    summary = summarize(segments, load_task(classifier.task).answer)
-    figure, *files = (str(Path(audio).with_suffix(ending)) for ending in (".png", ".csv", ".vtt"))
-    plot_timeline(open_audio(audio), segments, figure, scale=classifier.rating_scale)  # type: ignore[arg-type]
-    for file in files:
-        write_segments(segments, file)
-    rows = [[clock(segment.start), clock(segment.end), caption(segment)] for segment in segments]
-    words = describe(summary, classifier.uncertainty_threshold)
-    return words, _name_bars(summary.scores, classifier.rating_scale), figure, rows, *files
-
-
-def _name_bars(scores: dict[str, float], scale: tuple[float, float] | None) -> dict[str, float]:
-    """Return the lengths of the bars, from 0 to 1, by their names; a rating is a share of its scale."""
-    if scale is None:
-        return scores
-    low, high = scale
-    return {
-        f"{name} {value:.1f}, on a scale from {low:g} to {high:g}": (value - low) / (high - low)
-        for name, value in scores.items()
-    }
-
-
-def describe(summary: Summary, threshold: float | None) -> str:
-    """Describe the emotion of a recording in Markdown, and whether it is uncertain.
-
-    Args:
-        summary: What the segments of the recording have in common.
-        threshold: Lower scores are uncertain; None if no prediction is marked as uncertain.
-
-    Examples:
-        >>> from ser_hf.serving.emotion_segments import Segment
-        >>> sad = Segment(0.0, 2.0, "sad", 0.7, False, {"happy": 0.3, "sad": 0.7})
-        >>> print(describe(summarize([sad], lambda scores: "sad"), threshold=None))
-        ## Sad
-        70.0 %, the mean over the speech.
-    """
-    name, score = markdown(summary.emotion), summary.scores.get(summary.emotion)
-    if summary.emotion == MIXED and score is None:
-        shares = ", ".join(f"{markdown(name)} {100 * share:.0f} %" for name, share in summary.shares.items())
-        title, text = "Mixed", f"No emotion has {100 * DOMINANT:.0f} % of the speech: {shares}."
-    elif score is None:
-        return f"## {name}\nThe means over the speech."
-    else:
-        title, text = name[:1].upper() + name[1:], f"{100 * score:.1f} %, the mean over the speech."
-    if not summary.uncertain:
-        return f"## {title}\n{text}"
-    guess = text if title == "Mixed" else f"The best guess is **{name}**, with {100 * score:.1f} %."  # type: ignore[operator]
-    return (
-        f"## Uncertain\n{guess} Most of the speech has scores below {100 * threshold:.1f} %, with "  # type: ignore[operator]
-        "which this model is wrong too often: do not rely on this guess."
-    )
 
 
 def _introduce(classifier: EmotionClassifier) -> str:
     emotions = ", ".join(map(markdown, classifier.emotions))
     return (
         f"This model recognises by the voice: {emotions}. {describe_certainty(classifier)} Recordings can "
-        f"be up to {LONGEST // 60} minutes long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
-        f"after {KEPT // 60} minutes."
+        f"be up to {LONGEST // 3600} hours long ({LARGEST[:-2]} MB); the computer that serves this page deletes them "
+        f"after {KEPT // 3600} hours."
     )
 
 
-def _spell_error(error: Exception, path: str | None) -> str:
+def _spell_error(error: Exception, *paths: str | None) -> str:
     """Return the message of an error without the folders of this computer."""
-    return markdown(str(error).replace(str(path), Path(path or "").name))
+    text = str(error)
+    for path in filter(None, paths):
+        text = text.replace(path, Path(path).name)
+    return markdown(text)

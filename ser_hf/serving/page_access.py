@@ -71,9 +71,9 @@ def find_fault(names: Collection[str], host: str, origin: str | None) -> str | N
     """
     own, other = _split(f"//{host}"), _split(origin or "")
     if not own or not (own.hostname in names or _is_address(own.hostname or "")):
-        return "Unknown host name: use the address that the server printed."
+        return "Expected a host name of this server, found another one. Use the address that the server printed."
     if origin is not None and (not other or other.netloc != host):
-        return "Requests from other web pages are refused."
+        return "Expected a request of a program or of this server's own page, found one of another web page."
     return None
 
 

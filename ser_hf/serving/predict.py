@@ -50,6 +50,7 @@ def predict(
     Args:
         classifier: The model.
         files: Path, first and last second of each, such as `audio_list.list_audio` returns; None for the whole file.
+            With the number of a channel, see `audio_list.split_channels`, there is a column "channel".
         output: The table, .csv, .json, .jsonl or .parquet.
         model: Folder or Hub id of the classifier; it identifies the model of the rows.
         dtype: Type that the classifier computes in.
@@ -59,7 +60,7 @@ def predict(
             table is named `input_<name>`.
 
     Returns:
-        All rows by path, start and end, and the number of rows that other processes have not finished.
+        All rows by their keys, and the number of rows that other processes have not finished.
 
     Raises:
         OSError: If the table has rows of another model.
@@ -83,10 +84,11 @@ def predict(
 
 
 def _rename_columns(known: Known, header: Sequence[str]) -> Known:
-    """Rename the columns that would be taken for columns of the table; its own "overlap" is no text."""
+    """Rename the columns that would be taken for columns of the table, whose "overlap" and "channel" are no texts."""
 
     def rename(name: str, value: str | float | bool | None) -> str:
-        taken = name in header or name.startswith("score_") or (name == "overlap" and not isinstance(value, bool))
+        taken = name in header or name.startswith("score_") or name == "channel"
+        taken |= name == "overlap" and not isinstance(value, bool)
         while taken:
             name = f"input_{name}"
             taken = name in known
@@ -97,8 +99,7 @@ def _rename_columns(known: Known, header: Sequence[str]) -> Known:
 
 def spell_key(key: Key) -> Key:
     """Return a key as it is written in its row, with `spell` applied to the path."""
-    path, start, end = key
-    return spell(path), start, end
+    return (spell(key[0]), *key[1:])
 
 
 def owner(key: Key, processes: int) -> int:
@@ -139,6 +140,7 @@ def to_row(prediction: Prediction, classifier: EmotionClassifier) -> Row:
         "path": spell(prediction.path),
         "start": prediction.start,
         "end": prediction.end,
+        **({} if prediction.channel is None else {"channel": prediction.channel}),
         "duration": prediction.duration and round(prediction.duration, 6),  # microseconds
         "missing": None
         if prediction.missing is None or math.isnan(prediction.missing)

@@ -20,6 +20,7 @@ class Prediction:
             unreadable.
         uncertain: Whether the best score, or those of most speech of a recording, are below the `uncertainty_threshold`
             of the classifier; None if the model is not calibrated, or there is an error.
+        channel: Number of the channel, from 1; None for the mean of the channels.
 
     Examples:
         >>> Prediction("a.wav", None, None, 2.5, "sad", {"sad": 0.7, "happy": 0.3}, None).scores["sad"]
@@ -35,3 +36,4 @@ class Prediction:
     error: str | None
     missing: float | None = None
     uncertain: bool | None = None
+    channel: int | None = None

@@ -22,10 +22,12 @@ from ser_hf.foreign_files import read_json
 
 FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 TRUTHS = ("uncertain", "overlap")
+COUNTS = ("channel",)
 NUMBERS = ("start", "end", "duration", "missing")  # and each score_<emotion>; all other columns are texts
 IDENTITY = ("fingerprint", "dtype", "backend", "speech")  # keys that identify the model of a row
 
-Key = tuple[str, float | None, float | None]  # path, start and end in seconds
+# Path, start and end in seconds; and the number of a channel if the channels have rows of their own.
+Key = tuple[str, float | None, float | None] | tuple[str, float | None, float | None, int]
 Row = dict[str, str | float | bool | None]
 Known = Row  # columns that are known before the prediction, such as the speaker
 
@@ -56,7 +58,7 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
 
 
 def read_rows(table: Path) -> dict[Key, Row]:
-    """Return the rows that all processes have written so far, by path, start and end.
+    """Return the rows that all processes have written so far, by their keys.
 
     If there are several rows of one file, a row without an error is preferred.
     """
@@ -66,10 +68,22 @@ def read_rows(table: Path) -> dict[Key, Row]:
         with suppress(FileNotFoundError):  # another process has just deleted it
             rows += map(json.loads, journal.read_bytes().split(b"\n")[:-1])  # the last line may be incomplete
     for row in [*_read_table(table), *rows]:
-        key: Key = row["path"], row["start"], row["end"]  # type: ignore[assignment]
+        key = key_of(row)
         if row["error"] is None or kept.get(key, row)["error"] is not None:
             kept[key] = row
     return kept
+
+
+def key_of(row: Row) -> Key:
+    """Return the key of a row.
+
+    Examples:
+        >>> key_of({"path": "a.wav", "start": None, "end": None, "channel": 2, "prediction": "sad"})
+        ('a.wav', None, None, 2)
+    """
+    key = row["path"], row["start"], row["end"]
+    channel = row.get("channel")
+    return key if channel is None else (*key, channel)  # type: ignore[return-value]
 
 
 @contextmanager
@@ -152,7 +166,7 @@ def _is_written(table: Path) -> bool:
 
 def _write_table(rows: list[Row], columns: Sequence[str], path: Path, suffix: str) -> None:
     if suffix == ".parquet":
-        kinds = {bool: pyarrow.bool_(), float: pyarrow.float64(), str: pyarrow.string()}
+        kinds = {bool: pyarrow.bool_(), int: pyarrow.int64(), float: pyarrow.float64(), str: pyarrow.string()}
         schema = pyarrow.schema([(name, kinds[_kind(name)]) for name in columns])
         parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
         return
@@ -186,11 +200,13 @@ def _read_cell(name: str, text: str) -> str | float | bool | None:
     kind = _kind(name)
     if text == "" or kind is str:
         return plain_cell(text) or None
-    return text == "True" if kind is bool else float(text)
+    return text == "True" if kind is bool else kind(text)
 
 
 def _kind(name: str) -> type:
     """Return the type of the values of a column."""
     if name in TRUTHS:
         return bool
+    if name in COUNTS:
+        return int
     return float if name in NUMBERS or name.startswith("score_") else str

@@ -59,6 +59,17 @@ class Metric(NamedTuple):
     lowest: float = 0.0
     hub: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Name for the axis of a figure.
+
+        Examples:
+            >>> Metric("Unweighted average recall", "UA").label
+            'unweighted average recall (UA)'
+        """
+        title = self.title[0].lower() + self.title[1:] if self.title[1:2].islower() else self.title
+        return title if title.lower() == self.short.lower() else f"{title} ({self.short})"
+
 
 def load_task(name: str) -> ModuleType:
     """Return the module of a task.

@@ -77,7 +77,7 @@ def check_setup(data: DataArguments, model_args: ModelArguments, training: SerTr
     if training.num_train_epochs == 0 and training.rehearse:
         raise ValueError("rehearse: expected with --num_train_epochs above 0. Leave it out.")
     if model_args.model_name_or_path is not None:
-        load_config(model_args.model_name_or_path, model_args.trust_remote_code)
+        load_config(model_args.model_name_or_path, model_args.trust_remote_code, model_args.revision)
     with TemporaryDirectory() as folder:
         arguments = copy.copy(training)
         arguments.output_dir, arguments.push_to_hub = folder, False
@@ -128,6 +128,7 @@ def make_model(
         masking=masking(model_args),
         longest=max(max(dataset[part]["duration"]) for part in ("train", "validation")),
         layerdrop=0.0 if dropping_breaks else None,
+        revision=model_args.revision,
         trust_remote_code=model_args.trust_remote_code,
     )
     setattr(model.config, CONFIG_KEY, task)

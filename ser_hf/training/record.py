@@ -5,6 +5,7 @@ import math
 from datasets import DatasetDict
 from transformers import PreTrainedConfig
 
+from ser_hf.models.checkpoint_loading import commit_of
 from ser_hf.models.context import context_of
 from ser_hf.runs.description import describe_machine
 from ser_hf.runs.result_records import ContextRecord, TrainingRecord
@@ -31,7 +32,7 @@ def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> 
         seconds=seconds,
         resumed=resumed,
         processes=trainer.args.world_size,
-        base_commit=getattr(trainer.model.config, "_commit_hash", None),
+        base_commit=commit_of(trainer.model.config),
         **describe_machine(trainer.args.device.type),
     )
 

@@ -64,6 +64,7 @@ def pretrain(
         model_type=model_args.model_type,
         config_overrides=dict(item.split("=", 1) for item in model_args.config_overrides),
         layerdrop=0.0 if training.world_size > 1 or training.gradient_checkpointing else None,
+        revision=model_args.revision,
     )
     with training.main_process_first(desc="reading the audio"):
         speech = load_unlabelled_speech(data)

@@ -127,6 +127,11 @@ def write_evidence(
     held_out = tabulate_dataset(train, margins, task, outputs).assign(split="validation")
     predicted, scale = predict_test(chosen, test, task, outputs), common_scale(data)
     scores = task.summarize(predicted, outputs)
+    training = TrainingRecord(
+        **describe_machine(),
+        seconds=sum(row.seconds for row in rows),
+        base_commit=chosen.features.settings.get("revision"),
+    )
     results = Results(
         outputs,
         scores,
@@ -137,13 +142,13 @@ def write_evidence(
         audio=speech.audio,
         audit=speech.audit,
         candidates=rows,
-        training=TrainingRecord(**describe_machine(), seconds=sum(row.seconds for row in rows)),
+        training=training,
     )
     write_predictions(pandas.concat([held_out, predicted], ignore_index=True), folder / PREDICTIONS)
     task.draw_scores(scores, predicted, folder / FIGURES)
     name, metric = next(iter(task.METRICS.items()))
     picture = folder / FIGURES / "candidates.png"
-    plot_candidates(rows, picture, metric=name, title=metric.short, percent=task.PERCENT)
+    plot_candidates(rows, picture, metric=name, title=metric.label, percent=task.PERCENT)
     save_head(chosen.head, folder, emotions=outputs, features=chosen.features.settings, rating_scale=scale)
     write_text(folder / CARD, render_probe_card(folder, results))
     return results

@@ -66,7 +66,8 @@ def planned(model, description, calls, tmp_path):
     """Plan a job of the calls, ``planned(source, folder, rows=…)``, in shards of at most 30 kB."""
 
     def write(source=calls, folder=tmp_path / "job", **settings):
-        options = {"name": str(model), "model": description, "settings": Settings(**settings)}
+        described = description | {"speech": settings.get("speech", "energy")}
+        options = {"name": str(model), "model": described, "settings": Settings(**settings)}
         plan(str(source), str(folder), shard_bytes=30_000, **options)
         return folder
 

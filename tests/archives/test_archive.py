@@ -125,6 +125,26 @@ def test_segments_are_those_of_the_timeline_and_a_silent_file_has_one_row(planne
     assert rows["error"].tolist()[-1] == "'b.wav' contains no speech."
 
 
+def test_a_tone_has_segments_by_energy_and_none_by_silero(planned, tmp_path, write_audio):
+    pytest.importorskip("silero_vad")
+    write_audio(tmp_path / "tone/a.wav", seconds=3)
+    options = {"source": tmp_path / "tone", "rows": "segments"}
+    assert finish(planned(folder=tmp_path / "energy", **options))["error"].isna().all()
+    rows = finish(planned(folder=tmp_path / "silero", speech="silero", **options))
+    assert rows["error"].tolist() == ["'a.wav' contains no speech."]
+
+
+def test_the_detection_of_speech_is_part_of_the_job_and_of_its_identity(model, calls, tmp_path, archive):
+    pytest.importorskip("silero_vad")
+    identities = {}
+    for speech in ("energy", "silero"):
+        assert archive("plan", calls, tmp_path / speech, "--model", model, "--speech", speech) == 0
+        job = read_job(Store(str(tmp_path / speech)))
+        assert (job.settings.speech, job.model["speech"]) == (speech, speech)
+        identities[speech] = job.identity()
+    assert identities["energy"] != identities["silero"]
+
+
 def test_shards_follow_the_sorted_keys_and_the_bytes(tmp_path):
     sizes = {"b": 40, "a": 70, "d": 500, "c": 60, "e": 1, "f": 99, "g": 1}
     table = build_manifest((Audio(key, size, "x") for key, size in sizes.items()), 100)

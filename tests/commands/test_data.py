@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from ser_hf.cli import main
+from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.speech_data import load_speech
 
 
 @pytest.fixture
@@ -31,6 +33,17 @@ def folder(root):
 def test_a_clean_corpus_passes_the_audit(copied, capsys):
     assert main(["data", "audit", *folder(copied)]) == 0
     assert main(["data", "audit", *folder(copied), "--split", "speaker"]) == 0
+
+
+def test_the_audit_prints_the_hashes_of_recordings_that_the_results_have(copied, capsys):
+    data = DataArguments(corpus=["folder"], data_root=[str(copied)], speaker_pattern=r"(sp\d+)")
+    split = load_speech(data).split
+    assert main(["data", "audit", *folder(copied), "--split", "speaker"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("SHA-256")] == [
+        f"SHA-256 of the recordings, train: {split.train.recordings}",
+        f"SHA-256 of the recordings, validation: {split.validation.recordings}",
+        f"SHA-256 of the recordings, test: {split.test.recordings}",
+    ]
 
 
 def test_a_copy_under_another_speaker_fails_the_audit_and_both_files_are_named(copied, tmp_path, capsys):

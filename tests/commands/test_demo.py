@@ -17,7 +17,7 @@ def served(monkeypatch):
             calls["blocked"] = True
 
     monkeypatch.setattr(command, "load_chosen_model", lambda options: calls.update(vars(options)))
-    monkeypatch.setattr(page, "build_page", lambda classifier, *, examples: calls.update(shown=examples) or Page())
+    monkeypatch.setattr(page, "build_page", lambda classifier, **options: calls.update(built=options) or Page())
     monkeypatch.setattr(page, "serve_page", lambda page, *, host, port: calls.update(port=port) or f"http://{host}")
     return calls
 
@@ -26,13 +26,21 @@ def test_the_page_gets_model_examples_and_port(served, write_audio, tmp_path, ca
     example = str(tmp_path / "a.wav")
     write_audio(example)
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("# Mine\n\n## Intended use\n\nTests.\n")
     model = ["--model", str(tmp_path / "mine"), "--device", "cpu", "--dtype", "int8", "--backend", "onnx"]
-    assert main(["demo", *model, "--examples", example, "--port", "65535"]) == 0
+    assert main(["demo", *model, "--examples", example, "--port", "65535", "--speech", "silero"]) == 0
     assert capsys.readouterr().out == "Serving at http://127.0.0.1 (press Ctrl+C to stop)\n"
     assert [served[name] for name in ("model", "device", "dtype", "backend")] == [
         str(tmp_path / "mine"), "cpu", "int8", "onnx",
     ]  # fmt: skip
-    assert (served["shown"], served["port"], served["blocked"]) == ([example], 65_535, True)
+    assert (served["port"], served["blocked"]) == (65_535, True)
+    assert served["built"] == {
+        "examples": [example],
+        "speech": "silero",
+        "about": "- **Test score:** unknown, because the model comes without results of ser_hf.\n"
+        "- **Intended use:** Tests.",
+        "card": "# Mine\n\n## Intended use\n\nTests.",
+    }
 
 
 def test_examples_that_nobody_could_hear_are_refused_before_the_model_is_loaded(served, write_audio, tmp_path, capsys):

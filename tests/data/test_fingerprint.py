@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -6,7 +8,7 @@ import soxr
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.data import fingerprint
-from ser_hf.data.fingerprint import find_identical, find_near_identical
+from ser_hf.data.fingerprint import find_identical, find_near_identical, hash_recordings
 
 
 def narrow(waveform):
@@ -114,3 +116,18 @@ def test_blocks_find_every_pair_within_reach(monkeypatch):
         blocks = fingerprint._similar(durations, sketches)
         found = [tuple(sorted(pair)) for block in blocks for pair in block.tolist()]
         assert sorted(found) == sorted(expected)
+
+
+def test_the_hash_of_recordings_is_that_of_contents_and_times_not_of_names_places_or_order(tmp_path):
+    for name, content in (("a.wav", b"one"), ("b.wav", b"two"), ("elsewhere/1.wav", b"one"), ("other.wav", b"three")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    first = hash_recordings(utterances_of([tmp_path / "a.wav", tmp_path / "b.wav"]))
+    # the SHA-256 of a JSON list of [SHA-256 of the file, start, end], sorted
+    assert first == "7fb028d187e53d975bf74ecb5dfed580db4ca75ebd164f7eeffe935894ca0b73"
+    assert hash_recordings(utterances_of([tmp_path / "b.wav", tmp_path / "elsewhere" / "1.wav"])) == first
+    assert hash_recordings(utterances_of([tmp_path / "a.wav", tmp_path / "other.wav"])) != first
+    assert hash_recordings(utterances_of([tmp_path / "a.wav"])) != first
+    timed = [replace(row, start=0.5, end=1.0) for row in utterances_of([tmp_path / "a.wav", tmp_path / "b.wav"])]
+    assert hash_recordings(timed) != first
+    assert hash_recordings(utterances_of([tmp_path / "a.wav", tmp_path / "missing.wav"])) != first

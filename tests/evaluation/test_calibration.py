@@ -155,7 +155,7 @@ def test_reliability_is_drawn_with_its_error_and_its_counts(drawn):
     above, below = drawn[0].axes[:2], drawn[0].axes[2:]
     for bins, accuracy, counts, factor in zip((before, after), above, below, (3, 1), strict=True):
         error = calibration_errors(softmax(factor * logits, axis=1), labels)["ece"]
-        assert accuracy.get_title(loc="right") == f"ECE {error:.3f}"
+        assert accuracy.get_title(loc="right") == f"calibration error {error:.3f}"
         assert [bar.get_height() for bar in accuracy.patches] == pytest.approx(100 * bins["accuracy"])
         assert [text.get_text() for text in counts.texts] == [str(count) for count in bins["count"]]
         assert sum(bins["count"]) == 300
@@ -170,6 +170,7 @@ def test_coverage_is_drawn_with_what_the_threshold_keeps(drawn):
     assert test.get_label() == "test: accuracy 100.0 % on all utterances, 100.0 % on the accepted 50 %"
     plot_coverage(coverage_curve(scores, labels), coverage_curve(scores, labels), 0.96, "unused.png")
     assert drawn[1].axes[0].lines[0].get_label().endswith("on all utterances, none accepted")
+    assert (validation.get_linestyle(), test.get_linestyle()) == ("--", "-")  # told apart in grey
 
 
 @pytest.mark.parametrize("utterances", [1, 300])

@@ -67,6 +67,7 @@ def test_emotions_are_bars_by_gender_with_the_most_frequent_on_top(drawn):
         "unknown gender": [(4, 0), (3, 0), (0, 1)],
     }
     assert [bars[0].get_facecolor()[:3] for bars in emotions.containers] == [FEMALE, MALE, UNKNOWN]
+    assert [bool(bars[0].get_hatch()) for bars in emotions.containers] == [False, False, True]  # as light as female
     assert [text.get_text() for text in emotions.texts] == ["4  (50.0 %)", "3  (37.5 %)", "1  (12.5 %)"]
     assert [text.get_text() for text in emotions.get_legend().get_texts()] == ["female", "male", "unknown gender"]
 

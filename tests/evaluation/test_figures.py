@@ -72,7 +72,8 @@ def test_the_confusion_matrix_tells_counts_shares_of_the_row_and_intervals(drawn
     plot_confusion(summary, "unused.png")
     (axes,) = drawn[0].axes
     cells = ["75 %", "30", "25 %", "10", "100 %", "5"]
-    assert texts_of(axes) == [*cells, "60 utterances, 6 speakers; 95 % intervals over speakers"]
+    meaning = "UA: mean recall of the emotions; WA: share of correct utterances"
+    assert texts_of(axes) == [*cells, f"{meaning}\n60 utterances, 6 speakers; 95 % intervals over speakers"]
     assert axes.get_title(loc="left") == "UA 87.5 %  [80.0, 92.3]      WA 77.8 %  [70.0, 85.0]"
     assert [label.get_text() for label in axes.get_yticklabels()] == ["angry", "sad"]
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 1]])

@@ -34,7 +34,7 @@ def test_segments_are_bars_in_the_lane_of_their_emotion_as_high_as_their_score(d
     assert (sure.get_x(), sure.get_width(), sure.get_y(), sure.get_height()) == pytest.approx((1, 2, 1, 0.9))
     assert (unsure.get_x(), unsure.get_width(), unsure.get_y(), unsure.get_height()) == pytest.approx((4, 4, 0, 0.45))
     assert unsure.get_hatch() and not sure.get_hatch()
-    assert [text.get_text() for text in lanes.get_legend().get_texts()] == ["uncertain"]
+    assert [text.get_text() for text in lanes.get_legend().get_texts()] == ["uncertain: low score"]
     assert lanes.get_xlim() == (0, 10)
 
 

@@ -39,7 +39,7 @@ def spectra(monkeypatch):
         found[:, 1] = [np.full((2, 4), np.abs(np.fft.rfft(waveform, 16_000)).argmax()) for waveform in waveforms]
         return found
 
-    monkeypatch.setattr(comparison, "_select_extractor", lambda kind, arguments: (compute, "spectra", {}))
+    monkeypatch.setattr(comparison, "_select_extractor", lambda kind, arguments: (compute, "spectra", {}, {}))
 
 
 def probe(**options):

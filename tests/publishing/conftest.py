@@ -9,6 +9,8 @@ import pandas
 import pytest
 import soundfile
 from architectures import feature_extractor, tiny_model
+from huggingface_hub import constants
+from publishing.hub_server import serve
 from stock_pipeline import fresh_process, pipeline_in_this_process  # noqa: F401
 from transformers import pipeline
 
@@ -63,3 +65,13 @@ def published_folder(tmp_path_factory, toy_ravdess):
     write_answers(folder)
     render_card(folder, read_results(folder), repo_id="someone/tiny").save(folder / "README.md")
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A stand-in for the Hub on this machine, which the client talks to."""
+    with serve() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        yield hub

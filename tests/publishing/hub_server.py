@@ -121,7 +121,10 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = handle_request
 
     def find_step(self):
-        request = f"{self.command} {unquote(urlsplit(self.path).path)}"
+        """Return the name of the step and its arguments; those of Spaces have the same names as those of models."""
+        path = unquote(urlsplit(self.path).path)
+        self.kind = "spaces/" if "/spaces/" in path else ""
+        request = f"{self.command} {path.replace('/api/spaces/', '/api/models/').replace('/spaces/', '/')}"
         for step, pattern in ROUTES.items():
             if match := re.fullmatch(pattern, request):
                 return step, match.groupdict()
@@ -131,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
     def find_repository(self, repo_id, revision="main"):
-        repository = self.server.repositories.get(repo_id)
+        repository = self.server.repositories.get(self.kind + repo_id)
         if repository is None or (repository.private and not self.is_known()):
             raise Refusal(404 if self.is_known() else 401, "Repository not found", "RepoNotFound")
         sha = repository.head if revision in (None, "main") else revision
@@ -147,7 +150,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def create(self, body):
         request = json.loads(body)
-        repo_id = f"{request['organization'] or 'someone'}/{request['name']}"
+        kind = "spaces/" if request.get("type") == "space" else ""
+        repo_id = f"{kind}{request['organization'] or 'someone'}/{request['name']}"
         address = {"url": f"{self.server.url}/{repo_id}"}
         if repo_id in self.server.repositories:
             return self.send(address | {"error": "You already created this model repo"}, 409)

@@ -150,6 +150,15 @@ def test_what_the_audit_did_not_look_for_is_not_called_absent(finished, results)
     assert "Overlapping passages were not checked." in text_of(render_card(*finished()))
 
 
+def test_the_hashes_of_the_recordings_are_shown_if_they_are_stored(finished, results):
+    assert "SHA-256 of the recordings" not in text_of(render_card(*finished()))
+    for part in ("train", "validation", "test"):
+        results["split"][part]["recordings"] = f"hash of {part}"
+    text = text_of(render_card(*finished()))
+    assert "train `hash of train`, validation `hash of validation`, test `hash of test`" in text
+    assert "`ser-hf data audit --recipe recipe.yaml --data_root FOLDER` prints those of your copy" in text
+
+
 def test_speakers_are_ranked_and_never_named(finished, results):
     secret = {f"Zoe{speaker}": row for speaker, row in results["test"]["per_speaker"].items()}
     results["test"] |= {"per_speaker": secret}

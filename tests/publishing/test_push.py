@@ -7,21 +7,12 @@ import pytest
 import yaml
 from huggingface_hub import constants
 from huggingface_hub.utils import logging as hub_logging
-from publishing.hub_server import TOKEN, serve
+from publishing.hub_server import TOKEN
 
 from ser_hf.publishing import retry
 from ser_hf.publishing.upload import push
 
 RECIPE = {"corpus": "ravdess", "seed": 3, "num_train_epochs": 2}
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        yield hub
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from ser_hf.publishing import publishable_files, render_card
 from ser_hf.publishing.upload import check_licence, collect_files, publish
@@ -26,7 +27,8 @@ def finished(tmp_path):
         for name in (*RUN, *AT_HOME, *names):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text('{"features": {}}' if name.endswith(".json") else name)
-        shutil.copy(RESULTS, tmp_path / "all_results.json")
+        for path in (RESULTS, RESULTS.with_name("recipe.yaml")):
+            shutil.copy(path, tmp_path)
         return tmp_path
 
     return write
@@ -35,7 +37,26 @@ def finished(tmp_path):
 @pytest.mark.parametrize("model", [MODEL, PROBE])
 def test_only_the_allowlist_leaves_the_machine(finished, model):
     files = collect_files(finished(*model), "someone/tiny")
-    assert set(files) == {*RUN, *model}
+    assert set(files) == {*RUN, *model, ".eval_results/ravdess.yaml"}
+
+
+def test_the_test_scores_go_along_as_the_hub_reads_them(finished):
+    folder = finished(*MODEL)
+    test = json.loads(RESULTS.read_text())["test"]
+    entries = parse_eval_result_entries(yaml.safe_load(collect_files(folder, "me/it")[".eval_results/ravdess.yaml"]))
+    assert [(entry.dataset_id, entry.task_id, entry.value) for entry in entries] == [
+        ("ravdess", "ua", test["ua"]), ("ravdess", "wa", test["wa"]), ("ravdess", "macro_f1", test["macro_f1"]),
+    ]  # fmt: skip
+    assert {entry.source_url for entry in entries} == {"https://huggingface.co/me/it"}
+    assert entries[0].notes.startswith("Unweighted average recall; 95 % interval 0.")
+    assert entries[0].notes.endswith(", speaker-independent")
+
+
+@pytest.mark.parametrize("corpus", ["folder", ["ravdess", "urdu"]])
+def test_scores_of_own_speech_and_of_several_corpora_belong_to_no_data_set_of_the_hub(finished, corpus):
+    folder = finished(*MODEL)
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": corpus}))
+    assert not [name for name in collect_files(folder, "me/it") if name.startswith(".eval_results")]
 
 
 def test_the_results_leave_without_the_names_of_their_speakers(finished):
@@ -157,7 +178,8 @@ def test_a_dry_run_lists_what_would_go_and_asks_no_hub(published_folder, caplog)
     listing = publish(published_folder, "someone/tiny", dry_run=True)  # HF_HUB_OFFLINE would end any request
     assert "3 waveforms, largest difference of a score" in caplog.text
     rows = dict(line.split()[::-1] for line in listing.splitlines())
-    assert set(rows) == {path.relative_to(published_folder).as_posix() for path in publishable_files(published_folder)}
+    kept = {path.relative_to(published_folder).as_posix() for path in publishable_files(published_folder)}
+    assert set(rows) == kept | {".eval_results/ravdess.yaml"}
     assert rows["model.safetensors"] == f"{(published_folder / 'model.safetensors').stat().st_size:,}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from architectures import feature_extractor, tiny_model
 
 from ser_hf.publishing.export import export_onnx
@@ -54,14 +55,14 @@ def test_every_method_is_timed_and_its_scores_and_memory_are_compared(inference,
     ours = [f"EmotionClassifier, {kind}" for kind in ("torch float32", "torch bfloat16", "ONNX float32", "ONNX int8")]
     loop = ["loop over pipeline(path)"] if shutil.which("ffmpeg") else []
     assert list(rows) == [*loop, "pipeline(arrays, batch_size=8)", *ours]
-    difference = {name: float(cells[3]) for name, cells in rows.items()}
+    difference = {name: float(cells[4]) for name, cells in rows.items()}
     assert all(difference[name] < 1e-5 for name in (*loop, ours[0], ours[2]))
     assert all(1e-5 < difference[name] < 0.3 for name in ("pipeline(arrays, batch_size=8)", ours[1], ours[3]))
-    assert all(cells[4].endswith(f" of {FILES}") for cells in rows.values())
+    assert all(cells[5].endswith(f" of {FILES}") for cells in rows.values())
     rate = {name: float(cells[0]) for name, cells in rows.items()}
     for name in ours:
         assert float(rows[name][2]) == pytest.approx(rate[name] / rate["pipeline(arrays, batch_size=8)"], rel=0.1)
-        assert 0 < float(rows[name][5]) < 300
+        assert 0 < float(rows[name][6]) < 300
 
 
 def test_what_is_left_out_is_said_under_the_table(inference, checkpoint, paths, tmp_path, monkeypatch, capsys):
@@ -75,11 +76,17 @@ def test_what_is_left_out_is_said_under_the_table(inference, checkpoint, paths, 
     assert f"run `ser-hf export {folder}` first" in text
 
 
+def test_the_operations_of_a_file_are_counted(inference):
+    linear = torch.nn.Linear(100, 7)
+    files = [np.zeros(100, np.float32), np.zeros((3, 100), np.float32)]
+    assert inference.count_operations(lambda waveform: linear(torch.from_numpy(waveform)), files) == 2800
+
+
 def test_answers_that_differ_are_counted(inference, capsys):
     sure, unsure = {"angry": 0.9, "sad": 0.1}, {"angry": 0.45, "sad": 0.55}
     way = "pipeline(arrays, batch_size=8)"
-    inference.print_table({way: 2.0}, {way: [sure, unsure, sure]}, [sure, sure, sure], {})
-    assert read_rows(capsys.readouterr().out)[way] == ["2.0", "", "1.00", "4.5e-01", "1 of 3", ""]
+    inference.print_table({way: 2.0}, {way: [sure, unsure, sure]}, [sure, sure, sure], {}, 8.0)
+    assert read_rows(capsys.readouterr().out)[way] == ["2.0", "", "1.00", "25%", "4.5e-01", "1 of 3", ""]
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -31,6 +31,29 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
     assert (tmp_path / "a.png").stat().st_size > 5_000
 
 
+def test_the_figure_says_in_words_what_each_run_is(compare, tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr("ser_hf.evaluation.figures.plot_runs", lambda runs, label, path: drawn.append((runs, label)))
+    names = ["ravdess_whisper_tiny", "ravdess_mel_crnn", "folder_probe", "ravdess_probe_whisper_tiny_normalized"]
+    shutil.copytree(GOLDEN / "ravdess_mel_crnn", tmp_path / "another")
+    folders = [*(str(GOLDEN / name) for name in names), str(tmp_path / "another")]
+    compare([*folders, "--output", str(tmp_path / "a.png")])
+    ((runs, label),) = drawn
+    assert label == "unweighted average recall (UA) in %"
+    assert [run["title"] for run in runs] == [
+        "Whisper tiny en encoder, frozen + linear readout of its layers (A)",
+        "log-mel CRNN, from random weights (ravdess mel crnn) (A)",
+        "Whisper tiny en encoder, frozen + best of 3 heads (B)",
+        "ravdess probe whisper tiny normalized (A)",  # of an older version, without its recipe
+        "log-mel CRNN, from random weights (another) (A)",
+    ]
+    compare([*folders[:2], "--output", str(tmp_path / "a.png"), "--titles", "one", "two"])
+    assert [run["title"] for run in drawn[1][0]] == ["one", "two"]
+    with pytest.raises(SystemExit):
+        compare([*folders[:2], "--titles", "one"])
+    assert "titles: expected one for each of 2 folders, found 1." in capsys.readouterr().err
+
+
 def test_an_unfinished_run_ends_in_one_sentence(compare, tmp_path):
     with pytest.raises(Exception, match="Expected all_results.json of a finished run"):
         compare([str(tmp_path)])

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from voices import RATE, say, write_voice_checkpoint
 
-from ser_hf.serving import EmotionClassifier
+from ser_hf.serving import EmotionClassifier, adaptation, long_recording
 from ser_hf.serving.adapted_timeline import adapted_timeline
 from ser_hf.serving.speaker_turns import Turn
 
@@ -59,3 +59,15 @@ def test_speech_of_two_is_marked(classifier, meeting):
         segment.overlap
         for segment in adapted_timeline(classifier, path, sorted(both, key=lambda t: t.start), **OPTIONS)
     )
+
+
+def test_the_recording_and_the_checkpoint_are_read_once_whatever_the_number_of_speakers(
+    classifier, meeting, monkeypatch
+):
+    path, turns = meeting
+    loaded, opened = [], []
+    load, read = adaptation.load_trained, long_recording.open_audio
+    monkeypatch.setattr(adaptation, "load_trained", lambda name: loaded.append(name) or load(name))
+    monkeypatch.setattr(long_recording, "open_audio", lambda file: opened.append(file) or read(file))
+    adapted_timeline(classifier, path, turns, **OPTIONS)
+    assert (len(loaded), opened) == (1, [path])

@@ -77,7 +77,7 @@ def test_a_whole_rate_of_any_type_is_taken(rate):
 def test_a_long_file_is_decoded_window_by_window(write_audio, tmp_path):
     path = tmp_path / "a.wav"
     waveform = write_audio(path, seconds=5.0)
-    pieces = list(plan_file(path, None, None, Hearing(max_duration=2.0, window_overlap=0.5)))
+    pieces = list(plan_file((path, None, None), Hearing(max_duration=2.0, window_overlap=0.5)))
     assert [piece.seconds for piece in pieces] == [2.0] * 4
     assert [piece.final for piece in pieces] == [False, False, False, True]
     assert {piece.source for piece in pieces} == {Source(str(path), None, None, 5.0, 0.0)}
@@ -88,10 +88,10 @@ def test_a_long_file_is_decoded_window_by_window(write_audio, tmp_path):
 def test_a_stretch_of_a_file_is_decoded_as_by_decode_audio(write_audio, tmp_path):
     path = tmp_path / "a.wav"
     write_audio(path, seconds=2.0, rate=44_100)
-    (piece,) = plan_file(path, 0.5, 1.25, Hearing())
+    (piece,) = plan_file((path, 0.5, 1.25), Hearing())
     assert np.array_equal(piece.decode(), decode_audio(path, start=0.5, end=1.25))
     assert piece.source == Source(str(path), 0.5, 1.25, 0.75, 0.0)
-    (late,) = plan_file(path, 1.5, 9.0, Hearing())
+    (late,) = plan_file((path, 1.5, 9.0), Hearing())
     assert late.source.duration == 0.5
 
 
@@ -99,12 +99,12 @@ def test_a_stretch_of_a_file_is_decoded_as_by_decode_audio(write_audio, tmp_path
 def test_files_that_are_held_whole_may_not_be_long(tmp_path, whole):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(700 * 1_000, np.int16), 1_000)
-    (piece,) = plan_file(path, None, None, whole)
+    (piece,) = plan_file((path, None, None), whole)
     with pytest.raises(
         ValueError, match="is 700 s long: expected at most 600 s, because this preprocessing needs the whole file"
     ):
         piece.decode()
-    assert len(list(plan_file(path, None, None, Hearing()))) == 46
+    assert len(list(plan_file((path, None, None), Hearing()))) == 46
 
 
 @pytest.mark.parametrize("trim", ["none", "ends"])
@@ -112,7 +112,7 @@ def test_a_file_of_more_than_a_day_is_refused(tmp_path, monkeypatch, trim):
     monkeypatch.setattr("ser_hf.serving.decoding.LONGEST", 5.0)
     monkeypatch.setattr("ser_hf.serving.decoding.LONGEST_WHOLE", 5.0)
     soundfile.write(tmp_path / "a.wav", np.zeros(6_000), 1_000)
-    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim=trim))
+    (piece,) = plan_file((tmp_path / "a.wav", None, None), Hearing(trim=trim))
     with pytest.raises(ValueError, match="is 6 s long: expected at most 5 s"):
         piece.decode()
 
@@ -122,7 +122,7 @@ def test_a_file_of_more_than_a_day_is_refused(tmp_path, monkeypatch, trim):
 def test_trimmed_files_are_decoded_as_by_decode_audio(tmp_path, rate, channels, stretch):
     samples = np.random.default_rng(0).normal(0, 0.5, (round(4.31 * rate), channels))
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
+    (piece,) = plan_file((tmp_path / "a.wav", *stretch), Hearing(trim="ends"))
     start, end = stretch
     expected = Hearing("ends").trim_silence(decode_audio(tmp_path / "a.wav", start=start, end=end))
     found = piece.decode()
@@ -135,7 +135,7 @@ def test_the_channels_of_a_file_are_read_in_small_blocks(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, (100_000, 8)), 48_000)
     sizes, read = [], soundfile.SoundFile.read
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *args, **kw: sizes.append(read(*args, **kw)) or sizes[-1])
-    (piece,) = plan_file(tmp_path / "a.wav", None, None, Hearing(trim="ends"))
+    (piece,) = plan_file((tmp_path / "a.wav", None, None), Hearing(trim="ends"))
     piece.decode()
     assert sizes
     assert max(map(len, sizes)) == 32_768
@@ -150,7 +150,7 @@ def test_a_trimmed_file_with_a_bad_sample_or_none_is_refused_by_name(tmp_path, r
         ((None, None), "a.wav' holds samples that are not finite"),
         ((9, None), "holds no sample"),
     ):
-        (piece,) = plan_file(tmp_path / "a.wav", *stretch, Hearing(trim="ends"))
+        (piece,) = plan_file((tmp_path / "a.wav", *stretch), Hearing(trim="ends"))
         with pytest.raises(ValueError, match=message):
             piece.decode()
 
@@ -159,7 +159,7 @@ def test_a_trimmed_file_with_a_bad_sample_or_none_is_refused_by_name(tmp_path, r
 @pytest.mark.parametrize("trim", ["none", "ends"])
 def test_a_start_before_the_file_is_refused(write_audio, tmp_path, start, trim):
     write_audio(tmp_path / "a.wav")
-    (piece,) = plan_file(tmp_path / "a.wav", start, None, Hearing(trim=trim))
+    (piece,) = plan_file((tmp_path / "a.wav", start, None), Hearing(trim=trim))
     with pytest.raises(ValueError, match="start: expected at least 0 s from the start"):
         piece.decode()
 
@@ -207,7 +207,7 @@ def test_the_sources_are_read_only_a_block_ahead():
 
 
 def test_broken_files_fill_a_block_too(tmp_path):
-    pieces = (piece for i in range(50) for piece in plan_file(tmp_path / f"{i}.wav", None, None, Hearing()))
+    pieces = (piece for i in range(50) for piece in plan_file((tmp_path / f"{i}.wav", None, None), Hearing()))
     blocks = list(decode_ahead(pieces, seconds=10.0))
     assert [len(block) for block in blocks] == [10] * 5
     assert all(isinstance(error, FileNotFoundError) for block in blocks for _, error in block)

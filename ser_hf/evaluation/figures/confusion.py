@@ -71,8 +71,9 @@ def _write_title(axes: Axes, summary: Scores) -> None:
     for name in ("ua", "wa"):
         low, high = (100 * bound for bound in summary.intervals[name])
         scores.append(f"{name.upper()} {100 * getattr(summary, name):.1f} %  [{low:.1f}, {high:.1f}]")
-    axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=24)
+    axes.set_title("      ".join(scores), loc="left", fontsize=11, pad=36)
     speakers = f", {summary.speakers} speaker{'s' * (summary.speakers > 1)}" if summary.speakers else ""
     utterances = f"{summary.utterances} utterance{'s' * (summary.utterances > 1)}"
-    note = f"{utterances}{speakers}; 95 % intervals over {summary.interval_unit}s"
+    note = "UA: mean recall of the emotions; WA: share of correct utterances\n"
+    note += f"{utterances}{speakers}; 95 % intervals over {summary.interval_unit}s"
     axes.annotate(note, (0, 1), (0, 9), "axes fraction", "offset points", color="0.4", fontsize=8.5)

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from ser_hf.evaluation.figures.palette import GREEN, style_gender
 from ser_hf.evaluation.figures.saving import save_figure
-from ser_hf.evaluation.figures.speakers import COLOURS, OTHER
 
-DURATIONS = "#009E73"  # Okabe and Ito's bluish green, not the colour of a gender
+DURATIONS = GREEN  # not the colour of a gender
 BAR, LOWER = 0.3, 2.1  # inches: height of the bar of an emotion, and of the lower panels
 MOST_NAMES, LONGEST_NAME, LINE = 30, 12, 75  # limits: speakers, characters per name, characters per line
 
@@ -70,7 +70,7 @@ def _plot_emotions(axes: Axes, table: pandas.DataFrame) -> None:
     left = np.zeros(len(totals))
     for gender in counts:
         widths = counts.loc[totals.index, gender].to_numpy()
-        axes.barh(range(len(totals)), widths, 0.75, left, color=COLOURS.get(gender, OTHER), label=gender)
+        axes.barh(range(len(totals)), widths, 0.75, left, label=gender, **style_gender(gender))
         left += widths
     for place, total in enumerate(totals):
         note = f"{total}  ({100 * total / len(table):.1f} %)"
@@ -107,7 +107,7 @@ def _plot_speakers(axes: Axes, known: pandas.DataFrame, utterances: int) -> None
     few = len(names) <= MOST_NAMES
     for gender in counts["gender"].unique():
         places = np.flatnonzero(counts["gender"] == gender)
-        axes.bar(places, counts["utterances"].iloc[places], 0.75 if few else 1, color=COLOURS.get(gender, OTHER))
+        axes.bar(places, counts["utterances"].iloc[places], 0.75 if few else 1, **style_gender(gender))
     if few and max(map(len, names)) <= LONGEST_NAME:
         axes.set_xticks(range(len(names)), names, rotation=90 if len(" ".join(names)) > LINE else 0)
     else:

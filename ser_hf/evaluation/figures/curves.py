@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ser_hf.evaluation.figures.palette import BLUE, VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
-TRAINING, VALIDATION = "#0072B2", "#D55E00"
+TRAINING, VALIDATION = BLUE, VERMILION
 
 
 def plot_curves(

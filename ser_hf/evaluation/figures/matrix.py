@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from ser_hf.evaluation.figures.palette import VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 
 CELL = (1.5, 0.7)  # inches
@@ -41,7 +42,7 @@ def plot_matrix(
         axes.text(place[0], place[1] + 0.24, f"[{100 * low:.1f}, {100 * high:.1f}]", fontsize=7.5, **style)
         if same_corpus:
             corner = place[0] - 0.48, place[1] - 0.47
-            axes.add_patch(Rectangle(corner, 0.96, 0.94, fill=False, edgecolor="#D55E00", linewidth=1.5))
+            axes.add_patch(Rectangle(corner, 0.96, 0.94, fill=False, edgecolor=VERMILION, linewidth=2))
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("tested on")
@@ -49,5 +50,6 @@ def plot_matrix(
     axes.set_facecolor("0.93")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    axes.set_title("UA (%), 95 % intervals over test speakers; framed: speakers held out", loc="left", fontsize=9)
+    note = "UA, mean recall of the emotions (%), with 95 % intervals over test speakers.\n"
+    axes.set_title(f"{note}Framed: other speakers of a training corpus", loc="left", fontsize=9)
     save_figure(figure, path)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.palette import BLUE, ORANGE
 from ser_hf.evaluation.figures.saving import save_figure
 
 PANEL = 2.8  # inches
-BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito, distinguishable with colour blindness
 
 
 def plot_ratings(table: pandas.DataFrame, dimensions: Sequence[str], path: str | Path) -> None:
@@ -24,7 +24,8 @@ def plot_ratings(table: pandas.DataFrame, dimensions: Sequence[str], path: str |
     for axes, name in zip(figure.subplots(1, len(dimensions), squeeze=False)[0], dimensions, strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, zorder=1)
         axes.scatter(table[f"target_{name}"], table[f"score_{name}"], s=8, alpha=0.4, color=BLUE, linewidths=0)
-        axes.set(title=name, xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal", xlabel="rated", ylabel="predicted")
+        axes.set(title=name, xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
+        axes.set(xlabel="rated by annotators", ylabel="predicted")
         axes.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
 
@@ -38,9 +39,10 @@ def plot_plane(table: pandas.DataFrame, path: str | Path) -> None:
     """
     figure = Figure(figsize=(1.6 * PANEL, 1.4 * PANEL), layout="constrained")
     axes = figure.subplots()
-    for kind, label, colour in (("target", "rated", ORANGE), ("score", "predicted", BLUE)):
-        axes.scatter(table[f"{kind}_valence"], table[f"{kind}_arousal"], s=12, alpha=0.5, color=colour, linewidths=0,
-                     label=label)  # fmt: skip
+    kinds = (("target", "rated by annotators", ORANGE, "o"), ("score", "predicted", BLUE, "^"))
+    for kind, label, colour, marker in kinds:
+        axes.scatter(table[f"{kind}_valence"], table[f"{kind}_arousal"], s=14, alpha=0.6, color=colour, linewidths=0,
+                     label=label, marker=marker)  # fmt: skip
     axes.axhline(0.5, color="0.8", linewidth=1, zorder=0)
     axes.axvline(0.5, color="0.8", linewidth=1, zorder=0)
     axes.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xlabel="valence (unpleasant to pleasant)")

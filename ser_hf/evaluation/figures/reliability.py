@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ser_hf.evaluation.calibration import BINS, expected_calibration_error
+from ser_hf.evaluation.figures.palette import BLUE, GREY, VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
-TEST, VALIDATION = "#0072B2", "#D55E00"
-BEFORE, AFTER = "#999999", TEST
+TEST, VALIDATION = (BLUE, "-"), (VERMILION, "--")  # colour and line
+BEFORE, AFTER = GREY, BLUE
 
 
 def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: str | Path) -> None:
@@ -32,7 +32,7 @@ def plot_reliability(before: pandas.DataFrame, after: pandas.DataFrame, path: st
     for (above, below), (name, bins, colour) in zip(axes.T, panels, strict=True):
         _plot_accuracy(above, bins, colour)
         above.set_title(name, loc="left", fontsize=10)
-        above.set_title(f"ECE {expected_calibration_error(bins):.3f}", loc="right", fontsize=10)
+        above.set_title(f"calibration error {expected_calibration_error(bins):.3f}", loc="right", fontsize=10)
         _plot_counts(below, bins, colour)
     axes[0, 0].set_ylabel("accuracy (%)")
     axes[1, 0].set_ylabel("utterances")
@@ -55,15 +55,17 @@ def plot_coverage(validation: pandas.DataFrame, test: pandas.DataFrame, threshol
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    for name, curve, colour in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
+    for name, curve, (colour, line) in (("validation", 100 * validation, VALIDATION), ("test", 100 * test, TEST)):
         stay = curve.index[curve["threshold"] >= 100 * threshold][:1]  # at most one row: the threshold
         style: dict[str, Any] = {"linewidth": 1.5, "markersize": 8, "markeredgecolor": "white"}
         label = f"{name}: {_describe_curve(curve, stay)}"
-        axes.plot(curve["coverage"], curve["accuracy"], "o-", markevery=list(stay), label=label, color=colour, **style)
+        axes.plot(
+            curve["coverage"], curve["accuracy"], f"o{line}", markevery=list(stay), label=label, color=colour, **style
+        )
     axes.set_xlim(0, 102)
     axes.set_xlabel("accepted utterances (%)")
     axes.set_ylabel("accuracy of accepted utterances (%)")
-    title = f"Uncertain: best score below {threshold:.2f}"
+    title = f"Predictions with a best score below {threshold:.2f} are marked as uncertain"
     outside: dict[str, Any] = {"bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "borderpad": 0, "alignment": "left"}
     axes.legend(loc="lower left", title=title, title_fontsize=10, fontsize=8.5, frameon=False, **outside)
     _clean_axes(axes)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.palette import BLUE, VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 
-INDEPENDENT, SHARED = "#0072B2", "#D55E00"  # Okabe and Ito's blue and vermilion
+INDEPENDENT, SHARED = BLUE, VERMILION
 
 
 def plot_runs(runs: Sequence[dict], label: str, path: str | Path) -> None:
@@ -16,7 +17,7 @@ def plot_runs(runs: Sequence[dict], label: str, path: str | Path) -> None:
     Runs whose test speakers are also in training have hollow markers: their scores are too high.
 
     Args:
-        runs: Each with ``name``, ``score``, ``interval`` [low, high] and ``speaker_independent``.
+        runs: Each with ``title``, ``score``, ``interval`` [low, high] and ``speaker_independent``.
         label: Name of the score.
         path: PNG file to write (150 dpi), in a folder that exists.
     """
@@ -30,7 +31,7 @@ def plot_runs(runs: Sequence[dict], label: str, path: str | Path) -> None:
         axes.plot(run["score"], place, "o", color=colour, markerfacecolor=fill, zorder=3)
         point, above = (run["score"], place), (0, 5)
         axes.annotate(f"{run['score']:.3g}", point, above, textcoords="offset points", ha="center", fontsize=7)
-    axes.set_yticks(range(len(runs)), [run["name"] for run in reversed(runs)], fontsize=8)
+    axes.set_yticks(range(len(runs)), [run["title"] for run in reversed(runs)], fontsize=8)
     axes.set_ylim(-0.6, len(runs) - 0.2)
     axes.set_xlabel(f"{label}, 95 % interval over test speakers")
     axes.spines[["top", "right"]].set_visible(False)

@@ -5,12 +5,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.palette import style_gender
 from ser_hf.evaluation.figures.saving import save_figure
 from ser_hf.evaluation.predictions import Scores
 
-# Okabe and Ito's blue and orange, distinguishable with the common forms of colour blindness
-COLOURS = {"female": "#E69F00", "male": "#0072B2"}
-OTHER = "#999999"
 MOST_NUMBERS = 60  # with more speakers there is no space for numbers
 
 
@@ -38,7 +36,7 @@ def plot_speakers(summary: Scores, path: str | Path) -> None:
     axes.set_xlim(-0.7, len(speakers) - 0.3)
     axes.set_ylim(0, 100)
     axes.set_xlabel(f"speaker ({len(speakers)}, sorted by UA)")
-    axes.set_ylabel("UA (%)")
+    axes.set_ylabel("UA, mean recall of the emotions (%)", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=5, frameon=False, fontsize=9)
     save_figure(figure, path)
@@ -49,8 +47,8 @@ def _plot_bars(axes: Axes, speakers: list[tuple[str, dict]]) -> None:
     for gender in sorted(genders, key=lambda gender: (gender is None, gender)):
         places = [place for place, (_, scores) in enumerate(speakers) if scores["gender"] == gender]
         heights = [100 * speakers[place][1]["ua"] for place in places]
-        colour = COLOURS.get(gender, OTHER)
-        axes.bar(places, heights, width=0.75, color=colour, label=gender or "gender unknown", zorder=2)
+        label = gender or "gender unknown"
+        axes.bar(places, heights, width=0.75, label=label, zorder=2, **style_gender(gender))
     ranks = range(len(speakers), 0, -1) if len(speakers) <= MOST_NUMBERS else []
     axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
     axes.tick_params(axis="x", length=0, labelsize=8)

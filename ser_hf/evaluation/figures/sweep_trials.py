@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from ser_hf.evaluation.figures.palette import BLUE, VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 
-# Okabe and Ito's blue and vermilion, distinguishable with the common forms of colour blindness
-TRIAL, BEST = "#0072B2", "#D55E00"
+TRIAL, BEST = BLUE, VERMILION
 MEAN = "0.6"
 NOT_SETTINGS = ("trial", "ua", "seconds", "recipe")
 COLUMNS, WIDTH, HEIGHT = 5, 2.0, 2.1  # panels per row, inches per panel
@@ -63,11 +63,11 @@ def _plot_course(axes: Axes, table: pandas.DataFrame) -> None:
     if len(own):
         axes.axhline(own["ua"].iloc[0], color="0.5", linewidth=1, linestyle="--", zorder=0, label="the recipe itself")
     axes.plot([], [], color=MEAN, linewidth=1.5, label="mean per value")
-    axes.set_title("Validation UA (%)", loc="left", fontsize=10)
+    axes.set_title("UA, mean recall of the emotions, on validation speakers (%)", loc="left", fontsize=10)
     axes.set_title(f"best {best['ua']:.1f} %, trial {best['trial']}", loc="right", color=BEST, fontsize=10)
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), borderaxespad=0, ncols=4, frameon=False, fontsize=8.5)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), borderaxespad=0, ncols=4, frameon=False, fontsize=8.5)
 
 
 def _plot_setting(axes: Axes, table: pandas.DataFrame, name: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.palette import BLUE, GREEN, ORANGE, VERMILION
 from ser_hf.evaluation.figures.saving import save_figure
 from ser_hf.evaluation.figures.spectrograms import DEPTH, HERTZ, SILENCE, to_hertz, to_mel
 
@@ -22,8 +23,9 @@ FRAMES = 8  # at most, spectra averaged per column
 BANDS = 96
 TOP = 8000  # Hz
 STEPS = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)  # seconds between time labels
-# Okabe and Ito's, with purple and olive for black and yellow; repeated for more emotions
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#5D3A9B", "#B8A800")
+# with the rest of Okabe and Ito's, and purple and olive for black and yellow; repeated for more emotions, whose lanes
+# differ
+COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "#5D3A9B", "#B8A800")
 UNCERTAIN = "0.7"
 WIDTH, WAVEFORM, SPECTROGRAM, LANE = 10.0, 0.8, 1.6, 0.24  # inches
 
@@ -175,7 +177,7 @@ def _plot_lanes(
     axes.set_ylim(-0.15, len(emotions) - 0.05)
     axes.hlines(range(len(emotions)), 0, 1, transform=axes.get_yaxis_transform(), color="0.85", linewidth=0.6, zorder=0)
     if any(segment.uncertain for segment in segments):
-        axes.bar(0, 0, color=UNCERTAIN, hatch="////", edgecolor="0.45", linewidth=0, label="uncertain")
+        axes.bar(0, 0, color=UNCERTAIN, hatch="////", edgecolor="0.45", linewidth=0, label="uncertain: low score")
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, frameon=False, fontsize=8.5)
 
 

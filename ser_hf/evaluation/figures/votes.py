@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from ser_hf.evaluation.figures.palette import BLUE, ORANGE
 from ser_hf.evaluation.figures.saving import save_figure
-
-BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito, distinguishable with colour blindness
 
 
 def plot_votes(per_emotion: Mapping[str, Mapping[str, float]], path: str | Path) -> None:
@@ -22,7 +21,10 @@ def plot_votes(per_emotion: Mapping[str, Mapping[str, float]], path: str | Path)
     places = np.arange(len(emotions))
     figure = Figure(figsize=(max(4.0, 0.8 * len(emotions)), 2.8), layout="constrained")
     axes = figure.subplots()
-    for shift, key, label, colour in ((-0.2, "votes", "annotators", ORANGE), (0.2, "score", "model", BLUE)):
+    for shift, key, label, colour in (
+        (-0.2, "votes", "votes of annotators", ORANGE),
+        (0.2, "score", "scores of the model", BLUE),
+    ):
         heights = [100 * per_emotion[emotion][key] for emotion in emotions]
         axes.bar(places + shift, heights, 0.4, label=label, color=colour)
     axes.set_xticks(places, emotions, rotation=40, ha="right", rotation_mode="anchor")

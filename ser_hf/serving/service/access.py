@@ -40,7 +40,7 @@ class ServiceAccess:
             response = JSONResponse({"detail": reason}, status_code=403)
         elif self.expected and scope["path"] not in OPEN and not self._knows_token(headers):
             response = JSONResponse(
-                {"detail": "Expected the header 'Authorization: Bearer TOKEN' with the token of this service."},
+                {"detail": _describe_token(headers.get("authorization"))},
                 status_code=401,
                 headers={"WWW-Authenticate": "Bearer"},
             )
@@ -55,6 +55,14 @@ class ServiceAccess:
     def _knows_token(self, headers: Headers) -> bool:
         found = headers.get("authorization", "").encode()
         return hmac.compare_digest(found, self.expected)  # type: ignore[arg-type]
+
+
+def _describe_token(found: str | None) -> str:
+    value = "no such header" if found is None else "another value"
+    return (
+        f"Expected the header 'Authorization: Bearer TOKEN' with the token of this service, found {value}. Ask who "
+        "runs the service."
+    )
 
 
 def check_token(token: str) -> str:

@@ -41,6 +41,11 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings ar
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
+# What a parameter has to be, by the type of error of pydantic.
+RULES = {
+    "int_parsing": "a whole number", "bool_parsing": "true or false", "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+}  # fmt: skip
 LONGEST_VALUE = 40  # characters of a parameter in a message
 WAIT = {"Retry-After": "1"}  # seconds
 # Recordings that are decoded and answered at the same time; others wait. Source: an Opus file of 590 s took 317 MB, so
@@ -68,7 +73,7 @@ class Places:
             BusyError: If there is none.
         """
         if self.taken >= self.most:
-            raise BusyError(f"{self.most} {self.what} are in progress: expected fewer. Try again later.")
+            raise BusyError(f"Expected fewer than {self.most} {self.what} in progress, found as many. Try again later.")
         self.taken += 1
         self.show(self.taken)
         try:
@@ -193,11 +198,11 @@ def _refuse(_: object, error: UploadError | StoppedError) -> JSONResponse:
 
 def _describe_parameter(_: object, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
-    rule = first["msg"].removeprefix("Input should be ")
+    rule = RULES.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
     sentence = f"{first['loc'][-1]}: expected {rule}, found {str(first['input'])[:LONGEST_VALUE]!r}."
     return JSONResponse({"detail": sentence}, UploadError.status)
 
 
 def _hide(_: object, error: Exception) -> JSONResponse:
     """Answer after a fault of the service, which the server logs; clients learn nothing about its inside."""
-    return JSONResponse({"detail": "The service failed at this request: its log says why."}, 500)
+    return JSONResponse({"detail": "The service failed at this request. Its log says why; try again later."}, 500)

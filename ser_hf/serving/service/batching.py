@@ -84,7 +84,9 @@ class Batcher:
         job = Job(windows, Future())
         with self._lock:
             if not self._accepts:
-                raise StoppedError("Expected a service whose model runs, found one that has stopped. Start it again.")
+                raise StoppedError(
+                    "Expected a model that runs, found one that has stopped. Try again when the service was restarted."
+                )
             self._jobs.put(job)
         return job.scores.result()
 

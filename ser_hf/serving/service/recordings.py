@@ -2,14 +2,17 @@
 
 import io
 import math
+import os
 import wave
 from typing import NamedTuple
 
 import numpy as np
 
+from ser_hf.corpora.placeholders import recognise_placeholder
 from ser_hf.data.audio import SAMPLING_RATE, follow_levels
 from ser_hf.data.checks import Levels
 from ser_hf.data.decoder import open_audio
+from ser_hf.data.ffmpeg import UnknownFormatError
 from ser_hf.data.resampling import resample_whole
 from ser_hf.serving.service.errors import NotAudioError, TooLongError, UploadError
 from ser_hf.serving.service.memory_files import memory_file
@@ -52,7 +55,8 @@ def decode_upload(content: bytes, *, longest: float) -> Recording:
             return _decode(path, longest)
         except ValueError as error:
             kind = type(error) if isinstance(error, UploadError) else UploadError
-            raise kind(str(error).replace(f"'{path}'", NAME).replace(path, NAME)) from error
+            text = str(error).replace(f"'{path}'", NAME).replace(path, NAME)
+            raise kind(text[0].upper() + text[1:]) from error
 
 
 def add_header(samples: bytes, sampling_rate: int) -> bytes:
@@ -84,14 +88,16 @@ def check_width(samples: bytes) -> None:
         UploadError: If their number is odd.
     """
     if len(samples) % WIDTH:
-        raise UploadError(f"Expected samples of 16 bits, 2 bytes each, found {len(samples)} bytes.")
+        raise UploadError(
+            f"Expected samples of 16 bits, 2 bytes each, found {len(samples)} bytes. Send whole samples only."
+        )
 
 
 def _decode(path: str, longest: float) -> Recording:
     try:
         reader = open_audio(path)
     except ValueError as error:
-        raise NotAudioError(str(error)) from error
+        raise NotAudioError(_describe_content(path, error)) from error
     rate, levels = reader.sampling_rate, Levels(f"'{path}'")
     blocks = follow_levels(reader.blocks(end=longest + 1), levels, longest=round(longest * rate))
     try:
@@ -100,7 +106,7 @@ def _decode(path: str, longest: float) -> Recording:
         found = f"{reader.promised / rate:.0f} s" if reader.promised else "more"
         raise TooLongError(f"Expected at most {longest:g} s of audio, found {found}. Split {NAME}.") from error
     if waveform is None or not len(waveform):
-        raise NotAudioError(f"Expected audio, found no samples in '{path}'.")
+        raise NotAudioError("Expected audio, found a header without samples. Record it again, or send another file.")
     levels.check()
     notes = []
     if levels.differ:
@@ -109,6 +115,18 @@ def _decode(path: str, longest: float) -> Recording:
         notes.append(f"{NAME} {broken}.")
     notes = [note[0].upper() + note[1:] for note in notes]
     return Recording(waveform, levels.samples / rate, reader.find_missing(), notes)
+
+
+def _describe_content(path: str, error: ValueError) -> str:
+    """Return a message about a request that is no audio."""
+    placeholder = recognise_placeholder(path)
+    if placeholder is None and not isinstance(error, UnknownFormatError):
+        return str(error)
+    found = placeholder[0] if placeholder else f"{os.path.getsize(path)} bytes that are not audio, or damaged audio"
+    return (
+        f"Expected an audio file, such as WAV, FLAC, MP3 or Ogg, found {found}. Send the whole file; samples without a "
+        "header need the parameter sampling_rate."
+    )
 
 
 def round_missing(missing: float) -> float | None:

@@ -35,8 +35,8 @@ async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
         ClientDisconnect: If the client ends the connection.
     """
     most = round(limits.max_megabytes * MEGABYTE)
-    if int(request.headers.get("content-length", 0)) > most:
-        raise _describe_size(limits)
+    if (size := int(request.headers.get("content-length", 0))) > most:
+        raise _describe_size(limits, f"{size / MEGABYTE:.7g} MB")
     body = _receive(request, most, limits)
     try:
         with anyio.fail_after(limits.upload_timeout):
@@ -44,7 +44,10 @@ async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
                 return await _find_file(request, body)
             return b"".join([chunk async for chunk in body])
     except TimeoutError as error:
-        raise SlowError(f"Expected the whole request within {limits.upload_timeout:g} s, found a part.") from error
+        raise SlowError(
+            f"Expected the whole request within {limits.upload_timeout:g} s, found a part of it. Send a smaller file, "
+            "or use a faster connection."
+        ) from error
 
 
 async def _receive(request: Request, most: int, limits: ServiceLimits) -> AsyncGenerator[bytes]:
@@ -52,7 +55,7 @@ async def _receive(request: Request, most: int, limits: ServiceLimits) -> AsyncG
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise _describe_size(limits)
+            raise _describe_size(limits, "more")
         yield chunk
 
 
@@ -61,12 +64,20 @@ async def _find_file(request: Request, body: AsyncGenerator[bytes]) -> bytes:
         parser = MemoryParser(request.headers, body, max_files=1, max_fields=MOST_FIELDS)
         form = await parser.parse()
     except MultiPartException as error:
-        raise UploadError(f"Expected a form with a file in the field '{FIELD}': {error.message}") from error
+        found = error.message.rstrip(".")
+        raise UploadError(
+            f"Expected a form with a file in the field '{FIELD}', found a damaged form ({found}). Let your HTTP "
+            "library write the form, and its header Content-Type."
+        ) from error
     file = form.get(FIELD)
     if not isinstance(file, UploadFile):
-        raise UploadError(f"Expected a form with a file in the field '{FIELD}', found the fields {sorted(form)}.")
+        raise UploadError(
+            f"Expected a form with a file in the field '{FIELD}', found the fields {sorted(form)}. Rename it."
+        )
     return await file.read()
 
 
-def _describe_size(limits: ServiceLimits) -> TooLongError:
-    return TooLongError(f"Expected at most {limits.max_megabytes:g} MB. Split or compress the recording.")
+def _describe_size(limits: ServiceLimits, found: str) -> TooLongError:
+    return TooLongError(
+        f"Expected at most {limits.max_megabytes:g} MB, found {found}. Split or compress the recording."
+    )

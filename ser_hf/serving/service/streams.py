@@ -36,7 +36,9 @@ async def serve_stream(
     text = websocket.query_params.get("sampling_rate", "")
     rate = int(text) if text.isdecimal() and len(text) <= len(str(HIGHEST_RATE)) else 0
     if not is_rate(rate):
-        await _close(websocket, REFUSED, f"sampling_rate: expected {LOWEST_RATE} to {HIGHEST_RATE} Hz in the address.")
+        found = repr(text[:20]) if text else "none"
+        reason = f"sampling_rate: expected {LOWEST_RATE} to {HIGHEST_RATE} Hz, found {found}. Add it to the address."
+        await _close(websocket, REFUSED, reason)
         return
 
     async def receive() -> bytes | None:
@@ -48,7 +50,9 @@ async def serve_stream(
         if message.get("text") == END:
             return None
         if message.get("bytes") is None:
-            raise ValueError(f"Expected samples of 16 bits in binary messages, or the text '{END}', found other text.")
+            raise ValueError(
+                f"Expected samples of 16 bits in binary messages, or the text '{END}', found another text."
+            )
         return message["bytes"]
 
     async def send_event(event: dict) -> None:
@@ -67,7 +71,11 @@ async def serve_stream(
     except WebSocketDisconnect:
         return
     except TimeoutError:
-        await _close(websocket, REFUSED, f"No message, or no event taken, within {limits.idle_timeout:g} s.")
+        await _close(
+            websocket,
+            REFUSED,
+            f"Expected messages, and reading of events, within {limits.idle_timeout:g} s, found none. Connect again.",
+        )
     except StoppedError as error:
         await _close(websocket, AWAY, str(error))
     except ValueError as error:

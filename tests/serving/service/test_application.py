@@ -106,25 +106,25 @@ def test_ratings_are_answered_on_their_scale(speak, record):
 @pytest.mark.parametrize(
     ("request_", "status", "words"),
     [
-        ({"content": b"hello"}, 415, "Cannot read the recording"),
+        ({"content": b"hello"}, 415, "Expected an audio file, such as WAV, FLAC, MP3 or Ogg, found 5 bytes"),
         ({}, 415, "an empty file"),
-        ({"content": bytes(1_000_001)}, 413, "Expected at most 1 MB. Split or compress the recording."),
+        ({"content": bytes(1_000_001)}, 413, "Expected at most 1 MB, found 1.000001 MB. Split or"),
         ({"content": bytes(100_000), "params": {"sampling_rate": 1_000}}, 413, "Expected at most 10 s of audio, found"),
-        ({"content": bytes(100_000), "params": {"sampling_rate": RATE}}, 422, "the recording is silent"),
+        ({"content": bytes(100_000), "params": {"sampling_rate": RATE}}, 422, "The recording is silent"),
         ({"content": b"abc", "params": {"sampling_rate": RATE}}, 422, "Expected samples of 16 bits"),
         (
             {"params": {"sampling_rate": 16}},
             422,
-            '{"detail": "sampling_rate: expected greater than or equal to 1000, found \'16\'."}',
+            '{"detail": "sampling_rate: expected 1000 or more, found \'16\'."}',
         ),
         (
             {"params": {"sampling_rate": "abc"}},
             422,
-            "sampling_rate: expected a valid integer, unable to parse string as an integer, found 'abc'.",
+            "sampling_rate: expected a whole number, found 'abc'.",
         ),
-        ({"params": {"segments": "x" * 1_000}}, 422, f"found '{'x' * 40}'."),
-        ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']"),
-        ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "Missing boundary"),
+        ({"params": {"segments": "x" * 1_000}}, 422, f"segments: expected true or false, found '{'x' * 40}'."),
+        ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']. Rename it."),
+        ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "form (Missing boundary"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 422, "Expected a form"),
     ],
 )  # fmt: skip
@@ -142,7 +142,7 @@ def test_a_fault_of_the_service_is_one_sentence_without_its_inside(talk):
     with TestClient(service, ADDRESS, raise_server_exceptions=False) as client:
         response = client.post("/predict", content=talk.read_bytes())
     assert response.status_code == 500
-    assert response.json() == {"detail": "The service failed at this request: its log says why."}
+    assert response.json() == {"detail": "The service failed at this request. Its log says why; try again later."}
 
 
 def test_a_body_that_states_no_size_is_refused_at_the_limit(client):
@@ -168,6 +168,8 @@ def test_only_those_who_know_the_token_are_answered(classifier, talk, caplog):
             for path in ("/predict", "/metrics", "/openapi.json", "/nothing"):
                 response = client.post(path, content=talk.read_bytes(), headers=headers)
                 assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+                found = "no such header" if header is None else "another value"
+                assert f"with the token of this service, found {found}. Ask who" in response.json()["detail"]
             assert refuse_socket(client, headers=headers) == 401
         assert client.get("/health").json() == {"status": "ok"}
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -207,7 +209,7 @@ def test_a_stopped_model_is_not_healthy_and_answers_nothing(classifier, talk):
     response = client.post("/predict", content=talk.read_bytes())
     assert response.status_code == 503
     assert response.json() == {
-        "detail": "Expected a service whose model runs, found one that has stopped. Start it again."
+        "detail": "Expected a model that runs, found one that has stopped. Try again when the service was restarted."
     }
     with client.websocket_connect(f"{SOCKET}/stream?sampling_rate={RATE}") as socket:
         socket.send_bytes(to_bytes(np.sin(np.arange(3 * RATE) / 20)))
@@ -240,10 +242,20 @@ def test_live_audio_gets_events_and_final_segments_of_the_timeline(client, class
 @pytest.mark.parametrize(
     ("query", "send", "code", "reason"),
     [
-        ("", None, 1008, "sampling_rate: expected 1000 to 768000 Hz in the address."),
-        (f"?sampling_rate={'9' * 5_000}", None, 1008, "sampling_rate: expected 1000 to 768000 Hz in the address."),
-        ("?sampling_rate=9", None, 1008, "sampling_rate: expected 1000 to 768000 Hz in the address."),
-        ("?sampling_rate=16000", None, 1008, "No message, or no event taken, within 0.2 s."),
+        ("", None, 1008, "sampling_rate: expected 1000 to 768000 Hz, found none. Add it to the address."),
+        (
+            f"?sampling_rate={'9' * 5_000}",
+            None,
+            1008,
+            f"sampling_rate: expected 1000 to 768000 Hz, found '{'9' * 20}'.",
+        ),
+        (
+            "?sampling_rate=9",
+            None,
+            1008,
+            "sampling_rate: expected 1000 to 768000 Hz, found '9'. Add it to the address.",
+        ),
+        ("?sampling_rate=16000", None, 1008, "Expected messages, and reading of events, within 0.2 s, found none."),
         ("?sampling_rate=16000", b"abc", 1003, "Expected samples of 16 bits, 2 bytes each, found 3 bytes."),
         ("?sampling_rate=16000", "hello", 1003, "Expected samples of 16 bits in binary messages, or the text 'end'"),
     ],

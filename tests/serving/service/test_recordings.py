@@ -53,24 +53,31 @@ def test_samples_with_a_header_are_the_same_samples():
     assert recording.duration == 2.0
     recording = decode_upload(add_header(samples.tobytes(), 16_000), longest=10)
     np.testing.assert_array_equal(recording.waveform * 32_768, samples)
-    with pytest.raises(UploadError, match=r"Expected samples of 16 bits, 2 bytes each, found 3 bytes\."):
+    with pytest.raises(
+        UploadError, match=r"Expected samples of 16 bits, 2 bytes each, found 3 bytes\. Send whole samples only\."
+    ):
         add_header(b"abc", 16_000)
 
 
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
-        (b"hello", NotAudioError, "Cannot read the recording: expected"),
-        (b"", NotAudioError, "the recording is not audio but an empty file"),
-        (b"<!DOCTYPE html><html>", NotAudioError, "the recording is not audio but "),
-        (add_header(b"", 16_000), NotAudioError, "Expected audio, found no samples in the recording."),
+        (
+            b"hello",
+            NotAudioError,
+            "Expected an audio file, such as WAV, FLAC, MP3 or Ogg, found 5 bytes that are not audio, or damaged "
+            "audio. Send the whole file; samples without a header need the parameter sampling_rate.",
+        ),
+        (b"", NotAudioError, "Expected an audio file, such as WAV, FLAC, MP3 or Ogg, found an empty file. Send the"),
+        (b"<!DOCTYPE html><html>", NotAudioError, "Expected an audio file, such as WAV, FLAC, MP3 or Ogg, found "),
+        (add_header(b"", 16_000), NotAudioError, "Expected audio, found a header without samples. Record it again"),
         (
             add_header(bytes(32_000), 16_000),
             UploadError,
-            "the recording is silent (all samples are 0)",
+            "The recording is silent (all samples are 0)",
         ),
         (add_header(b"\1\2" * 8_000, 1_000), TooLongError, "Expected at most 5 s of audio, found 8 s."),
-        (add_header(b"\1\2" * 8_000, 16_000)[:30], NotAudioError, "Cannot read the recording"),
+        (add_header(b"\1\2" * 8_000, 16_000)[:30], NotAudioError, "found 30 bytes that are not audio, or damaged"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_path(content, kind, message):
@@ -98,5 +105,5 @@ def test_different_channels_are_a_note(tmp_path):
 def test_channels_that_cancel_each_other_are_refused(tmp_path):
     tone = np.sin(np.arange(16_000) / 20)
     soundfile.write(tmp_path / "a.wav", np.stack([tone, -tone], axis=1) / 2, 16_000)
-    with pytest.raises(UploadError, match="the recording has 2 channels that cancel each other"):
+    with pytest.raises(UploadError, match="The recording has 2 channels that cancel each other"):
         decode_upload((tmp_path / "a.wav").read_bytes(), longest=10)
