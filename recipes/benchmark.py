@@ -10,11 +10,10 @@ shows the speed of training (see benchmark_training.py) or of a service (see ben
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from ser_hf.cache import cache_folder, write_text
+from ser_hf.cache import cache_folder
 
 FILES_OF_INFERENCE = 200
 
@@ -54,9 +53,7 @@ def measure_training(arguments: argparse.Namespace) -> None:
 
     if unknown := set(arguments.training) - set(MODELS):
         sys.exit(f"--training: expected {', '.join(MODELS)}, found {', '.join(sorted(unknown))}.")
-    results = compare_training(arguments.training, arguments.utterances, arguments.repeats)
-    if arguments.write:
-        write_text(arguments.write, json.dumps(results, indent=1) + "\n")
+    results = compare_training(arguments.training, arguments.utterances, arguments.repeats, arguments.write)
     if arguments.check and (falls := check_ratios(results["rows"], arguments.check)):
         sys.exit("\n".join(falls))
 

@@ -34,6 +34,7 @@ from scipy.stats import lognorm, norm
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
+from ser_hf.cache import write_text
 from ser_hf.data.audio import SAMPLING_RATE
 
 # Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
@@ -54,23 +55,26 @@ class Turn(NamedTuple):
     memory: int  # peak of the process or GPU, bytes
 
 
-def compare_training(models: Sequence[str], utterances: int, repeats: int) -> dict[str, Any]:
+def compare_training(models: Sequence[str], utterances: int, repeats: int, file: Path | None = None) -> dict[str, Any]:
     """Print a row per model, distribution of lengths and way; return the rows and how they were measured.
 
     Args:
         models: Keys of `MODELS`.
         utterances: Utterances of an epoch.
         repeats: Epochs that are measured, after a first one.
+        file: JSON file to write after each model and distribution; None for no file.
     """
-    rows = []
+    amount = f"{utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs after the first"
+    rows: list[dict[str, Any]] = []
+    results = {"measured": f"{describe_hardware()}; {amount}", "rows": rows}
     for model in models:
         for lengths, distribution in LENGTHS.items():
             durations = distribution.ppf((np.arange(utterances) + 0.5) / utterances).clip(0.6, LONGEST)
             for row in measure(list_ways(MODELS[model]), durations, repeats):
                 rows.append({"model": model, "lengths": lengths} | row)
                 print(render_row(rows[-1]), flush=True)
-    amount = f"{utterances} utterances, batches of {BATCH_SIZE}, median of {repeats} epochs after the first"
-    results = {"measured": f"{describe_hardware()}; {amount}", "rows": rows}
+            if file:
+                write_text(file, json.dumps(results, indent=1) + "\n")
     print(f"\n{render_table(results)}")
     return results
 

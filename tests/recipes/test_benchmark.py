@@ -128,14 +128,27 @@ def run_check(monkeypatch, training, tmp_path, found):
     stored.write_text(json.dumps({"rows": [row("stock", 1.0), row("ours", 2.0), row("ours, first half frozen", 3.0)]}))
     monkeypatch.setattr(training, "compare_training", lambda *arguments: {"rows": found})
     main = runpy.run_path(str(RECIPES / "benchmark.py"))["main"]
-    main(["--training", "whisper-tiny", "--check", str(stored), "--write", str(tmp_path / "found.json")])
+    main(["--training", "whisper-tiny", "--check", str(stored)])
 
 
 @pytest.mark.parametrize("slowdown", [1.0, 1.1])
 def test_a_ratio_that_has_fallen_a_little_passes_the_check(monkeypatch, training, tmp_path, slowdown):
     found = [row("stock", 1.0), row("ours", 2.0 / slowdown), row("another way", 0.1)]
     run_check(monkeypatch, training, tmp_path, found)
-    assert json.loads((tmp_path / "found.json").read_text())["rows"] == found
+
+
+def test_an_interrupted_measurement_leaves_its_rows_in_the_file(monkeypatch, training, tmp_path):
+    stock = row("stock", 1.0)
+
+    def measure(ways, durations, repeats):
+        if durations.max() > 5:  # the lengths of IEMOCAP
+            raise KeyboardInterrupt
+        yield {key: value for key, value in stock.items() if key not in ("model", "lengths")}
+
+    monkeypatch.setattr(training, "measure", measure)
+    with pytest.raises(KeyboardInterrupt):
+        training.compare_training(["whisper-tiny"], 8, 1, tmp_path / "found.json")
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == [stock]
 
 
 def test_a_slowdown_by_30_percent_fails_the_check_and_is_named(monkeypatch, training, tmp_path):
