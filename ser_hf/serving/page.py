@@ -97,7 +97,7 @@ def _connect(
     """Define what the components of a page do."""
 
     def show(
-        audio: str | None, separate: bool, speakers: str | None, request: gradio.Request,
+        request: gradio.Request, audio: str | None, separate: bool, speakers: str | None = None,
         progress: gradio.Progress = gradio.Progress(),  # noqa: B008 - Gradio finds it as a default
     ) -> dict:  # fmt: skip
         rest: dict = {results: gradio.Column(visible=False)}

@@ -68,7 +68,7 @@ def derived(results, config):
     yield from (len(results.get("outputs") or results["emotions"]), len(folds), *range(1, len(folds) + 1))
     yield from (len(part["speakers"]) for part in [*parts, *folds])
     yield from (part["seconds"] / 60 for part in [training, *folds])
-    yield from (training.get("parameters", 0) / 1e6, config.get("max_source_positions", 0) / 50)
+    yield from ((training.get("parameters") or 0) / 1e6, config.get("max_source_positions", 0) / 50)
 
 
 def unexplained(card, results, recipe, config):

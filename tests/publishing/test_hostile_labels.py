@@ -17,7 +17,7 @@ from ser_hf.publishing.checks import Check
 from ser_hf.publishing.gate import describe_checks
 from ser_hf.runs.results import parse_results
 from ser_hf.serving.emotion_segments import Segment
-from ser_hf.serving.page import describe
+from ser_hf.serving.recording_report import describe
 from ser_hf.serving.segment_files import write_segments
 from ser_hf.serving.segment_summary import summarize
 

@@ -114,7 +114,7 @@ def test_the_page_answers_by_its_api(checkpoint, talk, tmp_path, monkeypatch):
         words, bars, *_ = client.predict(handle_file(str(talk)), api_name="/recognise")
     finally:
         blocks.close()
-    shares = {bar["label"]: bar["confidence"] for bar in bars["confidences"]}
+    shares = {bar["label"]: bar["confidence"] for bar in bars["value"]["confidences"]}
     if checkpoint.name == "votes":
         assert shares == pytest.approx(expected, abs=1e-4)
         assert f"{100 * max(expected.values()):.1f} %" in words
