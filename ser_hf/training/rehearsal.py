@@ -197,9 +197,11 @@ def _learn_by_heart(
         )
     set_seed(training.seed)
     size = training.per_device_train_batch_size
-    numbers = BatchSampler(range(len(rows)), size, drop_last=False)
-    if training.batch_seconds is not None:
-        numbers = SecondsBatchSampler(rows["duration"], training.batch_seconds, 1, seed=0, epoch=collator.epoch)
+    numbers = (
+        BatchSampler(range(len(rows)), size, drop_last=False)
+        if training.batch_seconds is None
+        else SecondsBatchSampler(rows["duration"], training.batch_seconds, 1, seed=0, epoch=collator.epoch)
+    )
     batches = [collator([rows[i] for i in batch]) for batch in numbers]
     losses, seconds = _run_steps(trainer, batches)
     task = load_task(name_task(model.config))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,10 +134,11 @@ class SerTrainer(Trainer):
         """Return the mini-batches of an epoch; with `batch_seconds`, their sizes differ."""
         if self.args.batch_seconds is None:
             return super().get_train_dataloader()
-        args = self.args
+        rows: Any = self.train_dataset
+        args, options = self.args, self._sampling(rows)
         loader = DataLoader(
-            self.train_dataset,  # type: ignore[arg-type]
-            batch_sampler=self._get_train_sampler(),
+            rows,
+            batch_sampler=SecondsBatchSampler(rows["duration"], self.args.batch_seconds, self._shares(), **options),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
@@ -146,18 +148,22 @@ class SerTrainer(Trainer):
         )
         return self.accelerator.prepare(loader)
 
-    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler | SecondsBatchSampler:  # type: ignore[override]
-        dataset, args = self.train_dataset if train_dataset is None else train_dataset, self.args
-        parts = args.gradient_accumulation_steps * args.world_size
-        options = {
-            "seed": args.seed,
+    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        return LengthGroupedSampler(rows["duration"], self._train_batch_size * self._shares(), **self._sampling(rows))
+
+    def _shares(self) -> int:
+        """Return the number of mini-batches of an optimizer step, over all processes."""
+        return self.args.gradient_accumulation_steps * self.args.world_size
+
+    def _sampling(self, rows: Dataset) -> dict[str, Any]:
+        """Return the options of a sampler of the training rows."""
+        return {
+            "seed": self.args.seed,
             "epoch": self.data_collator.epoch,
-            "sampling": "balanced" if self.balance_corpora else args.sampling,
-            "categories": name_groups(dataset) if self.balance_corpora else dataset["emotion"],
+            "sampling": "balanced" if self.balance_corpora else self.args.sampling,
+            "categories": name_groups(rows) if self.balance_corpora else rows["emotion"],
         }
-        if args.batch_seconds is not None:
-            return SecondsBatchSampler(dataset["duration"], args.batch_seconds, parts, **options)
-        return LengthGroupedSampler(dataset["duration"], self._train_batch_size * parts, **options)
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]
         return evaluation_order(eval_dataset["duration"])
