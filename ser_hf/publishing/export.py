@@ -25,7 +25,7 @@ from ser_hf.cpus import usable_cpus
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.collator import FIXED_LENGTH, extract_features
 from ser_hf.models import make_padding_aware
-from ser_hf.models.checkpoint_loading import load_feature_extractor, load_trained
+from ser_hf.models.checkpoint_loading import is_head, load_feature_extractor, load_trained
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.publishing.answers import reference_waveforms
 from ser_hf.publishing.checks import read_json_or_empty
@@ -169,8 +169,9 @@ def write_int8(source: Path, path: Path) -> None:
     """Quantise the weights of matrix products per channel; activations are quantised dynamically.
 
     Weights are unsigned, because products of unsigned activations and signed weights overflow on CPUs without VNNI.
-    Convolutions stay in float32, because their int8 kernels are slow and wrong. The activations of a batch share one
-    scale, so the scores of an utterance depend slightly on the other utterances of its batch.
+    Convolutions stay in float32, because their int8 kernels are slow and wrong. The head stays in float32, because the
+    logits of a readout are a thousandth of the other values of the hidden states, which would share their scale. The
+    activations of a batch share one scale, so the scores of an utterance depend slightly on its batch.
 
     Args:
         source: ONNX file in float32.
@@ -186,7 +187,15 @@ def write_int8(source: Path, path: Path) -> None:
     del graph.graph.value_info[:]  # shapes of the traced example, which break shape inference
     # This marks the graph as preprocessed and avoids a warning; preprocessing has no benefit here.
     graph.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
-    quantize_dynamic(graph, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8)
+    head = [node.name for node in graph.graph.node if is_head(".".join(node.name.split("/")[2:]))]  # /model/projector/…
+    quantize_dynamic(
+        graph,
+        path,
+        op_types_to_quantize=["MatMul"],
+        per_channel=True,
+        weight_type=QuantType.QUInt8,
+        nodes_to_exclude=head,
+    )
 
 
 def _reference_batches(*, lengths: bool) -> list[list[np.ndarray]]:

@@ -15,6 +15,7 @@ from scipy.special import softmax
 from ser_hf.data import extract_features, load_audio
 from ser_hf.models import MelConfig, MelForAudioClassification, make_padding_aware
 from ser_hf.models.checkpoint_loading import default_feature_extractor
+from ser_hf.models.readout import activations, append_dimensions, write_readout
 from ser_hf.publishing import export, export_comparison
 from ser_hf.publishing.export import TRANSFORMERS_JS, UNSUPPORTED, export_onnx, open_session
 from ser_hf.publishing.export_comparison import compare_exports
@@ -26,6 +27,7 @@ pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
 JAVASCRIPT = Path(__file__).parents[1] / "transformers_js"
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(0, 0.1, samples).astype(np.float32) for samples in (16_000, 9_001, 4_000, 31_231, 5_120)]
+FILES = ("model", "model_quantized")
 QUICK = ("wav2vec2-layer", "hubert-group", "whisper")
 SUPPORTED = [name for name in CONFIGS if CONFIGS[name]().model_type not in UNSUPPORTED]
 SLOW = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SUPPORTED]
@@ -123,6 +125,19 @@ def test_int8_touches_matrix_products_only(checkpoint):
     assert before.count("Conv") == after.count("Conv") == 4
     others = [kind for kind in after if "Integer" in kind or "QLinear" in kind]
     assert set(others) == {"MatMulInteger"}
+
+
+def test_int8_keeps_the_small_logits_of_a_readout(tmp_path):
+    model, extractor = append_dimensions(tiny_model("whisper"), 4).eval(), feature_extractor("whisper")
+    inputs = activations(model, extract_features(extractor, WAVEFORMS)["input_features"])
+    weight = torch.from_numpy(np.random.default_rng(1).normal(size=(4, inputs.shape[1]))).float()
+    weight *= 2 / (inputs @ weight.T).std()
+    write_readout(model, weight, torch.zeros(4))
+    write_checkpoint(tmp_path, model, extractor)
+    export_onnx(tmp_path)
+    exact, small = (softmax(answer(tmp_path / f"onnx/{name}.onnx", extractor, WAVEFORMS), -1) for name in FILES)
+    assert exact.max() - exact.min() > 0.5
+    assert np.abs(small - exact).max() < 0.05
 
 
 def test_int8_can_be_left_out_and_the_files_can_lie_elsewhere(unexported, tmp_path):
