@@ -44,9 +44,9 @@ def test_the_figure_says_in_words_what_each_run_is(compare, tmp_path, monkeypatc
     ((runs, label),) = drawn
     assert label == "unweighted average recall (UA) in %"
     assert [run.title for run in runs] == [
-        "Whisper tiny en encoder, frozen + linear readout of its layers (A)",
+        "Whisper tiny en, frozen + linear readout of its layers (A)",
         "log-mel CRNN, from random weights (ravdess mel crnn) (A)",
-        "Whisper tiny en encoder, frozen + best of 3 heads (B)",
+        "Whisper tiny en, frozen + best of 3 heads (B)",
         "ravdess probe whisper tiny normalized (A)",  # of an older version, without its recipe
         "log-mel CRNN, from random weights (another) (A)",
     ]
