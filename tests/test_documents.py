@@ -7,6 +7,7 @@ from pathlib import Path
 import cattrs
 import pytest
 import yaml
+from stored_matrices import read_matrix
 
 from ser_hf.publishing import render_card
 from ser_hf.runs.command_line import parse_recipe
@@ -16,7 +17,7 @@ from ser_hf.runs.results import read_results
 from ser_hf.runs.task_options import complete_arguments
 from ser_hf.scoring.adaptation import describe_curve
 from ser_hf.scoring.condition_comparison import ConditionComparison, tabulate_comparison
-from ser_hf.scoring.matrix import read_matrix, tabulate_matrix, tabulate_recalls
+from ser_hf.scoring.matrix import tabulate_matrix, tabulate_recalls
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests" / "golden"

@@ -46,7 +46,7 @@ class Job:
     Attributes:
         source: Folder of the audio: path or URL.
         name: Folder or Hub id of the model.
-        model: Description of the model, see `ser_hf.serving.predict.describe_model`.
+        model: Description of the model, see `ser_hf.serving.predict.identify_model`.
         settings: The settings.
         manifest: SHA-256 of the manifest.
         shards: Number of shards.

@@ -34,7 +34,7 @@ def plan(
         source: Folder of the archive: path or URL (s3://, gs://, hf:// …).
         folder: Folder of the job: path or URL.
         name: Folder or Hub id of the model, as every worker finds it.
-        model: Its description, see `ser_hf.serving.predict.describe_model`.
+        model: Its description, see `ser_hf.serving.predict.identify_model`.
         settings: What determines the rows.
         shard_bytes: Largest size of a shard; a larger file is a shard of its own.
 

@@ -12,7 +12,7 @@ from ser_hf.archives.job import check_manifest, done_shards, read_job
 from ser_hf.archives.store import Store
 
 if TYPE_CHECKING:
-    from ser_hf.archives.worker import Report
+    from ser_hf.archives.worker import ShardReport
 
 ATTEMPTS = 3  # of a shard, or of loading the model
 FULL = "is full"  # in the sentence of `explain_full_disk`
@@ -30,7 +30,7 @@ class Worker(Protocol):
         """Start the process, again after it has died; the result comes when it has loaded the model."""
 
     def run(self, shard: int, careful: bool) -> Future:
-        """Run a shard; the result is a `Report`, an error of the shard, or `WorkerDied`."""
+        """Run a shard; the result is a `ShardReport`, an error of the shard, or `WorkerDied`."""
 
     def stop(self) -> None:
         """End the process."""
@@ -114,7 +114,7 @@ def run(
     return summary
 
 
-def run_shards(shards: Sequence[int], workers: Sequence[Worker], failed: dict[int, str]) -> "Iterator[Report]":
+def run_shards(shards: Sequence[int], workers: Sequence[Worker], failed: dict[int, str]) -> "Iterator[ShardReport]":
     """Yield the report of each shard as soon as it is done; workers that wait for a machine do not delay the others.
 
     Args:

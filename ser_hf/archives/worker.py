@@ -20,7 +20,7 @@ from ser_hf.cache import explain_full_disk
 from ser_hf.data.silero import check_silero
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.choices import BACKENDS
-from ser_hf.serving.predict import describe_model
+from ser_hf.serving.predict import identify_model
 from ser_hf.serving.prediction_table import Row
 
 # Sums depend on the order of their terms, and this on the number of threads, so that another number gives other parts.
@@ -29,7 +29,7 @@ THREADS = 1
 logger = logging.getLogger(__name__)
 
 
-class Report(NamedTuple):
+class ShardReport(NamedTuple):
     """Hold what a worker did with a shard.
 
     Attributes:
@@ -39,7 +39,7 @@ class Report(NamedTuple):
         seconds: Duration of the audio, up to the end of the last row of each file.
 
     Examples:
-        >>> Report(shard=3, files=250, errors=1, seconds=3_600.0).files
+        >>> ShardReport(shard=3, files=250, errors=1, seconds=3_600.0).files
         250
     """
 
@@ -75,7 +75,7 @@ class ShardWorker:
         self.classifier = load_model(self.job, device)
         self.manifest = Manifest(self.store.fs.open(self.store.path(MANIFEST), "rb"))
 
-    def run(self, shard: int, careful: bool = False) -> Report:
+    def run(self, shard: int, careful: bool = False) -> ShardReport:
         """Write the part of a shard, unless it is there.
 
         Args:
@@ -87,7 +87,7 @@ class ShardWorker:
         """
         name, started = self.job.part(shard), time.monotonic()
         if self.store.exists(name):
-            return Report(shard, 0, 0, 0.0)
+            return ShardReport(shard, 0, 0, 0.0)
         logger.info(f"Shard {shard}{' again, each file in a child process first' if careful else ''}")
         files = self.manifest.read_shard(shard)
         crashed = {}
@@ -123,7 +123,7 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
         backend=backend if backend in BACKENDS else "auto",
         preprocessing=job.settings.preprocessing,
     )
-    found = json.loads(json.dumps(describe_model(classifier, job.name, job.settings.dtype, job.settings.speech)))
+    found = json.loads(json.dumps(identify_model(classifier, job.name, job.settings.dtype, job.settings.speech)))
     if other := [name for name, value in job.model.items() if found.get(name) != value]:
         raise ValueError(
             f"The model '{job.name}' is not the one with which the job was planned: {other[0]}: expected "
@@ -132,19 +132,19 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
     return classifier
 
 
-def summarize(shard: int, rows: list[Row]) -> Report:
+def summarize(shard: int, rows: list[Row]) -> ShardReport:
     """Count the files and errors of rows, and the seconds of audio.
 
     Examples:
         >>> summarize(0, [{"key": "a.wav", "duration": 2.5}, {"key": "b.wav", "error": "silent"}])
-        Report(shard=0, files=2, errors=1, seconds=2.5)
+        ShardReport(shard=0, files=2, errors=1, seconds=2.5)
     """
     ends: dict[object, float] = {}
     for row in rows:
         end = row.get("duration") if row.get("end") is None else row["end"]
         ends[row["key"]] = max(ends.get(row["key"], 0.0), float(end or 0.0))
     failed = {row["key"] for row in rows if row.get("error") is not None}
-    return Report(shard, len(ends), len(failed), sum(ends.values()))
+    return ShardReport(shard, len(ends), len(failed), sum(ends.values()))
 
 
 def _log_to(folder: Path) -> None:

@@ -48,10 +48,10 @@ def plan_command(argv: list[str]) -> int:
             parser.error(f"{name}: expected 1 or more, found {value:g}.")
     check_location(options.model)
     from ser_hf.archives import plan
-    from ser_hf.serving.predict import describe_model
+    from ser_hf.serving.predict import identify_model
 
     model = os.path.abspath(options.model) if os.path.isdir(options.model) else options.model
-    description = describe_model(load_chosen_model(options), options.model, options.dtype, options.speech)
+    description = identify_model(load_chosen_model(options), options.model, options.dtype, options.speech)
     settings = Settings(**{field: getattr(options, field) for field in Settings.__dataclass_fields__})
     job = plan(
         options.source, options.job, name=model, model=description, settings=settings,

@@ -104,6 +104,7 @@ def table_command(argv: list[str]) -> int:
 def summary_command(argv: list[str]) -> int:
     """Print hours, speakers, emotions, durations and sampling rates, and draw them in a figure."""
     data, options = _parse_data_options(summary_command, argv, SummaryArguments)
+    from ser_hf.data.single_emotions import describe_single_emotions
     from ser_hf.data.speaker_patterns import describe_proposal
     from ser_hf.data.summary import describe_corpus, read_headers, summarize_corpus
     from ser_hf.runs.speech_data import load_utterances
@@ -111,6 +112,8 @@ def summary_command(argv: list[str]) -> int:
     utterances = list(load_utterances(data))
     headers = read_headers(utterances)
     show(describe_corpus(summarize_corpus(headers)))
+    if found := describe_single_emotions(utterances):
+        show("", found)
     if not any(row.speaker for row in utterances) and (proposal := describe_proposal(utterances)):
         show(
             "", f"No speakers are known. {proposal}", "If these are the speakers, pass the option to ser-hf train too."

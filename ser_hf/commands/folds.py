@@ -41,7 +41,7 @@ def cross_corpus_command(argv: list[str], *, prog: str = "ser-hf cross-corpus", 
     from ser_hf.workflows.cross_corpus import cross_corpus
 
     if found := cross_corpus(getattr(ser_hf, run), data, matrix, *arguments):
-        show(render_matrix(found), f"All: {arguments[-1].output_dir}")
+        show(render_matrix(found), f"All files are in {arguments[-1].output_dir}.")
 
 
 def _choose(argv: list[str], description: str | None) -> tuple[str | None, list[str]]:

@@ -17,6 +17,7 @@ from ser_hf.corpora.spelling import as_utf8, spell
 from ser_hf.data.faults import find_faults
 from ser_hf.data.fingerprint import find_identical, find_near_identical, map_in_threads
 from ser_hf.data.segment_fit import describe_misfit
+from ser_hf.data.single_emotions import describe_single_emotions
 from ser_hf.data.splits import Split
 
 OVERLAP = 0.05  # seconds; adjacent annotated segments may overlap by this much without a finding
@@ -25,8 +26,8 @@ SEVERITIES = ("leak", "fault", "note")
 Member = tuple[str, Utterance]  # name of the part of the split, utterance
 Kind = Literal[
     "shared speaker", "shared session", "identical audio", "near-identical audio", "overlapping audio",
-    "shared sentence", "one speaker", "clipped", "silent", "truncated", "unreadable", "dead channel", "offset",
-    "wrongly named", "times that do not fit", "similar speakers", "similar emotions",
+    "shared sentence", "one speaker", "one emotion", "clipped", "silent", "truncated", "unreadable", "dead channel",
+    "offset", "wrongly named", "times that do not fit", "similar speakers", "similar emotions",
 ]  # fmt: skip
 Severity = Literal["leak", "fault", "note"]
 
@@ -65,7 +66,7 @@ def audit_split(split: Split, *, unnamed: Sequence[str] = ()) -> list[Finding]:
     """
     findings = [Finding("wrongly named", "note", (path,), (), "this file belongs to no utterance") for path in unnamed]
     findings += find_shared_speakers(split) + _find_shared_sessions(split) + _find_shared_sentences(split)
-    findings += _find_lone_speakers(split)
+    findings += _find_lone_speakers(split) + _find_single_emotions(split)
     findings += find_similar_names(split)
     findings += _find_misfitting_segments(split)
     faults, audible = _find_faults(split)
@@ -214,6 +215,12 @@ def _find_lone_speakers(split: Split) -> list[Finding]:
             detail = f"{pluralize(len(members), 'utterance')} with {emotion}, all by speaker {utterance.speaker}"
             findings.append(Finding("one speaker", "note", (utterance.path,), (part,), detail))
     return findings
+
+
+def _find_single_emotions(split: Split) -> list[Finding]:
+    members = _members(split)
+    found = describe_single_emotions(row for _, row in members)
+    return [Finding("one emotion", "note", (members[0][1].path,), (), found)] if found else []
 
 
 def _find_misfitting_segments(split: Split) -> list[Finding]:

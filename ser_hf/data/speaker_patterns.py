@@ -17,8 +17,8 @@ LISTED = 6
 def propose_pattern(utterances: Sequence[Utterance]) -> tuple[str, Counter[str]] | None:
     r"""Return the first of `PATTERNS` that can be the speaker, and its speakers with their numbers of utterances.
 
-    It is in every file name, and has two or more values, with several utterances per emotion. Most of its values have
-    more than one emotion, so it is not the emotion.
+    It is in every file name, and has several utterances per emotion. Two or more of its values have more than one
+    emotion, so it is not the emotion.
 
     Examples:
         >>> rows = [Utterance(path=f"{mood}/{who}_{i}.wav", corpus="folder", emotion=mood)
@@ -37,7 +37,7 @@ def propose_pattern(utterances: Sequence[Utterance]) -> tuple[str, Counter[str]]
             emotions[speaker].add(row.emotion)
         pairs = sum(map(len, emotions.values()))
         mixed = sum(len(own) > 1 for own in emotions.values())
-        if len(emotions) > 1 and len(speakers) >= FEWEST * pairs and mixed > len(emotions) / 2:
+        if len(speakers) >= FEWEST * pairs and mixed > 1:
             return pattern, Counter(speakers)
     return None
 

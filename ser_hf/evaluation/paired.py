@@ -3,7 +3,8 @@
 Shapes: `N` utterances, `S` speakers, `R` resamples.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 from ser_hf.evaluation.bootstrap import draw_rows
 
 KEY = ["corpus", "path", "start", "end"]  # identifies an utterance
+ENUMERATED = 12  # most speakers of whom all 2^S exchanges are computed, at most 4096
 Statistic = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]  # R arrays of row numbers -> {metric: (R,)}
 
 
@@ -23,8 +25,9 @@ class Difference:
     Attributes:
         difference: Difference on all utterances.
         interval: [low, high], 95 % interval for new speakers.
-        p_value: Of a permutation test over speakers: the share of random exchanges of the two tables, speaker by
-            speaker, with a difference at least as large in either direction.
+        p_value: Of a permutation test over speakers: the share of exchanges of the two tables, speaker by speaker, with
+            a difference at least as large in either direction. Up to `ENUMERATED` speakers, these are all exchanges, so
+            that it is exact and at least 2 / 2^S; for more speakers, they are random.
         higher: Number of speakers with a higher score in the second table.
         lower: Number of speakers with a lower score in the second table.
     """
@@ -97,7 +100,7 @@ def paired_differences(
         first: ``N`` rows of `read_predictions`.
         second: Rows of the same utterances in the same order, see `align`.
         make_statistic: Function of the tasks, given a table: see `ser_hf.tasks`.
-        resamples: Number ``R`` of bootstrap resamples and of permutations.
+        resamples: Number ``R`` of bootstrap resamples, and of random permutations.
         seed: Random seed.
 
     Source:
@@ -121,7 +124,7 @@ def paired_differences(
     generator, everything = np.random.default_rng(seed), np.arange(length)
     names = list(statistic([everything]))
     drawn = list(draw_rows(groups, resamples, generator))
-    exchanged = list(_exchange(groups, length, resamples, generator))
+    exchanged = list(_exchange(groups, length, _choose_exchanges(len(groups), resamples, generator)))
     (observed,) = subtract([everything], [everything + length])
     by_draw = subtract(drawn, [rows + length for rows in drawn])
     by_exchange = subtract(exchanged, [(rows + length) % (2 * length) for rows in exchanged])
@@ -132,7 +135,7 @@ def paired_differences(
         name: Difference(
             difference=float(observed[i]),
             interval=[float(low[i]), float(high[i])],
-            p_value=float(extreme[i] + 1) / (resamples + 1),
+            p_value=float(extreme[i] / len(exchanged)),
             higher=int((by_speaker[:, i] > 1e-12).sum()),
             lower=int((by_speaker[:, i] < -1e-12).sum()),
         )
@@ -153,12 +156,19 @@ def group_speakers(table: pandas.DataFrame) -> list[np.ndarray]:
     return groups if len(groups) > 1 else list(np.arange(len(table))[:, None])
 
 
-def _exchange(groups: Sequence[np.ndarray], length: int, count: int, generator: np.random.Generator):
-    """Yield rows ``(N,)`` of the two tables one after the other: those of the second for half of the speakers."""
-    for _ in range(count):
+def _choose_exchanges(speakers: int, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return ``(R, S)`` whether the tables of a speaker are exchanged; the first row exchanges none."""
+    if speakers <= ENUMERATED:
+        return np.array(list(itertools.product([False, True], repeat=speakers)))
+    return np.vstack([np.zeros(speakers, bool), generator.random((count, speakers)) < 0.5])
+
+
+def _exchange(groups: Sequence[np.ndarray], length: int, choices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield rows ``(N,)`` of the two tables one after the other: those of the second for the chosen speakers."""
+    for chosen in choices:
         rows = np.arange(length)
-        for group in np.array(groups, dtype=object)[generator.random(len(groups)) < 0.5]:
-            rows[group.astype(int)] += length
+        for group in itertools.compress(groups, chosen):
+            rows[group] += length
         yield rows
 
 

@@ -129,7 +129,7 @@ def load_head(folder: str | os.PathLike) -> tuple[Head, dict]:
     return Head(description["head"], pipeline, inner_score=score, **fields), description
 
 
-def name_encoder(path: Path) -> bytes:
+def hide_encoder_folder(path: Path) -> bytes:
     """Return the content of a head.json to publish: of an encoder in a folder, only the name of the folder."""
     description = read_json(path)
     encoder = description["features"].get("model_name_or_path")

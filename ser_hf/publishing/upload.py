@@ -13,7 +13,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_ba
 from ser_hf.data.audio import read_header
 from ser_hf.escaping import markdown
 from ser_hf.foreign_files import check_file, parse_yaml, read_text, read_yaml
-from ser_hf.heads.head_files import name_encoder
+from ser_hf.heads.head_files import hide_encoder_folder
 from ser_hf.heads.voice_files import VOICE
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
@@ -162,7 +162,7 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
     evaluated = render_eval_results(results, read_recipe(Path(folder)), repo_id)
     rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
     if "head.json" in files:
-        rewritten["head.json"] = name_encoder(files["head.json"])
+        rewritten["head.json"] = hide_encoder_folder(files["head.json"])
     return files | rewritten | evaluated
 
 

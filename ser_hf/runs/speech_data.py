@@ -42,12 +42,20 @@ logger = logging.getLogger(__name__)
 
 
 def name_roots(data: DataArguments) -> dict[str, str]:
-    """Return the path of each corpus by its name; the second corpus 'folder' of a recipe is named 'folder_2'."""
-    roots, counts = {}, Counter[str]()
-    for name, root in zip(data.corpus, data.data_root or [str(cache_folder() / "corpora" / "synthetic")], strict=True):
-        counts[name] += 1
-        roots[name if counts[name] == 1 else f"{name}_{counts[name]}"] = str(root)
-    return roots
+    """Return the path of each corpus by its name.
+
+    Corpora of one kind, such as two of `folder`, are named as their folders, or `folder` and `folder_2` if these are
+    named alike.
+    """
+    roots = [str(root) for root in data.data_root or [cache_folder() / "corpora" / "synthetic"]]
+    names = [
+        Path(root).resolve().name if data.corpus.count(corpus) > 1 else corpus
+        for corpus, root in zip(data.corpus, roots, strict=True)
+    ]
+    if len(set(names)) < len(names):
+        earlier = [data.corpus[:i].count(corpus) for i, corpus in enumerate(data.corpus)]
+        names = [corpus + f"_{i + 1}" * (i > 0) for corpus, i in zip(data.corpus, earlier, strict=True)]
+    return dict(zip(names, roots, strict=True))
 
 
 def load_utterances(data: DataArguments) -> Iterator[Utterance]:

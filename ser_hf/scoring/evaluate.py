@@ -290,4 +290,4 @@ def describe_scores(results: Results, folder: str) -> str:
         )
     if results.conditions:
         lines += align_columns(tabulate_conditions(results))
-    return "\n".join([*lines, f"All: {folder}/{RESULTS}"])
+    return "\n".join([*lines, f"All scores are in {folder}/{RESULTS}."])

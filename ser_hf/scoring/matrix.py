@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cattrs
 import numpy as np
 import pandas
 
@@ -14,7 +13,6 @@ from ser_hf.corpora.files import pluralize
 from ser_hf.escaping import cell, markdown, markdown_table
 from ser_hf.evaluation import figures
 from ser_hf.evaluation.bootstrap import bootstrap_intervals
-from ser_hf.foreign_files import read_json
 from ser_hf.runs.result_records import MachineRecord
 from ser_hf.scoring.label_sets import LabelSet
 from ser_hf.tasks import categories
@@ -139,20 +137,6 @@ def write_matrix(matrix: Matrix, folder: Path) -> None:
     write_text(folder / MATRIX, json.dumps(asdict(matrix), indent=1, ensure_ascii=False))
 
 
-def read_matrix(folder: Path) -> Matrix:
-    """Return the matrix in a folder.
-
-    Raises:
-        FileNotFoundError: If matrix.json does not exist.
-        ValueError: If it is damaged.
-    """
-    try:
-        return cattrs.structure(read_json(folder / MATRIX), Matrix)
-    except cattrs.BaseValidationError as error:
-        reasons = "; ".join(cattrs.transform_error(error))
-        raise ValueError(f"'{folder / MATRIX}': expected a matrix of cross_corpus.py, found: {reasons}.") from error
-
-
 def list_values(matrix: Matrix) -> list[dict]:
     """Return a row per cell for the CSV file: scores, intervals, recalls, sizes and chance."""
     rows = []
@@ -196,18 +180,20 @@ def tabulate_matrix(matrix: Matrix) -> str:
     heads = [f"{markdown(test)}, {pluralize(sizes[test], 'speaker')}" for test in tests]
     lines = [["trained on", *heads, "training", "scoring"]]
     for row in matrix.rows or []:
-        scores = [_write_score(cells.get((row.name, test)), with_labels=not same) for test in tests]
+        scores = [_write_score(cells.get((row.name, test)), sizes[test], with_labels=not same) for test in tests]
         times = [f"{seconds / 60:.1f} min" for seconds in (row.training_seconds, row.scoring_seconds)]
         lines.append([markdown(row.name), *scores, *times])
     return markdown_table(lines) + "\n"
 
 
-def _write_score(each: MatrixCell | None, *, with_labels: bool) -> str:
+def _write_score(each: MatrixCell | None, speakers: int, *, with_labels: bool) -> str:
+    """Return the UA with its interval, and what differs from the other cells: labels, and speakers of the column."""
     if each is None:
         return ""
     value, (low, high) = each.scores["ua"], each.intervals["ua"]
     score = f"**{100 * value:.1f}**" if each.same_corpus else f"{100 * value:.1f}"
-    return f"{score} [{100 * low:.1f}, {100 * high:.1f}]" + f" of {len(each.labels)} labels" * with_labels
+    own = f", {pluralize(each.speakers, 'speaker')}" if each.speakers != speakers else ""
+    return f"{score} [{100 * low:.1f}, {100 * high:.1f}]" + f" of {len(each.labels)} labels" * with_labels + own
 
 
 def tabulate_recalls(matrix: Matrix) -> str:

@@ -71,7 +71,7 @@ def predict(
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     with explain_full_disk(output.parent):
-        claim_table(output, describe_model(classifier, model, dtype, speech))
+        claim_table(output, identify_model(classifier, model, dtype, speech))
         done = {key for key, row in read_rows(output).items() if row["error"] is None}
         mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
         if mine:
@@ -107,8 +107,8 @@ def owner(key: Key, processes: int) -> int:
     return zlib.crc32(repr(key).encode()) % processes
 
 
-def describe_model(classifier: EmotionClassifier, name: str, dtype: str, speech: str = "energy") -> dict[str, object]:
-    """Describe the model of a table; the fingerprint is a hash of the files that determine its predictions.
+def identify_model(classifier: EmotionClassifier, name: str, dtype: str, speech: str = "energy") -> dict[str, object]:
+    """Return what identifies the model of a table; the fingerprint is a hash of the files that change its predictions.
 
     Args:
         classifier: The model.

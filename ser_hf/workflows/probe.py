@@ -188,5 +188,5 @@ def describe_probe(results: Results, folder: str) -> str:
     metric = next(iter(load_task(results.task).METRICS.values())).short
     return (
         f"Chosen: {chosen.head} on {chosen.features}, {metric} {chosen.inner_score:.3f} on training speakers.\n"
-        f"{describe_results(results)}\nAll: {folder}/README.md"
+        f"{describe_results(results)}\nThe scores of all heads are in {folder}/README.md."
     )

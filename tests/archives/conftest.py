@@ -10,7 +10,7 @@ from ser_hf.archives.job import Settings
 from ser_hf.archives.worker import ShardWorker
 from ser_hf.cli import main
 from ser_hf.serving import EmotionClassifier
-from ser_hf.serving.predict import describe_model
+from ser_hf.serving.predict import identify_model
 
 
 class InlineWorker:
@@ -49,7 +49,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def description(model):
-    return describe_model(EmotionClassifier.from_pretrained(model), str(model), "float32")
+    return identify_model(EmotionClassifier.from_pretrained(model), str(model), "float32")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pyarrow import parquet
 from ser_hf.archives import crashes, merge_parts
 from ser_hf.archives.running import WorkerDied, run_shards
 from ser_hf.archives.store import Store
-from ser_hf.archives.worker import Report, ShardWorker
+from ser_hf.archives.worker import ShardReport, ShardWorker
 from ser_hf.commands.archive import run_command
 
 from .test_archive import finish, parts
@@ -36,7 +36,7 @@ class ScriptedWorker:
 
     def run(self, shard, careful):
         self.asked.append((shard, careful))
-        return self._answer(self.script.get(shard, [Report(shard, 1, 0, 1.0)]))
+        return self._answer(self.script.get(shard, [ShardReport(shard, 1, 0, 1.0)]))
 
     def _answer(self, results):
         future = Future()
@@ -47,7 +47,7 @@ class ScriptedWorker:
 
 def test_a_shard_whose_worker_died_is_run_with_care_and_given_up_after_three_deaths():
     died, failed = WorkerDied("exit code -11"), {}
-    worker = ScriptedWorker({1: [died, Report(1, 5, 1, 1.0)], 2: [died]})
+    worker = ScriptedWorker({1: [died, ShardReport(1, 5, 1, 1.0)], 2: [died]})
     assert sorted(report.shard for report in run_shards([0, 1, 2], [worker], failed)) == [0, 1]
     assert worker.asked == [(0, False), (1, False), (1, True), (2, False), (2, True), (2, True)]
     assert (worker.starts, failed) == (5, {2: "exit code -11"})
@@ -55,7 +55,7 @@ def test_a_shard_whose_worker_died_is_run_with_care_and_given_up_after_three_dea
 
 def test_a_store_that_fails_is_asked_again_and_a_full_disk_stops_at_once():
     hiccup, full = OSError("SlowDown"), OSError("The disk of '/job' is full (0.0 GB free).")
-    worker = ScriptedWorker({0: [hiccup, hiccup, Report(0, 1, 0, 1.0)]})
+    worker = ScriptedWorker({0: [hiccup, hiccup, ShardReport(0, 1, 0, 1.0)]})
     assert [report.shard for report in run_shards([0, 1], [worker], {})] == [1, 0]
     assert worker.asked == [(0, False), (1, False), (0, False), (0, False)]
     for error, times in ((hiccup, 3), (full, 1), (ValueError("the model has changed"), 1)):
@@ -165,7 +165,7 @@ def test_a_store_without_audio_or_credentials_ends_in_one_sentence(model, tmp_pa
     (tmp_path / "empty/a.txt").touch()
     fsspec.filesystem("memory").pipe("memory://bucket/texts/a.txt", b"1")
     monkeypatch.setattr("ser_hf.commands.archive.load_chosen_model", lambda options: None)
-    monkeypatch.setattr("ser_hf.serving.predict.describe_model", lambda *arguments: {})
+    monkeypatch.setattr("ser_hf.serving.predict.identify_model", lambda *arguments: {})
     for variable in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

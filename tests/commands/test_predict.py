@@ -22,7 +22,7 @@ from ser_hf.commands.predict import EXAMPLES
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.predict import describe_model, summarize_rows, to_row
+from ser_hf.serving.predict import identify_model, summarize_rows, to_row
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_the_fingerprint_is_of_all_files_that_run_and_of_no_others(tmp_path):
         classifier = SimpleNamespace(
             task="categories", backend=backend, emotions=[], uncertainty_threshold=None, hearing=Hearing()
         )
-        return describe_model(classifier, str(tmp_path), "float32")
+        return identify_model(classifier, str(tmp_path), "float32")
 
     def changing(backend):
         """Return the files whose change changes the fingerprint."""

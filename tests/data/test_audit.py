@@ -127,8 +127,8 @@ def test_an_emotion_of_one_speaker_is_noted(speak):
         speak("c.wav", 2, "angry", take=1),
         speak("d.wav", 2, "angry", take=2),
     ]
-    (finding,) = audit_split({"all": rows})
-    assert (finding.kind, finding.severity) == ("one speaker", "note")
+    (finding,) = of_kind(audit_split({"all": rows}), "one speaker")
+    assert finding.severity == "note"
     assert finding.detail == "2 utterances with angry, all by speaker 2"
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from ser_hf.corpora import Utterance
+from ser_hf.data.single_emotions import describe_single_emotions
 from ser_hf.data.speaker_patterns import describe_proposal, propose_pattern
 
 
@@ -48,8 +49,27 @@ def test_what_cannot_be_the_speaker_is_not_proposed(utterances):
     assert describe_proposal(utterances) is None
 
 
+def test_speakers_with_one_emotion_do_not_hide_the_others():
+    single = [row for i, who in enumerate("cdefgh") for row in rows("{who}_{i}.wav", speakers=who)[3 * (i % 2) :][:3]]
+    assert propose_pattern(rows("{who}_{i}.wav", speakers="ab") + single) == (
+        "^([^_]+)_", {"a": 6, "b": 6, "c": 3, "d": 3, "e": 3, "f": 3, "g": 3, "h": 3},
+    )  # fmt: skip
+
+
 def test_the_proposal_counts_the_utterances_of_each_speaker():
     utterances = rows("{who}_{i}.wav", speakers="abcdefgh")
     assert describe_proposal(utterances) == (
         "With --speaker_pattern '^([^_]+)_': 8 speakers: a 6, b 6, c 6, d 6, e 6, f 6, …."
     )
+
+
+def test_emotion_and_speaker_of_speakers_with_one_emotion_cannot_be_told_apart():
+    def say(*pairs):
+        return [Utterance(path="a.wav", corpus="folder", emotion=emotion, speaker=who) for who, emotion in pairs]
+
+    both = say(("anna", "sad"), ("anna", "angry"))
+    assert describe_single_emotions(both) is None
+    assert describe_single_emotions([*both, *say(("ben", "sad"), ("ben", "sad"), (None, "happy"))]) == (
+        "1 of 2 speakers has one emotion only (2 utterances): emotion and speaker cannot be told apart for ben."
+    )
+    assert describe_single_emotions(say(("ben", "sad"), ("chloe", "sad"))) is None  # no other emotion in the corpus

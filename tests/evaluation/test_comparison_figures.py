@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from ser_hf.evaluation.figures import plot_adaptation, plot_candidates, plot_conditions, plot_runs
+from ser_hf.evaluation.figures.run_comparison import RunScore
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
 
@@ -31,11 +32,7 @@ def test_candidates_are_sorted_by_what_chose_them_and_the_chosen_one_stands_out(
 
 
 def test_runs_that_heard_their_test_speakers_are_hollow(drawn):
-    run = {"interval": [70, 80]}
-    runs = [
-        run | {"title": "honest", "score": 75.0, "speaker_independent": True},
-        run | {"title": "leaking", "score": 78.0, "speaker_independent": False},
-    ]
+    runs = [RunScore("honest", 75.0, (70, 80), True), RunScore("leaking", 78.0, (70, 80), False)]
     plot_runs(runs, "UA (%)", "unused.png")
     lines = rows_of(drawn[0].axes[0])
     assert list(lines) == ["leaking", "honest"]

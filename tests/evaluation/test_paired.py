@@ -125,11 +125,24 @@ def test_the_permutation_test_exchanges_the_tables_of_whole_speakers():
     # 6 speakers, each better in the second table: only 2 of the 64 exchanges are as extreme
     rows = [(str(speaker), emotion) for speaker in range(6) for emotion in EMOTIONS]
     first, second = table(rows, ["sad"] * 12), table(rows, EMOTIONS * 6)
-    found = paired_difference(first, second, resamples=4000)["ua"]
-    assert found.p_value == pytest.approx(2 / 64, abs=0.01)
+    found = paired_difference(first, second)["ua"]
+    assert found.p_value == 0.03125
     assert (found.higher, found.lower) == (6, 0)
     back = paired_difference(second, first)["ua"]
     assert (back.higher, back.lower) == (0, 6)
+
+
+@pytest.mark.parametrize(("speakers", "smallest"), [(2, 0.5), (4, 0.125), (12, 0.00048828125)])
+def test_the_p_value_of_few_speakers_is_exact_and_never_below_the_smallest_possible(speakers, smallest):
+    rows = [(str(speaker), emotion) for speaker in range(speakers) for emotion in EMOTIONS]
+    first, second = table(rows, ["sad"] * len(rows)), table(rows, EMOTIONS * speakers)
+    assert {paired_difference(first, second, resamples=5, seed=seed)["ua"].p_value for seed in range(3)} == {smallest}
+
+
+def test_the_p_value_of_many_speakers_is_from_random_exchanges_and_never_zero():
+    rows = [(str(speaker), emotion) for speaker in range(13) for emotion in EMOTIONS]
+    first, second = table(rows, ["sad"] * 26), table(rows, EMOTIONS * 13)
+    assert paired_difference(first, second, resamples=99)["ua"].p_value == 0.01
 
 
 def test_equal_tables_differ_in_nothing():

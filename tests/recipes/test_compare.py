@@ -23,7 +23,10 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
     )
     table, note = capsys.readouterr().out.split("\n\n")
     head, _, *rows = table.splitlines()
-    assert note == ("No differences: predictions.csv is not in ravdess_whisper_tiny_fold_1, ravdess_mel_crnn_fold_1.\n")
+    assert note.splitlines() == [
+        "No differences: predictions.csv is not in ravdess_whisper_tiny_fold_1, ravdess_mel_crnn_fold_1.",
+        f"Figure: {tmp_path / 'a.png'}",
+    ]
     assert head.startswith("| run | UA |")
     assert [row.split("|")[1].strip() for row in rows] == ["`ravdess_whisper_tiny_fold_1`", "`ravdess_mel_crnn_fold_1`"]
     test = json.loads((GOLDEN / "ravdess_whisper_tiny_fold_1" / "all_results.json").read_text())["test"]
@@ -31,7 +34,7 @@ def test_runs_are_set_side_by_side(compare, tmp_path, capsys):
     assert (tmp_path / "a.png").stat().st_size > 5_000
 
 
-def test_the_figure_says_in_words_what_each_run_is(compare, tmp_path, monkeypatch, capsys):
+def test_the_figure_says_in_words_what_each_run_is(compare, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr("ser_hf.evaluation.figures.plot_runs", lambda runs, label, path: drawn.append((runs, label)))
     names = ["ravdess_whisper_tiny", "ravdess_mel_crnn", "folder_probe", "ravdess_probe_whisper_tiny_normalized"]
@@ -40,18 +43,39 @@ def test_the_figure_says_in_words_what_each_run_is(compare, tmp_path, monkeypatc
     compare([*folders, "--output", str(tmp_path / "a.png")])
     ((runs, label),) = drawn
     assert label == "unweighted average recall (UA) in %"
-    assert [run["title"] for run in runs] == [
-        "Whisper tiny en encoder, frozen + linear readout of its layers (A)",
+    assert [run.title for run in runs] == [
+        "Whisper tiny en, frozen + linear readout of its layers (A)",
         "log-mel CRNN, from random weights (ravdess mel crnn) (A)",
-        "Whisper tiny en encoder, frozen + best of 3 heads (B)",
+        "Whisper tiny en, frozen + best of 3 heads (B)",
         "ravdess probe whisper tiny normalized (A)",  # of an older version, without its recipe
         "log-mel CRNN, from random weights (another) (A)",
     ]
     compare([*folders[:2], "--output", str(tmp_path / "a.png"), "--titles", "one", "two"])
-    assert [run["title"] for run in drawn[1][0]] == ["one", "two"]
+    assert [run.title for run in drawn[1][0]] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "a.png", "--titles", "one"], "titles: expected one for each of 2 folders, found 1."),
+        (["--titles", "one", "two"], "titles needs --output."),
+        (["--output", "a.txt"], "output: expected a file with the extension .png, found 'a.txt'."),
+        (["--output", "nofolder/a.png"], "output: expected a file in an existing folder, found 'nofolder/a.png'."),
+    ],
+)
+def test_a_wrong_option_is_refused_before_the_runs_are_read(compare, tmp_path, capsys, options, message):
     with pytest.raises(SystemExit):
-        compare([*folders[:2], "--titles", "one"])
-    assert "titles: expected one for each of 2 folders, found 1." in capsys.readouterr().err
+        compare([str(tmp_path / "one"), str(tmp_path / "two"), *options])
+    assert message in capsys.readouterr().err
+
+
+def test_folders_of_one_name_are_told_apart_by_their_parents(compare, tmp_path, capsys):
+    folders = [tmp_path / name / "fold_1" for name in ("a", "b")]
+    for folder in folders:
+        shutil.copytree(GOLDEN / "ravdess_mel_crnn_fold_1", folder)
+    compare([str(folder) for folder in folders])
+    rows = capsys.readouterr().out.splitlines()[2:4]
+    assert [row.split("|")[1].strip() for row in rows] == ["`a/fold_1`", "`b/fold_1`"]
 
 
 def test_an_unfinished_run_ends_in_one_sentence(compare, tmp_path):
@@ -110,7 +134,7 @@ def test_runs_of_ratings_are_compared_by_their_metrics(compare, tmp_path, capsys
     (tmp_path / "rated").mkdir()
     (tmp_path / "rated" / "all_results.json").write_text(json.dumps(results))
     compare([str(tmp_path / "rated"), "--output", str(tmp_path / "a.png")])
-    head, _, row = capsys.readouterr().out.splitlines()
+    head, _, row, _ = capsys.readouterr().out.splitlines()
     assert head.startswith("| run | CCC | Pearson | speakers")
     assert row.startswith("| `rated` | 0.500 [0.250, 0.625] | 0.750 [0.500, 0.875] | 2 / 4 |")
     with pytest.raises(ValueError, match="Expected runs of one task, found categories, dimensions"):

@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas
 import pytest
 import yaml
+from stored_matrices import read_matrix
 
 from ser_hf import DataArguments, MatrixArguments, ProbeArguments, cross_corpus, probe
 from ser_hf.evaluation.predictions import COLUMNS
+from ser_hf.runs.speech_data import name_roots
 from ser_hf.scoring.label_sets import describe_labels, read_labels
-from ser_hf.scoring.matrix import read_matrix, score_cell, tabulate_labels, tabulate_matrix, tabulate_recalls
+from ser_hf.scoring.matrix import score_cell, tabulate_labels, tabulate_matrix, tabulate_recalls
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "cross_corpus.py"
 
@@ -83,7 +85,8 @@ def test_the_tables_say_what_was_held_out_and_which_labels_were_left_out(done):
     _, _, matrix = done
     lines = tabulate_matrix(matrix).splitlines()
     assert lines[0] == "| trained on | urdu, 4 speakers | turev_db, 4 speakers | training | scoring |"
-    assert lines[2].startswith("| urdu | **100.0** [100.0, 100.0] |") and lines[2].count("**") == 2
+    assert lines[2].startswith("| urdu | **100.0** [100.0, 100.0], 1 speaker |") and lines[2].count("**") == 2
+    assert "speaker" not in lines[3].split("|")[2]  # all speakers of the column
     assert "| turev_db | angry 8, happy 8, neutral 8 | calm to neutral | sad 8 |  |" in tabulate_labels(matrix)
     assert "| urdu | angry 8, happy 8, neutral 8 |  |  | sad |" in tabulate_labels(matrix)
     assert tabulate_recalls(matrix).splitlines()[0] == "| trained on | tested on | angry | happy | neutral |"
@@ -99,6 +102,15 @@ def test_the_same_command_keeps_what_is_finished(done, data):
     assert missing.exists() and kept.stat().st_mtime_ns == before
     with pytest.raises(FileExistsError, match="another recipe .*labels: common there, pairwise here"):
         cross_corpus(probe, choose(data, 1, 2), MatrixArguments(labels="pairwise"), arguments)
+
+
+def test_two_folders_are_called_by_their_own_names():
+    def name(*roots):
+        return list(name_roots(DataArguments(["folder"] * len(roots), list(roots))))
+
+    assert name("data/acted", "~/natural") == ["acted", "natural"]
+    assert name("data/acted") == ["folder"]
+    assert name("a/wav", "b/wav") == ["folder", "folder_2"]  # the names of the folders are no help
 
 
 @pytest.mark.slow

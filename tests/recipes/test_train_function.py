@@ -1,6 +1,8 @@
 """`ser_hf.train`: the settings of a recipe, and datasets that are in memory."""
 
 import io
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -70,3 +72,35 @@ def test_a_dataset_is_stored_once(dataset):
     assert module.store_dataset(dataset) == first
     assert (first / "state.json").stat().st_mtime_ns == written
     assert module.store_dataset(dataset.select(range(12))) != first
+
+
+@pytest.mark.parametrize(("settings", "named"), [
+    ({"corpus": "ravdess", "data_root": "/nowhere"}, "dataset= and corpus= and data_root="),
+    ({"data_root": "/nowhere"}, "dataset= and data_root="),
+])  # fmt: skip
+def test_a_corpus_beside_a_dataset_is_refused(dataset, settings, named):
+    with pytest.raises(ValueError, match=f"Expected a dataset or a corpus, found {named}"):
+        ser_hf.train(dataset=dataset, **settings)
+
+
+def test_a_dataset_takes_the_place_of_the_corpus_of_a_recipe(dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "finetune", lambda *arguments: arguments)
+    data, _, _ = ser_hf.train("quickstart", dataset=dataset, output_dir=tmp_path)
+    assert data.corpus == ["hub"]
+
+
+@pytest.mark.parametrize(("value", "name"), [([{"audio": "a.wav"}], "list"), ("imdb", "str")])
+def test_only_datasets_are_accepted_as_datasets(value, name):
+    with pytest.raises(TypeError, match=f"expected a datasets.Dataset or DatasetDict, found {name}"):
+        ser_hf.train(dataset=value)
+
+
+def test_a_dataset_that_another_process_stores_at_the_same_time_is_used(dataset, monkeypatch):
+    ours, rename = dataset.select(range(3)), os.rename
+
+    def rename_later(source, target):
+        shutil.copytree(source, target)
+        rename(source, target)
+
+    monkeypatch.setattr(module.os, "rename", rename_later)
+    assert Dataset.load_from_disk(module.store_dataset(ours)).num_rows == 3
