@@ -1,5 +1,6 @@
 """Define `ser-hf predict`, the options of `ser_hf.serving.predict`."""
 
+import glob
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,6 +14,7 @@ from ser_hf.commands.model_options import (
     check_channel_options,
     load_chosen_model,
 )
+from ser_hf.commands.outputs import check_outputs
 from ser_hf.escaping import one_line, show
 from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
@@ -48,6 +50,8 @@ Several machines can share them too if they write to the same disk.
 def predict_command(argv: list[str]) -> int:
     """Predict the emotion of every file of a folder, glob or table: a table, or lines on the terminal."""
     options = _read_options(argv)
+    if options.output:
+        check_outputs([options.output], _list_inputs(options))
     from ser_hf.serving.audio_list import list_rows, split_channels, split_turns
 
     files = list_rows(options.paths, dict(item.split("=", 1) for item in options.columns))
@@ -75,6 +79,13 @@ def predict_command(argv: list[str]) -> int:
         text += f": {options.output}"
     show(text)
     return int(not missing and all(row["error"] is not None for row in rows))
+
+
+def _list_inputs(options: Namespace) -> list[str]:
+    found = [*options.paths, *filter(None, [options.speakers])]
+    for path in map(os.path.expanduser, options.paths):
+        found += glob.glob(path, recursive=True)
+    return found
 
 
 def _write_table(
