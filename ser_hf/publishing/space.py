@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from ser_hf.publishing import retry
 from ser_hf.publishing.card_sections import describe_limits
 from ser_hf.publishing.model_facts import describe_model
-from ser_hf.publishing.upload import check_visibility, download_text
+from ser_hf.publishing.upload import check_visibility, download_text, publishable_files
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def write_space(folder: str | Path, repo_id: str) -> Path:
         FileNotFoundError: If the folder is not a finished run.
         ValueError: For the reason of `find_requirement`.
     """
+    publishable_files(folder)
     files = {
         "README.md": _render_readme(Path(folder), repo_id),
         "app.py": APP % json.dumps(repo_id),
