@@ -12,7 +12,7 @@ from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
 from ser_hf.data.audio import read_header
 from ser_hf.data.segment_fit import describe_misfit
-from ser_hf.serving.prediction_table import Key, Known
+from ser_hf.serving.prediction_table import Key, Known, rename_input
 from ser_hf.serving.speaker_turns import Turn, overlap_test, read_rttm, read_turns
 
 RTTM = ".rttm"
@@ -85,7 +85,9 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
                 f"'{speakers}' holds turns of {', '.join(sorted(known)[:5])}, and none of '{Path(absent[0]).stem}'."
             )
         turns = {path: known[Path(path).stem] for path, *_ in rows}
-    found = {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
+    found = {
+        key: _add(about, more) for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])
+    }
     if misfit := describe_misfit([key[:3] for key in found]):
         logger.warning(f"speakers: {misfit}")
     return found
@@ -119,8 +121,13 @@ def split_channels(rows: Mapping[Key, Known], names: Sequence[str] = ()) -> dict
             )
         for number in range(1, channels + 1):
             speaker = names[number - 1] if names else f"channel {number}"
-            found[path, start, end, number] = known | {"speaker": speaker}
+            found[path, start, end, number] = _add(known, {"speaker": speaker})
     return found
+
+
+def _add(known: Known, more: Known) -> Known:
+    """Add columns to those of the input; columns of the input with the same names are renamed."""
+    return {rename_input(name, known) if name in more else name: value for name, value in known.items()} | more
 
 
 def _list_turns(path: str, turns: Sequence[Turn]) -> Iterator[tuple[Key, Known]]:

@@ -22,7 +22,16 @@ from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.prediction import Prediction
-from ser_hf.serving.prediction_table import Key, Known, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.prediction_table import (
+    Key,
+    Known,
+    Row,
+    claim_table,
+    finish_table,
+    open_journal,
+    read_rows,
+    rename_input,
+)
 from ser_hf.serving.segment_summary import MIXED, Summary, summarize_speakers
 from ser_hf.tasks import load_task
 
@@ -89,10 +98,7 @@ def _rename_columns(known: Known, header: Sequence[str]) -> Known:
     def rename(name: str, value: str | float | bool | None) -> str:
         taken = name in header or name.startswith("score_") or name == "channel"
         taken |= name == "overlap" and not isinstance(value, bool)
-        while taken:
-            name = f"input_{name}"
-            taken = name in known
-        return name
+        return rename_input(name, known) if taken else name
 
     return {rename(name, value): value for name, value in known.items()}
 

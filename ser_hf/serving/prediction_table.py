@@ -32,6 +32,18 @@ Row = dict[str, str | float | bool | None]
 Known = Row  # columns that are known before the prediction, such as the speaker
 
 
+def rename_input(name: str, known: Known) -> str:
+    """Return the name that a column of the input gets whose own name is taken by a column of the output.
+
+    Examples:
+        >>> rename_input("speaker", {"speaker": "Anna"})
+        'input_speaker'
+    """
+    while (name := f"input_{name}") in known:
+        pass
+    return name
+
+
 def claim_table(table: Path, model: Mapping[str, object]) -> None:
     """Write the description of the table's model into ``<table>.model.json``.
 

@@ -602,3 +602,16 @@ def test_a_column_channel_of_the_input_is_renamed(model, calls, tmp_path):
     assert predict(model, tmp_path / "out.csv", calls / "list.csv") == 0
     assert predict(model, tmp_path / "out.csv", calls / "list.csv") == 0
     assert pandas.read_csv(tmp_path / "out.csv")["input_channel"].tolist() == ["left"]
+
+
+def test_a_column_speaker_of_the_input_is_kept_beside_the_speakers_of_channels_and_turns(model, call, tmp_path):
+    (tmp_path / "list.csv").write_text("path,speaker,overlap\ncall.wav,Anna,yes\n")
+    (tmp_path / "turns.rttm").write_text("SPEAKER call 1 0 0.4 <NA> <NA> Bo <NA> <NA>\n")
+    argv = ["predict", str(tmp_path / "list.csv"), "--model", str(model), "--output"]
+    assert main([*argv, str(tmp_path / "channels.csv"), "--channels", "separate"]) == 0
+    table = pandas.read_csv(tmp_path / "channels.csv")
+    assert table[["speaker", "input_speaker"]].values.tolist() == [["channel 1", "Anna"], ["channel 2", "Anna"]]
+    assert main([*argv, str(tmp_path / "turns.csv"), "--speakers", str(tmp_path / "turns.rttm")]) == 0
+    table = pandas.read_csv(tmp_path / "turns.csv")
+    names = ["speaker", "input_speaker", "overlap", "input_overlap"]
+    assert table[names].values.tolist() == [["Bo", "Anna", False, "yes"]]
