@@ -72,7 +72,7 @@ def predict(
         All rows by their keys, and the number of rows that other processes have not finished.
 
     Raises:
-        OSError: If the table has rows of another model.
+        OSError: If the table has rows of another model, or of channels and of their means.
         RuntimeError: If another process with the same rank is writing the table.
     """
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
@@ -80,7 +80,8 @@ def predict(
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     with explain_full_disk(output.parent):
-        claim_table(output, describe_model(classifier, model, dtype, speech))
+        channels = "separate" if any(len(key) == 4 for key in files) else "mean"
+        claim_table(output, describe_model(classifier, model, dtype, speech) | {"channels": channels})
         done = {key for key, row in read_rows(output).items() if row["error"] is None}
         mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
         if mine:

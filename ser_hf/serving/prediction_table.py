@@ -24,7 +24,7 @@ FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 TRUTHS = ("uncertain", "overlap")
 COUNTS = ("channel",)
 NUMBERS = ("start", "end", "duration", "missing")  # and each score_<emotion>; all other columns are texts
-IDENTITY = ("fingerprint", "dtype", "backend", "speech")  # keys that identify the model of a row
+IDENTITY = ("fingerprint", "dtype", "backend", "speech", "channels")  # keys that identify the model of a row
 
 # Path, start and end in seconds; and the number of a channel if the channels have rows of their own.
 Key = tuple[str, float | None, float | None] | tuple[str, float | None, float | None, int]
@@ -61,8 +61,13 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
     held = read_json(described) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
         found = f"'{held.get('model')}' with another {different[0]}" if held else "an unknown model"
-        if held and "speech" not in held:
-            found = "an earlier ser_hf, which averaged recordings over their pauses"
+        if held and different[0] not in held:
+            found = f"an earlier ser_hf, which did not write down '{different[0]}'"
+        if different == ["channels"] and "channels" in held:
+            raise FileExistsError(
+                f"'{table}' has rows of --channels {held['channels']}: expected rows of --channels "
+                f"{model['channels']}. Pass another --output."
+            )
         raise FileExistsError(
             f"'{table}' has rows of {found}: expected rows of '{model['model']}'. Pass another --output, or delete "
             f"'{table.name}*' in that folder."

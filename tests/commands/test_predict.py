@@ -557,7 +557,8 @@ def test_a_silent_channel_and_an_unreadable_file_are_error_rows(model, call, tmp
     table = pandas.read_csv(tmp_path / "out.csv")
     assert "one.wav', channel 1, is silent" in table["error"][0]
     assert (pandas.isna(table["error"][1]), table["speaker"][1]) == (True, "channel 2")
-    assert (pandas.isna(table["channel"][2]), pandas.isna(table["error"][2])) == (True, False)
+    assert (table["channel"][2], pandas.isna(table["speaker"][2])) == (1, True)
+    assert "Cannot read" in table["error"][2]
 
 
 @pytest.mark.parametrize(
@@ -615,3 +616,25 @@ def test_a_column_speaker_of_the_input_is_kept_beside_the_speakers_of_channels_a
     table = pandas.read_csv(tmp_path / "turns.csv")
     names = ["speaker", "input_speaker", "overlap", "input_overlap"]
     assert table[names].values.tolist() == [["Bo", "Anna", False, "yes"]]
+
+
+@pytest.mark.parametrize("channels", ["mean", "separate"])
+def test_rows_of_channels_and_of_their_means_are_not_mixed(model, call, tmp_path, capsys, channels):
+    argv = ["predict", str(call), "--model", str(model), "--output", str(tmp_path / "out.csv"), "--channels"]
+    other = {"mean": "separate", "separate": "mean"}[channels]
+    assert main([*argv, channels]) == 0
+    before = (tmp_path / "out.csv").read_bytes()
+    assert main([*argv, other]) == 2
+    words = f"has rows of --channels {channels}: expected rows of --channels {other}. Pass another --output."
+    assert words in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_separate_channels_need_more_than_one(model, call, tmp_path, capsys):
+    mono, options = str(tmp_path / "mono 1.wav"), ["--model", str(model), "--channels", "separate"]
+    assert main(["predict", mono, *options]) == 2
+    assert "mono 1.wav' has one channel: expected a recording with a speaker per channel." in capsys.readouterr().err
+    assert main(["predict", mono, str(call), *options, "--output", str(tmp_path / "out.csv")]) == 0
+    first, second, third = pandas.read_csv(tmp_path / "out.csv").to_dict("records")
+    assert first["error"] == f"'{mono}' has one channel: expected a recording with a speaker per channel."
+    assert [second["speaker"], third["speaker"]] == ["channel 1", "channel 2"]
