@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ser_hf.serving.prediction import Prediction
     from ser_hf.serving.prediction_table import Key, Known, Row
 
+FIELDS = ("path=", "start=", "end=")  # of --columns
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, tables (.csv, .tsv, .jsonl, .parquet, .xlsx) with a column of paths
 (relative to the table) and optional columns of start and end in seconds, or RTTM beside its recordings. The columns of
@@ -71,7 +72,7 @@ def predict_command(argv: list[str]) -> int:
         return 130
     if options.channels == "mean":  # else each row is a speaker
         for summary in summarize_rows(rows, classifier.task):
-            show(describe_speaker(summary))
+            show(describe_speaker(summary, of="audio"))
     text = describe_rows(rows)
     if missing:
         text += f". {missing} are not finished by other processes; the last process writes {options.output}."
@@ -170,8 +171,8 @@ def _read_options(argv: list[str]) -> Namespace:
         parser.error(f"output: expected the extension {' or '.join(FORMATS)}, found '{options.output}'.")
     if options.output and not options.output.absolute().parent.is_dir():
         parser.error(f"output: expected a file in an existing folder, found '{options.output}'.")
-    if bad := [item for item in options.columns if "=" not in item]:
-        parser.error(f"columns: expected FIELD=COLUMN, found {bad}.")
+    if bad := [item for item in options.columns if not item.startswith(FIELDS)]:
+        parser.error(f"columns: expected {'COLUMN, '.join(FIELDS)}COLUMN, found {bad}.")
     return options
 
 

@@ -166,6 +166,13 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     assert "expected the extension .csv or .json or .jsonl or .parquet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("item", ["nonsense=path", "path", "speaker=who"])
+def test_a_column_for_an_unknown_field_is_refused_for_folders_too(calls, item, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", str(calls), "--model", "nobody", "--columns", "start=begin", item])
+    assert f"columns: expected path=COLUMN, start=COLUMN, end=COLUMN, found ['{item}']." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"", b"not audio", b"RIFF\x24\x00\x00\x00WAVEfmt "])
 def test_a_table_of_errors_only_ends_with_exit_code_1(model, tmp_path, capsys, content):
     (tmp_path / "bad").mkdir()
@@ -423,7 +430,7 @@ def test_each_turn_has_a_row_with_its_speaker_and_each_speaker_a_summary(model, 
     ]
     assert table["prediction"].notna().all()
     anna, bo, tally = capsys.readouterr().out.splitlines()
-    assert anna.startswith("Anna: 0:02.5 of speech: ") and bo.startswith("Bo: 0:01.3 of speech: ")
+    assert anna.startswith("Anna: 0:02.5 of audio: ") and bo.startswith("Bo: 0:01.3 of audio: ")
     assert sum(map(int, re.findall(r"(\d+) (?:angry|happy|neutral|sad)", tally))) == 3
     assert tally.endswith(str(tmp_path / "out.csv"))
 
