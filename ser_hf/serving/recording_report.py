@@ -80,8 +80,8 @@ def analyse(
     header = read_header(audio)
     if header.duration > LONGEST:
         raise ValueError(
-            f"Expected a recording of at most {LONGEST // 3600} hours, found one of {_spell(header.duration)}. Split it, "
-            "or use ser-hf timeline, which accepts any duration."
+            f"Expected a recording of at most {LONGEST // 3600} hours, found one of {_spell(header.duration)}. "
+            "Split it, or use ser-hf timeline, which accepts any duration."
         )
     turns = shorten_turns(read_turns(speakers, audio)) if speakers else None
     if separate:
