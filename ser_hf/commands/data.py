@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ser_hf.cache import write_text
+from ser_hf.commands.outputs import check_outputs
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import audio_files, pluralize
 from ser_hf.escaping import show
@@ -153,6 +154,8 @@ def check_command(argv: list[str]) -> int:
     from ser_hf.serving.audio_list import list_audio
 
     files = list_audio(options.paths, {})
+    if options.output:
+        check_outputs([options.output], [*options.paths, *(path for path, *_ in files)])
     check_location(options.model)
     from ser_hf.scoring.recording_check import check_recordings, describe_check, write_recordings
 

@@ -1,5 +1,6 @@
 """Define `ser-hf predict`, the options of `ser_hf.serving.predict`."""
 
+import glob
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,6 +14,7 @@ from ser_hf.commands.model_options import (
     check_channel_options,
     load_chosen_model,
 )
+from ser_hf.commands.outputs import check_outputs
 from ser_hf.escaping import one_line, show
 from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from ser_hf.serving.prediction import Prediction
     from ser_hf.serving.prediction_table import Key, Known, Row
 
+FIELDS = ("path=", "start=", "end=")  # of --columns
 EXAMPLES = """
 PATHS are audio files, folders, globs in quotes, tables (.csv, .tsv, .jsonl, .parquet, .xlsx) with a column of paths
 (relative to the table) and optional columns of start and end in seconds, or RTTM beside its recordings. The columns of
@@ -48,6 +51,8 @@ Several machines can share them too if they write to the same disk.
 def predict_command(argv: list[str]) -> int:
     """Predict the emotion of every file of a folder, glob or table: a table, or lines on the terminal."""
     options = _read_options(argv)
+    if options.output:
+        check_outputs([options.output], _list_inputs(options))
     from ser_hf.serving.audio_list import list_rows, split_channels, split_turns
 
     files = list_rows(options.paths, dict(item.split("=", 1) for item in options.columns))
@@ -67,7 +72,7 @@ def predict_command(argv: list[str]) -> int:
         return 130
     if options.channels == "mean":  # else each row is a speaker
         for summary in summarize_rows(rows, classifier.task):
-            show(describe_speaker(summary))
+            show(describe_speaker(summary, of="audio"))
     text = describe_rows(rows)
     if missing:
         text += f". {missing} are not finished by other processes; the last process writes {options.output}."
@@ -75,6 +80,13 @@ def predict_command(argv: list[str]) -> int:
         text += f": {options.output}"
     show(text)
     return int(not missing and all(row["error"] is not None for row in rows))
+
+
+def _list_inputs(options: Namespace) -> list[str]:
+    found = [*options.paths, *filter(None, [options.speakers])]
+    for path in map(os.path.expanduser, options.paths):
+        found += glob.glob(path, recursive=True)
+    return found
 
 
 def _write_table(
@@ -159,8 +171,8 @@ def _read_options(argv: list[str]) -> Namespace:
         parser.error(f"output: expected the extension {' or '.join(FORMATS)}, found '{options.output}'.")
     if options.output and not options.output.absolute().parent.is_dir():
         parser.error(f"output: expected a file in an existing folder, found '{options.output}'.")
-    if bad := [item for item in options.columns if "=" not in item]:
-        parser.error(f"columns: expected FIELD=COLUMN, found {bad}.")
+    if bad := [item for item in options.columns if not item.startswith(FIELDS)]:
+        parser.error(f"columns: expected {'COLUMN, '.join(FIELDS)}COLUMN, found {bad}.")
     return options
 
 

@@ -71,6 +71,8 @@ def publish_command(argv: list[str]) -> int:
     folder, repo_id, data_root = (options.pop(name) for name in ("folder", "repo_id", "data_root"))
     if data_root and not options["check"]:
         parser.error("--data_root: expected with --check.")
+    if options["check"] and options["space"]:
+        parser.error("--space: expected without --check, which publishes nothing. Use --dry_run to write the Space.")
     _require_folder(folder, "the output folder of a finished run")
     if options.pop("check"):
         from ser_hf.publishing.gate import describe_checks, run_gate
@@ -82,20 +84,17 @@ def publish_command(argv: list[str]) -> int:
         parser.error("expected the repository USER/NAME, or --check.")
     from ser_hf.publishing import upload
 
-    with_space = options.pop("space")
-    show(upload.publish(folder, repo_id, **options))
-    if with_space:
-        _publish_space(folder, repo_id, options)
-    return 0
-
-
-def _publish_space(folder: str, repo_id: str, options: dict) -> None:
+    if not options.pop("space"):
+        show(upload.publish(folder, repo_id, **options))
+        return 0
     from ser_hf.publishing.space import push_space, write_space
 
-    space = write_space(folder, repo_id)
+    space = write_space(folder, repo_id)  # before the upload, so that nothing is published if it fails
     show(f"Wrote the Space: {space}")
+    show(upload.publish(folder, repo_id, **options))
     if not options["dry_run"]:
         show(push_space(space, repo_id, public=options["public"], overwrite=options["overwrite"]))
+    return 0
 
 
 def export_command(argv: list[str]) -> int:

@@ -19,6 +19,7 @@ from ser_hf.commands.model_options import (
     check_channel_options,
     load_chosen_model,
 )
+from ser_hf.commands.outputs import check_outputs
 from ser_hf.escaping import one_line, show
 from ser_hf.serving.annotation_files import check_package
 from ser_hf.serving.emotion_segments import Segment
@@ -37,7 +38,8 @@ LONGEST = 3600  # longest window, in seconds
 def timeline_command(argv: list[str]) -> int:
     """Print the emotions of a long recording over time; write them as a table, labels, subtitles or a figure."""
     options = _read_timeline_options(argv)
-    _check_outputs(options.output)
+    _check_formats(options.output)
+    check_outputs(options.output, filter(None, [options.file, options.speakers]))
     _check_recording(options.file)
     turns = read_turns(options.speakers, options.file) if options.speakers else None
     classifier = load_chosen_model(options)
@@ -219,7 +221,7 @@ def _check_recording(path: str) -> None:
         raise FileNotFoundError(f"No recording '{path}': expected an audio file.")
 
 
-def _check_outputs(paths: Iterable[str]) -> None:
+def _check_formats(paths: Iterable[str]) -> None:
     for path in map(Path, paths):
         if path.suffix not in (*EXTENSIONS, FIGURE):
             known = " or ".join([*EXTENSIONS, FIGURE])

@@ -16,6 +16,24 @@ XING = re.compile(rb"\xff[\xe2-\xff].{2}(?:\x00{9}|\x00{17}|\x00{32}|.{2}\x00{9}
                   rb"(?:Xing|Info)(\x00{3}.)(.{4})(.{4})", re.DOTALL)  # fmt: skip
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page: header, table of segments, segments
 END_OF_STREAM = 4  # flag of an Ogg page
+# How files begin that are not MP3; the last one is WebM and Matroska.
+SIGNATURES = (
+    b"RIFF",
+    b"RIFX",
+    b"RF64",
+    b"fLaC",
+    b"OggS",
+    b"FORM",
+    b"caff",
+    b".snd",
+    b"#!AMR",
+    b"ID3",
+    b"\x1a\x45\xdf\xa3",
+)
+BIT_RATES = {  # in kbit/s of MPEG 1 and 2, layer III; source: ISO/IEC 11172-3 and 13818-3
+    1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
 HAS_FRAMES, HAS_BYTES = 1, 2  # flags of the header of Xing
 
 
@@ -72,6 +90,27 @@ class SpanFile(io.RawIOBase):
         buffer[: len(content)] = content
         self.place += len(content)
         return len(content)
+
+
+def begins_as_file(content: bytes) -> bool:
+    """Return whether bytes begin as an audio file with a header does, unlike plain samples.
+
+    Examples:
+        >>> begins_as_file(b"fLaC" + bytes(1_000)), begins_as_file(bytes(1_000))
+        (True, False)
+    """
+    return content.startswith(SIGNATURES) or content[4:8] == b"ftyp" or _begins_as_mp3(content)
+
+
+def _begins_as_mp3(content: bytes) -> bool:
+    """Return whether there is a header of an MP3 frame, and the next one where the frame ends."""
+    if not re.match(rb"\xff[\xf2\xf3\xfa\xfb]", content) or not 0 < content[2] >> 4 < 15 or content[2] >> 2 & 3 == 3:
+        return False
+    version = 1 if content[1] >= 0xFA else 2
+    sampling_rate = (44_100, 48_000, 32_000)[content[2] >> 2 & 3] // version
+    bit_rate = 1_000 * BIT_RATES[version][(content[2] >> 4) - 1]
+    end = 144 // version * bit_rate // sampling_rate + (content[2] >> 1 & 1)
+    return content[end : end + 2] == content[:2]
 
 
 def find_streams(file: BinaryIO, encoding: str) -> list[Span]:

@@ -88,7 +88,10 @@ def _describe_corpora(name: str) -> list[str]:
 
 
 def _describe_weak(results: Results) -> list[str]:
-    rows = [(row["recall"], name) for name, row in getattr(results.test, "per_emotion", {}).items() if row["support"]]
+    """Return the emotions whose recall is below the mean of all, if there are any."""
+    each = getattr(results.test, "per_emotion", {})  # that of votes has no recall
+    tested = [(row["recall"], name) for name, row in each.items() if row.get("support")]
+    rows = [(recall, name) for recall, name in tested if recall < results.test.ua]  # type: ignore[attr-defined]
     weakest = ", ".join(f"{markdown(name)} {100 * recall:.0f} %" for recall, name in sorted(rows)[:WEAKEST])
     return [f"**Weakest emotions:** {weakest} (share of their test utterances that were recognised)."] if rows else []
 

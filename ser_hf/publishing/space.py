@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
 from ser_hf.publishing import retry
 from ser_hf.publishing.card_sections import describe_limits
 from ser_hf.publishing.model_facts import describe_model
-from ser_hf.publishing.upload import check_visibility, download_text
+from ser_hf.publishing.upload import check_visibility, download_text, publishable_files
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,10 @@ def write_space(folder: str | Path, repo_id: str) -> Path:
 
     Raises:
         ImportError: If Gradio is not installed, whose version is written into the Space.
+        FileNotFoundError: If the folder is not a finished run.
+        ValueError: For the reason of `find_requirement`.
     """
+    publishable_files(folder)
     files = {
         "README.md": _render_readme(Path(folder), repo_id),
         "app.py": APP % json.dumps(repo_id),
@@ -60,12 +63,19 @@ def write_space(folder: str | Path, repo_id: str) -> Path:
 
 
 def find_requirement() -> str:
-    """Return how pip installs this version of ser_hf: from the commit it was installed from, or by its version."""
-    installed = distribution("ser_hf")
-    origin = json.loads(installed.read_text("direct_url.json") or "{}")  # PEP 610, without passwords
-    if "vcs_info" in origin and origin["url"].startswith("https://"):
-        return f"ser_hf[{EXTRAS}] @ git+{origin['url']}@{origin['vcs_info']['commit_id']}"
-    return f"ser_hf[{EXTRAS}]=={installed.version}"
+    """Return how pip installs this version of ser_hf: from the commit that it was installed from.
+
+    Raises:
+        ValueError: If it was not installed from a git address with https. No package index has ser_hf, so that a
+            requirement with a version would install whatever somebody else uploads under this name.
+    """
+    origin = json.loads(distribution("ser_hf").read_text("direct_url.json") or "{}")  # PEP 610, without passwords
+    if "vcs_info" not in origin or not origin["url"].startswith("https://"):
+        raise ValueError(
+            "A Space installs ser_hf from its git address: expected an installation from an address with https, found "
+            "another one. Install it with pip install 'ser_hf[demo] @ git+https://ADDRESS', and publish again."
+        )
+    return f"ser_hf[{EXTRAS}] @ git+{origin['url']}@{origin['vcs_info']['commit_id']}"
 
 
 def push_space(

@@ -12,7 +12,7 @@ from ser_hf.corpora.table import locator, read_fields
 from ser_hf.corpora.table_rows import READERS
 from ser_hf.data.audio import read_header
 from ser_hf.data.segment_fit import describe_misfit
-from ser_hf.serving.prediction_table import Key, Known
+from ser_hf.serving.prediction_table import Key, Known, rename_input
 from ser_hf.serving.speaker_turns import Turn, overlap_test, read_rttm, read_turns
 
 RTTM = ".rttm"
@@ -85,7 +85,9 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
                 f"'{speakers}' holds turns of {', '.join(sorted(known)[:5])}, and none of '{Path(absent[0]).stem}'."
             )
         turns = {path: known[Path(path).stem] for path, *_ in rows}
-    found = {key: about | more for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])}
+    found = {
+        key: _add(about, more) for (path, *_), about in rows.items() for key, more in _list_turns(path, turns[path])
+    }
     if misfit := describe_misfit([key[:3] for key in found]):
         logger.warning(f"speakers: {misfit}")
     return found
@@ -94,33 +96,46 @@ def split_turns(rows: Mapping[Key, Known], speakers: str) -> dict[Key, Known]:
 def split_channels(rows: Mapping[Key, Known], names: Sequence[str] = ()) -> dict[Key, Known]:
     """Return a row for each channel of each file, with the column speaker.
 
-    A file that cannot be read has one row, which becomes an error row.
+    A file that cannot be read, or has one channel, has one row, which becomes an error row.
 
     Args:
         rows: Rows of files or of their parts, from `list_rows`.
         names: Speaker of each channel; without names, they are "channel 1", "channel 2" and so on.
 
     Raises:
-        ValueError: If names are missing or repeated, or their number is not that of the channels of each file.
+        ValueError: If all files have one channel, names are missing or repeated, or their number is not that of the
+            channels of each file.
     """
     if len({name.strip() for name in names} - {""}) != len(names):
         raise ValueError(f"channel_names: expected different names, found {list(names)}.")
     found: dict[Key, Known] = {}
+    mono = 0
     for (path, start, end, *_), known in rows.items():
         try:
             channels = read_header(path).channels
         except (ValueError, OSError):
-            found[path, start, end] = known
+            found[path, start, end, 1] = known
             continue
         if names and len(names) != channels:
             raise ValueError(
                 f"'{path}' has {pluralize(channels, 'channel')}: expected {len(names)}, because there are "
                 f"{len(names)} channel_names. Predict it on its own, or leave out the names."
             )
+        if channels == 1:
+            mono += 1
+            found[path, start, end, 2] = known  # the channel that it lacks, for the error row
+            continue
         for number in range(1, channels + 1):
             speaker = names[number - 1] if names else f"channel {number}"
-            found[path, start, end, number] = known | {"speaker": speaker}
+            found[path, start, end, number] = _add(known, {"speaker": speaker})
+    if mono == len(rows):
+        raise ValueError(f"'{next(iter(rows))[0]}' has one channel: expected a recording with a speaker per channel.")
     return found
+
+
+def _add(known: Known, more: Known) -> Known:
+    """Add columns to those of the input; columns of the input with the same names are renamed."""
+    return {rename_input(name, known) if name in more else name: value for name, value in known.items()} | more
 
 
 def _list_turns(path: str, turns: Sequence[Turn]) -> Iterator[tuple[Key, Known]]:

@@ -110,6 +110,8 @@ def find_source(item: Item, sampling_rate: int | None) -> Source:
     if not first >= 0:
         raise ValueError(f"start: expected at least 0 s from the start of '{path}', found {start} s.")
     header = read_header(path)
+    if channel is not None and header.channels == 1 < channel:
+        raise ValueError(f"'{path}' has one channel: expected a recording with a speaker per channel.")
     if channel is not None and not 1 <= channel <= header.channels:
         raise ValueError(f"'{path}': expected a channel from 1 to {header.channels}, found channel {channel}.")
     duration = max(0.0, (header.duration if end is None else min(end, header.duration)) - first)

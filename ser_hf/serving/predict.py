@@ -22,7 +22,16 @@ from ser_hf.serving.checkpoint_files import find_file
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.prediction import Prediction
-from ser_hf.serving.prediction_table import Key, Known, Row, claim_table, finish_table, open_journal, read_rows
+from ser_hf.serving.prediction_table import (
+    Key,
+    Known,
+    Row,
+    claim_table,
+    finish_table,
+    open_journal,
+    read_rows,
+    rename_input,
+)
 from ser_hf.serving.segment_summary import MIXED, Summary, summarize_speakers
 from ser_hf.tasks import load_task
 
@@ -63,7 +72,7 @@ def predict(
         All rows by their keys, and the number of rows that other processes have not finished.
 
     Raises:
-        OSError: If the table has rows of another model.
+        OSError: If the table has rows of another model, or of channels and of their means.
         RuntimeError: If another process with the same rank is writing the table.
     """
     rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
@@ -71,7 +80,8 @@ def predict(
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     with explain_full_disk(output.parent):
-        claim_table(output, identify_model(classifier, model, dtype, speech))
+        channels = "separate" if any(len(key) == 4 for key in files) else "mean"
+        claim_table(output, identify_model(classifier, model, dtype, speech) | {"channels": channels})
         done = {key for key, row in read_rows(output).items() if row["error"] is None}
         mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
         if mine:
@@ -89,10 +99,7 @@ def _rename_columns(known: Known, header: Sequence[str]) -> Known:
     def rename(name: str, value: str | float | bool | None) -> str:
         taken = name in header or name.startswith("score_") or name == "channel"
         taken |= name == "overlap" and not isinstance(value, bool)
-        while taken:
-            name = f"input_{name}"
-            taken = name in known
-        return name
+        return rename_input(name, known) if taken else name
 
     return {rename(name, value): value for name, value in known.items()}
 

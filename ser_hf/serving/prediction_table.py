@@ -24,12 +24,24 @@ FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 TRUTHS = ("uncertain", "overlap")
 COUNTS = ("channel",)
 NUMBERS = ("start", "end", "duration", "missing")  # and each score_<emotion>; all other columns are texts
-IDENTITY = ("fingerprint", "dtype", "backend", "speech")  # keys that identify the model of a row
+IDENTITY = ("fingerprint", "dtype", "backend", "speech", "channels")  # keys that identify the model of a row
 
 # Path, start and end in seconds; and the number of a channel if the channels have rows of their own.
 Key = tuple[str, float | None, float | None] | tuple[str, float | None, float | None, int]
 Row = dict[str, str | float | bool | None]
 Known = Row  # columns that are known before the prediction, such as the speaker
+
+
+def rename_input(name: str, known: Known) -> str:
+    """Return the name that a column of the input gets whose own name is taken by a column of the output.
+
+    Examples:
+        >>> rename_input("speaker", {"speaker": "Anna"})
+        'input_speaker'
+    """
+    while (name := f"input_{name}") in known:
+        pass
+    return name
 
 
 def claim_table(table: Path, model: Mapping[str, object]) -> None:
@@ -49,8 +61,13 @@ def claim_table(table: Path, model: Mapping[str, object]) -> None:
     held = read_json(described) if described.exists() else {}
     if different := [name for name in IDENTITY if held.get(name) != model[name]]:
         found = f"'{held.get('model')}' with another {different[0]}" if held else "an unknown model"
-        if held and "speech" not in held:
-            found = "an earlier ser_hf, which averaged recordings over their pauses"
+        if held and different[0] not in held:
+            found = f"an earlier ser_hf, which did not write down '{different[0]}'"
+        if different == ["channels"] and "channels" in held:
+            raise FileExistsError(
+                f"'{table}' has rows of --channels {held['channels']}: expected rows of --channels "
+                f"{model['channels']}. Pass another --output."
+            )
         raise FileExistsError(
             f"'{table}' has rows of {found}: expected rows of '{model['model']}'. Pass another --output, or delete "
             f"'{table.name}*' in that folder."

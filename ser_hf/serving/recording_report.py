@@ -1,5 +1,6 @@
 """Analyse a recording for the page: an answer in words, lanes of segments, a figure, a table, and files."""
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -79,8 +80,8 @@ def analyse(
     header = read_header(audio)
     if header.duration > LONGEST:
         raise ValueError(
-            f"The recording is {clock(header.duration)} minutes long: expected at most {clock(LONGEST)}. Split it, or "
-            "use ser-hf timeline, which accepts any duration."
+            f"Expected a recording of at most {LONGEST // 3600} hours, found one of {_spell(header.duration)}. "
+            "Split it, or use ser-hf timeline, which accepts any duration."
         )
     turns = shorten_turns(read_turns(speakers, audio)) if speakers else None
     if separate:
@@ -96,6 +97,17 @@ def analyse(
     rows = [[clock(each.start), clock(each.end), name_speaker(each)] for each in segments]
     lanes = draw_lanes(segments, audio, header.duration, classifier.emotions)
     return Report(words, bars, lanes, rows, files)
+
+
+def _spell(seconds: float) -> str:
+    """Return a duration in hours and minutes.
+
+    Examples:
+        >>> _spell(7_201.0)
+        '2 h 1 min'
+    """
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
 
 
 def shorten_turns(turns: Sequence[Turn], longest: float = LONGEST_TURN) -> list[Turn]:
@@ -192,5 +204,5 @@ def describe(summary: Summary, threshold: float | None) -> str:
     guess = text if title == "Mixed" else f"The best guess is **{name}**, with {100 * score:.1f} %."  # type: ignore[operator]
     return (
         f"{head}Uncertain\n{guess} Most of the speech has scores below {100 * threshold:.1f} %, with "  # type: ignore[operator]
-        "which this model is wrong too often: do not rely on this guess."
+        "which this model is often wrong: do not rely on this answer."
     )

@@ -103,11 +103,16 @@ def summarize_speakers(segments: Iterable[Segment], answer: Answer) -> list[Summ
     return [summarize(own, answer, speaker) for speaker, own in speakers.items()]
 
 
-def describe_speaker(summary: Summary) -> str:
-    """Return the summary of a speaker on one line of the terminal."""
+def describe_speaker(summary: Summary, of: str = "speech") -> str:
+    """Return the summary of a speaker on one line of the terminal.
+
+    Args:
+        summary: The summary.
+        of: What the segments consist of: "speech", or "audio" with its pauses.
+    """
     shares = ", ".join(f"{one_line(emotion)} {100 * share:.0f} %" for emotion, share in summary.shares.items())
     strongest = ", ".join(f"{one_line(each.emotion)} at {clock(each.start)}" for each in summary.strongest)
     return (
-        f"{one_line(summary.speaker or '')}: {clock(summary.seconds)} of speech: {shares}; "
+        f"{one_line(summary.speaker or '')}: {clock(summary.seconds)} of {of}: {shares}; "
         f"{summary.changes_per_minute:.1f} changes per minute" + (f"; strongest: {strongest}" if strongest else "")
     )

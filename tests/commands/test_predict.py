@@ -166,6 +166,13 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     assert "expected the extension .csv or .json or .jsonl or .parquet" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("item", ["nonsense=path", "path", "speaker=who"])
+def test_a_column_for_an_unknown_field_is_refused_for_folders_too(calls, item, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", str(calls), "--model", "nobody", "--columns", "start=begin", item])
+    assert f"columns: expected path=COLUMN, start=COLUMN, end=COLUMN, found ['{item}']." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"", b"not audio", b"RIFF\x24\x00\x00\x00WAVEfmt "])
 def test_a_table_of_errors_only_ends_with_exit_code_1(model, tmp_path, capsys, content):
     (tmp_path / "bad").mkdir()
@@ -423,7 +430,7 @@ def test_each_turn_has_a_row_with_its_speaker_and_each_speaker_a_summary(model, 
     ]
     assert table["prediction"].notna().all()
     anna, bo, tally = capsys.readouterr().out.splitlines()
-    assert anna.startswith("Anna: 0:02.5 of speech: ") and bo.startswith("Bo: 0:01.3 of speech: ")
+    assert anna.startswith("Anna: 0:02.5 of audio: ") and bo.startswith("Bo: 0:01.3 of audio: ")
     assert sum(map(int, re.findall(r"(\d+) (?:angry|happy|neutral|sad)", tally))) == 3
     assert tally.endswith(str(tmp_path / "out.csv"))
 
@@ -557,7 +564,8 @@ def test_a_silent_channel_and_an_unreadable_file_are_error_rows(model, call, tmp
     table = pandas.read_csv(tmp_path / "out.csv")
     assert "one.wav', channel 1, is silent" in table["error"][0]
     assert (pandas.isna(table["error"][1]), table["speaker"][1]) == (True, "channel 2")
-    assert (pandas.isna(table["channel"][2]), pandas.isna(table["error"][2])) == (True, False)
+    assert (table["channel"][2], pandas.isna(table["speaker"][2])) == (1, True)
+    assert "Cannot read" in table["error"][2]
 
 
 @pytest.mark.parametrize(
@@ -602,3 +610,38 @@ def test_a_column_channel_of_the_input_is_renamed(model, calls, tmp_path):
     assert predict(model, tmp_path / "out.csv", calls / "list.csv") == 0
     assert predict(model, tmp_path / "out.csv", calls / "list.csv") == 0
     assert pandas.read_csv(tmp_path / "out.csv")["input_channel"].tolist() == ["left"]
+
+
+def test_a_column_speaker_of_the_input_is_kept_beside_the_speakers_of_channels_and_turns(model, call, tmp_path):
+    (tmp_path / "list.csv").write_text("path,speaker,overlap\ncall.wav,Anna,yes\n")
+    (tmp_path / "turns.rttm").write_text("SPEAKER call 1 0 0.4 <NA> <NA> Bo <NA> <NA>\n")
+    argv = ["predict", str(tmp_path / "list.csv"), "--model", str(model), "--output"]
+    assert main([*argv, str(tmp_path / "channels.csv"), "--channels", "separate"]) == 0
+    table = pandas.read_csv(tmp_path / "channels.csv")
+    assert table[["speaker", "input_speaker"]].values.tolist() == [["channel 1", "Anna"], ["channel 2", "Anna"]]
+    assert main([*argv, str(tmp_path / "turns.csv"), "--speakers", str(tmp_path / "turns.rttm")]) == 0
+    table = pandas.read_csv(tmp_path / "turns.csv")
+    names = ["speaker", "input_speaker", "overlap", "input_overlap"]
+    assert table[names].values.tolist() == [["Bo", "Anna", False, "yes"]]
+
+
+@pytest.mark.parametrize("channels", ["mean", "separate"])
+def test_rows_of_channels_and_of_their_means_are_not_mixed(model, call, tmp_path, capsys, channels):
+    argv = ["predict", str(call), "--model", str(model), "--output", str(tmp_path / "out.csv"), "--channels"]
+    other = {"mean": "separate", "separate": "mean"}[channels]
+    assert main([*argv, channels]) == 0
+    before = (tmp_path / "out.csv").read_bytes()
+    assert main([*argv, other]) == 2
+    words = f"has rows of --channels {channels}: expected rows of --channels {other}. Pass another --output."
+    assert words in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_separate_channels_need_more_than_one(model, call, tmp_path, capsys):
+    mono, options = str(tmp_path / "mono 1.wav"), ["--model", str(model), "--channels", "separate"]
+    assert main(["predict", mono, *options]) == 2
+    assert "mono 1.wav' has one channel: expected a recording with a speaker per channel." in capsys.readouterr().err
+    assert main(["predict", mono, str(call), *options, "--output", str(tmp_path / "out.csv")]) == 0
+    first, second, third = pandas.read_csv(tmp_path / "out.csv").to_dict("records")
+    assert first["error"] == f"'{mono}' has one channel: expected a recording with a speaker per channel."
+    assert [second["speaker"], third["speaker"]] == ["channel 1", "channel 2"]

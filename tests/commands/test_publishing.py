@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version as find_version
 
 import pandas
 import pytest
@@ -14,7 +15,7 @@ from transformers import pipeline
 from ser_hf.cli import main
 from ser_hf.data import decode_audio
 from ser_hf.evaluation import write_predictions
-from ser_hf.publishing import gate, upload
+from ser_hf.publishing import gate, space, upload
 from ser_hf.runs.results import read_results
 
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
@@ -122,11 +123,35 @@ def test_what_publish_is_told_arrives_and_the_address_is_printed(spelling, sent,
     assert sent == [(("out", "me/tiny"), plain), (("out", "me/tiny"), asked)]
 
 
+def test_the_space_is_written_before_the_upload_and_pushed_after_it(sent, monkeypatch, capsys):
+    monkeypatch.setattr(space, "write_space", lambda *where: sent.append(("written", *where)) or "out/space")
+    monkeypatch.setattr(
+        space, "push_space", lambda *where, **how: sent.append(("pushed", *where)) or "https://the.space"
+    )
+    assert main(["publish", "out", "me/tiny", "--space"]) == 0
+    assert [call[0] for call in sent] == ["written", ("out", "me/tiny"), "pushed"]
+    assert capsys.readouterr().out.splitlines() == [
+        "Wrote the Space: out/space", "https://the.commit", "https://the.space",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["gradio", "run"])
+def test_nothing_is_uploaded_if_the_space_cannot_be_written(sent, published_folder, monkeypatch, capsys, missing):  # noqa: F811
+    if missing == "gradio":
+        monkeypatch.setattr(space, "version", lambda name: find_version(f"no {name}"))
+    folder = "out" if missing == "run" else str(published_folder)
+    assert main(["publish", folder, "me/tiny", "--space"]) == 2
+    expected = {"gradio": 'A Space needs Gradio: pip install "ser_hf[demo]"', "run": "'out' is not a finished run"}
+    assert expected[missing] in capsys.readouterr().err
+    assert not sent
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["publish", "out"], "expected the repository USER/NAME, or --check"),
         (["publish", "out", "me/tiny", "--data_root", "x"], "--data_root: expected with --check"),
+        (["publish", "out", "--check", "--space"], "--space: expected without --check, which publishes nothing"),
         (["publish", "out", "me/tiny", "--token", "hf_x"], "unrecognized arguments: --token"),
         (["doctor", "out", "--emotions", "sad"], "--emotions: expected with --fix OUTPUT_DIR"),
         (["export", "out", "--output_dir", "onnx", "--data_root", "x"], "leave out --output_dir"),

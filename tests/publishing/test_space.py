@@ -28,8 +28,13 @@ from ser_hf.publishing.space import push_space, write_space
 ROOT = Path(__file__).parents[2]
 
 
+COMMIT = "0123456789012345678901234567890123456789"
+ORIGIN = {"url": "https://git.example/ser_hf", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
+
+
 @pytest.fixture
-def written(published_folder, tmp_path):
+def written(published_folder, tmp_path, monkeypatch):
+    install_from(monkeypatch, ORIGIN)
     folder = shutil.copytree(published_folder, tmp_path / "run")
     return write_space(folder, "someone/tiny")
 
@@ -45,26 +50,36 @@ def test_a_space_has_a_head_that_the_hub_reads_an_app_and_its_requirements(writt
     ast.parse(app)
     assert 'MODEL = "someone/tiny"' in app and "trust_remote_code" not in app
     requirement = (written / "requirements.txt").read_text()
-    assert re.fullmatch(r"ser_hf\[demo,annotations,formats\](==0\.\S+| @ git\+https://\S+@\w{40})\n", requirement)
+    assert re.fullmatch(r"ser_hf\[demo,annotations,formats\] @ git\+https://\S+@\w{40}\n", requirement)
     for path in written.iterdir():
         assert not PATH.search(path.read_text()) and not TOKENS.search(path.read_text())
 
 
-@pytest.mark.parametrize(
-    ("origin", "requirement"),
-    [
-        (None, "==1.2"),
-        ({"url": "file:///home/me/ser_hf", "dir_info": {"editable": True}}, "==1.2"),
-        (
-            {"url": "https://git.example/ser_hf", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
-            " @ git+https://git.example/ser_hf@abc",
-        ),
-    ],
-)
-def test_a_space_installs_the_commit_that_ser_hf_was_installed_from_and_no_path(monkeypatch, origin, requirement):
+def install_from(monkeypatch, origin):
     installed = SimpleNamespace(version="1.2", read_text=lambda name: json.dumps(origin) if origin else None)
     monkeypatch.setattr(space, "distribution", lambda name: installed)
-    assert space.find_requirement() == f"ser_hf[demo,annotations,formats]{requirement}"
+
+
+def test_a_space_installs_the_commit_that_ser_hf_was_installed_from(monkeypatch):
+    install_from(monkeypatch, ORIGIN)
+    assert space.find_requirement() == f"ser_hf[demo,annotations,formats] @ git+https://git.example/ser_hf@{COMMIT}"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        {"url": "file:///home/me/ser_hf", "dir_info": {"editable": True}},
+        {"url": "https://git.example/ser_hf.zip", "archive_info": {}},
+        {"url": "ssh://git@git.example/ser_hf", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+    ],
+)
+def test_a_space_of_another_installation_is_refused_instead_of_a_name_that_no_index_has(monkeypatch, origin):
+    install_from(monkeypatch, origin)
+    with pytest.raises(ValueError, match="expected an installation from an address with https") as refused:
+        space.find_requirement()
+    assert "pip install 'ser_hf[demo] @ git+https://ADDRESS'" in str(refused.value)
+    assert "/home" not in str(refused.value)
 
 
 def test_a_space_is_pushed_private_and_again_and_no_token_is_logged(hub, written, caplog):

@@ -28,7 +28,14 @@ from ser_hf.serving.prediction_table import claim_table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ravdess_whisper_tiny_fold_1"
 PROBE = Path(__file__).parents[1] / "golden" / "ravdess_probe_whisper_tiny"
-MODEL = {"model": "m", "fingerprint": "f", "dtype": "float32", "backend": "torch", "speech": "energy"}
+MODEL = {
+    "model": "m",
+    "fingerprint": "f",
+    "dtype": "float32",
+    "backend": "torch",
+    "speech": "energy",
+    "channels": "mean",
+}
 EDGES = [0, -1, 1, 2, 0.5, 10**6, 10**9, 10**400, -0.0, 1e308, "", "x", "os.system", True, None, [], {}, [[]], "\n\x1b"]
 SCALARS = (
     st.sampled_from(EDGES) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)

@@ -78,7 +78,7 @@ def test_an_uploaded_recording_is_recognised(tab, talk):
     tab.get_by_role("heading", name="Uncertain").wait_for()
     tab.wait_for_function("document.querySelector('#figure img')?.naturalWidth > 1000")
     text = tab.locator("body").inner_text()
-    assert "The best guess is" in text and "do not rely on this guess" in text
+    assert "The best guess is" in text and "do not rely on this answer" in text
     assert all(tab.get_by_text(emotion, exact=True).first.is_visible() for emotion in ("angry", "happy", "neutral"))
     tab.get_by_text("uncertain (").locator("visible=true").first.wait_for()  # a row of the table
     figure, around = (tab.locator(place).bounding_box() for place in ("#figure img", "#figure"))

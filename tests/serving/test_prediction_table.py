@@ -5,7 +5,14 @@ import pytest
 
 from ser_hf.serving.prediction_table import FORMATS, claim_table, finish_table, open_journal, read_rows
 
-MODEL = {"model": "one", "fingerprint": "1", "dtype": "float32", "backend": "torch", "speech": "energy"}
+MODEL = {
+    "model": "one",
+    "fingerprint": "1",
+    "dtype": "float32",
+    "backend": "torch",
+    "speech": "energy",
+    "channels": "mean",
+}
 COLUMNS = ["path", "start", "end", "duration", "prediction", "uncertain", "score_sad", "error"]
 HEARD = {"path": 'a, "b"\nü.wav', "start": 0.1, "end": 1 / 3, "duration": 0.2, "prediction": "sad", "uncertain": True}
 ROWS = [

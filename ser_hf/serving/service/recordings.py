@@ -11,6 +11,7 @@ import numpy as np
 from ser_hf.corpora.placeholders import recognise_placeholder
 from ser_hf.data.audio import SAMPLING_RATE, follow_levels
 from ser_hf.data.checks import Levels
+from ser_hf.data.containers import begins_as_file
 from ser_hf.data.decoder import open_audio
 from ser_hf.data.ffmpeg import UnknownFormatError
 from ser_hf.data.resampling import resample_whole
@@ -67,12 +68,18 @@ def add_header(samples: bytes, sampling_rate: int) -> bytes:
         sampling_rate: In Hz.
 
     Raises:
+        NotAudioError: If they begin as an audio file does, which has a header of its own.
         UploadError: If the number of bytes is odd.
 
     Examples:
         >>> len(add_header(bytes(1_000), 16_000))
         1044
     """
+    if begins_as_file(samples):
+        raise NotAudioError(
+            "Expected samples without a header, because of the parameter sampling_rate, found an audio file. Leave out "
+            "the parameter."
+        )
     check_width(samples)
     content = io.BytesIO()
     with wave.open(content, "wb") as file:

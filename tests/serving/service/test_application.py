@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import soundfile
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
@@ -88,6 +89,20 @@ def test_a_form_and_samples_get_the_answer_of_the_file(client, speak, record):
     assert form.json() == expected
     samples = client.post(f"/predict?sampling_rate={RATE}", content=to_bytes(waveform)).json()
     assert samples["scores"] == pytest.approx(expected["scores"], abs=1e-3)
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3", "aiff"])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_file_is_not_taken_for_samples_without_a_header(client, speak, tmp_path, extension, rate):
+    soundfile.write(tmp_path / f"a.{extension}", np.tile(speak(("sad", 1.0)), 2), rate)
+    response = client.post("/predict?sampling_rate=16000", content=(tmp_path / f"a.{extension}").read_bytes())
+    assert response.status_code == 415
+    assert "of the parameter sampling_rate, found an audio file. Leave out the parameter" in response.json()["detail"]
+
+
+def test_samples_that_begin_as_an_mp3_frame_are_samples(client, speak):
+    samples = b"\xff\xfb\x90\x00" + to_bytes(speak(("sad", 1.0)))
+    assert client.post(f"/predict?sampling_rate={RATE}", content=samples).status_code == 200
 
 
 def test_ratings_are_answered_on_their_scale(speak, record):
