@@ -47,7 +47,7 @@ def name_roots(data: DataArguments) -> dict[str, str]:
     Corpora of one kind, such as two of `folder`, are named as their folders, or `folder` and `folder_2` if these are
     named alike.
     """
-    roots = [str(root) for root in data.data_root or [cache_folder() / "corpora" / "synthetic"]]
+    roots = [str(root) for root in data.data_root or [str(cache_folder() / "corpora" / "synthetic")]]
     names = [
         Path(root).resolve().name if data.corpus.count(corpus) > 1 else corpus
         for corpus, root in zip(data.corpus, roots, strict=True)

@@ -130,7 +130,7 @@ def tabulate_differences(runs: Sequence[FinishedRun], tables: Sequence[str] = ()
     names = name_paths([*(run.folder for run in runs), *tables])[len(runs) :]
     answers = [read_answers(path, first.predictions) for path in tables]
     found = [(run.name, run.predictions) for run in others] + list(zip(names, answers, strict=True))
-    compared = compare_predictions(first.results, first.predictions, found)  # type: ignore[arg-type]
+    compared = compare_predictions(first.results, first.predictions, found)
     task, metrics = load_task(first.results.task), list(compared[0].differences)
     heads = [head for name in metrics for head in (name, "p")]
     lines = [[f"minus `{first.name}`", *heads, "speakers higher / lower"]]
@@ -157,7 +157,7 @@ def draw_runs(runs: Sequence[FinishedRun], path: str, titles: Sequence[str] = ()
     name, metric = next(iter(task.METRICS.items()))
     rows = []
     for title, run in zip(titles, runs, strict=True):
-        test, splits = run.results.test, run.results.folds or [run.results.split]
+        test, splits = run.results.test, run.results.folds or [run.results.split]  # type: ignore[list-item]
         own = f" ({run.name.replace('_', ' ')})" * (list(titles).count(title) > 1)  # runs of one kind
         score, low, high = _scale([getattr(test, name), *test.intervals[name]], task)
         independent = all(split.speaker_independent for split in splits)
