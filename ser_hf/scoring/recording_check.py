@@ -35,14 +35,14 @@ class RecordingCheck:
 
     Attributes:
         rows: Path, properties, and distance of the embedding for each readable recording.
-        unreadable: {path: reason}.
+        unreadable: Path and reason of each unreadable recording; a file may have several.
         properties: {property: [5 %, 50 %, 95 % quantile]}.
         trained: The training speech.
         findings: A sentence for each difference from the training speech; empty if there is none.
     """
 
     rows: list[dict]
-    unreadable: dict[str, str]
+    unreadable: list[tuple[str, str]]
     properties: dict[str, list[float]]
     trained: TrainingSpeech
     findings: list[str]
@@ -67,18 +67,16 @@ def check_recordings(files: Sequence[Key], model: str) -> RecordingCheck:
         )
     trained = read_training_speech(path)
     embed = _load_embedder(model, trained)
-    rows, unreadable = [], {}
+    rows, unreadable = [], []
     for name, start, end in files:
         try:
             waveform = decode_audio(name, start=start, end=end)
         except (ValueError, OSError) as error:
-            unreadable[name] = str(error)
+            unreadable.append((name, str(error)))
             continue
         rows.append({"path": name, "start": start, "end": end, **measure_properties(waveform), **embed(waveform)})
     if not rows:
-        raise ValueError(
-            f"None of the {pluralize(len(files), 'recording')} is readable: {next(iter(unreadable.values()))}"
-        )
+        raise ValueError(f"None of the {pluralize(len(files), 'recording')} is readable: {unreadable[0][1]}")
     properties = summarize_properties(rows)
     findings = list(compare_properties(properties, trained.properties, _read_changes(model)))
     if trained.embedding:
@@ -97,8 +95,8 @@ def describe_check(check: RecordingCheck) -> str:
         lines.append(f"{f'{key} ({unit})':20}" + "".join(f"{cell:>30}" for cell in cells))
     lines.append("")
     if check.unreadable:
-        path, reason = next(iter(check.unreadable.items()))
-        lines.append(f"{pluralize(len(check.unreadable), 'file')} unreadable (first: '{path}': {reason}).")
+        path, reason = check.unreadable[0]
+        lines.append(f"{pluralize(len(check.unreadable), 'recording')} unreadable (first: '{path}': {reason}).")
     lines += check.findings or ["No difference from the training speech was found: the scores on the card apply."]
     return "\n".join(lines)
 

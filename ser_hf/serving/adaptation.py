@@ -37,10 +37,6 @@ BATCH = 8
 logger = logging.getLogger(__name__)
 
 
-class TooLittleSpeechError(ValueError):
-    """Signal that there is less than `LEAST_SECONDS` of usable speech to adapt to."""
-
-
 @dataclass
 class Voice:
     """Hold the usable clips of a speaker.
@@ -80,8 +76,10 @@ def read_voice(
 
     Raises:
         ValueError: If the number of emotions is not that of the clips.
-        OSError: If a folder has no audio.
+        OSError: If `clips` is a path at which there is nothing, or a folder has no audio.
     """
+    if isinstance(clips, str | os.PathLike) and not Path(clips).exists():
+        raise FileNotFoundError(f"clips: expected a folder or an audio file, found nothing at '{clips}'.")
     items = [clips] if isinstance(clips, str | os.PathLike) else clips
     files = [file for item in items for file in _expand_folder(item)]
     if emotions and len(emotions) != len(files):
@@ -136,6 +134,12 @@ def adapt_backend(backend: Backend, voice: Voice, *, prior_correction: bool = Fa
             voices, or the clips have less than `LEAST_SECONDS`.
     """
     original, head = _find_voice_head(backend)
+    _log_problems(voice)
+    if voice.seconds < LEAST_SECONDS:
+        raise ValueError(
+            f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
+            f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
+        )
     checkpoint = _load_again(original)
     write_classifier(checkpoint.model, *_fit_head(checkpoint, head, voice, prior_correction=prior_correction))
     checkpoint.model.config.adapted_voice = {
@@ -160,13 +164,18 @@ def adapt_to_speakers(backend: Backend, voices: Iterable[tuple[str, Voice]]) -> 
         ValueError: For the other reasons of `adapt_backend`.
     """
     original, head = _find_voice_head(backend)
-    shared, found = _load_again(original), {}
+    shared, found = None, {}
     for speaker, voice in voices:  # all inputs are read before the head of the model changes, which influences them
-        try:
-            found[speaker] = _fit_head(shared, head, voice, prior_correction=False)
-        except TooLittleSpeechError as error:
-            logger.warning(f"Not adapted to {speaker}: {error}")
-    return {speaker: _run_with_head(shared, *values) for speaker, values in found.items()}
+        _log_problems(voice)
+        if voice.seconds < LEAST_SECONDS:
+            logger.warning(
+                f"Not adapted to {speaker}: expected at least {LEAST_SECONDS:g} s of speech while nobody else speaks, "
+                f"found {voice.seconds:.1f} s."
+            )
+            continue
+        shared = shared or _load_again(original)
+        found[speaker] = _fit_head(shared, head, voice, prior_correction=False)
+    return {speaker: _run_with_head(shared, *values) for speaker, values in found.items()}  # type: ignore[arg-type]
 
 
 def _run_with_head(checkpoint: Checkpoint, weight: torch.Tensor, bias: torch.Tensor) -> Backend:
@@ -203,17 +212,15 @@ def _load_again(original: Checkpoint) -> Checkpoint:
     return replace(original, model=model.to(original.model.device).eval())  # type: ignore[arg-type]
 
 
+def _log_problems(voice: Voice) -> None:
+    if voice.problems:
+        logger.warning(f"Left out {pluralize(len(voice.problems), 'clip')}: {'; '.join(voice.problems[:MOST_NAMED])}.")
+
+
 def _fit_head(
     checkpoint: Checkpoint, head: VoiceHead, voice: Voice, *, prior_correction: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return weight ``(C, D)`` and bias ``(C,)`` of the head for a voice, on the device of the model."""
-    if voice.problems:
-        logger.warning(f"Left out {pluralize(len(voice.problems), 'clip')}: {'; '.join(voice.problems[:MOST_NAMED])}.")
-    if voice.seconds < LEAST_SECONDS:
-        raise TooLittleSpeechError(
-            f"Expected at least {LEAST_SECONDS:g} s of speech of one voice, found {voice.seconds:.1f} s in "
-            f"{pluralize(len(voice.waveforms), 'usable clip')}. Add clips."
-        )
     model = checkpoint.model
     inputs = read_inputs(checkpoint, voice.waveforms)
     if inputs.shape[1] != len(head.mean) or len(head.centres) != model.config.num_labels:

@@ -216,7 +216,7 @@ class EmotionClassifier:
         Raises:
             ValueError: If the model was trained without `voice_head`, its head is not linear, it does not run with
                 torch, the clips have too little audio, or an emotion is unknown to the model.
-            OSError: If a folder has no audio.
+            OSError: If `clips` is a path at which there is nothing, or a folder has no audio.
         """
         if others := sorted({emotion for emotion in emotions if emotion is not None} - set(self.emotions)):
             raise ValueError(f"emotions: expected some of {self.emotions} or None, found {others}.")

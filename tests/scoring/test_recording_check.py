@@ -97,9 +97,17 @@ def test_recordings_like_the_training_speech_have_no_finding(model, write, capsy
     (tmp_path / "broken.wav").write_bytes(b"no audio")
     assert main(["data", "check", str(tmp_path), "--model", str(model), "--output", str(table)]) == 0
     text = capsys.readouterr().out
-    assert "4 recordings beside 12 utterances of ravdess" in text and "1 file unreadable (first:" in text
+    assert "4 recordings beside 12 utterances of ravdess" in text and "1 recording unreadable (first:" in text
     assert "No difference from the training speech was found" in text
     assert len(table.read_text().splitlines()) == 5
+
+
+def test_each_bad_segment_of_a_file_counts(model, write):
+    files = write(lambda waveform: waveform)
+    bad = [(files[0][0], start, start + 1.0) for start in (50.0, 60.0)]  # after the end
+    check = check_recordings([*files, *bad], str(model))
+    assert [path for path, _ in check.unreadable] == [files[0][0]] * 2
+    assert "2 recordings unreadable (first:" in describe_check(check)
 
 
 def test_the_measured_change_of_the_card_is_quoted():

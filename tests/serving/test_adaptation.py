@@ -120,8 +120,14 @@ def test_clips_of_several_voices_are_named_with_the_evidence(checkpoint, written
     assert "other_0.wav" in caplog.text
 
 
-def test_too_little_audio_is_an_error(checkpoint, clips, tmp_path):
+def test_a_path_at_which_there_is_nothing_is_an_error(checkpoint, tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a folder or an audio file, found nothing at '.*nothere'"):
+        EmotionClassifier.from_pretrained(checkpoint).adapt(tmp_path / "nothere")
+
+
+def test_too_little_audio_is_an_error_before_the_model_is_loaded_again(checkpoint, clips, tmp_path, monkeypatch):
     classifier = EmotionClassifier.from_pretrained(checkpoint)
+    monkeypatch.delattr("ser_hf.serving.adaptation.load_trained")
     with pytest.raises(ValueError, match=r"at least 3 s of speech of one voice, found 2.0 s in 2 usable clips"):
         classifier.adapt(clips[:2], sampling_rate=RATE)
     soundfile.write(tmp_path / "silent.wav", np.zeros(5 * RATE), RATE)

@@ -49,7 +49,7 @@ def test_who_says_too_little_is_answered_by_the_model_for_all(classifier, meetin
     segments = adapted_timeline(classifier, path, turns, **OPTIONS)
     plain = list(classifier.timeline(path, turns=turns[-1:], **OPTIONS))
     assert [segment for segment in segments if segment.speaker == "guest"] == plain
-    assert "Not adapted to guest: Expected at least 3 s of speech of one voice, found 1.0 s" in caplog.text
+    assert "Not adapted to guest: expected at least 3 s of speech while nobody else speaks, found 1.0 s." in caplog.text
 
 
 def test_speech_of_two_is_marked(classifier, meeting):
