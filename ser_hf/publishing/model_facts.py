@@ -20,13 +20,14 @@ HEAD = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)  # metadata of a card
 IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 
-def describe_model(name: str) -> str:
+def describe_model(name: str, *, intended_use: bool = True) -> str:
     """Return a list in Markdown of what the results and the card of a model say.
 
     Args:
         name: Folder, or id on the Hub.
+        intended_use: Whether the section of the card about the intended use is in the list.
     """
-    results, use = _read_results(name), read_sections(name).get("Intended use")
+    results, use = _read_results(name), intended_use and read_sections(name).get("Intended use")
     if results is None:
         facts = ["**Test score:** unknown, because the model comes without results of ser_hf."]
     else:

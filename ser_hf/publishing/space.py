@@ -141,5 +141,5 @@ def _render_readme(folder: Path, repo_id: str) -> str:
     }
     text = yaml.safe_dump({key: value for key, value in head.items() if value}, sort_keys=False, allow_unicode=True)
     page = f"The live page of the model [{repo_id}](https://huggingface.co/{repo_id})."
-    facts = f"{describe_model(str(folder))}\n\n{describe_limits(str(folder))}"
+    facts = f"{describe_model(str(folder), intended_use=False)}\n\n{describe_limits(str(folder))}"
     return f"---\n{text}---\n\n# {head['title']}\n\n{page}\n\n{facts}\n"

@@ -17,10 +17,8 @@ from ser_hf.heads.head_files import hide_encoder_folder
 from ser_hf.heads.voice_files import VOICE
 from ser_hf.publishing import retry
 from ser_hf.publishing.anonymity import hide_speakers
-from ser_hf.publishing.eval_results import render_eval_results
 from ser_hf.publishing.gate import describe_checks, require, run_gate
 from ser_hf.runs.file_names import ADAPTER, RECIPE, RESULTS, TRAINING_SPEECH
-from ser_hf.runs.recipe import read_recipe
 from ser_hf.runs.results import parse_results, print_results
 from ser_hf.runs.weights import weights_of
 
@@ -28,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 # The files that are uploaded. predictions.csv is not, because it contains names of speakers.
 ALLOWLIST = (
-    ".eval_results/*.yaml",
     "README.md",
     RESULTS,
     f"{ADAPTER}/adapter_config.json",
@@ -130,8 +127,7 @@ def publishable_files(folder: str | Path) -> list[Path]:
 def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Path] = ()) -> dict[str, Path | bytes]:
     """Return the files to upload, by their paths in the repository.
 
-    The repository and the examples are written into the model card, names of speakers are removed from the results, and
-    the test scores are written into `.eval_results`.
+    The repository and the examples are written into the model card, and names of speakers are removed from the results.
 
     Args:
         folder: Output folder of a finished run.
@@ -159,11 +155,10 @@ def collect_files(folder: str | Path, repo_id: str, examples: Sequence[str | Pat
         added = [{"example_title": Path(name).stem.replace("_", " "), "src": name} for name in names]
         card.data.widget = others + added
     results = parse_results(read_text(files[RESULTS]))
-    evaluated = render_eval_results(results, read_recipe(Path(folder)), repo_id)
     rewritten = {"README.md": str(card).encode(), RESULTS: print_results(hide_speakers(results)).encode()}
     if "head.json" in files:
         rewritten["head.json"] = hide_encoder_folder(files["head.json"])
-    return files | rewritten | evaluated
+    return files | rewritten
 
 
 def _name_repository(card: ModelCard, repo_id: str) -> None:

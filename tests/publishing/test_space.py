@@ -46,6 +46,7 @@ def test_a_space_has_a_head_that_the_hub_reads_an_app_and_its_requirements(writt
     assert head["sdk"] == "gradio" and head["app_file"] == "app.py" and head["models"] == ["someone/tiny"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", head["sdk_version"]) and re.fullmatch(r"3\.\d+", head["python_version"])
     assert "**Test score:**" in text and "## Out of scope" in text and "(https://huggingface.co/someone/tiny)" in text
+    assert text.count("Intended use") == 1
     app = (written / "app.py").read_text()
     ast.parse(app)
     assert 'MODEL = "someone/tiny"' in app and "trust_remote_code" not in app

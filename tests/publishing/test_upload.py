@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
-from huggingface_hub import ModelCard, parse_eval_result_entries
+from huggingface_hub import ModelCard
 
 from ser_hf.publishing import publishable_files, render_card
 from ser_hf.publishing.upload import check_licence, collect_files, publish
@@ -37,26 +36,7 @@ def finished(tmp_path):
 @pytest.mark.parametrize("model", [MODEL, PROBE])
 def test_only_the_allowlist_leaves_the_machine(finished, model):
     files = collect_files(finished(*model), "someone/tiny")
-    assert set(files) == {*RUN, *model, ".eval_results/ravdess.yaml"}
-
-
-def test_the_test_scores_go_along_as_the_hub_reads_them(finished):
-    folder = finished(*MODEL)
-    test = json.loads(RESULTS.read_text())["test"]
-    entries = parse_eval_result_entries(yaml.safe_load(collect_files(folder, "me/it")[".eval_results/ravdess.yaml"]))
-    assert [(entry.dataset_id, entry.task_id, entry.value) for entry in entries] == [
-        ("ravdess", "ua", test["ua"]), ("ravdess", "wa", test["wa"]), ("ravdess", "macro_f1", test["macro_f1"]),
-    ]  # fmt: skip
-    assert {entry.source_url for entry in entries} == {"https://huggingface.co/me/it"}
-    assert entries[0].notes.startswith("Unweighted average recall; 95 % interval 0.")
-    assert entries[0].notes.endswith(", speaker-independent")
-
-
-@pytest.mark.parametrize("corpus", ["folder", ["ravdess", "urdu"]])
-def test_scores_of_own_speech_and_of_several_corpora_belong_to_no_data_set_of_the_hub(finished, corpus):
-    folder = finished(*MODEL)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({"corpus": corpus}))
-    assert not [name for name in collect_files(folder, "me/it") if name.startswith(".eval_results")]
+    assert set(files) == {*RUN, *model}
 
 
 def test_the_results_leave_without_the_names_of_their_speakers(finished):
@@ -179,7 +159,7 @@ def test_a_dry_run_lists_what_would_go_and_asks_no_hub(published_folder, caplog)
     assert "3 waveforms, largest difference of a score" in caplog.text
     rows = dict(line.split()[::-1] for line in listing.splitlines())
     kept = {path.relative_to(published_folder).as_posix() for path in publishable_files(published_folder)}
-    assert set(rows) == kept | {".eval_results/ravdess.yaml"}
+    assert set(rows) == kept
     assert rows["model.safetensors"] == f"{(published_folder / 'model.safetensors').stat().st_size:,}"
 
 
