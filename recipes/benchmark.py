@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ser_hf.cache import cache_folder
+from ser_hf.cli import run_main
 
 FILES_OF_INFERENCE = 200
 
@@ -59,4 +60,4 @@ def measure_training(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_main(main, sys.argv[1:]))

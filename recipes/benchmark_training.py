@@ -255,7 +255,7 @@ def describe_hardware() -> str:
 
 def processor() -> str:
     """Return the name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if platform.system() == "Linux" else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
 
 
@@ -266,7 +266,7 @@ def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> 
         rows: From `compare_training`.
         file: JSON file with earlier rows.
     """
-    stored = {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text())["rows"]}
+    stored = {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text(encoding="utf-8"))["rows"]}
     if not any(name_row(row) in stored for row in rows if row["way"] != "stock"):
         return [f"Expected measured rows that are in '{file}', found none: {', '.join(map(name_row, rows))}."]
     return [

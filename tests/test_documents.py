@@ -38,7 +38,11 @@ def test_the_root_card_is_rendered_from_the_stored_results():
 @pytest.mark.parametrize("run", RUNS, ids=lambda path: path.name)
 def test_the_tables_hold_the_stored_scores(run):
     results = json.loads((run / "all_results.json").read_text(encoding="utf-8"))
-    (row,) = (line for line in (ROOT / "recipes" / "README.md").read_text().splitlines() if f"`{run.name}`" in line)
+    (row,) = (
+        line
+        for line in (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").splitlines()
+        if f"`{run.name}`" in line
+    )
     assert interval(results["test"], "ua") in row
     assert interval(results["test"], "wa") in row
     assert f"{results['training']['seconds'] / 60:.0f} min" in row

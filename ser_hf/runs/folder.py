@@ -52,7 +52,7 @@ def claim_folder(
     folder = Path(folder)
     with explain_full_disk(folder), lock_folder(folder):
         digest, stored = _digest(dataset), folder / DATA_DIGEST
-        if stored.exists() and stored.read_text() != digest:
+        if stored.exists() and stored.read_text(encoding="utf-8") != digest:
             raise FileExistsError(
                 f"'{folder}' contains a run of this recipe on other data: expected the same files, labels and "
                 "speakers. Pass another --output_dir, or the --data_root of that run."

@@ -1,5 +1,6 @@
 """`ser-hf serve` until requests would be answered."""
 
+import os
 import socket
 
 import pytest
@@ -67,7 +68,7 @@ def test_the_token_comes_from_the_environment_or_a_file_and_is_not_shown(
     assert "Everybody" not in caplog.text
 
 
-@pytest.mark.parametrize("token", ["", "short", "0123456789 abcdef", "0123456789abcdeä"])
+@pytest.mark.parametrize("token", ["", "short", "0123456789 abcdef", os.fsdecode("0123456789abcdeä".encode())])
 def test_a_token_that_is_none_is_refused_without_being_shown(served, model, monkeypatch, token, capsys):
     monkeypatch.setenv("SER_HF_TOKEN", token)
     assert main(["serve", "--model", model]) == 2

@@ -146,7 +146,7 @@ def test_a_table_that_lacks_a_column_is_named(write_corpus):
     with pytest.raises(ValueError, match=r"labels_detailed.csv' lacks \['EmoDetail'\]"):
         list(msp_podcast(root))
     table = root / "Labels" / "labels_consensus.csv"
-    table.write_text(table.read_text().replace("SpkrID", "Speaker"))
+    table.write_text(table.read_text(encoding="utf-8").replace("SpkrID", "Speaker"), encoding="utf-8")
     with pytest.raises(ValueError, match=r"labels_consensus.csv' lacks \['SpkrID'\]"):
         list(msp_podcast(root))
 

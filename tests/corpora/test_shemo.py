@@ -41,7 +41,7 @@ def test_a_letter_means_gender_first_and_emotion_then(tmp_path, write_audio):
 def test_the_text_comes_from_the_orthographic_transcript(corpus):
     (corpus / "final text").mkdir()
     (corpus / "final text" / "F02S02.ort").write_bytes("\ufeffسلام\r".encode())
-    (corpus / "final text" / "F02S02.tra").write_text("salɑm")
+    (corpus / "final text" / "F02S02.tra").write_text("salɑm", encoding="utf-8")
     texts = {utterance.speaker: utterance.text for utterance in shemo(corpus) if "S02" in utterance.path}
     assert texts == {"F01": None, "F02": "سلام", "M01": None, "M02": None}
 

@@ -180,5 +180,5 @@ def test_the_figures_never_import_pyplot(tmp_path):
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
-    sources = [path.read_text() for path in Path(figures.__file__).parent.glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in Path(figures.__file__).parent.glob("*.py")]
     assert len(sources) >= 7 and not any("import matplotlib.pyplot" in source for source in sources)

@@ -42,7 +42,7 @@ def test_only_the_allowlist_leaves_the_machine(finished, model):
 def test_the_results_leave_without_the_names_of_their_speakers(finished):
     results = json.loads(collect_files(finished(*MODEL), "someone/tiny")["all_results.json"])
     assert list(results["test"]["per_speaker"]) == ["speaker 1", "speaker 2", "speaker 3", "speaker 4"]
-    assert results["test"]["ua"] == json.loads(RESULTS.read_text())["test"]["ua"]
+    assert results["test"]["ua"] == json.loads(RESULTS.read_text(encoding="utf-8"))["test"]["ua"]
 
 
 def test_an_unfinished_folder_is_refused(finished):
@@ -61,21 +61,21 @@ def test_examples_go_along_and_the_uploaded_card_offers_them(finished, tmp_path,
     card = ModelCard(files["README.md"].decode())
     assert card.data.widget == [{"example_title": "happy", "src": "examples/happy.wav"}]
     assert card.data.tags == ["ser_hf"]
-    assert "widget" not in (folder / "README.md").read_text()
+    assert "widget" not in (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_card_names_the_repository_and_keeps_what_was_written_into_it(published_folder, tmp_path):
     folder = shutil.copytree(published_folder, tmp_path / "tiny")
-    before = (folder / "README.md").read_text()
+    before = (folder / "README.md").read_text(encoding="utf-8")
     results = read_results(folder)
     card = collect_files(folder, "me/other")["README.md"].decode()
     assert card == str(render_card(folder, results, repo_id="me/other"))
     own = 'My own words, beside pipeline(model="superb/wav2vec2-base-superb-er").'
-    (folder / "README.md").write_text(before.replace("## Use", f"{own}\n\n## Use"))
+    (folder / "README.md").write_text(before.replace("## Use", f"{own}\n\n## Use"), encoding="utf-8")
     card = collect_files(folder, "me/other")["README.md"].decode()
     assert own in card
     assert 'model="me/other"' in card
-    assert "someone/tiny" in (folder / "README.md").read_text()
+    assert "someone/tiny" in (folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def train(finetune, iemocap_tree, msp_tree):
         out = finetune(*split, *argv, corpus=corpus, data_root=root)
         assert all(check.passed for check in run_gate(out))
         predictions = read_predictions(out / "predictions.csv").query("split == 'test'").reset_index(drop=True)
-        return predictions, json.loads((out / "all_results.json").read_text()), out
+        return predictions, json.loads((out / "all_results.json").read_text(encoding="utf-8")), out
 
     return run
 
@@ -139,4 +139,4 @@ def test_the_ratings_of_msp_podcast_from_1_to_7(train):
     ratings = predictions.sort_values("path")[columns].to_numpy().tolist()
     expected = [[0, 1], [0.2, 5 / 6], [0.4, 4 / 6], [0.6, 0.5], [0.8, 2 / 6], [1, 1 / 6]]
     assert ratings[:6] == [pytest.approx(row) for row in expected]
-    assert "1 + 6 × value is the rating on the scale of the" in (out / "README.md").read_text()
+    assert "1 + 6 × value is the rating on the scale of the" in (out / "README.md").read_text(encoding="utf-8")

@@ -39,13 +39,15 @@ def train(annotated_table, encoders, tmp_path):
 def loss_curve(folder):
     last = max(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     return [
-        log["loss"] for log in json.loads((last / "trainer_state.json").read_text())["log_history"] if "loss" in log
+        log["loss"]
+        for log in json.loads((last / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+        if "loss" in log
     ]
 
 
 def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, annotated_table):
     out = train("--task", "dimensions", "--rating_scale", "1", "5", "--seed", "1")
-    config = json.loads((out / "config.json").read_text())
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert (config["problem_type"], config["rating_scale"]) == ("regression", [1, 5])
     assert config["id2label"] == {"0": "arousal", "1": "valence"}
     predictions = read_predictions(out / "predictions.csv")
@@ -63,7 +65,7 @@ def test_ratings_become_a_regression_that_the_stock_pipeline_runs(train, annotat
     shown = EmotionClassifier.from_pretrained(out)(samples, sampling_rate=16_000)
     assert list(shown) == ["arousal", "valence"]
     assert shown["arousal"] == pytest.approx(1 + 4 * min(1, max(0, row["score_arousal"])), abs=1e-4)
-    card = (out / "README.md").read_text()
+    card = (out / "README.md").read_text(encoding="utf-8")
     assert "1 + 4 × value is the rating on the scale of the" in card and "| valence |" in card
     assert all(check.passed for check in run_gate(out))
 
@@ -73,10 +75,10 @@ def test_ratings_are_learned_from_equally_many_utterances_of_each_emotion(train)
     options = ("--rating_scale", "1", "5", "--per_device_train_batch_size", "4")
     out = train("--task", "dimensions", "--sampling", "undersample", *options)
     table = read_predictions(out / "predictions.csv")
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert 48 - len(table) == 24  # training utterances, of the speakers s1, s4 and s5: 10 are happy
     assert results["training"]["steps"] == 10  # 2 epochs of 20 utterances in batches of 4
-    assert yaml.safe_load((out / "recipe.yaml").read_text())["sampling"] == "undersample"
+    assert yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["sampling"] == "undersample"
 
 
 @pytest.mark.slow
@@ -93,9 +95,11 @@ def test_votes_become_a_distribution_that_the_stock_pipeline_runs(train, annotat
     predictions = read_predictions(out / "predictions.csv")
     assert {"target", "prediction", "target_happy", "score_happy"} <= set(predictions)
     assert set(predictions["target_happy"]) <= {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert results["task"] == "votes" and results["calibration"]["majority_temperature"] > 0
-    assert "The temperature was fitted on the distributions of the votes" in (out / "README.md").read_text()
+    assert "The temperature was fitted on the distributions of the votes" in (out / "README.md").read_text(
+        encoding="utf-8"
+    )
     assert all(check.passed for check in run_gate(out))
     options = EvaluationArguments(model=str(out), output_dir=str(tmp_path / "scored"))
     scored = evaluate(DataArguments(["table"], [str(annotated_table)]), options)
@@ -163,6 +167,6 @@ def test_a_checkpoint_of_another_task_is_neither_evaluated_nor_resumed(train, an
     with pytest.raises(ValueError, match="task: expected 'dimensions', the task of .* found 'votes'"):
         evaluate(data, options)
     train("--model_name_or_path", str(out), "--output_dir", str(tmp_path / "emotions"))
-    config = json.loads((tmp_path / "emotions" / "config.json").read_text())
+    config = json.loads((tmp_path / "emotions" / "config.json").read_text(encoding="utf-8"))
     assert (config["ser_hf_task"], config["problem_type"]) == ("categories", "single_label_classification")
     assert "rating_scale" not in config

@@ -56,16 +56,19 @@ def test_a_killed_cross_validation_ends_as_an_uninterrupted_one(argv, tmp_path):
 def test_folds_are_pooled_with_every_utterance_tested_once(argv, tmp_path, capsys):
     out = tmp_path / "out"
     runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(out)])
-    results, table = json.loads((out / "all_results.json").read_text()), read_predictions(out / "predictions.csv")
+    results, table = (
+        json.loads((out / "all_results.json").read_text(encoding="utf-8")),
+        read_predictions(out / "predictions.csv"),
+    )
     assert len(table) == 48 == results["test"]["utterances"]
     assert not table.duplicated(["path"]).any()
-    folds = [json.loads((out / f"fold_{fold}" / "all_results.json").read_text()) for fold in (1, 2, 3)]
+    folds = [json.loads((out / f"fold_{fold}" / "all_results.json").read_text(encoding="utf-8")) for fold in (1, 2, 3)]
     scores = [fold["test"]["ua"] for fold in folds]
     assert results["mean"]["ua"] == pytest.approx(np.mean(scores))
     assert results["sd"]["ua"] == pytest.approx(np.std(scores, ddof=1))
     right = table["target"] == table["prediction"]
     assert results["test"]["wa"] == pytest.approx(right.mean())
-    card = (out / "README.md").read_text()
+    card = (out / "README.md").read_text(encoding="utf-8")
     assert f"**{100 * results['test']['ua']:.1f} %**" in card
     assert "was not trained on its speaker" in card
     assert all(f"| {fold} | " in card for fold in (1, 2, 3))
@@ -86,15 +89,15 @@ def test_probes_are_pooled_too(toy_ravdess, tmp_path):
             "--speaker_normalization", "true"]  # fmt: skip
     folds = ["--protocol", "leave_one_speaker_out", "--output_dir", str(tmp_path / "out")]
     runpy.run_path(str(RECIPE))["main"](["probe", *argv, *folds])
-    results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    results = json.loads((tmp_path / "out" / "all_results.json").read_text(encoding="utf-8"))
     assert results["test"]["utterances"] == 48
     assert [fold["speakers"] for fold in results["folds"]] == [[f"{actor:02d}"] for actor in range(1, 7)]
     assert results["recipe"]["speaker_normalization"] is True
     assert "fold" not in results["recipe"]
-    card = (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "**Normalised by speaker.**" in card and "heads: svm_linear" in card
     assert "| unreadable | too short |" in card and all(fold["audio"]["skipped"] == 0 for fold in results["folds"])
-    assert yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text())["fold"] is None
+    assert yaml.safe_load((tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8"))["fold"] is None
 
 
 def write_fold(folder, paths):
@@ -138,7 +141,7 @@ def test_a_folder_with_something_else_in_it_is_left_as_it_is(argv, tmp_path, hel
         (tmp_path / name).write_text(text)
     with pytest.raises(Exception, match="--output_dir"):
         runpy.run_path(str(RECIPE))["main"]([*argv, "--output_dir", str(tmp_path)])
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == held
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == held
 
 
 def test_a_fold_that_never_began_leaves_the_folder_free(argv, tmp_path):

@@ -61,7 +61,7 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
         "predictions.csv", "preprocessor_config.json", "recipe.yaml",
     }  # fmt: skip
 
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     table = read_predictions(out / "predictions.csv")
     assert set(table["split"]) == {"validation", "test"}
     assert len(table) == results["validation"]["utterances"] + results["test"]["utterances"]
@@ -83,7 +83,7 @@ def test_launched_it_leaves_a_scored_folder_that_a_bare_pipeline_loads(tmp_path,
     assert sorted(scores) == ["angry", "happy", "neutral", "sad"]
     assert scores == pytest.approx({name: row[f"score_{name}"] for name in scores}, abs=1e-5)
 
-    (snippet,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    (snippet,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     shutil.copyfile(waveform, tmp_path / "utterance.wav")  # what the snippet on the card reads
     shown = subprocess.run([sys.executable, "-c", snippet], capture_output=True, text=True, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
@@ -115,7 +115,7 @@ def test_the_pipeline_gives_the_stored_answers_for_every_test_utterance(finetune
 @pytest.mark.slow
 def test_a_model_of_balanced_utterances_with_an_adjusted_focal_loss_is_stock(finetune):
     argv = ("--sampling", "balanced", "--class_weights", "effective", "--loss", "focal", "--logit_adjustment", "1")
-    results = json.loads((finetune(*argv) / "all_results.json").read_text())
+    results = json.loads((finetune(*argv) / "all_results.json").read_text(encoding="utf-8"))
     assert results["agreement"]["agree"] == results["agreement"]["compared"] == 16
 
 
@@ -128,7 +128,7 @@ def test_a_finished_run_says_so_and_more_epochs_continue_it(finetune, caplog):
     assert "This recipe is finished" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     finetune("--save_total_limit", "9", "--num_train_epochs", "3")
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert (results["training"]["epochs"], results["training"]["epochs_run"]) == (3, 3)
     steps = sorted(int(path.name.split("-")[1]) for path in out.glob("checkpoint-*"))
     assert steps == [steps[0], 2 * steps[0], 3 * steps[0]]
@@ -180,23 +180,22 @@ def test_a_readout_without_an_epoch_is_a_finished_run(finetune):
     out = finetune("--head_init", "readout", "--head_copies", "1", "--gain", "6", "--num_train_epochs", "0")
     speech = read_training_speech(out / "training_speech.json")
     assert (speech.corpus, speech.utterances, len(speech.embedding.mean)) == (["ravdess"], 32, 20)
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert (results["training"]["epochs_run"], results["training"]["best_epoch"]) == (0, 0)
     assert results["agreement"]["agree"] == 16
-    assert "The encoder was not trained" in (out / "README.md").read_text()
+    assert "The encoder was not trained" in (out / "README.md").read_text(encoding="utf-8")
     assert not (out / "figures" / "curves.png").exists()
 
 
 def test_a_start_that_no_epoch_improves_is_kept_and_said(finetune, caplog):
     out = finetune("--head_init", "probe", "--learning_rate", "1", "--num_train_epochs", "2", "--save_total_limit", "1")
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert (results["training"]["epochs_run"], results["training"]["best_epoch"]) == (2, 0)
     assert results["validation"]["ua"] == 1.0 and results["agreement"]["agree"] == 16
     assert "No epoch was better than the start (head_init: probe)" in caplog.text
-    assert (
-        "2 epochs,\nof which the start was best on the validation speakers and is kept"
-        in (out / "README.md").read_text()
-    )
+    assert "2 epochs,\nof which the start was best on the validation speakers and is kept" in (
+        out / "README.md"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -206,14 +205,14 @@ def test_a_readout_that_is_trained_on_resumes_from_its_checkpoint(finetune):
     for name in ("model.safetensors", "config.json"):
         (out / name).unlink()
     finetune("--head_init", "readout", "--num_train_epochs", "2")
-    assert json.loads((out / "all_results.json").read_text())["training"]["epochs_run"] == 2
+    assert json.loads((out / "all_results.json").read_text(encoding="utf-8"))["training"]["epochs_run"] == 2
 
 
 @pytest.mark.slow
 def test_a_random_split_is_called_speaker_dependent_in_the_card(finetune):
     out = finetune("--split", "random")
-    assert "Speaker-dependent scores" in (out / "README.md").read_text()
-    assert json.loads((out / "all_results.json").read_text())["split"]["speaker_independent"] is False
+    assert "Speaker-dependent scores" in (out / "README.md").read_text(encoding="utf-8")
+    assert json.loads((out / "all_results.json").read_text(encoding="utf-8"))["split"]["speaker_independent"] is False
 
 
 @pytest.mark.slow
@@ -224,15 +223,15 @@ def test_a_folder_without_known_speakers_is_trained_on_a_random_split_if_asked(f
     with pytest.raises(Exception, match="--speaker_pattern"):
         finetune(corpus="folder", data_root=tmp_path / "data")
     out = finetune("--split", "random", corpus="folder", data_root=tmp_path / "data")  # the first try left nothing
-    card = (out / "README.md").read_text()
+    card = (out / "README.md").read_text(encoding="utf-8")
     assert "Speaker-dependent scores" in card
     assert "speakers.png" not in card
-    assert json.loads((out / "all_results.json").read_text())["test"]["interval_unit"] == "utterance"
+    assert json.loads((out / "all_results.json").read_text(encoding="utf-8"))["test"]["interval_unit"] == "utterance"
 
 
 @pytest.mark.slow
 def test_the_card_says_how_much_of_an_utterance_the_model_takes(finetune):
-    card = (finetune() / "README.md").read_text()
+    card = (finetune() / "README.md").read_text(encoding="utf-8")
     assert "The model uses the first 1 seconds of an utterance; the pipeline truncates longer utterances." in card
     assert "Truncated in the test" not in card
 
@@ -247,10 +246,10 @@ def test_test_utterances_beyond_the_context_are_counted_named_on_the_card_and_sc
             name = f"03-01-{emotion:02d}-01-02-01-{actor:02d}.wav"
             write_audio(data / f"Actor_{actor:02d}" / name, seconds=seconds, frequency=100 * actor)
     out = finetune(data_root=data)
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert results["context"] == {"seconds": 2.0, "longer": {"validation": 1, "test": 2}}
     assert results["audio"]["windowed"] == 0
-    card = " ".join((out / "README.md").read_text().split())
+    card = " ".join((out / "README.md").read_text(encoding="utf-8").split())
     assert "The model uses the first 2 seconds of an utterance; the pipeline truncates longer utterances." in card
     assert "Truncated in the test: 2 of 20 utterances (10.0 %)." in card
     assert "These are the scores of the stock `pipeline`" in card
@@ -277,10 +276,10 @@ def quiet_ravdess(tmp_path_factory, toy_ravdess):
 def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_beside(finetune, quiet_ravdess):
     argv = ("--trim", "ends", "--recommended_trim", "ends", "--max_duration", "1.5", "--window_overlap", "0.25")
     out = finetune(*argv, encoder="hubert-group", data_root=quiet_ravdess)
-    config = json.loads((out / "config.json").read_text())
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     recommended = {"trim": "ends", "max_duration": 1.5, "window_overlap": 0.25}
     assert config["recommended_preprocessing"] == recommended
-    results = json.loads((out / "all_results.json").read_text())
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert results["agreement"]["agree"] == results["agreement"]["compared"] == 16
     assert results["context"] == {"seconds": None, "longer": {"validation": 0, "test": 0}}
     stored = results["recommended"]
@@ -301,7 +300,7 @@ def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_besi
     raw = test[[f"score_{name}" for name in EMOTIONS]]
     trimmed = [[answer.scores[name] for name in EMOTIONS] for answer in answers]
     assert np.abs(raw.to_numpy() - trimmed).max() > 1e-3  # the trimming changes what the model is given
-    card = (out / "README.md").read_text()
+    card = (out / "README.md").read_text(encoding="utf-8")
     assert "| test, by ser_hf with recommended preprocessing | " in card
     assert "(trim: ends;\nwindows of 1.5 s for longer audio)" in card
 
@@ -309,11 +308,11 @@ def test_trimmed_training_is_scored_raw_and_the_recommended_trimming_stands_besi
 @pytest.mark.slow
 def test_without_a_recommended_trimming_nothing_is_recommended(finetune, quiet_ravdess):
     out = finetune("--trim", "ends", encoder="hubert-group", data_root=quiet_ravdess)
-    assert "recommended_preprocessing" not in json.loads((out / "config.json").read_text())
-    results = json.loads((out / "all_results.json").read_text())
+    assert "recommended_preprocessing" not in json.loads((out / "config.json").read_text(encoding="utf-8"))
+    results = json.loads((out / "all_results.json").read_text(encoding="utf-8"))
     assert "recommended" not in results
     assert results["agreement"]["agree"] == 16
-    assert "preprocessing=" not in (out / "README.md").read_text()
+    assert "preprocessing=" not in (out / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -324,12 +323,12 @@ def test_a_pipeline_that_fails_ends_in_a_run_that_says_so_and_is_not_publishable
     script.write_text("raise ValueError('no class NoSuchExtractor')")
     monkeypatch.setattr(bare_pipeline, "__file__", str(script))
     out = finetune()
-    agreement = json.loads((out / "all_results.json").read_text())["agreement"]
+    agreement = json.loads((out / "all_results.json").read_text(encoding="utf-8"))["agreement"]
     assert (agreement["compared"], agreement["agree"], agreement["largest_difference"]) == (16, 0, None)
     assert agreement["error"] == "ValueError: no class NoSuchExtractor"
     assert "Finished, but not publishable: the stock pipeline fails: ValueError: no class" in caplog.text
     assert "**Not confirmed.** The stock pipeline failed on the test files: ValueError: no class" in (
-        (out / "README.md").read_text()
+        (out / "README.md").read_text(encoding="utf-8")
     )
     assert not (out / "answers.json").exists()
     check = check_agreement(out)
@@ -347,12 +346,12 @@ def test_bad_files_among_good_ones_are_counted_and_listed(finetune, tmp_path, wr
     (tmp_path / "data" / "sad" / "s2_empty.wav").touch()
     argv = ("--speaker_pattern", "(s[0-9]+)_", "--max_duration", "2")
     out = finetune(*argv, corpus="folder", data_root=tmp_path / "data")
-    audio = json.loads((out / "all_results.json").read_text())["audio"]
+    audio = json.loads((out / "all_results.json").read_text(encoding="utf-8"))["audio"]
     assert (audio["skipped"], audio["too_short"], audio["windowed"], audio["padded"]) == (2, 12, 3, 6)
-    problems = (out / "audio_problems.csv").read_text()
+    problems = (out / "audio_problems.csv").read_text(encoding="utf-8")
     assert "s1_text.wav" in problems
     assert problems.count("lasts 0.030 s, less than the 0.05 s that encoders need") == 12
-    assert "left out as unreadable: 2" in (out / "README.md").read_text().replace("\n", " ")
+    assert "left out as unreadable: 2" in (out / "README.md").read_text(encoding="utf-8").replace("\n", " ")
 
 
 @pytest.mark.parametrize(
@@ -394,4 +393,6 @@ def test_the_mel_model_is_trained_from_scratch(tmp_path, toy_ravdess, encoder):
         "neutral",
         "sad",
     }
-    assert yaml.safe_load((out / "recipe.yaml").read_text())["config_overrides"][0] == f"encoder={encoder}"
+    assert (
+        yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))["config_overrides"][0] == f"encoder={encoder}"
+    )

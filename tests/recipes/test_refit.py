@@ -35,11 +35,11 @@ def test_a_readout_is_fitted_anew_with_the_validation_speakers(finetune, tmp_pat
     before, after = (read_predictions(folder / "predictions.csv").set_index("split") for folder in (first, second))
     assert before.loc["validation"].equals(after.loc["validation"])
     assert not before.loc["test"].equals(after.loc["test"])
-    configs = [json.loads((folder / "config.json").read_text()) for folder in (first, second)]
+    configs = [json.loads((folder / "config.json").read_text(encoding="utf-8")) for folder in (first, second)]
     assert configs[0] == configs[1]  # temperature and threshold too
-    results = json.loads((second / "all_results.json").read_text())
+    results = json.loads((second / "all_results.json").read_text(encoding="utf-8"))
     assert results["training"]["refit"] is True and results["agreement"]["agree"] == 16
-    card = " ".join((second / "README.md").read_text().split())
+    card = " ".join((second / "README.md").read_text(encoding="utf-8").split())
     assert "trained again from the start on training and validation speakers together" in card
     assert "| validation, before the refit |" in card
 

@@ -46,7 +46,7 @@ def test_an_installed_package_has_the_recipes_as_data(monkeypatch):
     assert len(files) > 15
     assert files == {path.relative_to(ROOT / "recipes" / "configs").as_posix() for path in list_recipes().values()}
     monkeypatch.setattr(recipe_files, "FOLDERS", (ROOT / "nowhere", package / "configs"))
-    assert find_recipe("quickstart").read_text().startswith("# Trains a small network")
+    assert find_recipe("quickstart").read_text(encoding="utf-8").startswith("# Trains a small network")
 
 
 def test_the_description_is_the_first_sentence(tmp_path):

@@ -27,13 +27,13 @@ def test_a_table_reads_back_as_it_was(tmp_path):
 
 def test_json_reads_back_as_it_was(tmp_path):
     write_segments(iter(SEGMENTS), tmp_path / "timeline.json")
-    rows = json.loads((tmp_path / "timeline.json").read_text())
+    rows = json.loads((tmp_path / "timeline.json").read_text(encoding="utf-8"))
     assert [Segment(**row) for row in rows] == SEGMENTS
 
 
 def test_labels_are_times_and_text_between_tabs(tmp_path):
     write_segments(SEGMENTS, tmp_path / "timeline.txt")
-    assert (tmp_path / "timeline.txt").read_text().splitlines() == [
+    assert (tmp_path / "timeline.txt").read_text(encoding="utf-8").splitlines() == [
         "0.900\t3.250\tangry 87.5 %",
         "3605.500\t3607.000\tuncertain (<sad> & low 69.8 %)",
     ]
@@ -41,7 +41,7 @@ def test_labels_are_times_and_text_between_tabs(tmp_path):
 
 def test_subtitles_are_valid_and_escaped(tmp_path):
     write_segments(SEGMENTS, tmp_path / "timeline.vtt")
-    header, *cues = (tmp_path / "timeline.vtt").read_text().split("\n\n")
+    header, *cues = (tmp_path / "timeline.vtt").read_text(encoding="utf-8").split("\n\n")
     assert header == "WEBVTT"
     assert cues[1] == "01:00:05.500 --> 01:00:07.000\nuncertain (&lt;sad&gt; &amp; low 69.8 %)\n"
     assert all(re.match(r"\d\d:[0-5]\d:[0-5]\d\.\d{3} --> \d\d:[0-5]\d:[0-5]\d\.\d{3}\n[^<]+$", cue) for cue in cues)
@@ -71,7 +71,7 @@ def test_annotations_have_the_duration_and_the_name_of_the_recording(tmp_path, r
     assert textgrid.openTextgrid(str(tmp_path / "a.TextGrid"), includeEmptyIntervals=False).maxTimestamp == 7.0
     (media,) = Eaf(str(tmp_path / "a.eaf")).get_linked_files()
     assert (media["RELATIVE_MEDIA_URL"], media["MIME_TYPE"]) == ("./my talk.wav", "audio/x-wav")
-    assert (tmp_path / "a.rttm").read_text().startswith("SPEAKER my_talk 1 0.500 ")
+    assert (tmp_path / "a.rttm").read_text(encoding="utf-8").startswith("SPEAKER my_talk 1 0.500 ")
 
 
 def test_annotations_of_elan_have_a_tier_per_speaker_in_pympi(tmp_path):
@@ -88,7 +88,7 @@ def test_annotations_of_elan_have_a_tier_per_speaker_in_pympi(tmp_path):
 
 def test_rttm_reads_back_as_turns(tmp_path):
     write_segments(TALK, tmp_path / "talk.rttm")
-    first = (tmp_path / "talk.rttm").read_text().splitlines()[0]
+    first = (tmp_path / "talk.rttm").read_text(encoding="utf-8").splitlines()[0]
     assert first == "SPEAKER talk 1 0.500 1.750 sad <NA> Anna 0.750 <NA>"
     assert read_turns(tmp_path / "talk.rttm", "talk.wav") == [
         Turn(0.5, 2.25, "Anna"), Turn(2.0, 3.0, "Bo_B"), Turn(4.0, 5.5, "Anna")
@@ -98,17 +98,17 @@ def test_rttm_reads_back_as_turns(tmp_path):
 def test_speakers_are_named_in_every_other_format(tmp_path):
     for name in ("talk.csv", "talk.jsonl", "talk.txt", "talk.vtt"):
         write_segments(TALK, tmp_path / name)
-    with (tmp_path / "talk.csv").open(newline="") as file:
+    with (tmp_path / "talk.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["speaker"], row["overlap"]) for row in rows] == [
         ("Anna", "False"),
         ("Bo B", "True"),
         ("Anna", "False"),
     ]
-    lines = (tmp_path / "talk.jsonl").read_text().splitlines()
+    lines = (tmp_path / "talk.jsonl").read_text(encoding="utf-8").splitlines()
     assert [Segment(**json.loads(line)) for line in lines] == TALK
-    assert (tmp_path / "talk.txt").read_text().startswith("0.500\t2.250\tAnna: sad 75.0 %\n")
-    assert "\nBo B: " in (tmp_path / "talk.vtt").read_text()
+    assert (tmp_path / "talk.txt").read_text(encoding="utf-8").startswith("0.500\t2.250\tAnna: sad 75.0 %\n")
+    assert "\nBo B: " in (tmp_path / "talk.vtt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["none.TextGrid", "none.eaf"])
@@ -127,7 +127,7 @@ def test_annotations_of_a_recording_without_speech_are_an_empty_tier(tmp_path, n
 ])  # fmt: skip
 def test_a_recording_without_speech_is_a_valid_file(tmp_path, name, content):
     write_segments([], tmp_path / name)
-    assert (tmp_path / name).read_text() == content
+    assert (tmp_path / name).read_text(encoding="utf-8") == content
 
 
 def test_other_endings_are_refused(tmp_path):
