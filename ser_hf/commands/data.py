@@ -79,7 +79,7 @@ def audit_command(argv: list[str]) -> int:
     findings = audit_split(split, unnamed=_find_unlisted_files(data, utterances))
     unreadable = [finding for finding in findings if finding.kind == "unreadable"]
     if len(unreadable) == sum(map(len, split.values())):
-        raise ValueError(f"None of the {len(unreadable)} utterances has readable audio: {unreadable[0].detail}")
+        raise ValueError(f"Expected readable audio, found none of {len(unreadable)}: {unreadable[0].detail}")
     show(f"{pluralize(len(utterances), 'utterance')}, {'split: ' + name_split(data) if with_split else 'no split'}")
     for part, rows in split.items():
         show(f"SHA-256 of the recordings, {part}: {hash_recordings(rows)}")

@@ -43,8 +43,9 @@ def open_with_ffmpeg(path: str | os.PathLike) -> "PyavStream | ProgramStream":
     try:
         return PyavStream(path)
     except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error  # without its number and the path
         raise UnknownFormatError(
-            f"Cannot read '{path}': expected audio in a format of libsndfile or FFmpeg, {found} ({error}). "
+            f"Cannot read '{path}': expected audio in a format of libsndfile or FFmpeg, {found} ({reason}). "
             "Convert the file: ffmpeg -i IN OUT.wav"
         ) from error
 

@@ -27,6 +27,21 @@ def check_location(name: str | os.PathLike) -> None:
         raise FileNotFoundError(f"{describe_missing_model(name)} On the Hub: {reason}.")
 
 
+def check_checkpoint(name: str | os.PathLike) -> None:
+    """Check that a model can be a checkpoint: a folder has config.json, or head.json of a probe.
+
+    Raises:
+        FileNotFoundError: If a folder has neither, or for the reasons of `check_location`.
+        ValueError: As for `check_location`.
+    """
+    check_location(name)
+    if os.path.isdir(name) and not any(Path(name, file).exists() for file in ("config.json", "head.json")):
+        raise FileNotFoundError(
+            f"Expected a checkpoint with config.json, found the folder '{name}' without it. Name the folder that a "
+            "training wrote."
+        )
+
+
 def check_revision(name: str | None, revision: str | None) -> None:
     """Check that a revision is given for an encoder on the Hub only.
 

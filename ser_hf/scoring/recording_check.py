@@ -76,7 +76,7 @@ def check_recordings(files: Sequence[Key], model: str) -> RecordingCheck:
             continue
         rows.append({"path": name, "start": start, "end": end, **measure_properties(waveform), **embed(waveform)})
     if not rows:
-        raise ValueError(f"None of the {pluralize(len(files), 'recording')} is readable: {unreadable[0][1]}")
+        raise ValueError(f"Expected readable recordings, found none of {len(files)}: {unreadable[0][1]}")
     properties = summarize_properties(rows)
     findings = list(compare_properties(properties, trained.properties, _read_changes(model)))
     if trained.embedding:

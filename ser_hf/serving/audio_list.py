@@ -54,7 +54,9 @@ def list_rows(paths: Sequence[str], columns: Mapping[str, str]) -> dict[Key, Kno
     if misfit := describe_misfit([key[:3] for key in keys]):
         logger.warning(misfit)
     if not any(os.path.exists(path) for path, *_ in keys):
-        raise FileNotFoundError(f"None of the {len(keys)} files exists (first: '{keys[0][0]}'). Check the paths.")
+        raise FileNotFoundError(
+            f"Expected audio files, found none of {len(keys)} (first: '{keys[0][0]}'). Check the paths."
+        )
     return rows
 
 

@@ -23,7 +23,7 @@ from ser_hf.heads.head_files import load_head
 from ser_hf.models import make_padding_aware
 from ser_hf.models.checkpoint_loading import load_config, load_trained
 from ser_hf.models.context import context_of
-from ser_hf.models.location import check_location
+from ser_hf.models.location import check_checkpoint
 from ser_hf.models.padding import EQUAL_LENGTHS_ONLY
 from ser_hf.models.postprocessing import to_scores
 from ser_hf.serving.checkpoint_files import find_file, is_outdated, load_own_feature_extractor
@@ -99,7 +99,7 @@ def load_backend(
         OSError: If the checkpoint does not exist or lacks a file.
         ImportError: If onnxruntime or opensmile is needed and not installed.
     """
-    check_location(name)
+    check_checkpoint(name)
     for option, found, legal in (("backend", backend, BACKENDS), ("dtype", dtype, DTYPES)):
         if found not in legal:
             raise ValueError(f"{option}: expected one of {list(legal)}, found {found!r}.")
@@ -273,7 +273,7 @@ def _locate_encoder(folder: Path, name: str) -> str:
     if (folder / name).is_dir():
         return str(folder / name)
     try:
-        check_location(name)
+        check_checkpoint(name)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"The probe in '{folder}' needs its encoder '{name}'. {error} Copy the folder of the encoder to "

@@ -5,6 +5,7 @@ The page works offline: it uses system fonts and sends no usage data.
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -242,6 +243,8 @@ def serve_page(
     Raises:
         OSError: If the port is in use.
     """
+    if port is not None:
+        _check_port(host, port)
     access = [Middleware(OwnOriginOnly, host=host)] if own_origin_only else []
     _, address, _ = page.launch(
         server_name=host,
@@ -259,6 +262,16 @@ def serve_page(
         app_kwargs={"middleware": access},
     )
     return address
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise OSError if a port is in use, before Gradio does with advice about its own settings."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise OSError(
+            f"Expected a free port of this machine, found {host}:{port} ({error.strerror}). Pass another --port."
+        ) from error
 
 
 def _introduce(classifier: EmotionClassifier) -> str:

@@ -86,7 +86,7 @@ def test_stretches_of_a_file_that_overlap_across_parts_are_a_leak(copied, tmp_pa
 def test_a_corpus_without_any_readable_file_ends_in_one_sentence(tmp_path, capsys):
     (tmp_path / "table.csv").write_text("path,emotion\na.wav,sad\nb.wav,happy\n")
     assert main(["data", "audit", "--corpus", "table", "--data_root", str(tmp_path)]) == 2
-    assert "None of the 2 utterances has readable audio" in capsys.readouterr().err
+    assert "Expected readable audio, found none of 2: " in capsys.readouterr().err
 
 
 def test_a_table_is_not_written_over_itself(toy_ravdess, tmp_path, capsys):

@@ -152,7 +152,7 @@ def test_nothing_to_predict_ends_in_one_sentence_and_exit_code_2(calls, tmp_path
     for path, message in (
         (tmp_path / "empty", "No audio in"),
         (calls / "*.flac", "No audio in"),
-        (tmp_path / "typo.wav", "None of the 1 files exists"),
+        (tmp_path / "typo.wav", "Expected audio files, found none of 1 (first: "),
         (tmp_path / "table.csv", "Expected a column for path"),
         (tmp_path / "other", "1 file without an extension of audio"),
     ):

@@ -101,7 +101,11 @@ def test_the_duration_comes_from_the_header(tmp_path, write_audio):
     ("name", "content", "message"),
     [
         ("empty.wav", b"", "is not audio but an empty file: copy or download it again"),
-        ("text.wav", b"this is not audio", "does not recognise.*ffmpeg"),
+        (
+            "text.wav",
+            b"this is not audio",
+            r"does not recognise \(Invalid data found when processing input\)\. Convert.*ffmpeg",
+        ),
         ("a.m4a", b"\x00\x00\x00\x20ftypM4A ", "ffmpeg -i"),
     ],
 )

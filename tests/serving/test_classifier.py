@@ -251,3 +251,10 @@ def test_unequal_lengths_are_not_padded_where_the_model_cannot_tell(classifier):
         probe.score(WAVEFORMS, batch_size=4)
         assert len(lengths) == batches
         assert sum(lengths, []) == sorted(map(len, WAVEFORMS), reverse=True)
+
+
+def test_a_folder_without_a_checkpoint_is_refused_before_transformers_reads_it(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match="Expected a checkpoint with config.json, found the folder '.*' without"
+    ):
+        EmotionClassifier.from_pretrained(tmp_path)

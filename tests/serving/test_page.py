@@ -280,3 +280,10 @@ def test_a_full_queue_is_a_sentence(served, classifier):
     blocks.close()
     assert answer.status_code == 503
     assert answer.json()["detail"].startswith("Queue is full.")
+
+
+def test_a_port_in_use_is_said_without_the_settings_of_gradio():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"Expected a free port of this machine, found 127.0.0.1:{port} .*--port"):
+            page.serve_page(None, port=port)

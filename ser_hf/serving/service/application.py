@@ -19,6 +19,7 @@ try:
 except ImportError as error:
     raise ImportError('The service needs FastAPI: pip install "ser_hf[serve]"') from error
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from ser_hf import __version__
@@ -41,10 +42,11 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings ar
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
+PARAMETERS = ("sampling_rate", "segments")  # of /predict
 # What a parameter has to be, by the type of error of pydantic.
 RULES = {
-    "int_parsing": "a whole number", "bool_parsing": "true or false", "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
+    "int_parsing": "a whole number", "int_parsing_size": "a whole number of fewer digits",
+    "bool_parsing": "true or false", "greater_than_equal": "{ge} or more", "less_than_equal": "{le} or less",
 }  # fmt: skip
 LONGEST_VALUE = 40  # characters of a parameter in a message
 WAIT = {"Retry-After": "1"}  # seconds
@@ -125,6 +127,7 @@ def build_service(
     service.add_exception_handler(UploadError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(StoppedError, _refuse)  # type: ignore[arg-type]
     service.add_exception_handler(RequestValidationError, _describe_parameter)  # type: ignore[arg-type]
+    service.add_exception_handler(HTTPException, _describe_address)  # type: ignore[arg-type]
     service.add_exception_handler(Exception, _hide)
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
     _add_recordings(service, batcher.classifier, limits, metrics)
@@ -149,6 +152,10 @@ def _add_recordings(
         ] = None,
     ) -> Answer:  # fmt: skip
         """Recognise the emotions of a recording."""
+        if unknown := sorted(request.query_params.keys() - PARAMETERS):
+            raise UploadError(
+                f"Expected the parameters {' and '.join(PARAMETERS)}, found {unknown[0][:LONGEST_VALUE]!r}."
+            )
         with places.take():
             content = await receive_upload(request, limits)
             if sampling_rate:
@@ -201,6 +208,15 @@ def _describe_parameter(_: object, error: RequestValidationError) -> JSONRespons
     rule = RULES.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
     sentence = f"{first['loc'][-1]}: expected {rule}, found {str(first['input'])[:LONGEST_VALUE]!r}."
     return JSONResponse({"detail": sentence}, UploadError.status)
+
+
+def _describe_address(request: Request, error: HTTPException) -> JSONResponse:
+    """Answer a request for an address that does not exist (404), or with a method that it does not take (405)."""
+    expected, found = f"one of the addresses {', '.join(sorted(PATHS))}", request.url.path
+    if error.status_code == 405:
+        expected, found = f"the method {(error.headers or {}).get('Allow')} for {request.url.path}", request.method
+    sentence = f"Expected {expected}, found {found[:LONGEST_VALUE]!r}. GET /openapi.json describes the service."
+    return JSONResponse({"detail": sentence}, error.status_code, error.headers)
 
 
 def _hide(_: object, error: Exception) -> JSONResponse:

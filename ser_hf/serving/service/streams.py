@@ -74,7 +74,8 @@ async def serve_stream(
         await _close(
             websocket,
             REFUSED,
-            f"Expected messages, and reading of events, within {limits.idle_timeout:g} s, found none. Connect again.",
+            f"Expected samples within {limits.idle_timeout:g} s, and a client that reads the events, found a longer "
+            "pause. Connect again.",
         )
     except StoppedError as error:
         await _close(websocket, AWAY, str(error))

@@ -137,6 +137,12 @@ def test_ratings_are_answered_on_their_scale(speak, record):
             422,
             "sampling_rate: expected a whole number, found 'abc'.",
         ),
+        (
+            {"params": {"sampling_rate": "9" * 5_000}},
+            422,
+            f"sampling_rate: expected a whole number of fewer digits, found '{'9' * 40}'.",
+        ),
+        ({"params": {"segment": "true"}}, 422, "the parameters sampling_rate and segments, found 'segment'."),
         ({"params": {"segments": "x" * 1_000}}, 422, f"segments: expected true or false, found '{'x' * 40}'."),
         ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']. Rename it."),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "form (Missing boundary"),
@@ -205,6 +211,18 @@ def test_the_document_of_the_api_has_limits_and_statuses(client):
     assert client.get("/docs").status_code == 404  # it would load scripts of other hosts
 
 
+def test_other_addresses_and_methods_are_refused_in_words(client):
+    response = client.get("/predictions")
+    assert response.status_code == 404
+    assert response.json()["detail"] == (
+        "Expected one of the addresses /health, /metrics, /openapi.json, /predict, found '/predictions'. "
+        "GET /openapi.json describes the service."
+    )
+    response = client.get("/predict")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert response.json()["detail"].startswith("Expected the method POST for /predict, found 'GET'. ")
+
+
 def test_numbers_for_prometheus_count_requests_and_audio(client, talk):
     client.post("/predict", content=talk.read_bytes())
     client.post("/predict", content=b"hello")
@@ -270,7 +288,7 @@ def test_live_audio_gets_events_and_final_segments_of_the_timeline(client, class
             1008,
             "sampling_rate: expected 1000 to 768000 Hz, found '9'. Add it to the address.",
         ),
-        ("?sampling_rate=16000", None, 1008, "Expected messages, and reading of events, within 0.2 s, found none."),
+        ("?sampling_rate=16000", None, 1008, "Expected samples within 0.2 s, and a client that reads the events"),
         ("?sampling_rate=16000", b"abc", 1003, "Expected samples of 16 bits, 2 bytes each, found 3 bytes."),
         ("?sampling_rate=16000", "hello", 1003, "Expected samples of 16 bits in binary messages, or the text 'end'"),
     ],
