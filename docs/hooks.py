@@ -4,7 +4,8 @@ The links to these documents and to their headings are then checked.
 """
 
 import re
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,7 +32,7 @@ def draw_gallery() -> dict[str, bytes]:
     code = "\n".join(
         re.findall(r"^```python\n(.*?)^```$", GALLERY.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     )
-    with TemporaryDirectory() as folder, chdir(folder):
+    with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()):
         exec(compile(code, GALLERY, "exec"), {})
         return {path.name: path.read_bytes() for path in Path(folder).glob("*.png")}
 
