@@ -42,31 +42,7 @@ def doctor_command(argv: list[str]) -> int:
 
 def publish_command(argv: list[str]) -> int:
     """Publish a finished run on the Hugging Face Hub if all checks pass."""
-    parser = _build_publishing_parser(
-        publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
-    )
-    parser.epilog = "The access token is from `hf auth login` or the environment variable HF_TOKEN."
-    parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
-    parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; created as private if missing.")
-    parser.add_argument("--check", action="store_true", help="Only run the checks and print their results.")
-    parser.add_argument(
-        "--dry_run", "--dry-run", action="store_true", help="Only run the checks and list the files to upload."
-    )
-    parser.add_argument("--public", action="store_true", help="Make a new repository public.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace the model of another recipe.")
-    parser.add_argument(
-        "--space",
-        action="store_true",
-        help="Also publish the live page as a Space of the same name; its files are written into FOLDER/space.",
-    )
-    parser.add_argument(
-        "--examples", nargs="+", metavar="FILE", default=[],
-        help="WAV or FLAC files for the widget on the Hub; only with the consent of the speakers.",
-    )  # fmt: skip
-    parser.add_argument(
-        "--data_root", "--data-root", nargs="+", metavar="DIR",
-        help="With --check: folder of each corpus of the run; score its test files again with the stock pipeline.",
-    )  # fmt: skip
+    parser = _build_publish_parser()
     options = vars(parser.parse_args(argv))
     folder, repo_id, data_root = (options.pop(name) for name in ("folder", "repo_id", "data_root"))
     if data_root and not options["check"]:
@@ -95,6 +71,35 @@ def publish_command(argv: list[str]) -> int:
     if not options["dry_run"]:
         show(push_space(space, repo_id, public=options["public"], overwrite=options["overwrite"]))
     return 0
+
+
+def _build_publish_parser() -> ArgumentParser:
+    parser = _build_publishing_parser(
+        publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
+    )
+    parser.epilog = "The access token is from `hf auth login` or the environment variable HF_TOKEN."
+    parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
+    parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; created as private if missing.")
+    parser.add_argument("--check", action="store_true", help="Only run the checks and print their results.")
+    parser.add_argument(
+        "--dry_run", "--dry-run", action="store_true", help="Only run the checks and list the files to upload."
+    )
+    parser.add_argument("--public", action="store_true", help="Make a new repository public.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the model of another recipe.")
+    parser.add_argument(
+        "--space",
+        action="store_true",
+        help="Also publish the live page as a Space of the same name; its files are written into FOLDER/space.",
+    )
+    parser.add_argument(
+        "--examples", nargs="+", metavar="FILE", default=[],
+        help="WAV or FLAC files for the widget on the Hub; only with the consent of the speakers.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data_root", "--data-root", nargs="+", metavar="DIR",
+        help="With --check: folder of each corpus of the run; score its test files again with the stock pipeline.",
+    )  # fmt: skip
+    return parser
 
 
 def export_command(argv: list[str]) -> int:

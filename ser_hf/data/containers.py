@@ -17,7 +17,7 @@ XING = re.compile(rb"\xff[\xe2-\xff].{2}(?:\x00{9}|\x00{17}|\x00{32}|.{2}\x00{9}
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page: header, table of segments, segments
 END_OF_STREAM = 4  # flag of an Ogg page
 # How files begin that are not MP3; the last one is WebM and Matroska.
-SIGNATURES = (
+HEADERS = (
     b"RIFF",
     b"RIFX",
     b"RF64",
@@ -99,7 +99,7 @@ def begins_as_file(content: bytes) -> bool:
         >>> begins_as_file(b"fLaC" + bytes(1_000)), begins_as_file(bytes(1_000))
         (True, False)
     """
-    return content.startswith(SIGNATURES) or content[4:8] == b"ftyp" or _begins_as_mp3(content)
+    return content.startswith(HEADERS) or content[4:8] == b"ftyp" or _begins_as_mp3(content)
 
 
 def _begins_as_mp3(content: bytes) -> bool:

@@ -26,7 +26,8 @@ from ser_hf.heads.head_fitting import InnerScore, cross_validate_head, fit_head
 from ser_hf.heads.normalization import normalize_by_speaker
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.heads.vectors import compute_vectors
-from ser_hf.models.checkpoint_loading import UNUSED, commit_of, is_head, load_config
+from ser_hf.models.checkpoint_loading import UNUSED, is_head, load_config
+from ser_hf.models.location import commit_of
 
 logger = logging.get_logger(__name__)
 

@@ -26,7 +26,7 @@ from transformers.utils import cached_file, logging
 from ser_hf.models import modeling_mel  # noqa: F401  registers the architecture "mel" with transformers
 from ser_hf.models.checkpoint_schema import CONFIG, check_config, check_feature_extractor, check_size
 from ser_hf.models.context import POSITIONS_PER_SECOND
-from ser_hf.models.location import check_location
+from ser_hf.models.location import check_location, commit_of
 
 logger = logging.get_logger(__name__)
 HEAD = ("classifier", "projector", "layer_weights")  # first component of the parameter names of the classification head
@@ -73,11 +73,6 @@ def override_config(config: PreTrainedConfig, values: dict[str, str]) -> PreTrai
     changed = type(config).from_dict(config.to_dict())  # validates the new values
     changed._commit_hash = commit_of(config)
     return changed
-
-
-def commit_of(config: PreTrainedConfig) -> str | None:
-    """Return the commit on the Hub of a configuration from `load_config`; None if it is from a folder or is new."""
-    return getattr(config, "_commit_hash", None)
 
 
 def load_classifier(

@@ -24,7 +24,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_AUDIO_CLASSIFICATIO
 from transformers.utils import cached_file
 
 from ser_hf.foreign_files import LARGEST_JSON, check_files, read_json
-from ser_hf.models.location import TIMEOUT
+from ser_hf.models.location import TIMEOUT, commit_of
 
 CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -179,7 +179,7 @@ def check_size(config: PreTrainedConfig, folder: str | os.PathLike) -> None:
         ValueError: If the weights have more than `MOST_BYTES`, or the model has more parameters than the weights files,
             or more than `MOST_PARAMETERS`.
     """
-    stored = _measure_weights(folder, getattr(config, "_commit_hash", None))
+    stored = _measure_weights(folder, commit_of(config))
     if stored > MOST_BYTES:
         raise ValueError(
             f"'{folder}' has weights of {stored / 1e9:.3g} GB: expected at most {MOST_BYTES / 1e9:.3g} GB. Delete "

@@ -4,6 +4,10 @@ import difflib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 HUB_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 TIMEOUT = 5  # seconds
@@ -51,6 +55,11 @@ def check_revision(name: str | None, revision: str | None) -> None:
     if revision is not None and (name is None or os.path.isdir(name)):
         found = "no encoder" if name is None else f"the folder '{name}'"
         raise ValueError(f"revision: expected with the id of an encoder on the Hub, found {found}. Leave it out.")
+
+
+def commit_of(config: "PreTrainedConfig") -> str | None:
+    """Return the commit on the Hub of a configuration from `load_config`; None if it is from a folder or is new."""
+    return getattr(config, "_commit_hash", None)
 
 
 def describe_missing_model(name: str | os.PathLike, expected: str = "a model's Hub id or folder") -> str:

@@ -20,7 +20,6 @@ from transformers import (
 
 from ser_hf.models.checkpoint_loading import (
     absent_weights,
-    commit_of,
     default_feature_extractor,
     load_config,
     load_feature_extractor,
@@ -28,6 +27,7 @@ from ser_hf.models.checkpoint_loading import (
     override_config,
 )
 from ser_hf.models.checkpoint_schema import check_size
+from ser_hf.models.location import commit_of
 from ser_hf.models.padding import make_padding_aware
 
 OBJECTIVES: dict[str, Any] = {  # architecture -> class

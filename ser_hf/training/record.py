@@ -5,8 +5,8 @@ import math
 from datasets import DatasetDict
 from transformers import PreTrainedConfig
 
-from ser_hf.models.checkpoint_loading import commit_of
 from ser_hf.models.context import context_of
+from ser_hf.models.location import commit_of
 from ser_hf.runs.description import describe_machine
 from ser_hf.runs.result_records import ContextRecord, TrainingRecord
 from ser_hf.training.trainer import SerTrainer, best_evaluation

@@ -138,7 +138,7 @@ class SerTrainer(Trainer):
         args, options = self.args, self._sampling(rows)
         loader = DataLoader(
             rows,
-            batch_sampler=SecondsBatchSampler(rows["duration"], self.args.batch_seconds, self._shares(), **options),
+            batch_sampler=SecondsBatchSampler(rows["duration"], args.batch_seconds, self._shares(), **options),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,

@@ -3,8 +3,7 @@
 import pytest
 import torch
 from architectures import feature_extractor, tiny_model
-from huggingface_hub import constants
-from publishing.hub_server import Repository, object_id, serve
+from publishing.hub_server import Repository, object_id, use_hub
 from transformers import Wav2Vec2ForPreTraining
 
 from ser_hf import DataArguments, ModelArguments, probe
@@ -12,7 +11,7 @@ from ser_hf.foreign_files import read_json
 from ser_hf.heads.embedder import Embedder
 from ser_hf.heads.probe_arguments import ProbeArguments
 from ser_hf.models import build_model
-from ser_hf.models.checkpoint_loading import commit_of
+from ser_hf.models.location import commit_of
 from ser_hf.models.self_supervised import build_self_supervised
 from ser_hf.runs.pretraining_arguments import PretrainingArguments
 from ser_hf.serving import EmotionClassifier
@@ -23,13 +22,7 @@ EMOTIONS = ["angry", "happy"]
 @pytest.fixture
 def commits(tmp_path, monkeypatch):
     """Serve the encoder someone/tiny, and return its commits; all weights are 0.25 in the first, 0.5 in the second."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    with use_hub(monkeypatch, tmp_path / "cache") as hub:
         repository = hub.repositories["someone/tiny"] = Repository(private=False)
         for value in (0.25, 0.5):
             model = Wav2Vec2ForPreTraining(tiny_model("wav2vec2-layer").config)

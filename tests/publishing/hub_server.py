@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from urllib.parse import unquote, urlsplit
 
+from huggingface_hub import constants
+
 TOKEN = "hf_" + "Secret" * 5
 WRITTEN_TO = ("create", "preupload", "batch", "verify", "commit")  # steps that need the token
 REPO, OID, REVISION = r"(?P<repo_id>[\w.-]+/[\w.-]+)", r"(?P<oid>[0-9a-f]{64})", r"(?P<revision>[^/]+)"
@@ -270,6 +272,19 @@ def object_id(content):
     if is_large(content[:512], len(content)):
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@contextmanager
+def use_hub(monkeypatch, cache):
+    """Run the stand-in, and let huggingface_hub and transformers download from it into a cache of its own."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with serve() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        yield hub
 
 
 @contextmanager

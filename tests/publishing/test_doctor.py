@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import feature_extractor, tiny_model
-from huggingface_hub import constants
-from publishing.hub_server import Repository, object_id, serve
+from publishing.hub_server import Repository, object_id, use_hub
 from safetensors.torch import load_file, save_file
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification, pipeline
 
@@ -272,13 +271,7 @@ def test_a_model_of_text_is_no_audio_classifier(tmp_path):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    with use_hub(monkeypatch, tmp_path / "cache") as hub:
         yield hub
 
 

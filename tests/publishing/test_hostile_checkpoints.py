@@ -8,8 +8,7 @@ import zipfile
 
 import pytest
 from architectures import feature_extractor, tiny_model
-from huggingface_hub import constants
-from publishing.hub_server import Repository, serve
+from publishing.hub_server import Repository, use_hub
 
 from ser_hf.models import checkpoint_schema
 from ser_hf.models.checkpoint_loading import load_trained
@@ -166,18 +165,12 @@ def test_weights_that_unpack_to_more_bytes_are_not_read(folder, monkeypatch):
 
 
 def test_a_model_on_the_hub_is_bounded_like_a_folder_before_its_weights_are_downloaded(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     edit(folder, hidden_size=60_000, intermediate_size=60_000)
     large, adapter, padded = (Repository(private=False) for _ in range(3))
     padded.commit({"config.json": b"{" + bytes(9_000_000)})
     large.commit({path.name: path.read_bytes() for path in folder.iterdir()})
     adapter.commit({"config.json": b"{}", "adapter_config.json": b'{"base_model_name_or_path": "someone/else"}'})
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
-        address = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    with use_hub(monkeypatch, tmp_path / "hub") as hub:
         hub.repositories = {"someone/large": large, "someone/adapter": adapter, "someone/padded": padded}
         with pytest.raises(ValueError, match="'someone/padded': config.json has 9.0 MB: expected at most 8 MB"):
             load_trained("someone/padded")

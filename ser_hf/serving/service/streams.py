@@ -33,12 +33,10 @@ async def serve_stream(
         threads: Each WebSocket takes one.
     """
     await websocket.accept()
-    text = websocket.query_params.get("sampling_rate", "")
-    rate = int(text) if text.isdecimal() and len(text) <= len(str(HIGHEST_RATE)) else 0
-    if not is_rate(rate):
-        found = repr(text[:20]) if text else "none"
-        reason = f"sampling_rate: expected {LOWEST_RATE} to {HIGHEST_RATE} Hz, found {found}. Add it to the address."
-        await _close(websocket, REFUSED, reason)
+    try:
+        rate = _read_rate(websocket.query_params.get("sampling_rate", ""))
+    except ValueError as error:
+        await _close(websocket, REFUSED, str(error))
         return
 
     async def receive() -> bytes | None:
@@ -83,6 +81,16 @@ async def serve_stream(
         await _close(websocket, UNSUITABLE, str(error))
     else:
         await _close(websocket, DONE, "")
+
+
+def _read_rate(text: str) -> int:
+    """Return the sampling rate in Hz of an address."""
+    rate = int(text) if text.isdecimal() and len(text) <= len(str(HIGHEST_RATE)) else 0
+    if is_rate(rate):
+        return rate
+    found = repr(text[:20]) if text else "none"
+    expected = f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
+    raise ValueError(f"sampling_rate: expected {expected}, found {found}. Add it to the address.")
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
