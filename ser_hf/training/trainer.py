@@ -132,13 +132,13 @@ class SerTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader:
         """Return the mini-batches of an epoch; with `batch_seconds`, their sizes differ."""
-        if self.args.batch_seconds is None:
+        if (seconds := self.args.batch_seconds) is None:
             return super().get_train_dataloader()
         rows: Any = self.train_dataset
         args, options = self.args, self._sampling(rows)
         loader = DataLoader(
             rows,
-            batch_sampler=SecondsBatchSampler(rows["duration"], args.batch_seconds, self._shares(), **options),
+            batch_sampler=SecondsBatchSampler(rows["duration"], seconds, self._shares(), **options),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
