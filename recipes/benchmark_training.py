@@ -35,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
 from ser_hf.cache import write_text
+from ser_hf.cpus import release_memory
 from ser_hf.data.audio import SAMPLING_RATE
 
 # Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
@@ -191,6 +192,7 @@ class Turns(TrainerCallback):
         if self.counter:
             self.counter.__exit__(None, None, None)
             self.flops, self.counter = self.counter.get_total_flops(), None
+        release_memory()  # for the other ways
         self.channel.send(Turn(seconds, self.waited, self.flops, peak_memory()))
         if state.epoch < state.num_train_epochs:
             self.wait()

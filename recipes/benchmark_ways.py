@@ -26,7 +26,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.training.components import make_model, make_trainer, prepare_process
 
 EMOTIONS = ("angry", "happy", "neutral", "sad")
-BATCH_SIZE = 4  # with 8 of 20 s, the three processes need more than 24 GB
+BATCH_SIZE = 4
 LAYERDROP = {"layerdrop": "0"}
 WHISPER_BASE = {
     "d_model": "512", "encoder_layers": "6", "encoder_attention_heads": "8", "encoder_ffn_dim": "2048",

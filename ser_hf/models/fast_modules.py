@@ -1,4 +1,4 @@
-"""Faster computation on the CPU with the stock parameters: position embeddings by convolution, and dropout.
+"""Faster training on the CPU with the stock parameters: position embeddings by convolution, dropout, attention.
 
 On a GPU and in bfloat16, the stock code runs.
 
@@ -11,12 +11,16 @@ from typing import Any
 import torch
 from scipy.fft import next_fast_len
 from torch import nn
-from torch.nn.functional import conv1d
+from torch.nn.functional import conv1d, pad
+from transformers import PreTrainedModel
+
+from ser_hf.models.fast_attention import speed_up_attention
+from ser_hf.models.fast_dropout import FastDropout
 
 LEAST_KERNEL = 32  # shorter kernels are faster without a Fourier transform
 
 
-def speed_up(model: nn.Module) -> None:
+def speed_up(model: PreTrainedModel) -> None:
     """Replace slow modules of a model, in place; its weights and their names do not change."""
     for module in model.modules():
         if type(module) is nn.Dropout:
@@ -24,6 +28,7 @@ def speed_up(model: nn.Module) -> None:
         elif isinstance(module, nn.Conv1d) and _is_position_embedding(module):
             convolve: Any = partial(grouped_convolution, groups=module.groups, padding=int(module.padding[0]))
             module._conv_forward = convolve  # type: ignore[method-assign]
+    speed_up_attention(model)
 
 
 def grouped_convolution(
@@ -49,15 +54,36 @@ def grouped_convolution(
     """
     if hidden_states.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return conv1d(hidden_states, weight, bias, groups=groups, padding=padding)
-    batch, channels, frames = hidden_states.shape
-    kernel = weight.shape[-1]
-    length = next_fast_len(frames + kernel - 1, real=True)
-    states = torch.fft.rfft(hidden_states, length).unflatten(1, (groups, -1))  # (B, G, C / G, frequencies)
-    filters = torch.fft.rfft(weight.flip(-1), length).unflatten(0, (groups, -1))  # (G, C / G, C / G, frequencies)
-    product = states.permute(3, 1, 0, 2) @ filters.permute(3, 0, 2, 1)  # (frequencies, G, B, C / G)
-    whole = torch.fft.irfft(product.permute(2, 1, 3, 0).flatten(1, 2), length)  # (B, C, length)
-    first = kernel - 1 - padding
-    return whole[..., first : first + frames + 2 * padding - kernel + 1] + bias[:, None]
+    return _GroupedConvolution.apply(hidden_states, weight, groups, padding) + bias[:, None]
+
+
+class _GroupedConvolution(torch.autograd.Function):
+    """Multiply Fourier transforms; autograd would compute the gradient of a real transform with a complex one."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_states: torch.Tensor, weight: torch.Tensor, groups: int, padding: int) -> torch.Tensor:
+        frames, kernel = hidden_states.shape[-1], weight.shape[-1]
+        length = next_fast_len(frames + 2 * padding, real=True)
+        states = _transform(pad(hidden_states, (padding, 0)), length, groups, dim=1)  # (frequencies, G, B, C / G)
+        filters = _transform(weight, length, groups, dim=0)  # (frequencies, G, C / G, C / G)
+        ctx.save_for_backward(states, filters)
+        ctx.sizes = frames, kernel, length, groups, padding
+        product = (states @ filters.mH).permute(2, 1, 3, 0).flatten(1, 2)
+        return torch.fft.irfft(product, length)[..., : frames + 2 * padding - kernel + 1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
+        states, filters = ctx.saved_tensors
+        frames, kernel, length, groups, padding = ctx.sizes
+        upper = _transform(gradient, length, groups, dim=1)
+        of_states = torch.fft.irfft((upper @ filters).permute(2, 1, 3, 0).flatten(1, 2), length)
+        of_weight = torch.fft.irfft((upper.mH @ states).permute(1, 2, 3, 0).flatten(0, 1), length)
+        return of_states[..., padding : padding + frames], of_weight[..., :kernel], None, None
+
+
+def _transform(signals: torch.Tensor, length: int, groups: int, dim: int) -> torch.Tensor:
+    """Return the transforms along the last dimension ``(frequencies, G, ...)`` of signals with groups in `dim`."""
+    return torch.fft.rfft(signals, length).unflatten(dim, (groups, -1)).movedim((-1, dim), (0, 1))
 
 
 def _is_position_embedding(module: nn.Conv1d) -> bool:
@@ -67,32 +93,3 @@ def _is_position_embedding(module: nn.Conv1d) -> bool:
         and LEAST_KERNEL <= module.kernel_size[0] <= 2 * int(module.padding[0]) + 1
         and module.stride == module.dilation == (1,)
     )
-
-
-class FastDropout(nn.Dropout):
-    """Dropout with 16 random bits per value, which are cheaper to draw than a float."""
-
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Return the values, of which a share of `p`, rounded to 1 / 65536, is zero."""
-        stock = hidden_states.device.type != "cpu" or hidden_states.dtype != torch.float32
-        if stock or not self.training or not 0 < self.p < 1:
-            return super().forward(hidden_states)
-        count = hidden_states.numel()
-        bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), 2**63 - 1).view(torch.int16)
-        kept = (bits[:count] >= round(self.p * 2**16) - 2**15).view(hidden_states.shape)
-        return _Masked.apply(hidden_states, kept, 1 / (1 - self.p))
-
-
-class _Masked(torch.autograd.Function):
-    """Multiply by a mask and a number; autograd would keep a mask of floats."""
-
-    @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, kept: torch.Tensor, scale: float) -> torch.Tensor:
-        ctx.save_for_backward(kept)
-        ctx.scale = scale
-        return torch.ops.aten.native_dropout_backward(values, kept, scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
-        (kept,) = ctx.saved_tensors
-        return torch.ops.aten.native_dropout_backward(gradient, kept, ctx.scale), None, None

@@ -7,7 +7,8 @@ from architectures import feature_extractor, tiny_model
 from torch.nn.functional import conv1d
 
 from ser_hf.data import extract_features
-from ser_hf.models.fast_modules import FastDropout, grouped_convolution, speed_up
+from ser_hf.models.fast_dropout import FastDropout
+from ser_hf.models.fast_modules import grouped_convolution, speed_up
 
 RNG = np.random.default_rng(0)
 WAVEFORMS = [RNG.normal(0, 0.1, samples).astype(np.float32) for samples in (16_000, 9_001)]
