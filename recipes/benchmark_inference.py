@@ -22,12 +22,14 @@ from threading import Event, Thread
 
 import numpy as np
 import psutil
+import torch
 from benchmark_training import describe_hardware, multiplication_rate
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import pipeline
 
 from ser_hf.data import decode_audio
 from ser_hf.serving import EmotionClassifier
+from ser_hf.serving.devices import choose_dtype
 
 BATCH_SIZE = 8
 REPEATS = 3
@@ -75,13 +77,18 @@ def compare_inference(folder: Path, paths: Sequence[str], corpus: Sequence[str])
 
 
 def list_classifiers(folder: Path) -> dict[str, dict]:
-    """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each weights file in the checkpoint."""
+    """Return the arguments of `EmotionClassifier.from_pretrained` by name, for each weights file in the checkpoint.
+
+    There is no row for bfloat16 if this processor does not multiply it.
+    """
     options = {
         "torch float32": {"backend": "torch"},
         "torch bfloat16": {"backend": "torch", "dtype": "bfloat16"},
         "ONNX float32": {"backend": "onnx"},
         "ONNX int8": {"backend": "onnx", "dtype": "int8"},
     }
+    if choose_dtype("auto", torch.device("cpu")) != torch.bfloat16:
+        del options["torch bfloat16"]
     held = {name: these for name, these in options.items() if name not in EXPORTS or (folder / EXPORTS[name]).is_file()}
     common = {"folder_or_id": folder, "device": "cpu", "preprocessing": "pipeline"}
     return {f"EmotionClassifier, {name}": common | these for name, these in held.items()}

@@ -49,7 +49,8 @@ def read_rows(text):
 
 
 @pytest.mark.slow
-def test_every_method_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, capsys):
+def test_every_method_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, monkeypatch, capsys):
+    monkeypatch.setattr(inference, "choose_dtype", lambda dtype, device: torch.bfloat16)
     inference.compare_inference(checkpoint, paths, paths)
     rows = read_rows(capsys.readouterr().out)
     ours = [f"EmotionClassifier, {kind}" for kind in ("torch float32", "torch bfloat16", "ONNX float32", "ONNX int8")]
@@ -74,6 +75,14 @@ def test_what_is_left_out_is_said_under_the_table(inference, checkpoint, paths, 
     assert not any("loop" in name or "ONNX" in name for name in read_rows(text))
     assert "ffmpeg" in text
     assert f"run `ser-hf export {folder}` first" in text
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_bfloat16_is_measured_where_the_processor_multiplies_it(inference, tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(inference, "choose_dtype", lambda dtype, device: getattr(torch, kind))
+    names = list(inference.list_classifiers(tmp_path))
+    assert ("EmotionClassifier, torch bfloat16" in names) is (kind == "bfloat16")
+    assert "EmotionClassifier, torch float32" in names
 
 
 def test_the_operations_of_a_file_are_counted(inference):
