@@ -13,6 +13,7 @@ if __name__ == "__main__":
     sys.exit()  # before the imports below, which take seconds
 
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -45,6 +46,22 @@ FALL = 0.15  # of a ratio, which `check_ratios` does not accept
 STOCK = "stock"
 HEADER = ("model", "lengths", "way", "utterances/s", "x stock", "first epoch, utterances/s", "share of GEMM rate",
           "waiting for data", "peak MiB")  # fmt: skip
+
+
+def count_gradients(of_output: Sequence[int], states: Any, weight: Sequence[int], *options: Any, **outputs: Any) -> int:
+    """Return the FLOPs of the gradients of a convolution; torch counts those of the weights as if there were no groups.
+
+    Args:
+        of_output: Shape ``(B, C, F)``.
+        states: Shape of the input.
+        weight: Shape ``(C, C / G, K)``.
+        options: Further arguments of `torch.ops.aten.convolution_backward`; the last one says which gradients.
+        outputs: Their shapes.
+    """
+    return 2 * math.prod(of_output) * math.prod(weight[1:]) * sum(options[-1][:2])
+
+
+COUNTS = {torch.ops.aten.convolution_backward: count_gradients}
 
 
 class Turn(NamedTuple):
@@ -162,7 +179,7 @@ class Turns(TrainerCallback):
 
     def __init__(self, channel: Connection, *, count: bool):
         self.channel = channel
-        self.counter = FlopCounterMode(display=False) if count else None
+        self.counter = FlopCounterMode(display=False, custom_mapping=COUNTS) if count else None
         self.flops: int | None = None
 
     def wait(self):

@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
-from ser_hf.models.fast_dropout import draw_kept
+from ser_hf.models.fast_dropout import draw_kept, keep
 
 LOWEST = torch.finfo(torch.float32).min  # score of padding
 NAME = "fast_dropout"  # of the attention implementation; transformers does not write it to a checkpoint
@@ -78,15 +78,14 @@ class _Attention(torch.autograd.Function):
         weights = query.new_empty(batch, heads, frames, frames)
         kept = torch.empty(weights.shape, dtype=torch.bool)
         output = query.new_empty(batch, frames, heads, size)
-        scores, mask = torch.empty_like(weights[0]), torch.empty_like(weights[0])
+        scores = torch.empty_like(weights[0])
         for i in range(batch):
             torch.bmm(query[i] * scaling, key[i].mT, out=scores)
             if bias is not None:
                 scores += bias[i]
             torch.softmax(scores, -1, out=weights[i])
-            mask.copy_(draw_kept(dropout, out=kept[i]))
-            torch.mul(weights[i], mask, out=scores)
-            output[i] = (scores @ value[i]).mul_(1 / (1 - dropout)).transpose(0, 1)
+            draw_kept(dropout, out=kept[i])
+            output[i] = (keep(weights[i], kept[i], scores) @ value[i]).mul_(1 / (1 - dropout)).transpose(0, 1)
         ctx.save_for_backward(query, key, value, weights, kept)
         ctx.scaling, ctx.scale, ctx.bias = scaling, 1 / (1 - dropout), None if bias is None else bias.shape
         return output
@@ -96,15 +95,12 @@ class _Attention(torch.autograd.Function):
         query, key, value, weights, kept = ctx.saved_tensors
         of_query, of_key, of_value = (torch.empty_like(gradient).transpose(1, 2) for _ in range(3))
         of_bias = gradient.new_zeros(ctx.bias) if ctx.needs_input_grad[3] else None
-        buffer, mask = torch.empty_like(weights[0]), torch.empty_like(weights[0])
+        buffer = torch.empty_like(weights[0])
         for i in range(len(gradient)):
             upper = (gradient[i] * ctx.scale).transpose(0, 1)  # (H, F, D)
-            mask.copy_(kept[i])
-            torch.mul(weights[i], mask, out=buffer)
-            of_value[i] = buffer.mT @ upper
+            of_value[i] = keep(weights[i], kept[i], buffer).mT @ upper
             torch.bmm(upper, value[i].mT, out=buffer)
-            buffer *= mask
-            scores = torch._softmax_backward_data(buffer, weights[i], -1, buffer.dtype)
+            scores = torch._softmax_backward_data(keep(buffer, kept[i], buffer), weights[i], -1, buffer.dtype)
             if of_bias is not None:
                 of_bias[i] = scores.sum_to_size(of_bias[i].shape)
             of_query[i] = (scores @ key[i]).mul_(ctx.scaling)

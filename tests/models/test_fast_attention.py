@@ -24,7 +24,9 @@ def test_attention_has_the_values_and_gradients_of_its_definition(bias_shape):
     factor = torch.randn(3, 7, 2, 5, dtype=torch.float64)
 
     def define(query, key, value, bias=0.0):
-        kept = torch.stack([draw_kept(0.4, out=torch.empty(2, 7, 7, dtype=torch.bool)) for _ in range(3)])
+        kept = torch.empty(3, 2, 7, 7, dtype=torch.bool)
+        for of_utterance in kept:
+            draw_kept(0.4, out=of_utterance)
         weights = torch.softmax(0.3 * query @ key.mT + bias, -1)
         return ((weights * kept / 0.6) @ value).transpose(1, 2)
 

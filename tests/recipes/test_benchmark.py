@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import feature_extractor, tiny_model
+from torch.utils.flop_counter import FlopCounterMode
 
 from ser_hf.publishing.export import export_onnx
 
@@ -49,7 +50,9 @@ def read_rows(text):
 
 
 @pytest.mark.slow
-def test_every_method_is_timed_and_its_scores_and_memory_are_compared(inference, checkpoint, paths, monkeypatch, capsys):
+def test_every_method_is_timed_and_its_scores_and_memory_are_compared(
+    inference, checkpoint, paths, monkeypatch, capsys
+):
     monkeypatch.setattr(inference, "choose_dtype", lambda dtype, device: torch.bfloat16)
     inference.compare_inference(checkpoint, paths, paths)
     rows = read_rows(capsys.readouterr().out)
@@ -96,6 +99,13 @@ def test_answers_that_differ_are_counted(inference, capsys):
     way = "pipeline(arrays, batch_size=8)"
     inference.print_table({way: 2.0}, {way: [sure, unsure, sure]}, [sure, sure, sure], {}, 8.0)
     assert read_rows(capsys.readouterr().out)[way] == ["2.0", "", "1.00", "25%", "4.5e-01", "1 of 3", ""]
+
+
+def test_the_operations_of_a_convolution_in_groups_and_of_its_gradients_are_counted(training):
+    convolution = torch.nn.Conv1d(4, 6, 3, groups=2, bias=False)
+    with FlopCounterMode(display=False, custom_mapping=training.COUNTS) as counter:
+        convolution(torch.zeros(5, 4, 10, requires_grad=True)).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * (5 * 6 * 8) * (2 * 3)  # output, input and weights
 
 
 @pytest.mark.parametrize("asked", [True, False])
