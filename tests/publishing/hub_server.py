@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from huggingface_hub import constants
 
@@ -30,6 +30,7 @@ ROUTES = {
     "verify": f"POST /lfs/{OID}",
     "commit": f"POST /api/models/{REPO}/commit/main",
     "tree": f"GET /api/models/{REPO}/tree/{REVISION}(?P<path>/.*)?",
+    "paths": f"POST /api/models/{REPO}/paths-info/{REVISION}",
     "info": f"GET /api/models/{REPO}(/revision/{REVISION})?",
     "resolve": f"(GET|HEAD) /{REPO}/resolve/{REVISION}/(?P<path>.+)",
     "download": f"(GET|HEAD) /lfs/{OID}",
@@ -224,7 +225,16 @@ class Handler(BaseHTTPRequestHandler):
         files = {name: content for name, content in repository.commits[sha].items() if name.startswith(folder)}
         if not files:
             raise Refusal(404, "No such folder", "EntryNotFound")
-        return [{"type": "file", "path": n, "size": len(c), "oid": object_id(c)} for n, c in files.items()]
+        if parse_qs(urlsplit(self.path).query).get("recursive") == ["false"]:
+            children = [folder + name.removeprefix(folder).split("/")[0] for name in files]
+            files = {child: files.get(child) for child in children}
+        return [describe_entry(name, content) for name, content in files.items()]
+
+    def paths(self, body, repo_id, revision):
+        files = self.find_repository(repo_id, revision)[0].files
+        asked = parse_qs(body.decode())["paths"]
+        folders = {path: None for path in asked if any(name.startswith(f"{path}/") for name in files)}
+        return [describe_entry(path, content) for path, content in (folders | files).items() if path in asked]
 
     def resolve(self, body, repo_id, revision, path):
         repository, sha = self.find_repository(repo_id, revision)
@@ -260,6 +270,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def describe_entry(path, content):
+    """Return what the Hub tells about a file, or about a folder if there is no content."""
+    if content is None:
+        return {"type": "directory", "path": path, "oid": "0" * 40}
+    return {"type": "file", "path": path, "size": len(content), "oid": object_id(content)}
 
 
 def is_large(sample, size):
