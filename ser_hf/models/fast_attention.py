@@ -131,13 +131,13 @@ class FastWavLMAttention(WavLMAttention):
     """The attention of WavLM, without the weights, which audio classifiers do not use."""
 
     def torch_multi_head_self_attention(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, gated_position_bias: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the output ``(B, F, H * D)`` of the layer.
+        self, hidden_states: torch.Tensor, attention_mask: Any, gated_position_bias: torch.Tensor
+    ) -> tuple[torch.Tensor, Any]:
+        """Return the output ``(B, F, H * D)`` of the layer, and None for the weights.
 
         Args:
             hidden_states: ``(B, F, H * D)``.
-            attention_mask: ``(B, F)``, 1 or True except for padding.
+            attention_mask: ``(B, F)``, 1 or True except for padding; None for no padding.
             gated_position_bias: ``(B * H, F, F)``.
         """
         dropout = self.dropout if self.training else 0.0
