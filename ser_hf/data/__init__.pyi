@@ -7,6 +7,7 @@ from .collator import extract_features as extract_features
 from .dataset import build_dataset as build_dataset
 from .dataset import prepare_audio as prepare_audio
 from .masking import SpectrogramMask as SpectrogramMask
+from .sampler import EpochRows as EpochRows
 from .sampler import LengthGroupedSampler as LengthGroupedSampler
 from .sampler import SecondsBatchSampler as SecondsBatchSampler
 from .splits import check_split as check_split

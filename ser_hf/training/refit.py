@@ -18,7 +18,8 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.training.auxiliary import narrow_head
 from ser_hf.training.components import make_model, make_trainer, start_head
-from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation, last_checkpoint
 
 
 def refit(

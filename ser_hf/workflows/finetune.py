@@ -45,7 +45,8 @@ from ser_hf.training.components import (
 from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
-from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation, last_checkpoint
 from ser_hf.training.training_speech import describe_training_speech
 from ser_hf.training.voice import check_voices, store_voice_head
 
