@@ -124,7 +124,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     if options.conditions:
         outputs, size = overlap.shared, options.batch_size
         results.conditions = score_conditions(
-            classifier, parts["test"], clean, folder, tabulate=tabulate, task=task, outputs=outputs, batch_size=size
+            classifier, parts["test"], clean, folder, tabulate=tabulate, outputs=outputs, batch_size=size
         )
         draw_conditions(results, folder / FIGURES / CONDITIONS_FIGURE)
     write_results(folder, results)

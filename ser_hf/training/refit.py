@@ -51,9 +51,8 @@ def refit(
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
         model = model.to(training.device)  # type: ignore[arg-type]
-        strength = getattr(
-            chosen.model.config, "head_strength", None
-        )  # chosen on fewer speakers; the temperature depends on it
+        # The penalty that was chosen on fewer speakers, because the temperature depends on it.
+        strength = getattr(chosen.model.config, "head_strength", None)
         model = start_head(
             model_args, model, dataset["refit"], feature_extractor, data=data, training=training, strength=strength
         )
