@@ -17,8 +17,8 @@ import pandas
 
 from ser_hf.corpora import Utterance
 from ser_hf.data import prepare_audio
-from ser_hf.data.dataset import AudioProblem, check_prepared
 from ser_hf.data.hearing import RAW
+from ser_hf.data.preparation import AudioProblem, check_prepared
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.foreign_files import read_text
 from ser_hf.runs.data_arguments import DataArguments
@@ -96,7 +96,6 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     seconds = time.monotonic() - began
-    problems = [problem for problem in problems if problem.action != "padded"]  # only training pads audio
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data), planned={"test": utterances})
     split.speaker_independent = is_new
