@@ -1,4 +1,4 @@
-"""Open an audio file and read its samples in order: libsndfile first, FFmpeg for the formats that it does not know.
+"""Open an audio file and read its samples in order: libsndfile first, FFmpeg for the other formats.
 
 Durations follow the samples that are decoded, not the header: a file may be cut off, or have no valid header.
 """
@@ -251,7 +251,7 @@ class SndfileStream:
 
 
 def _open_sndfile(path: str | os.PathLike, file: BinaryIO) -> list[Stream]:
-    """Return the streams of a file that libsndfile decodes; an empty list if it does not know the format."""
+    """Return the streams of a file that libsndfile decodes; an empty list for another format."""
     whole: Stream | None = None
     with suppress(soundfile.LibsndfileError):
         whole = SndfileStream(path)

@@ -153,8 +153,8 @@ class EmotionClassifier:
 
         A file of more than 30 s (and more than a window of `hearing`) is a recording: only its speech counts. The
         scores are means over the time of its segments, as `timeline` yields them by default. The emotion is the one
-        with the best of these scores if it has at least 60 % of the time, else "mixed". The preprocessing "pipeline"
-        knows no recordings: it scores the whole audio at once.
+        with the best of these scores if it has at least 60 % of the time, else "mixed". With the preprocessing
+        "pipeline", there are no recordings: all audio is scored as a whole.
 
         Files are decoded in threads while the model runs, in blocks of at most `batch_size` times 30 s of audio. Within
         a block, utterances of similar durations share a batch. At most three blocks are in memory (46 MB at batch
