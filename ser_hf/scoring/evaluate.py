@@ -83,7 +83,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     """
     folder = Path(options.output_dir)
     check_output_folder(folder, continues=options.conditions is not None)
-    classifier = load_classifier(options, data.task)
+    classifier = load_tested(options, data.task)
     data, task = replace(data, task=classifier.task), load_task(classifier.task)
     utterances, dropped = label_utterances(data, load_utterances(data))
     utterances, tested = select_tested(data, utterances, folder, test_part=test_part)
@@ -130,7 +130,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     return results
 
 
-def load_classifier(options: EvaluationArguments, task: str) -> EmotionClassifier:
+def load_tested(options: EvaluationArguments, task: str) -> EmotionClassifier:
     """Return the classifier to score.
 
     Raises:
