@@ -27,7 +27,15 @@ from transformers import Wav2Vec2FeatureExtractor
 from transformers.trainer_pt_utils import LengthGroupedSampler as StockSampler
 
 from ser_hf.corpora import load_corpus
-from ser_hf.data import Collator, LengthGroupedSampler, build_dataset, decode_audio, load_audio, prepare_audio
+from ser_hf.data import (
+    Collator,
+    EpochRows,
+    LengthGroupedSampler,
+    build_dataset,
+    decode_audio,
+    load_audio,
+    prepare_audio,
+)
 from ser_hf.data.audio import SAMPLING_RATE
 
 BATCH_SIZE = 32
@@ -108,7 +116,7 @@ def compare_padding(name: str, durations: Sequence[float]) -> None:
     """Print the `padding_multiplier` at batch size 32: ser_hf, random order, and length grouping of transformers."""
     generator = torch.Generator().manual_seed(0)
     orders = {
-        "ours": LengthGroupedSampler(durations, BATCH_SIZE, seed=0, epoch=torch.tensor(0)),
+        "ours": LengthGroupedSampler(EpochRows(durations, seed=0, epoch=torch.tensor(0)), BATCH_SIZE),
         "random": torch.randperm(len(durations), generator=generator).tolist(),
         "grouped": StockSampler(BATCH_SIZE, lengths=[int(1000 * d) for d in durations], generator=generator),
     }
@@ -126,7 +134,7 @@ def padding_multiplier(durations: np.ndarray, order: Sequence[int]) -> float:
 def measure_memory(dataset) -> None:
     """Print the resident memory after each epoch of loading, in MiB."""
     collator = Collator(Wav2Vec2FeatureExtractor(return_attention_mask=True))
-    sampler = LengthGroupedSampler(dataset["duration"], BATCH_SIZE, seed=0, epoch=collator.epoch)
+    sampler = LengthGroupedSampler(EpochRows(dataset["duration"], seed=0, epoch=collator.epoch), BATCH_SIZE)
     resident = []
     for epoch in range(EPOCHS):
         collator.epoch.fill_(epoch)

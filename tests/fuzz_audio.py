@@ -18,8 +18,8 @@ import soundfile
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.speech_synthesis import synthesize
 from ser_hf.data.audit import audit_split
-from ser_hf.data.dataset import prepare_audio
 from ser_hf.data.hearing import Hearing
+from ser_hf.data.preparation import prepare_audio
 from ser_hf.data.summary import read_headers
 from ser_hf.serving.backends import Backend
 from ser_hf.serving.classifier import EmotionClassifier

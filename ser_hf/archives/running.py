@@ -37,7 +37,7 @@ class Worker(Protocol):
 
 
 @dataclass
-class Summary:
+class Progress:
     """Hold what one call of `run` has done.
 
     Attributes:
@@ -50,7 +50,7 @@ class Summary:
         failed: Shard -> reason, of those that ended their worker each time.
 
     Examples:
-        >>> Summary(shards=2, done=2, hours=500.0, worker_hours=1.0).worker_hours_per_1000
+        >>> Progress(shards=2, done=2, hours=500.0, worker_hours=1.0).worker_hours_per_1000
         2.0
     """
 
@@ -73,8 +73,8 @@ def run(
     workers: Sequence[Worker],
     *,
     share: tuple[int, int] = (0, 1),
-    show: Callable[[Summary, float], None] = lambda summary, seconds: None,
-) -> Summary:
+    show: Callable[[Progress, float], None] = lambda progress, seconds: None,
+) -> Progress:
     """Write the parts of all shards that have none. Several calls, on any machines, may run the same job.
 
     A part is written whole or not at all. The same shard has the same part whoever writes it, on hardware of one kind.
@@ -98,20 +98,20 @@ def run(
     done, (first, step) = done_shards(store), share
     shards = [shard for shard in range(first, job.shards, step) if shard not in done]
     random.shuffle(shards)  # another driver that runs the same job has another order, so that little is done twice
-    summary, started = Summary(len(shards)), time.monotonic()
+    progress, started = Progress(len(shards)), time.monotonic()
     try:
-        for report in run_shards(shards, workers, summary.failed) if shards else ():
+        for report in run_shards(shards, workers, progress.failed) if shards else ():
             seconds = time.monotonic() - started
-            summary.done += 1
-            summary.files += report.files
-            summary.errors += report.errors
-            summary.hours += report.seconds / 3600
-            summary.worker_hours = len(workers) * seconds / 3600
-            show(summary, seconds)
+            progress.done += 1
+            progress.files += report.files
+            progress.errors += report.errors
+            progress.hours += report.seconds / 3600
+            progress.worker_hours = len(workers) * seconds / 3600
+            show(progress, seconds)
     finally:
         for worker in workers if shards else ():
             worker.stop()
-    return summary
+    return progress
 
 
 def run_shards(shards: Sequence[int], workers: Sequence[Worker], failed: dict[int, str]) -> "Iterator[ShardReport]":

@@ -97,7 +97,7 @@ class ShardWorker:
                     crashed = find_crashing(self.source, files, folder)
             rows = predict_shard(self.classifier, self.source, files, self.job.settings, crashed)
         self.store.add(name, write_part(rows, self.job))
-        report = summarize(shard, rows)
+        report = report_shard(shard, rows)
         elapsed = time.monotonic() - started
         logger.info(
             f"Shard {shard}: {report.files} files, {report.errors} with errors, {report.seconds / 3600:.3f} h of audio "
@@ -132,11 +132,11 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
     return classifier
 
 
-def summarize(shard: int, rows: list[Row]) -> ShardReport:
+def report_shard(shard: int, rows: list[Row]) -> ShardReport:
     """Count the files and errors of rows, and the seconds of audio.
 
     Examples:
-        >>> summarize(0, [{"key": "a.wav", "duration": 2.5}, {"key": "b.wav", "error": "silent"}])
+        >>> report_shard(0, [{"key": "a.wav", "duration": 2.5}, {"key": "b.wav", "error": "silent"}])
         ShardReport(shard=0, files=2, errors=1, seconds=2.5)
     """
     ends: dict[object, float] = {}

@@ -10,7 +10,7 @@ from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 
 if TYPE_CHECKING:
-    from ser_hf.archives.running import Summary, Worker
+    from ser_hf.archives.running import Progress, Worker
 
 ROWS = ("utterances", "windows", "segments")
 STORES = """
@@ -85,9 +85,9 @@ def run_command(argv: list[str]) -> int:
     from ser_hf.archives import run
 
     workers = _make_workers(options)
-    summary = run(options.job, workers, share=options.shard or (rank, processes), show=_show_progress)
-    show(_describe(summary, options.price))
-    return int(bool(summary.failed))
+    progress = run(options.job, workers, share=options.shard or (rank, processes), show=_show_progress)
+    show(_describe(progress, options.price))
+    return int(bool(progress.failed))
 
 
 def verify_command(argv: list[str]) -> int:
@@ -153,21 +153,21 @@ def _count_devices() -> int:
     return torch.cuda.device_count() or usable_cpus()
 
 
-def _show_progress(summary: "Summary", seconds: float) -> None:
-    left = (summary.shards - summary.done) * seconds / summary.done
+def _show_progress(progress: "Progress", seconds: float) -> None:
+    left = (progress.shards - progress.done) * seconds / progress.done
     show(
-        f"{summary.done}/{summary.shards} shards, {summary.files} files ({summary.errors} with errors), "
-        f"{summary.hours:.2f} h of audio, {3600 * summary.hours / seconds:.0f} h per hour, {left:.0f} s left",
+        f"{progress.done}/{progress.shards} shards, {progress.files} files ({progress.errors} with errors), "
+        f"{progress.hours:.2f} h of audio, {3600 * progress.hours / seconds:.0f} h per hour, {left:.0f} s left",
         flush=True,
     )
 
 
-def _describe(summary: "Summary", price: float | None) -> str:
-    lines = [f"{summary.done} of {summary.shards} shards done that were open."]
-    if cost := summary.worker_hours_per_1000:
+def _describe(progress: "Progress", price: float | None) -> str:
+    lines = [f"{progress.done} of {progress.shards} shards done that were open."]
+    if cost := progress.worker_hours_per_1000:
         money = f", which cost {price * cost:.2f}" if price is not None else ""
         lines.append(f"1000 hours of audio take {cost:.2f} hours of one worker{money}.")
     lines += [
-        f"Shard {shard} was given up: it ended its worker each time ({why})." for shard, why in summary.failed.items()
+        f"Shard {shard} was given up: it ended its worker each time ({why})." for shard, why in progress.failed.items()
     ]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments, refuse_options
 from ser_hf.runs.data_arguments import DataArguments
 
-# Options of `DataArguments` that change training or heard audio, but not a corpus or its split.
+# Options of `DataArguments` that change the training or its audio, but not a corpus or its split.
 UNUSED_OPTIONS = (
     "trim", "recommended_trim", "speech", "min_duration", "max_duration", "window_overlap", "augment_probability",
     "noise_snr", "time_shift", "mixup", "gain", "pitch", "tempo", "speed", "noise_folder", "reverb", "telephone",

@@ -23,7 +23,7 @@ FFMPEG_EXTENSIONS = frozenset({
     ".ape", ".wv", ".tta", ".tak", ".shn", ".mpc", ".ac3", ".dts", ".ra", ".rm",
 })  # fmt: skip
 AUDIO_EXTENSIONS = SNDFILE_EXTENSIONS | FFMPEG_EXTENSIONS
-# Labels and features that lie beside audio, apart from the texts, images and archives that `mimetypes` knows.
+# Labels and features that lie beside audio, apart from the texts, images and archives of `mimetypes`.
 ANNOTATIONS = frozenset({".lab", ".textgrid", ".eaf", ".trs", ".md", ".yaml", ".yml", ".npy", ".npz", ".parquet"})
 # Files and folders that macOS, Windows and network drives create.
 LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
@@ -157,7 +157,7 @@ def is_document(path: str) -> bool:
         >>> [name for name in ("a.txt", "a.TextGrid", "a.csv.gz", "x/README", "a.xyz", "a") if is_document(name)]
         ['a.txt', 'a.TextGrid', 'a.csv.gz', 'x/README']
     """
-    kind, encoding = mimetypes.MimeTypes().guess_type(path)  # without the types that only this machine knows
+    kind, encoding = mimetypes.MimeTypes().guess_type(path)  # without the types that are set on this machine
     known = bool(encoding) or (kind or "").startswith(("text", "image", "application"))
     name = os.path.basename(path).lower()
     return known or os.path.splitext(name)[1] in ANNOTATIONS or name.startswith(("readme", "licen", "changelog"))

@@ -5,8 +5,9 @@ from .augment import build_augmentation as build_augmentation
 from .collator import Collator as Collator
 from .collator import extract_features as extract_features
 from .dataset import build_dataset as build_dataset
-from .dataset import prepare_audio as prepare_audio
 from .masking import SpectrogramMask as SpectrogramMask
+from .preparation import prepare_audio as prepare_audio
+from .sampler import EpochRows as EpochRows
 from .sampler import LengthGroupedSampler as LengthGroupedSampler
 from .sampler import SecondsBatchSampler as SecondsBatchSampler
 from .splits import check_split as check_split

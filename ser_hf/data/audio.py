@@ -16,7 +16,7 @@ import numpy as np
 
 from ser_hf.cache import cache_folder, keep_file
 from ser_hf.data.checks import Levels
-from ser_hf.data.decoder import find_file, open_audio
+from ser_hf.data.decoder import open_audio, stat_file
 from ser_hf.data.resampling import resample_whole
 
 SAMPLING_RATE = 16_000  # Hz; every supported encoder was pretrained at this rate
@@ -52,7 +52,7 @@ def read_header(path: str | os.PathLike) -> AudioHeader:
     Raises:
         ValueError: If the file cannot be read.
     """
-    stat = find_file(path)
+    stat = stat_file(path)
     return _read_header(os.fspath(path), stat.st_size, stat.st_mtime_ns)
 
 
@@ -190,7 +190,7 @@ def load_audio(
 
 def cached_audio(path: str | os.PathLike, *, start: float | None = None, end: float | None = None) -> Path:
     """Return the path of the cache file for the decoded audio of a file or a segment, whether it exists or not."""
-    stat = find_file(path)
+    stat = stat_file(path)
     identity = f"{os.path.abspath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{start}|{end}|{SAMPLING_RATE}"
     digest = hashlib.sha256(os.fsencode(identity)).hexdigest()
     return cache_folder() / "audio" / digest[:2] / f"{digest[2:]}.npy"

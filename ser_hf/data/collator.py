@@ -12,9 +12,10 @@ from transformers import ASTFeatureExtractor, BatchFeature, SequenceFeatureExtra
 
 from ser_hf.data.audio import SAMPLING_RATE
 from ser_hf.data.augment import Augmentation
-from ser_hf.data.dataset import MIN_DURATION, SHORTEST, load_row
+from ser_hf.data.dataset import load_row
 from ser_hf.data.masking import SpectrogramMask
 from ser_hf.data.mixup import Mixup
+from ser_hf.data.preparation import MIN_DURATION, SHORTEST
 
 MIN_SAMPLES = round(MIN_DURATION * SAMPLING_RATE)
 SHORTEST_SAMPLES = round(SHORTEST * SAMPLING_RATE)

@@ -1,4 +1,4 @@
-"""Open an audio file and read its samples in order: libsndfile first, FFmpeg for the formats that it does not know.
+"""Open an audio file and read its samples in order: libsndfile first, FFmpeg for the other formats.
 
 Durations follow the samples that are decoded, not the header: a file may be cut off, or have no valid header.
 """
@@ -152,7 +152,7 @@ def open_audio(path: str | os.PathLike) -> AudioReader:
         ValueError: If the file is not a regular file, cannot be read, or states an impossible sampling rate.
         OSError: If the file does not exist or cannot be opened.
     """
-    if not stat.S_ISREG(find_file(path).st_mode):  # before it is opened: a named pipe would wait for a writer
+    if not stat.S_ISREG(stat_file(path).st_mode):  # before it is opened: a named pipe would wait for a writer
         raise ValueError(f"Cannot read '{path}': expected a file, found a {_name_kind(path)}.")
     with open(path, "rb", buffering=0) as file:
         streams, share = _open_sndfile(path, file), stated_share(file)
@@ -161,7 +161,7 @@ def open_audio(path: str | os.PathLike) -> AudioReader:
     return AudioReader(path, streams or [open_with_ffmpeg(path)], share if streams else None)
 
 
-def find_file(path: str | os.PathLike) -> os.stat_result:
+def stat_file(path: str | os.PathLike) -> os.stat_result:
     """Return size, times and kind of a file, as `os.stat` does.
 
     Raises:
@@ -251,7 +251,7 @@ class SndfileStream:
 
 
 def _open_sndfile(path: str | os.PathLike, file: BinaryIO) -> list[Stream]:
-    """Return the streams of a file that libsndfile decodes; an empty list if it does not know the format."""
+    """Return the streams of a file that libsndfile decodes; an empty list for another format."""
     whole: Stream | None = None
     with suppress(soundfile.LibsndfileError):
         whole = SndfileStream(path)

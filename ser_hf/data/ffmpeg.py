@@ -1,4 +1,4 @@
-"""Decode the formats that libsndfile does not know, such as m4a, amr and webm, by PyAV or by the program ffmpeg."""
+"""Decode the formats that libsndfile does not read, such as m4a, amr and webm, by PyAV or by the program ffmpeg."""
 
 import io
 import os

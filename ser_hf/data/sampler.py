@@ -14,16 +14,11 @@ JITTER = 0.02  # durations are randomly changed by up to this fraction, so that 
 LONGER = (1 + JITTER) / (1 - JITTER)  # largest factor by which an utterance takes the place of a shorter one
 
 
-class LengthGroupedSampler(Sampler[int]):
-    """Draw the utterances of an epoch, in random mini-batches of similar durations.
-
-    The order depends only on the seed and the epoch, and the batches are formed over all processes, so that training
-    in several processes uses the same batches as in one. The last batch is filled with randomly drawn utterances.
-    Copies of an utterance in an epoch have the same augmentation.
+class EpochRows:
+    """Draw the rows of an epoch from the shortest to the longest utterance, which the samplers make mini-batches of.
 
     Args:
-        durations: Duration of each utterance in seconds.
-        batch_size: Utterances per optimizer step, over all processes and accumulation steps.
+        durations: Duration of each utterance in seconds, ``(N,)``.
         seed: The same seed and epoch give the same order.
         epoch: The tensor to which the trainer writes the epoch (see `Collator`).
         sampling: "all" draws every utterance once. "balanced" draws about N / C utterances of each category, so that
@@ -36,17 +31,14 @@ class LengthGroupedSampler(Sampler[int]):
         He & Garcia 2009, https://doi.org/10.1109/TKDE.2008.239, for "undersample".
 
     Examples:
-        >>> epoch = torch.tensor(0)
-        >>> sampler = LengthGroupedSampler([1.0, 9.0, 1.1, 9.1], batch_size=2, seed=0, epoch=epoch)
-        >>> order = list(sampler)
-        >>> sorted(order[:2]) in ([0, 2], [1, 3])
-        True
+        >>> rows = EpochRows([1.0, 9.0, 5.0], seed=0, epoch=torch.tensor(0))
+        >>> rows.draw(rows.random_generator(), 3)
+        array([0, 2, 1])
     """
 
     def __init__(
         self,
-        durations: Sequence[float],
-        batch_size: int,
+        durations: Sequence[float] | np.ndarray,
         *,
         seed: int,
         epoch: torch.Tensor,
@@ -54,19 +46,57 @@ class LengthGroupedSampler(Sampler[int]):
         categories: Sequence[str] = (),
     ):
         self.durations = np.asarray(durations)
-        self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
-        self.groups, self.share = _share_epoch(len(durations), sampling, categories)
+        self._groups, self._share = _share_epoch(len(durations), sampling, categories)
 
     def __len__(self) -> int:
-        return _round_up(len(self.groups) * self.share, self.batch_size)
+        return len(self._groups) * self._share
+
+    def random_generator(self) -> np.random.Generator:
+        """Return the generator of the current epoch."""
+        return np.random.default_rng((self.seed, int(self.epoch)))
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Return the rows of the epoch and, up to `count` rows, some of them again; durations are roughly ascending."""
+        rows = np.concatenate([_draw(group, self._share, rng) for group in self._groups])
+        rows = np.concatenate([rows, rows[rng.integers(0, len(rows), count - len(rows))]])
+        return rows[np.argsort(self.durations[rows] * rng.uniform(1 - JITTER, 1 + JITTER, len(rows)))]
+
+    def longest(self) -> np.ndarray:
+        """Return the longest durations that an epoch may have, in seconds ``(len(self),)``, in descending order."""
+        groups = (-np.sort(-self.durations[group]) for group in self._groups)
+        return -np.sort(-np.concatenate([np.resize(group, self._share) for group in groups]))
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Draw the utterances of an epoch, in random mini-batches of similar durations.
+
+    The order depends only on the seed and the epoch, and the batches are formed over all processes, so that training
+    in several processes uses the same batches as in one. The last batch is filled with randomly drawn utterances.
+    Copies of an utterance in an epoch have the same augmentation.
+
+    Args:
+        rows: The rows of an epoch.
+        batch_size: Utterances per optimizer step, over all processes and accumulation steps.
+
+    Examples:
+        >>> rows = EpochRows([1.0, 9.0, 1.1, 9.1], seed=0, epoch=torch.tensor(0))
+        >>> order = list(LengthGroupedSampler(rows, batch_size=2))
+        >>> sorted(order[:2]) in ([0, 2], [1, 3])
+        True
+    """
+
+    def __init__(self, rows: EpochRows, batch_size: int):
+        self.rows = rows
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return _round_up(len(self.rows), self.batch_size)
 
     def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng((self.seed, int(self.epoch)))
-        order = np.concatenate([_draw(group, self.share, rng) for group in self.groups])
-        order = np.concatenate([order, order[rng.integers(0, len(order), len(self) - len(order))]])
-        batches = _sort_roughly(order, self.durations, rng).reshape(-1, self.batch_size)
+        rng = self.rows.random_generator()
+        batches = self.rows.draw(rng, len(self)).reshape(-1, self.batch_size)
         batches = rng.permuted(batches, axis=1)  # so that each process gets the same mix of durations
         for batch in rng.permutation(batches):
             yield from batch.tolist()
@@ -81,47 +111,27 @@ class SecondsBatchSampler(Sampler[list[int]]):
     many steps. As in `LengthGroupedSampler`, the order depends only on the seed and the epoch.
 
     Args:
-        durations: Duration of each utterance in seconds.
+        rows: The rows of an epoch.
         batch_seconds: Most seconds of a mini-batch: number of utterances times the duration of the longest.
         parts: Mini-batches per optimizer step, over all processes and accumulation steps.
-        seed: As in `LengthGroupedSampler`.
-        epoch: As in `LengthGroupedSampler`.
-        sampling: As in `LengthGroupedSampler`.
-        categories: As in `LengthGroupedSampler`.
 
     Examples:
-        >>> epoch = torch.tensor(0)
-        >>> sampler = SecondsBatchSampler([9.0, 1.0, 2.1, 2.0], batch_seconds=5, parts=1, seed=0, epoch=epoch)
-        >>> sorted(map(sorted, sampler))
+        >>> rows = EpochRows([9.0, 1.0, 2.1, 2.0], seed=0, epoch=torch.tensor(0))
+        >>> sorted(map(sorted, SecondsBatchSampler(rows, batch_seconds=5, parts=1)))
         [[0], [1], [2, 3]]
     """
 
-    def __init__(
-        self,
-        durations: Sequence[float],
-        batch_seconds: float,
-        parts: int,
-        *,
-        seed: int,
-        epoch: torch.Tensor,
-        sampling: str = "all",
-        categories: Sequence[str] = (),
-    ):
-        self.durations = np.asarray(durations)
+    def __init__(self, rows: EpochRows, batch_seconds: float, parts: int):
+        self.rows = rows
         self.parts = parts
-        self.seed = seed
-        self.epoch = epoch
-        self.groups, self.share = _share_epoch(len(durations), sampling, categories)
-        longest = np.concatenate([_draw_longest(group, self.share, self.durations) for group in self.groups])
-        self.sizes = list(_fill_batches(-np.sort(-self.durations[longest]) * LONGER, batch_seconds, parts))
+        self.sizes = list(_fill_batches(rows.longest() * LONGER, batch_seconds, parts))
 
     def __len__(self) -> int:
         return len(self.sizes) * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng((self.seed, int(self.epoch)))
-        order = np.concatenate([_draw(group, self.share, rng) for group in self.groups])
-        steps = np.split(_sort_roughly(order, self.durations, rng)[::-1], np.cumsum(self.sizes)[:-1])
+        rng = self.rows.random_generator()
+        steps = np.split(self.rows.draw(rng, len(self.rows))[::-1], np.cumsum(self.sizes)[:-1])
         for i in rng.permutation(len(steps)):
             step = np.resize(steps[i], _round_up(len(steps[i]), self.parts))
             yield from rng.permutation(step).reshape(self.parts, -1).tolist()
@@ -134,16 +144,6 @@ def _fill_batches(durations: np.ndarray, batch_seconds: float, parts: int) -> It
         size = min(max(1, int(batch_seconds / durations[start])) * parts, len(durations) - start)
         yield size
         start += size
-
-
-def _draw_longest(rows: np.ndarray, count: int, durations: np.ndarray) -> np.ndarray:
-    """Return the longest `count` rows that `_draw` may return."""
-    return np.resize(rows[np.argsort(-durations[rows], kind="stable")], count)
-
-
-def _sort_roughly(rows: np.ndarray, durations: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows from the shortest to the longest, after a random change of each duration."""
-    return rows[np.argsort(durations[rows] * rng.uniform(1 - JITTER, 1 + JITTER, len(rows)))]
 
 
 def _round_up(count: int, multiple: int) -> int:

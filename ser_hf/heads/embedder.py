@@ -100,7 +100,7 @@ class Embedder:
 
     def _run_whisper(self, waveforms: list[np.ndarray], samples: torch.Tensor) -> tuple[Sequence, torch.Tensor]:
         frames = samples.add(WHISPER_FRAME - 1).div(WHISPER_FRAME, rounding_mode="floor")
-        # One frame of silence after the longest utterance: the convolutions then see silence after every utterance.
+        # One frame of silence after the longest utterance, so that silence follows every utterance.
         context = min(int(frames.max()) + 1, self.config.max_source_positions)
         inputs = self._extract_features(waveforms, max_length=context * WHISPER_FRAME)
         real = real_frames(frames, context)

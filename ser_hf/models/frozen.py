@@ -1,4 +1,4 @@
-"""The frozen beginning of a model: how far it goes, what it computes, and how to run the model from there.
+"""The frozen layers at the start of a model: how many there are, what they compute, and how to run the others on it.
 
 In training, the stock code runs on what the frozen part has computed before: the modules of the frozen part hand their
 input on. Parameters and their names do not change. The frozen part has no dropout, so that its outputs do not change

@@ -72,7 +72,7 @@ def describe_missing_model(name: str | os.PathLike, expected: str = "a model's H
 
 
 def _find_fault(repo_id: str) -> str | None:
-    """Return why a model cannot be loaded from the Hub; None if it is in the cache or the Hub knows it."""
+    """Return why a model cannot be loaded from the Hub; None if it is in the cache or on the Hub."""
     import httpx2
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError

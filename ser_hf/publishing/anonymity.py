@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from ser_hf.runs.result_records import Part, Results, TaskScores
+from ser_hf.runs.data_records import Part
+from ser_hf.runs.result_records import Results, TaskScores
 from ser_hf.tasks import load_task
 
 

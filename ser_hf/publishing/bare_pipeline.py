@@ -38,7 +38,7 @@ def decode(path: str, start: float | None, end: float | None) -> np.ndarray:
 
 
 def decode_with_ffmpeg(path: str) -> tuple[np.ndarray, int]:
-    """Decode a format that libsndfile does not know into ``(T, channels)`` float32, and return its rate in Hz."""
+    """Decode a format that libsndfile does not read into ``(T, channels)`` float32, and return its rate in Hz."""
     import av
 
     with open(path, "rb") as file, av.open(file, "r") as container:

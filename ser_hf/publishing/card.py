@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ser_hf.corpora.facts import CORPUS_FACTS, CorpusFacts
 from ser_hf.corpora.files import pluralize
-from ser_hf.data.dataset import MIN_DURATION
+from ser_hf.data.preparation import MIN_DURATION
 from ser_hf.escaping import markdown, markdown_values
 from ser_hf.foreign_files import read_json
 from ser_hf.models.context import POSITIONS_PER_SECOND

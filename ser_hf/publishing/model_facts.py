@@ -68,7 +68,7 @@ def _describe_score(results: Results) -> str:
     decimals = 1 if task.PERCENT else 3
     shown = [f"{scale * value:.{decimals}f}" for value in (score, low, high)]
     independent = results.split is not None and results.split.speaker_independent
-    strangers = " who were not in the training data" if independent else ", whose voices the model may know"
+    strangers = " who were not in the training data" if independent else " who may be in the training data"
     voices = f" of {pluralize(results.test.speakers, 'speaker')}{strangers}" if results.test.speakers else ""
     return (
         f"**Test score:** {shown[0]}{unit} {metric.title.lower()} (95 % interval {shown[1]} to {shown[2]}{unit}), on "

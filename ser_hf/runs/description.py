@@ -17,11 +17,11 @@ from ser_hf import __version__
 from ser_hf.corpora import Utterance
 from ser_hf.corpora.files import pluralize
 from ser_hf.data.audit import Finding
-from ser_hf.data.dataset import AudioProblem
 from ser_hf.data.fingerprint import hash_recordings
+from ser_hf.data.preparation import AudioProblem
 from ser_hf.data.protocols import speakers_of
 from ser_hf.data.splits import Split, is_speaker_independent
-from ser_hf.runs.result_records import AudioRecord, LeakRecord, Part, SplitRecord
+from ser_hf.runs.data_records import AudioRecord, LeakRecord, Part, SplitRecord
 
 ACTIONS = ("skipped", "too_short", "windowed", "padded", "partial")
 LEAKS = ("shared_speaker", "identical_audio", "overlapping_audio")  # kinds of leaks that every recipe checks

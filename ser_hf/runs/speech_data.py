@@ -29,13 +29,14 @@ from ser_hf.data.audit import (
     find_shared_speakers,
     findings_as_json,
 )
-from ser_hf.data.dataset import AudioProblem, Label, check_prepared
+from ser_hf.data.dataset import Label
+from ser_hf.data.preparation import AudioProblem, check_prepared
 from ser_hf.data.splits import Split, split_as_given, split_by_protocol, split_by_speaker, split_randomly
 from ser_hf.escaping import cells
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.runs.data_records import AudioRecord, LeakRecord, SplitRecord
 from ser_hf.runs.description import describe_audio, describe_audit, describe_split
 from ser_hf.runs.file_names import AUDIT, PROBLEMS
-from ser_hf.runs.result_records import AudioRecord, LeakRecord, SplitRecord
 from ser_hf.tasks import load_task, votes
 
 logger = logging.getLogger(__name__)

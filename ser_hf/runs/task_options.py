@@ -64,9 +64,9 @@ def _fill_options(part: Any, data: DataArguments) -> Any:
     if not hasattr(part, "metric_for_best_model"):
         return part
     task, training = load_task(data.task), part
-    metric = training.metric_for_best_model or next(iter(task.METRICS))
-    # Otherwise, a misspelt name would disable early stopping without an error.
-    if metric.removeprefix("eval_") not in (*task.METRICS, "loss"):
+    # Transformers accepts a name with its prefix too. A misspelt name would disable early stopping without an error.
+    metric = (training.metric_for_best_model or next(iter(task.METRICS))).removeprefix("eval_")
+    if metric not in (*task.METRICS, "loss"):
         raise ValueError(f"metric_for_best_model: expected one of {[*task.METRICS, 'loss']}, found '{metric}'.")
     balanced = data.balance_corpora or training.sampling != "all" or training.logit_adjustment > 0
     weights = training.class_weights or ("none" if balanced or "class_weights" not in task.OPTIONS else "balanced")

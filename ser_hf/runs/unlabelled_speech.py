@@ -8,7 +8,8 @@ from datasets import DatasetDict, Value
 
 from ser_hf.corpora import Utterance
 from ser_hf.data import build_dataset, prepare_audio
-from ser_hf.data.dataset import AudioProblem, Label
+from ser_hf.data.dataset import Label
+from ser_hf.data.preparation import AudioProblem
 from ser_hf.data.protocols import speaker_of, speakers_of
 from ser_hf.data.splits import Split
 from ser_hf.runs.data_arguments import DataArguments

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas
@@ -37,6 +36,7 @@ from ser_hf.tasks import load_task
 CONDITIONS = "conditions"  # folder of the predictions, in the output folder of an evaluation
 SNRS = (20, 10, 0)  # dB
 VOICES = 60  # utterances for the spectrum of speech and the babble
+SEED = 0  # of the noises
 
 Voices = Sequence[np.ndarray]  # utterances of other speakers
 Condition = Callable[[np.ndarray, np.random.Generator, Voices], np.ndarray]
@@ -90,10 +90,8 @@ def score_conditions(
     folder: Path,
     *,
     tabulate: Callable[[np.ndarray], pandas.DataFrame],
-    task: ModuleType,
     outputs: Sequence[str],
     batch_size: int = 8,
-    seed: int = 0,
 ) -> dict[str, ConditionRecord]:
     """Score utterances under every standard condition; the predictions of finished conditions are kept.
 
@@ -103,17 +101,15 @@ def score_conditions(
         clean: Their predictions without degradation.
         folder: Output folder of the evaluation.
         tabulate: Function from scores ``(N, C)`` to a table of predictions.
-        task: Module of the task.
         outputs: Outputs that are scored.
         batch_size: Utterances per batch.
-        seed: Random seed of the noises.
 
     Returns:
         The record of each condition; of one that this machine cannot compute, only the error.
     """
     (folder / CONDITIONS).mkdir(parents=True, exist_ok=True)
     speakers = np.array([f"{row.corpus}/{row.speaker}" for row in utterances])
-    drawn = np.random.default_rng(seed).permutation(len(utterances))[:VOICES]
+    drawn = np.random.default_rng(SEED).permutation(len(utterances))[:VOICES]
     rows = {i: utterances[i] for i in drawn}
     voices = {i: decode_audio(row.path, start=row.start, end=row.end) for i, row in rows.items()}
     conditions, records = standard_conditions(average_spectrum(list(voices.values()))), {}
@@ -121,7 +117,7 @@ def score_conditions(
 
         def change(i: int, waveform: np.ndarray, condition=condition, number=number) -> np.ndarray:
             others = [voice for j, voice in voices.items() if speakers[j] != speakers[i]] or list(voices.values())
-            return condition(waveform, np.random.default_rng([seed, number, i]), others)
+            return condition(waveform, np.random.default_rng([SEED, number, i]), others)
 
         path = folder / CONDITIONS / f"{name}.csv"
         try:
@@ -132,7 +128,7 @@ def score_conditions(
             logger.warning(f"Condition {name}: {error}")
             records[name] = ConditionRecord(error=str(error))
             continue
-        records[name] = _describe(clean, read_predictions(path), task, outputs, classifier.uncertainty_threshold)
+        records[name] = _describe(clean, read_predictions(path), classifier, outputs)
         first = next(iter(records[name].differences))
         logger.info(f"{name}: {first} {records[name].scores[first]:.3f}")
     return records
@@ -147,9 +143,10 @@ def _ignore_surroundings(waveform: np.ndarray, generator: np.random.Generator, v
 
 
 def _describe(
-    clean: pandas.DataFrame, table: pandas.DataFrame, task: ModuleType, outputs: Sequence[str], threshold: float | None
+    clean: pandas.DataFrame, table: pandas.DataFrame, classifier: EmotionClassifier, outputs: Sequence[str]
 ) -> ConditionRecord:
     """Return scores, differences to the clean utterances, calibration error and share of uncertain predictions."""
+    task, threshold = load_task(classifier.task), classifier.uncertainty_threshold
     differences = paired_differences(*align(clean, table), lambda rows: task.make_statistic(rows, outputs))
     scores = {
         name: float(value[0]) for name, value in task.make_statistic(table, outputs)([np.arange(len(table))]).items()

@@ -17,8 +17,8 @@ import pandas
 
 from ser_hf.corpora import Utterance
 from ser_hf.data import prepare_audio
-from ser_hf.data.dataset import AudioProblem, check_prepared
 from ser_hf.data.hearing import RAW
+from ser_hf.data.preparation import AudioProblem, check_prepared
 from ser_hf.evaluation import read_predictions, write_predictions
 from ser_hf.foreign_files import read_text
 from ser_hf.runs.data_arguments import DataArguments
@@ -83,7 +83,7 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     """
     folder = Path(options.output_dir)
     check_output_folder(folder, continues=options.conditions is not None)
-    classifier = load_classifier(options, data.task)
+    classifier = load_tested(options, data.task)
     data, task = replace(data, task=classifier.task), load_task(classifier.task)
     utterances, dropped = label_utterances(data, load_utterances(data))
     utterances, tested = select_tested(data, utterances, folder, test_part=test_part)
@@ -96,7 +96,6 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     began = time.monotonic()
     scores, durations = score_utterances(classifier, parts["test"], options.batch_size)
     seconds = time.monotonic() - began
-    problems = [problem for problem in problems if problem.action != "padded"]  # only training pads audio
     problems += list_long(classifier, parts["test"], durations)
     split = describe_split(parts, tested, audio_folders(data), planned={"test": utterances})
     split.speaker_independent = is_new
@@ -124,14 +123,14 @@ def evaluate(data: DataArguments, options: EvaluationArguments, *, test_part: bo
     if options.conditions:
         outputs, size = overlap.shared, options.batch_size
         results.conditions = score_conditions(
-            classifier, parts["test"], clean, folder, tabulate=tabulate, task=task, outputs=outputs, batch_size=size
+            classifier, parts["test"], clean, folder, tabulate=tabulate, outputs=outputs, batch_size=size
         )
         draw_conditions(results, folder / FIGURES / CONDITIONS_FIGURE)
     write_results(folder, results)
     return results
 
 
-def load_classifier(options: EvaluationArguments, task: str) -> EmotionClassifier:
+def load_tested(options: EvaluationArguments, task: str) -> EmotionClassifier:
     """Return the classifier to score.
 
     Raises:

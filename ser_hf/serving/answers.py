@@ -29,6 +29,7 @@ from ser_hf.serving.decoding import (
 )
 from ser_hf.serving.emotion_segments import Segment
 from ser_hf.serving.long_recording import segment_samples, warn_of_channels
+from ser_hf.serving.prediction import Prediction
 from ser_hf.serving.segment_summary import summarize
 from ser_hf.tasks import load_task
 
@@ -154,6 +155,25 @@ def answer_segments(classifier: "EmotionClassifier", segments: Sequence[Segment]
     found = summarize(segments, load_task(classifier.task).answer)
     uncertain = None if classifier.uncertainty_threshold is None else found.uncertain
     return Answer(found.emotion, _order(classifier, list(found.scores.values())), uncertain)
+
+
+def to_prediction(source: Source, outcome: Answer | Exception) -> Prediction:
+    """Return the prediction of a file from what `find_answers` yields for it."""
+    assert source.path is not None
+    error, answer = (str(outcome), (None, None, None)) if isinstance(outcome, Exception) else (None, outcome)
+    emotion, scores, uncertain = answer
+    return Prediction(
+        source.path,
+        source.start,
+        source.end,
+        source.duration,
+        emotion,
+        scores,
+        error,
+        source.missing,
+        uncertain,
+        source.channel,
+    )
 
 
 def _order(classifier: "EmotionClassifier", scores: list[float]) -> dict[str, float]:

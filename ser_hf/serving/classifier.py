@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from ser_hf.data.hearing import Hearing
 from ser_hf.evaluation.predictions import average_windows
 from ser_hf.models.postprocessing import to_ratings
 from ser_hf.serving.adaptation import adapt_backend, adapt_to_speakers, read_voice
-from ser_hf.serving.answers import find_answers
+from ser_hf.serving.answers import find_answers, to_prediction
 from ser_hf.serving.backends import Backend, load_backend
 from ser_hf.serving.decoding import Item
 from ser_hf.serving.emotion_segments import Segment
@@ -107,13 +106,7 @@ class EmotionClassifier:
         """
         check_choice(preprocessing)
         name = os.fspath(folder_or_id)
-        options: dict[str, Any] = {
-            "device": device,
-            "dtype": dtype,
-            "backend": backend,
-            "trust_remote_code": trust_remote_code,
-        }
-        loaded = load_backend(name, **options)
+        loaded = load_backend(name, device=device, dtype=dtype, backend=backend, trust_remote_code=trust_remote_code)
         return cls(loaded, read_preprocessing(name, preprocessing, context=loaded.context))
 
     def __call__(
@@ -154,18 +147,14 @@ class EmotionClassifier:
         return list(answers) if isinstance(audio, list | tuple) else answers
 
     def predict_files(
-        self,
-        paths: Iterable[Item],
-        *,
-        batch_size: int = 8,
-        speech: str = "energy",
+        self, paths: Iterable[Item], *, batch_size: int = 8, speech: str = "energy"
     ) -> Iterator[Prediction]:
         """Yield the prediction of each file in order; an unreadable file yields its error.
 
         A file of more than 30 s (and more than a window of `hearing`) is a recording: only its speech counts. The
         scores are means over the time of its segments, as `timeline` yields them by default. The emotion is the one
-        with the best of these scores if it has at least 60 % of the time, else "mixed". The preprocessing "pipeline"
-        knows no recordings: it scores the whole audio at once.
+        with the best of these scores if it has at least 60 % of the time, else "mixed". With the preprocessing
+        "pipeline", there are no recordings: all audio is scored as a whole.
 
         Files are decoded in threads while the model runs, in blocks of at most `batch_size` times 30 s of audio. Within
         a block, utterances of similar durations share a batch. At most three blocks are in memory (46 MB at batch
@@ -186,13 +175,7 @@ class EmotionClassifier:
         _check_batch_size(batch_size)
         make_detector(speech, self.sampling_rate)
         for source, outcome in find_answers(self, paths, batch_size=batch_size, speech=speech):
-            emotion = scores = error = uncertain = None
-            if isinstance(outcome, Exception):
-                error = str(outcome)
-            else:
-                emotion, scores, uncertain = outcome
-            found = emotion, scores, error, source.missing, uncertain, source.channel
-            yield Prediction(*source[:4], *found)  # type: ignore[arg-type]
+            yield to_prediction(source, outcome)
 
     def adapt(
         self,

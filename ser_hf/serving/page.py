@@ -7,8 +7,9 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from threading import Event
+from typing import NamedTuple
 
 try:
     import gradio
@@ -23,7 +24,8 @@ from ser_hf.serving import segment_lanes
 from ser_hf.serving.certainty import describe_certainty
 from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.page_access import OwnOriginOnly
-from ser_hf.serving.recording_report import LONGEST, TITLES, Report, analyse, list_formats
+from ser_hf.serving.page_jobs import CancelledError, Jobs
+from ser_hf.serving.recording_report import LONGEST, TITLES, Report, list_formats
 
 logger = logging.getLogger(__name__)
 # oneDNN keeps compiled kernels for 1024 lengths of audio; it reads this before its first use.
@@ -42,10 +44,6 @@ CSS = """
 #figure img {min-width: 800px}
 #files > * {flex: 0 1 auto}
 """
-
-
-class CancelledError(Exception):
-    """Stop the analysis of a recording that nobody waits for."""
 
 
 def build_page(
@@ -67,35 +65,52 @@ def build_page(
     """
     with Page(title="Speech emotions", analytics_enabled=False, delete_cache=(60, KEPT)) as page:
         gradio.Markdown(f"# Speech emotions\n{_introduce(classifier)}")
-        with gradio.Row():
-            with gradio.Column():
-                given = _lay_out_inputs(examples)
-                button = gradio.Button("Recognise", variant="primary")
-                cancel = gradio.Button("Cancel", visible=False)
-            with gradio.Column(scale=2):
-                answer = gradio.Markdown(PROMPT, elem_id="answer", min_height=100)
-                with gradio.Column(visible=False) as results:
-                    shown = _lay_out_results(rated=classifier.rating_scale is not None)
+        layout = _lay_out(examples, rated=classifier.rating_scale is not None)
         if about:
             gradio.Markdown(f"## About this model\n{about}", elem_id="about")
         if card:
             with gradio.Accordion("The model card", open=False):
                 gradio.Markdown(card)
-        _connect(page, Jobs(classifier, speech), given, button, cancel, answer, results, shown)
+        _connect(page, layout, Jobs(classifier, speech))
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
 
 
-def _connect(
-    page: gradio.Blocks,
-    jobs: "Jobs",
-    given: list[gradio.components.Component],
-    button: gradio.Button,
-    cancel: gradio.Button,
-    answer: gradio.Markdown,
-    results: gradio.Column,
-    shown: list[gradio.components.Component],
-) -> None:
+class Layout(NamedTuple):
+    """Hold the components of a page that change.
+
+    Attributes:
+        given: From `_lay_out_inputs`.
+        button: Starts the analysis.
+        cancel: Stops it; visible while it runs.
+        answer: The answer, or what to do.
+        results: Column of `shown`, invisible without a result.
+        shown: From `_lay_out_results`.
+    """
+
+    given: list[gradio.components.Component]
+    button: gradio.Button
+    cancel: gradio.Button
+    answer: gradio.Markdown
+    results: gradio.Column
+    shown: list[gradio.components.Component]
+
+
+def _lay_out(examples: Sequence[str | Path], *, rated: bool) -> Layout:
+    with gradio.Row():
+        with gradio.Column():
+            given = _lay_out_inputs(examples)
+            button = gradio.Button("Recognise", variant="primary")
+            cancel = gradio.Button("Cancel", visible=False)
+        with gradio.Column(scale=2):
+            answer = gradio.Markdown(PROMPT, elem_id="answer", min_height=100)
+            with gradio.Column(visible=False) as results:
+                shown = _lay_out_results(rated=rated)
+    return Layout(given, button, cancel, answer, results, shown)
+
+
+def _connect(page: gradio.Blocks, layout: Layout, jobs: Jobs) -> None:
     """Define what the components of a page do."""
+    given, button, cancel, answer, results, shown = layout
 
     def show(
         request: gradio.Request, audio: str | None, separate: bool, speakers: str | None = None,
@@ -103,7 +118,8 @@ def _connect(
     ) -> dict:  # fmt: skip
         rest: dict = {results: gradio.Column(visible=False)}
         try:
-            report = jobs.run(audio, separate, speakers, request, progress)
+            follow = partial(progress, desc="Analysing")
+            report = jobs.run(request.session_hash, audio, separate=separate, speakers=speakers, progress=follow)
             words, rest = report.words, {results: gradio.Column(visible=True), **_fill(shown, report)}
         except CancelledError:
             words = STOPPED
@@ -119,56 +135,18 @@ def _connect(
     def forget() -> dict:
         return {answer: PROMPT, results: gradio.Column(visible=False)}
 
+    def stop(request: gradio.Request) -> None:
+        jobs.stop(request.session_hash)
+
     at_once: dict = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     # Hide the results of the previous recording as soon as there is another one.
     given[0].change(forget, None, [answer, results], **at_once)  # type: ignore[attr-defined]
     begun = button.click(start, None, [answer, results, cancel], **at_once)
     outputs = [answer, results, cancel, *shown]
     work = begun.then(show, given, outputs, api_name="recognise", show_progress_on=answer)
-    cancel.click(jobs.stop, None, None, **at_once)
+    cancel.click(stop, None, None, **at_once)
     cancel.click(lambda: (STOPPED, gradio.Button(visible=False)), None, [answer, cancel], cancels=[work], **at_once)
-    page.unload(jobs.stop)
-
-
-class Jobs:
-    """Analyse recordings, and stop the analysis that a browser tab no longer waits for.
-
-    Args:
-        classifier: The classifier.
-        speech: How speech is detected.
-    """
-
-    def __init__(self, classifier: EmotionClassifier, speech: str):
-        self._classifier, self._speech = classifier, speech
-        self._stopped: dict[str | None, Event] = {}  # by session, of running analyses
-
-    def run(
-        self,
-        audio: str | None,
-        separate: bool,
-        speakers: str | None,
-        request: gradio.Request,
-        progress: gradio.Progress,
-    ) -> Report:
-        """Return the report of a recording; raise `CancelledError` if it is stopped."""
-        stopped = self._stopped[request.session_hash] = Event()
-
-        def follow(share: float) -> None:
-            if stopped.is_set():
-                raise CancelledError
-            progress(share, desc="Analysing")
-
-        try:
-            return analyse(
-                self._classifier, audio, speech=self._speech, speakers=speakers, separate=separate, progress=follow
-            )
-        finally:
-            self._stopped.pop(request.session_hash, None)
-
-    def stop(self, request: gradio.Request) -> None:
-        """Stop the analysis of a session, if one is running."""
-        if stopped := self._stopped.get(request.session_hash):
-            stopped.set()
+    page.unload(stop)
 
 
 class Page(gradio.Blocks):

@@ -75,22 +75,38 @@ def predict(
         OSError: If the table has rows of another model, or of channels and of their means.
         RuntimeError: If another process with the same rank is writing the table.
     """
-    rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
     keys = {spell_key(key): key for key in files}
     scores = _score_columns(classifier.emotions)
     header = ["path", "start", "end", "duration", "missing", "prediction", "uncertain", *scores, "error"]
     with explain_full_disk(output.parent):
         channels = "separate" if any(len(key) == 4 for key in files) else "mean"
         claim_table(output, identify_model(classifier, model, dtype, speech) | {"channels": channels})
-        done = {key for key, row in read_rows(output).items() if row["error"] is None}
-        mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
-        if mine:
-            with open_journal(output, rank) as append:
-                predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
-                for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
-                    append(to_row(prediction, classifier))
+        _predict_share(classifier, keys, output, batch_size=batch_size, speech=speech)
         others = {spell_key(key): _rename_columns(columns, header) for key, columns in (known or {}).items()}
         return finish_table(output, list(keys), header, others)
+
+
+def _predict_share(
+    classifier: EmotionClassifier, keys: Mapping[Key, Key], output: Path, *, batch_size: int, speech: str
+) -> None:
+    """Append the rows of the files of this process that the table lacks.
+
+    Args:
+        classifier: The model.
+        keys: Keys of the rows -> keys of the files.
+        output: The table.
+        batch_size: As for `predict`.
+        speech: As for `predict`.
+    """
+    rank, processes = (int(os.environ.get(name, alone)) for name, alone in (("RANK", 0), ("WORLD_SIZE", 1)))
+    done = {key for key, row in read_rows(output).items() if row["error"] is None}
+    mine = [keys[key] for key in keys if key not in done and owner(key, processes) == rank]
+    if not mine:
+        return
+    with open_journal(output, rank) as append:
+        predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
+        for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
+            append(to_row(prediction, classifier))
 
 
 def _rename_columns(known: Known, header: Sequence[str]) -> Known:

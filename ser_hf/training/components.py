@@ -18,6 +18,7 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.hearing import Hearing
 from ser_hf.data.mixup import Mixup
 from ser_hf.data.sampler import name_groups
+from ser_hf.heads.ridge import STRENGTHS
 from ser_hf.models import build_model
 from ser_hf.models.adapters import add_adapter, check_peft
 from ser_hf.models.backbone import SPECTROGRAM_MODELS
@@ -29,7 +30,7 @@ from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import CONFIG_KEY, load_task
 from ser_hf.training.auxiliary import AuxiliaryLoss, list_dimensions, widen_head
-from ser_hf.training.head_start import start_from_readout, start_from_regression
+from ser_hf.training.head_start import RegressionOptions, start_from_readout, start_from_regression
 from ser_hf.training.trainer import SerTrainer
 
 
@@ -173,15 +174,17 @@ def start_head(
         ValueError: If the architecture does not support `head_init`.
     """
     head_init, copies = model_args.head_init, model_args.head_copies
-    options: dict[str, Any] = {"batch_size": training.per_device_eval_batch_size}
-    options["groups"] = name_groups(dataset) if data.balance_corpora else None
-    options |= {"strengths": (strength,)} if strength else {}
+    options = RegressionOptions(
+        training.per_device_eval_batch_size,
+        strengths=STRENGTHS if strength is None else (strength,),
+        groups=name_groups(dataset) if data.balance_corpora else None,
+        copies=copies,
+    )
     collator = Collator(feature_extractor, augment=make_augmentation(data) if copies else None, seed=training.seed)
-    options["copies"] = copies
     if head_init == "readout":
-        return start_from_readout(model, dataset, collator, **options)
+        return start_from_readout(model, dataset, collator, options)
     if head_init == "probe":
-        start_from_regression(model, dataset, collator, bf16=training.bf16, **options)
+        start_from_regression(model, dataset, collator, options, bf16=training.bf16)
     return model
 
 

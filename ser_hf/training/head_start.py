@@ -11,6 +11,8 @@ Shapes: N utterances, D hidden, P projection, C classes.
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,16 +30,29 @@ from ser_hf.models.padding import evaluation_batch_size
 from ser_hf.models.readout import activations, append_dimensions, write_readout
 
 
+@dataclass(frozen=True)
+class RegressionOptions:
+    """Hold the options of a regression on the training utterances.
+
+    Attributes:
+        batch_size: Utterances per forward pass.
+        strengths: Penalties per input to choose from.
+        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
+        copies: Number of copies of each utterance that are augmented by the collator.
+
+    Examples:
+        >>> RegressionOptions(batch_size=8).strengths
+        (0.1, 0.3, 1.0, 3.0)
+    """
+
+    batch_size: int
+    strengths: Sequence[float] = STRENGTHS
+    groups: Sequence[str] | None = None
+    copies: int = 0
+
+
 def start_from_regression(
-    model: PreTrainedModel,
-    dataset: Dataset,
-    collator: Collator,
-    *,
-    batch_size: int,
-    bf16: bool,
-    strengths: Sequence[float] = STRENGTHS,
-    groups: Sequence[str] | None = None,
-    copies: int = 0,
+    model: PreTrainedModel, dataset: Dataset, collator: Collator, options: RegressionOptions, *, bf16: bool
 ) -> None:
     """Set the head of `model`, in place, to a ridge regression on the mean hidden states of `dataset`.
 
@@ -47,35 +62,23 @@ def start_from_regression(
         model: A model with a linear head (`projector` and `classifier`).
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
         collator: Its augmentation changes the copies.
-        batch_size: Utterances per forward pass.
+        options: Batch size, penalties, groups and copies.
         bf16: Run the encoder in bfloat16.
-        strengths: Penalties per input to choose from.
-        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
-        copies: Number of copies of each utterance that are augmented by the collator.
 
     Raises:
         ValueError: If the architecture's head is not linear.
     """
     if not has_linear_head(model):
         raise ValueError(f"head_init: the head of '{model.config.model_type}' is not linear; use random.")
-    states = [
-        mean_hidden_states(model, dataset, each, batch_size=batch_size, bf16=bf16) for each in _vary(collator, copies)
-    ]
-    weight, bias, model.config.head_strength = fit_regression(
-        np.concatenate(states), dataset["label"], dataset["speaker"], strengths, groups
-    )
-    _write_head(model, *(torch.tensor(values, dtype=torch.float32, device=model.device) for values in (weight, bias)))
+
+    def compute_inputs(each: Collator) -> np.ndarray:
+        return mean_hidden_states(model, dataset, each, batch_size=options.batch_size, bf16=bf16)
+
+    _write_head(model, *_fit(model, dataset, collator, options, compute_inputs))
 
 
 def start_from_readout(
-    model: PreTrainedModel,
-    dataset: Dataset,
-    collator: Collator,
-    *,
-    batch_size: int,
-    strengths: Sequence[float] = STRENGTHS,
-    groups: Sequence[str] | None = None,
-    copies: int = 0,
+    model: PreTrainedModel, dataset: Dataset, collator: Collator, options: RegressionOptions
 ) -> PreTrainedModel:
     """Return a Whisper classifier with a ridge regression on the activations of its frozen layers as its head.
 
@@ -85,25 +88,44 @@ def start_from_readout(
         model: From `build_model`.
         dataset: The training part, with the columns `label`, `speaker` and `duration`.
         collator: Its augmentation changes the copies.
-        batch_size: Utterances per forward pass.
-        strengths: Penalties per input to choose from.
-        groups: Group of each utterance, with the same weight for each group; None gives it to each emotion.
-        copies: Number of copies of each utterance that are augmented by the collator.
+        options: Batch size, penalties, groups and copies.
 
     Raises:
         ValueError: If the model is not a Whisper classifier.
     """
     wider = append_dimensions(model, model.config.num_labels).eval()  # type: ignore[arg-type]
-    states = [
-        run_in_order(lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, batch_size)
-        for each in _vary(collator, copies)
-    ]
-    weight, bias, strength = fit_regression(
-        np.concatenate(states), dataset["label"], dataset["speaker"], strengths, groups
-    )
-    write_readout(wider, *(torch.tensor(values, dtype=torch.float32, device=wider.device) for values in (weight, bias)))
-    wider.config.head_strength = strength
+
+    def compute_inputs(each: Collator) -> np.ndarray:
+        return run_in_order(
+            lambda batch: activations(wider, batch["input_features"]), wider, dataset, each, options.batch_size
+        )
+
+    write_readout(wider, *_fit(wider, dataset, collator, options, compute_inputs))
     return wider
+
+
+def _fit(
+    model: PreTrainedModel,
+    dataset: Dataset,
+    collator: Collator,
+    options: RegressionOptions,
+    compute_inputs: Callable[[Collator], np.ndarray],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight ``(C, D)`` and bias ``(C,)`` of a regression, on the device of `model`; store the penalty.
+
+    Args:
+        model: The model; its config gets the penalty.
+        dataset: The training part.
+        collator: Its augmentation changes the copies.
+        options: Penalties, groups and copies.
+        compute_inputs: Returns the inputs ``(N, D)`` of all utterances as a collator augments them.
+    """
+    inputs = np.concatenate([compute_inputs(each) for each in _vary(collator, options.copies)])
+    weight, bias, model.config.head_strength = fit_regression(
+        inputs, dataset["label"], dataset["speaker"], options.strengths, options.groups
+    )
+    to_tensor = partial(torch.tensor, dtype=torch.float32, device=model.device)
+    return to_tensor(weight), to_tensor(bias)
 
 
 def _vary(collator: Collator, copies: int) -> Iterator[Collator]:

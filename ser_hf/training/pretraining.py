@@ -24,8 +24,9 @@ from ser_hf.data.augment import Augmentation
 from ser_hf.data.collator import MIN_SAMPLES
 from ser_hf.runs.pretraining_arguments import PretrainingArguments
 from ser_hf.runs.training_arguments import SerTrainingArguments
+from ser_hf.training.callbacks import DivergenceCallback, EpochCallback
 from ser_hf.training.epoch_table import print_epochs
-from ser_hf.training.trainer import DivergenceCallback, EpochCallback, SerTrainer
+from ser_hf.training.trainer import SerTrainer
 
 IGNORED = -100  # label of a frame that is not masked, as in the losses of torch
 COLLAPSED = 1.1  # codes per group; a collapsed codebook has 1

@@ -9,7 +9,8 @@ from ser_hf.models.context import context_of
 from ser_hf.models.location import commit_of
 from ser_hf.runs.description import describe_machine
 from ser_hf.runs.result_records import ContextRecord, TrainingRecord
-from ser_hf.training.trainer import SerTrainer, best_evaluation
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation
 
 
 def describe_training(trainer: SerTrainer, *, seconds: float, resumed: bool) -> TrainingRecord:

@@ -18,7 +18,8 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.training.auxiliary import narrow_head
 from ser_hf.training.components import make_model, make_trainer, start_head
-from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation, last_checkpoint
 
 
 def refit(
@@ -50,9 +51,8 @@ def refit(
     checkpoint = last_checkpoint(training.output_dir)
     if checkpoint is None or model_args.head_init == "readout":
         model = model.to(training.device)  # type: ignore[arg-type]
-        strength = getattr(
-            chosen.model.config, "head_strength", None
-        )  # chosen on fewer speakers; the temperature depends on it
+        # The penalty that was chosen on fewer speakers, because the temperature depends on it.
+        strength = getattr(chosen.model.config, "head_strength", None)
         model = start_head(
             model_args, model, dataset["refit"], feature_extractor, data=data, training=training, strength=strength
         )

@@ -30,7 +30,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.data.collator import Collator
 from ser_hf.data.dataset import load_row
-from ser_hf.data.sampler import SecondsBatchSampler
+from ser_hf.data.sampler import EpochRows, SecondsBatchSampler
 from ser_hf.heads.features import classical_features
 from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
@@ -200,7 +200,7 @@ def _learn_by_heart(
     numbers = (
         BatchSampler(range(len(rows)), size, drop_last=False)
         if training.batch_seconds is None
-        else SecondsBatchSampler(rows["duration"], training.batch_seconds, 1, seed=0, epoch=collator.epoch)
+        else SecondsBatchSampler(EpochRows(rows["duration"], seed=0, epoch=collator.epoch), training.batch_seconds, 1)
     )
     batches = [collator([rows[i] for i in batch]) for batch in numbers]
     losses, seconds = _run_steps(trainer, batches)

@@ -1,12 +1,9 @@
 """Extend the stock Trainer by a head learning rate, batches of similar durations, and predictions in dataset order."""
 
-import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +22,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput, TrainOutput, seed_worker
 
 from ser_hf.data.collator import FIXED_LENGTH, Collator
-from ser_hf.data.sampler import LengthGroupedSampler, SecondsBatchSampler, evaluation_order, name_groups
+from ser_hf.data.sampler import EpochRows, LengthGroupedSampler, SecondsBatchSampler, evaluation_order, name_groups
 from ser_hf.models.backbone import count_layers, layer_number
 from ser_hf.models.checkpoint_loading import is_head
 from ser_hf.models.padding import evaluation_batch_size
@@ -33,6 +30,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.tasks import load_task, name_task
 from ser_hf.tasks.losses import RegressionLoss
 from ser_hf.training.averaging import WeightAverage
+from ser_hf.training.callbacks import DivergenceCallback, EpochCallback
 from ser_hf.training.epoch_table import print_epochs
 from ser_hf.training.frozen_states import train_on_states
 from ser_hf.training.unfreezing import GradualUnfreezing
@@ -134,11 +132,10 @@ class SerTrainer(Trainer):
         """Return the mini-batches of an epoch; with `batch_seconds`, their sizes differ."""
         if (seconds := self.args.batch_seconds) is None:
             return super().get_train_dataloader()
-        rows: Any = self.train_dataset
-        args, options = self.args, self._sampling(rows)
+        args, dataset = self.args, self.train_dataset
         loader = DataLoader(
-            rows,
-            batch_sampler=SecondsBatchSampler(rows["duration"], seconds, self._shares(), **options),
+            dataset,
+            batch_sampler=SecondsBatchSampler(self._epoch_rows(dataset), seconds, self._shares()),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
@@ -149,21 +146,21 @@ class SerTrainer(Trainer):
         return self.accelerator.prepare(loader)
 
     def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
-        rows = self.train_dataset if train_dataset is None else train_dataset
-        return LengthGroupedSampler(rows["duration"], self._train_batch_size * self._shares(), **self._sampling(rows))
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        return LengthGroupedSampler(self._epoch_rows(dataset), self._train_batch_size * self._shares())
 
     def _shares(self) -> int:
         """Return the number of mini-batches of an optimizer step, over all processes."""
         return self.args.gradient_accumulation_steps * self.args.world_size
 
-    def _sampling(self, rows: Dataset) -> dict[str, Any]:
-        """Return the options of a sampler of the training rows."""
-        return {
-            "seed": self.args.seed,
-            "epoch": self.data_collator.epoch,
-            "sampling": "balanced" if self.balance_corpora else self.args.sampling,
-            "categories": name_groups(rows) if self.balance_corpora else rows["emotion"],
-        }
+    def _epoch_rows(self, dataset: Dataset) -> EpochRows:
+        return EpochRows(
+            dataset["duration"],
+            seed=self.args.seed,
+            epoch=self.data_collator.epoch,
+            sampling="balanced" if self.balance_corpora else self.args.sampling,
+            categories=name_groups(dataset) if self.balance_corpora else dataset["emotion"],
+        )
 
     def _get_eval_sampler(self, eval_dataset) -> list[int]:  # type: ignore[override]
         return evaluation_order(eval_dataset["duration"])
@@ -244,59 +241,3 @@ def _exact_float32(model: nn.Module) -> Iterator[None]:
     finally:
         if hasattr(model, "_original_forward"):
             model.forward = forward
-
-
-class EpochCallback(TrainerCallback):
-    """Write the current epoch into the tensor that the collator and the sampler share.
-
-    Args:
-        epoch: Tensor of one integer.
-    """
-
-    def __init__(self, epoch: torch.Tensor):
-        self.epoch = epoch
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        """Write the epoch; when resuming in the middle of an epoch, the fraction is truncated."""
-        self.epoch.fill_(int(state.epoch))
-
-
-class DivergenceCallback(TrainerCallback):
-    """Stop the training with an error if a loss is infinite or not a number."""
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        """Check the losses of an epoch.
-
-        Raises:
-            ValueError: If the training diverged.
-        """
-        if any(not math.isfinite(value) for name, value in logs.items() if name in ("loss", "eval_loss")):
-            raise ValueError(
-                f"The training diverged: the loss is not a finite number in epoch {state.epoch:g}. Lower "
-                f"--learning_rate (now {args.learning_rate:g}), or raise --warmup_steps, and pass a new --output_dir."
-            )
-
-
-def best_evaluation(trainer: SerTrainer) -> dict[str, float]:
-    """Return the logged evaluation of the best epoch on the validation speakers: "epoch", "eval_loss" and the metrics.
-
-    If the metric is never a number, the last evaluation is returned; without any evaluation, only the epoch.
-    """
-    state, metric = trainer.state, f"eval_{trainer.args.metric_for_best_model.removeprefix('eval_')}"  # type: ignore[union-attr]
-    evaluations = [log for log in state.log_history if metric in log]
-    best = [log for log in evaluations if log[metric] == state.best_metric] or evaluations[-1:]
-    return best[0] if best else {"epoch": state.epoch or 0}
-
-
-def last_checkpoint(folder: str | Path) -> str | None:
-    """Return the newest checkpoint of a run whose state file is complete, or None."""
-    states = filter(_is_json, Path(folder).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}"))
-    return max((str(state.parent) for state in states), key=lambda name: int(name.rsplit("-", 1)[1]), default=None)
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True

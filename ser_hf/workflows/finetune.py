@@ -6,10 +6,13 @@ import shutil
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas
+from datasets import DatasetDict
+from torch import nn
 from transformers import PreTrainedModel, SequenceFeatureExtractor, set_seed
 
 from ser_hf.evaluation import read_predictions, write_predictions
@@ -45,7 +48,8 @@ from ser_hf.training.components import (
 from ser_hf.training.record import describe_context, describe_training
 from ser_hf.training.refit import refit
 from ser_hf.training.rehearsal import rehearse
-from ser_hf.training.trainer import SerTrainer, best_evaluation, last_checkpoint
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation, last_checkpoint
 from ser_hf.training.training_speech import describe_training_speech
 from ser_hf.training.voice import check_voices, store_voice_head
 
@@ -100,7 +104,7 @@ def finetune(data: DataArguments, model_args: ModelArguments, training: SerTrain
         if first:
             write_problems(speech.problems, training.output_dir)
             write_findings(data, speech.findings, training.output_dir)
-        trainer, logits, record = _train(data, model_args, training, speech, (model, feature_extractor))
+        trainer, logits, record = _train(data, model_args, training, speech, model, feature_extractor)
         results = _write_evidence(trainer, speech, logits, record, audio_folders(data)) if first else None
     _push(training)
     return results
@@ -111,10 +115,11 @@ def _train(
     model_args: ModelArguments,
     training: SerTrainingArguments,
     speech: Speech,
-    built: tuple[PreTrainedModel, SequenceFeatureExtractor],
+    model: PreTrainedModel,
+    feature_extractor: SequenceFeatureExtractor,
 ) -> tuple[SerTrainer, dict[str, np.ndarray], TrainingRecord]:
     """Train, calibrate and save the checkpoint; return its trainer, the logits of each scored part, and the record."""
-    (model, feature_extractor), dataset, task = built, speech.dataset, load_task(data.task)
+    dataset, task = speech.dataset, load_task(data.task)
     checkpoint = last_checkpoint(training.output_dir)
     start = time.monotonic()
     if checkpoint is None or model_args.head_init == "readout":  # a readout changes the shape of the head
@@ -137,30 +142,38 @@ def _train(
     if training.refit:
         auxiliary = refit(trainer, data, model_args, dataset)
     seconds = time.monotonic() - start
+    _save(trainer, auxiliary, data, model_args, dataset)
+    logits["test"] = trainer.predict(dataset["test"]).predictions
+    return trainer, logits, describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)
+
+
+def _save(
+    trainer: SerTrainer,
+    auxiliary: nn.Linear | None,
+    data: DataArguments,
+    model_args: ModelArguments,
+    dataset: DatasetDict,
+) -> None:
+    """Save the checkpoint; beside it the adapter, the model of the auxiliary task and the head for known voices."""
+    model, training, feature_extractor = trainer.model, trainer.args, trainer.data_collator.feature_extractor
+    folder, first = Path(training.output_dir), trainer.is_world_process_zero()
     if data.recommended_trim != "none":
-        recommend_preprocessing(trainer.model.config, data)
+        recommend_preprocessing(model.config, data)
     if model_args.adapter:
-        if trainer.is_world_process_zero():
-            save_adapter(trainer.model, Path(training.output_dir, ADAPTER))
-        merge_adapter(trainer.model)
+        if first:
+            save_adapter(model, folder / ADAPTER)
+        merge_adapter(model)
     trainer.save_model()
-    if auxiliary and trainer.is_world_process_zero():
+    if auxiliary and first:
+        dimensions = list(trainer.data_collator.ratings)
         scale = common_scale(dataclasses.replace(data, task="dimensions"))
         assert scale is not None  # of the task "dimensions"
         save_auxiliary(
-            trainer.model,
-            feature_extractor,
-            auxiliary,
-            dimensions=list(trainer.data_collator.ratings),
-            scale=scale,
-            folder=Path(training.output_dir, AUXILIARY),
+            model, feature_extractor, auxiliary, dimensions=dimensions, scale=scale, folder=folder / AUXILIARY
         )
-    if model_args.voice_head and trainer.is_world_process_zero():
-        rows = dataset["refit" if training.refit else "train"]
-        store_voice_head(trainer.model, rows, feature_extractor, training)
-    shutil.rmtree(Path(training.output_dir, "onnx"), ignore_errors=True)  # exports of the previous weights
-    logits["test"] = trainer.predict(dataset["test"]).predictions
-    return trainer, logits, describe_training(trainer, seconds=seconds, resumed=checkpoint is not None)
+    if model_args.voice_head and first:
+        store_voice_head(model, dataset["refit" if training.refit else "train"], feature_extractor, training)
+    shutil.rmtree(folder / "onnx", ignore_errors=True)  # exports of the previous weights
 
 
 def _write_evidence(
@@ -179,17 +192,8 @@ def _write_evidence(
     predictions = read_predictions(folder / PREDICTIONS)
     parts = {part: task.summarize(predictions[predictions["split"] == part], outputs) for part in SCORED}
     task.draw_scores(parts["test"], predictions[predictions["split"] == "test"], folder / FIGURES)
+    _draw_curves(trainer, task, record, folder / FIGURES)
     (folder / FIGURES / CONDITIONS_FIGURE).unlink(missing_ok=True)  # of the previous weights
-    if record.epochs_run:
-        metric = next(iter(task.METRICS))
-        plot_curves(
-            trainer.state.log_history,
-            folder / FIGURES / "curves.png",
-            best_epoch=record.best_epoch,
-            metric=metric,
-            title=task.METRICS[metric].short,
-            percent=task.PERCENT,
-        )
     agreement = measure_agreement(folder, folders)
     results = Results(
         outputs,
@@ -211,11 +215,25 @@ def _write_evidence(
     else:
         logger.error(f"Finished, but not publishable: {describe_agreement(agreement)}.")
     write_examples(folder)
-    spoken = describe_training_speech(trainer.model, trainer.processing_class, dataset, list(folders))  # type: ignore[arg-type]
+    spoken = describe_training_speech(trainer.model, trainer.data_collator.feature_extractor, dataset, list(folders))
     write_training_speech(folder, spoken)
     render_card(folder, results, repo_id=trainer.args.hub_model_id).save(folder / CARD)
     write_results(folder, results)
     return results
+
+
+def _draw_curves(trainer: SerTrainer, task: ModuleType, record: TrainingRecord, folder: Path) -> None:
+    """Draw losses and scores by epoch, if there was an epoch."""
+    if record.epochs_run:
+        name, metric = next(iter(task.METRICS.items()))
+        plot_curves(
+            trainer.state.log_history,
+            folder / "curves.png",
+            best_epoch=record.best_epoch,
+            metric=name,
+            title=metric.short,
+            percent=task.PERCENT,
+        )
 
 
 def _push(training: SerTrainingArguments) -> None:

@@ -21,7 +21,7 @@ from ser_hf.runs.unlabelled_speech import UnlabelledSpeech, load_unlabelled_spee
 from ser_hf.training.components import make_augmentation, prepare_process
 from ser_hf.training.pretraining import MaskingCollator, Pretrainer
 from ser_hf.training.record import describe_training
-from ser_hf.training.trainer import last_checkpoint
+from ser_hf.training.trainer_state import last_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -36,7 +36,8 @@ from ser_hf.training.search import (
     suggest,
     tabulate_trials,
 )
-from ser_hf.training.trainer import SerTrainer, best_evaluation
+from ser_hf.training.trainer import SerTrainer
+from ser_hf.training.trainer_state import best_evaluation
 from ser_hf.workflows.sweep_arguments import SweepArguments
 
 SHOWN = 5  # best trials in the printed table

@@ -10,8 +10,9 @@ from encoded_audio import write_with_ffmpeg
 from ser_hf.commands.predict import predict_command
 from ser_hf.corpora import Utterance
 from ser_hf.data.audio import load_audio
-from ser_hf.data.dataset import build_dataset, load_row, prepare_audio
+from ser_hf.data.dataset import build_dataset, load_row
 from ser_hf.data.faults import find_faults
+from ser_hf.data.preparation import prepare_audio
 from ser_hf.data.summary import read_headers
 from ser_hf.serving import EmotionClassifier
 

@@ -14,7 +14,8 @@ from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.corpora.spelling import as_utf8, spell, unspell
 from ser_hf.data import build_dataset, prepare_audio, read_headers, write_utterances
 from ser_hf.data.audit import Finding, describe_findings, findings_as_json
-from ser_hf.data.dataset import AudioProblem, load_row
+from ser_hf.data.dataset import load_row
+from ser_hf.data.preparation import AudioProblem
 from ser_hf.runs.speech_data import write_problems
 
 UNICODE_NAMES = pytest.mark.skipif(sys.getfilesystemencoding() != "utf-8", reason="file names are ASCII here")

@@ -8,7 +8,7 @@ from ser_hf.corpora import Utterance
 from ser_hf.data.audio import decode_audio
 from ser_hf.data.audit import audit_split
 from ser_hf.data.checks import Levels, SilenceError
-from ser_hf.data.dataset import prepare_audio
+from ser_hf.data.preparation import prepare_audio
 from ser_hf.serving.decoding import to_waveform
 
 RATE = 16_000

@@ -13,6 +13,7 @@ from transformers import (
 from ser_hf.corpora import load_corpus
 from ser_hf.data import (
     Collator,
+    EpochRows,
     LengthGroupedSampler,
     SpectrogramMask,
     build_augmentation,
@@ -137,7 +138,7 @@ def test_spectrograms_are_masked_in_training_within_the_real_frames(dataset, nam
 
 
 def test_every_utterance_is_drawn_once_and_the_last_batch_is_full():
-    sampler = LengthGroupedSampler(np.linspace(1, 9, 50), 16, seed=0, epoch=torch.tensor(0))
+    sampler = LengthGroupedSampler(EpochRows(np.linspace(1, 9, 50), seed=0, epoch=torch.tensor(0)), 16)
     drawn = list(sampler)
     assert len(drawn) == len(sampler) == 64
     assert set(drawn) == set(range(50))
@@ -145,7 +146,7 @@ def test_every_utterance_is_drawn_once_and_the_last_batch_is_full():
 
 def test_the_order_depends_on_seed_and_epoch_only():
     def draw(seed, epoch):
-        return list(LengthGroupedSampler(np.linspace(1, 9, 64), 8, seed=seed, epoch=torch.tensor(epoch)))
+        return list(LengthGroupedSampler(EpochRows(np.linspace(1, 9, 64), seed=seed, epoch=torch.tensor(epoch)), 8))
 
     assert draw(0, 0) == draw(0, 0)
     assert draw(0, 0) != draw(0, 1)
@@ -155,7 +156,7 @@ def test_the_order_depends_on_seed_and_epoch_only():
 @pytest.mark.parametrize("spread", [0.15, 0.7], ids=["like RAVDESS", "like IEMOCAP"])
 def test_padding_costs_at_most_five_percent_at_batch_32(spread):
     durations = np.random.default_rng(0).lognormal(1.3, spread, 3200)
-    order = list(LengthGroupedSampler(durations, 32, seed=0, epoch=torch.tensor(0)))
+    order = list(LengthGroupedSampler(EpochRows(durations, seed=0, epoch=torch.tensor(0)), 32))
     assert padding_multiplier(durations, order, 32) < 1.05
     assert padding_multiplier(durations, np.random.default_rng(0).permutation(3200), 32) > 1.2
 

@@ -8,8 +8,9 @@ from datasets import Audio
 
 from ser_hf.corpora import Utterance, load_corpus
 from ser_hf.data import build_dataset, prepare_audio, split_by_speaker
-from ser_hf.data.dataset import check_prepared, load_row
+from ser_hf.data.dataset import load_row
 from ser_hf.data.hearing import Hearing
+from ser_hf.data.preparation import check_prepared
 
 
 def utterance(path, **fields):

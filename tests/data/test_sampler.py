@@ -6,7 +6,7 @@ import torch
 from accelerate.data_loader import BatchSamplerShard
 from torch.utils.data import BatchSampler
 
-from ser_hf.data.sampler import LengthGroupedSampler, SecondsBatchSampler
+from ser_hf.data.sampler import EpochRows, LengthGroupedSampler, SecondsBatchSampler
 
 EMOTIONS = ["happy"] * 40 + ["sad"] * 12 + ["angry"] * 4
 DURATIONS = np.random.default_rng(0).uniform(1, 9, 56)
@@ -14,7 +14,7 @@ DURATIONS = np.random.default_rng(0).uniform(1, 9, 56)
 
 def sampler(sampling, *, epoch=0, seed=0, batch_size=8):
     options = {"seed": seed, "epoch": torch.tensor(epoch), "sampling": sampling, "categories": EMOTIONS}
-    return LengthGroupedSampler(DURATIONS, batch_size, **options)
+    return LengthGroupedSampler(EpochRows(DURATIONS, **options), batch_size)
 
 
 def count_emotions(rows):
@@ -23,7 +23,7 @@ def count_emotions(rows):
 
 def test_without_sampling_the_order_is_that_of_earlier_versions():
     durations = [1.0, 5.0, 2.0, 4.0, 3.0]
-    assert list(LengthGroupedSampler(durations, 2, seed=0, epoch=torch.tensor(1))) == [1, 3, 2, 0, 4, 2]
+    assert list(LengthGroupedSampler(EpochRows(durations, seed=0, epoch=torch.tensor(1)), 2)) == [1, 3, 2, 0, 4, 2]
 
 
 def test_balanced_draws_a_third_of_an_epoch_from_each_of_three_emotions():
@@ -71,7 +71,7 @@ def test_two_processes_share_the_batches_of_one(sampling):
 
 def seconds_sampler(sampling="all", *, epoch=0, seed=0, batch_seconds=20.0, parts=1):
     options = {"seed": seed, "epoch": torch.tensor(epoch), "sampling": sampling, "categories": EMOTIONS}
-    return SecondsBatchSampler(DURATIONS, batch_seconds, parts, **options)
+    return SecondsBatchSampler(EpochRows(DURATIONS, **options), batch_seconds, parts)
 
 
 def padded_seconds(batch):
@@ -96,7 +96,7 @@ def test_batches_by_seconds_draw_each_utterance_once_and_use_most_of_the_seconds
 
 
 def test_an_utterance_that_is_longer_than_allowed_is_a_batch_of_its_own():
-    sampler = SecondsBatchSampler([1.0, 7.0, 1.0, 1.0], 4, 1, seed=0, epoch=torch.tensor(0))
+    sampler = SecondsBatchSampler(EpochRows([1.0, 7.0, 1.0, 1.0], seed=0, epoch=torch.tensor(0)), 4, 1)
     assert sorted(map(sorted, sampler)) == [[0, 2, 3], [1]]
 
 

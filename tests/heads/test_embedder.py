@@ -5,7 +5,7 @@ from architectures import CONFIGS, feature_extractor, tiny_model
 from transformers import AutoModel, AutoModelForAudioClassification, WhisperForConditionalGeneration
 
 from ser_hf.data import extract_features
-from ser_hf.data.dataset import MIN_DURATION
+from ser_hf.data.preparation import MIN_DURATION
 from ser_hf.heads import embedder
 from ser_hf.heads.embedder import Embedder, pool_frames, real_patches
 from ser_hf.models import MelConfig

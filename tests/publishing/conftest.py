@@ -3,14 +3,15 @@
 import base64
 import json
 import shutil
-from pathlib import Path
 
 import pandas
 import pytest
 import soundfile
+import yaml
 from architectures import feature_extractor, tiny_model
 from huggingface_hub import constants
 from publishing.hub_server import serve
+from publishing.rendered_cards import GOLDEN, stored
 from stock_pipeline import fresh_process, pipeline_in_this_process  # noqa: F401
 from transformers import pipeline
 
@@ -20,7 +21,7 @@ from ser_hf.publishing.agreement import hash_files
 from ser_hf.publishing.answers import write_answers
 from ser_hf.runs.results import read_results
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "ravdess_whisper_tiny_fold_1"
+FOLD = GOLDEN / "ravdess_whisper_tiny_fold_1"
 AT_HOME = ("training_args.bin", "checkpoint-9/optimizer.pt")
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 
@@ -43,7 +44,7 @@ def write_run(folder, root):
     rows.append(rows[0] | {"path": "Actor_05/gone.wav", "split": "validation"})  # not compared
     write_predictions(pandas.DataFrame(rows), folder / "predictions.csv")
     agreement = {"test": 8, "compared": 8, "agree": 8, "largest_difference": 0.0, "tolerance": 1e-4, "error": None}
-    results = json.loads((GOLDEN / "all_results.json").read_text()) | {
+    results = json.loads((FOLD / "all_results.json").read_text()) | {
         "agreement": agreement | {"files": hash_files(folder)}
     }
     (folder / "all_results.json").write_text(json.dumps(results))
@@ -54,10 +55,10 @@ def write_run(folder, root):
 def published_folder(tmp_path_factory, toy_ravdess):
     """The output folder of a finished run: a tiny wav2vec2, with what a push takes and what it leaves at home."""
     folder = tmp_path_factory.mktemp("finished") / "tiny"
-    emotions = json.loads((GOLDEN / "all_results.json").read_text())["outputs"]
+    emotions = json.loads((FOLD / "all_results.json").read_text())["outputs"]
     tiny_model("wav2vec2-layer", emotions=emotions).save_pretrained(folder)
     feature_extractor("wav2vec2-layer").save_pretrained(folder)
-    shutil.copy(GOLDEN / "recipe.yaml", folder)
+    shutil.copy(FOLD / "recipe.yaml", folder)
     write_run(folder, toy_ravdess)
     for name in (*AT_HOME, "figures/confusion.png", "figures/speakers.png", "figures/curves.png"):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -75,3 +76,27 @@ def hub(monkeypatch):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         yield hub
+
+
+@pytest.fixture
+def results():
+    """The stored run's, without what older versions did not store."""
+    results = stored(FOLD)
+    del results["calibration"], results["split"]["digest"], results["test"]["per_gender"]
+    del results["audit"]["overlapping_audio"]
+    return results
+
+
+@pytest.fixture
+def finished(tmp_path, results):
+    """A folder with a recipe and a config like the stored run's, but for what is given; and the stored results."""
+
+    def write(recipe=None, config=None, changed=None):
+        kept = yaml.safe_load((FOLD / "recipe.yaml").read_text())
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(kept | (recipe or {})))
+        (tmp_path / "config.json").write_text(
+            json.dumps({"model_type": "whisper", "max_source_positions": 300} | (config or {}))
+        )
+        return tmp_path, results | (changed or {})
+
+    return write

@@ -4,18 +4,20 @@ import copy
 import json
 import re
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import yaml
+from publishing.rendered_cards import (
+    FINE_TUNED,
+    GOLDEN,
+    POOLED,
+    render_card,
+    render_folds_card,
+    stored,
+)
 
 from ser_hf.corpora.facts import CORPUS_FACTS
-from ser_hf.publishing import card as cards
-from ser_hf.runs.results import parse_results
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-FINE_TUNED = sorted(path.parent for path in GOLDEN.glob("*/config.json"))
-POOLED = sorted(path.parent for path in GOLDEN.glob("*_probe_*/all_results.json"))
 PARTS = ("train", "validation", "test")
 # No measurements: the interval's level, the input, the shortest utterance in training, by how much a leaking split
 # flatters, Regulation (EU) 2024/1689 and its articles, and names.
@@ -32,18 +34,6 @@ MORE = {
         | {part: {"coverage": 0.713, "accuracy": 0.889} for part in PARTS[1:]},
     }
 }
-
-
-def render_card(folder, results, **options):
-    return cards.render_card(folder, parse_results(json.dumps(results)), **options)
-
-
-def render_folds_card(results, fold):
-    return cards.render_folds_card(parse_results(json.dumps(results)), fold)
-
-
-def stored(folder):
-    return json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
 
 
 def sources_of(folder):

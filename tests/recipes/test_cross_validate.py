@@ -18,7 +18,8 @@ from ser_hf.evaluation import read_predictions, summarize, write_predictions
 from ser_hf.evaluation.predictions import COLUMNS
 from ser_hf.publishing.card import render_folds_card
 from ser_hf.runs.command_line import parse_recipe
-from ser_hf.runs.result_records import AudioRecord, Part, Results, SplitRecord, TrainingRecord
+from ser_hf.runs.data_records import AudioRecord, Part, SplitRecord
+from ser_hf.runs.result_records import Results, TrainingRecord
 from ser_hf.runs.results import write_results
 from ser_hf.workflows.cross_validate import cross_validate
 from ser_hf.workflows.folds import pool_folds

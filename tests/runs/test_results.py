@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ser_hf.evaluation import Scores
-from ser_hf.runs.result_records import AudioRecord, Results, TrainingRecord
+from ser_hf.runs.data_records import AudioRecord
+from ser_hf.runs.result_records import Results, TrainingRecord
 from ser_hf.runs.results import parse_results, read_results, write_results
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -38,3 +38,8 @@ def test_emotions_are_not_balanced_twice_by_default(argv, weights):
 def test_a_way_of_balancing_that_a_task_lacks_is_an_error(argv, name):
     with pytest.raises(ValueError, match=f"{name}: the task '{argv[1]}' has no such option"):
         complete(*argv)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "eval_macro_f1"])
+def test_the_metric_of_the_best_epoch_is_stored_without_the_prefix_that_transformers_accepts(metric):
+    assert complete("--metric_for_best_model", metric).metric_for_best_model == "macro_f1"

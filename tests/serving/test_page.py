@@ -14,8 +14,9 @@ import soundfile
 from architectures import feature_extractor, tiny_model
 from gradio_client import Client, handle_file
 
-from ser_hf.serving import EmotionClassifier, page, recording_report
+from ser_hf.serving import EmotionClassifier, page, page_jobs, recording_report
 from ser_hf.serving.emotion_segments import Segment
+from ser_hf.serving.page_jobs import CancelledError, Jobs
 from ser_hf.serving.segment_summary import summarize
 from ser_hf.tasks.categories import answer
 
@@ -121,11 +122,11 @@ def test_progress_grows_over_the_channels_and_what_it_raises_stops_the_analysis(
     assert shares == [0.5, 1.0]
 
     def stop(share):
-        raise page.CancelledError
+        raise CancelledError
 
     copy = tmp_path / "call.wav"
     copy.write_bytes(Path(call).read_bytes())
-    with pytest.raises(page.CancelledError):
+    with pytest.raises(CancelledError):
         recording_report.analyse(classifier, str(copy), progress=stop)
     assert list(tmp_path.iterdir()) == [copy]
 
@@ -207,20 +208,20 @@ def test_a_cancelled_analysis_stops_and_the_next_recording_gets_its_answer(class
             progress(0.5)
             time.sleep(0.02)
 
-    jobs, request = page.Jobs(classifier, "energy"), SimpleNamespace(session_hash="a")
-    monkeypatch.setattr(page, "analyse", wait)
+    jobs, options = Jobs(classifier, "energy"), {"separate": False, "speakers": None}
+    monkeypatch.setattr(page_jobs, "analyse", wait)
     with ThreadPoolExecutor() as pool:
-        run = pool.submit(jobs.run, talk, False, None, request, lambda share, desc: asked.append(share))
+        run = pool.submit(jobs.run, "a", talk, progress=asked.append, **options)
         reached.wait(10)
-        jobs.stop(SimpleNamespace(session_hash="b"))  # of somebody else
+        jobs.stop("b")  # of somebody else
         time.sleep(0.1)
         assert not run.done()
-        jobs.stop(request)
-        with pytest.raises(page.CancelledError):
+        jobs.stop("a")
+        with pytest.raises(CancelledError):
             run.result(10)
-    jobs.stop(request)  # when nothing runs
+    jobs.stop("a")  # when nothing runs
     monkeypatch.undo()
-    assert jobs.run(talk, False, None, request, lambda share, desc: None).words.startswith("## ")
+    assert jobs.run("a", talk, progress=asked.append, **options).words.startswith("## ")
 
 
 def test_limits_are_in_force(served, classifier):

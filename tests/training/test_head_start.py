@@ -14,7 +14,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.training import head_start
 from ser_hf.training.components import check_head_copies
-from ser_hf.training.head_start import mean_hidden_states, start_from_readout, start_from_regression
+from ser_hf.training.head_start import RegressionOptions, mean_hidden_states, start_from_readout, start_from_regression
 
 LINEAR = [name for name in CONFIGS if name != "audio-spectrogram-transformer"]
 
@@ -36,7 +36,7 @@ def test_the_head_answers_what_the_probe_answers(train, name):
     make_padding_aware(model)
     states = mean_hidden_states(model, train, collator, batch_size=5, bf16=False)
     weight, bias, _ = fit_regression(states, train["label"], train["speaker"])
-    start_from_regression(model, train, collator, batch_size=5, bf16=False)
+    start_from_regression(model, train, collator, RegressionOptions(5), bf16=False)
     with torch.no_grad():
         batches = [collator([train[i]]) for i in range(6)]
         logits = torch.cat([model(**{k: v for k, v in batch.items() if k != "labels"}).logits for batch in batches])
@@ -46,7 +46,7 @@ def test_the_head_answers_what_the_probe_answers(train, name):
 
 def test_a_probed_head_knows_the_training_speakers_better_than_chance(train):
     model, collator = tiny_model("whisper"), Collator(feature_extractor("whisper"))
-    start_from_regression(model, train, collator, batch_size=8, bf16=False)
+    start_from_regression(model, train, collator, RegressionOptions(8), bf16=False)
     with torch.no_grad():
         batch = collator([train[i] for i in range(len(train))])
         labels = batch.pop("labels")
@@ -58,12 +58,14 @@ def test_a_head_that_is_not_linear_is_refused(train, name):
     config = CONFIGS["audio-spectrogram-transformer"]() if name != "mel" else MelConfig(hidden_size=8)
     model = AutoModelForAudioClassification.from_config(config)
     with pytest.raises(ValueError, match=f"head of '{name}' is not linear"):
-        start_from_regression(model, train, Collator(feature_extractor("wav2vec2-layer")), batch_size=8, bf16=False)
+        start_from_regression(
+            model, train, Collator(feature_extractor("wav2vec2-layer")), RegressionOptions(8), bf16=False
+        )
 
 
 def test_a_readout_knows_the_training_utterances_and_ends_in_a_stock_model(train):
     collator = Collator(feature_extractor("whisper"))
-    model = start_from_readout(tiny_model("whisper"), train, collator, batch_size=8)
+    model = start_from_readout(tiny_model("whisper"), train, collator, RegressionOptions(8))
     with torch.no_grad():
         batch = collator([train[i] for i in range(len(train))])
         labels = batch.pop("labels")
@@ -79,12 +81,12 @@ def test_copies_of_the_utterances_are_augmented_and_part_of_the_fit(train, monke
         lambda states, *rest: seen.append((states, *rest)) or fit_regression(states, *rest),
     )
     collator = Collator(feature_extractor("whisper"), augment=build_augmentation(probability=1.0, gain=20))
-    start_from_readout(tiny_model("whisper"), train, collator, batch_size=8, copies=2)
+    start_from_readout(tiny_model("whisper"), train, collator, RegressionOptions(8, copies=2))
     ((states, labels, speakers, *_),) = seen
     clean, first, second = np.split(states, 3)
     assert len(clean) == len(train) == len(labels) == len(speakers)
     assert not np.allclose(clean, first) and not np.allclose(first, second)
-    start_from_readout(tiny_model("whisper"), train, collator, batch_size=8)
+    start_from_readout(tiny_model("whisper"), train, collator, RegressionOptions(8))
     assert np.allclose(seen[1][0], clean, atol=1e-5)  # without copies, nothing is augmented
 
 
