@@ -1,13 +1,14 @@
 """Define `ser-hf archive`: predictions for archives of any size, in shards; see `ser_hf.archives`."""
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 from ser_hf.archives.job import Settings
 from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
+from ser_hf.terminal import ParagraphFormatter
 
 if TYPE_CHECKING:
     from ser_hf.archives.running import Summary, Worker
@@ -23,6 +24,7 @@ Run the same command again to continue. Several calls may run at the same time, 
 write JOB: each file still gets its rows once. --shard divides the work without any communication, as in a Slurm array
 (--shard $SLURM_ARRAY_TASK_ID/64); by default it follows the variables RANK and WORLD_SIZE. --ray uses the cluster that
 RAY_ADDRESS or this machine names, or starts Ray on this machine.
+
 The exit code is 1 if shards were given up because they ended their worker three times.
 """
 
@@ -121,7 +123,7 @@ def merge_command(argv: list[str]) -> int:
 def _parser(usage: str, description: str | None, epilog: str | None) -> ArgumentParser:
     return ArgumentParser(
         f"ser-hf archive {usage.split()[0]}", f"ser-hf archive {usage}", description, epilog, allow_abbrev=False,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=ParagraphFormatter,
     )  # fmt: skip
 
 

@@ -128,7 +128,7 @@ def find_near_identical_audio(split: Split) -> list[Finding]:
     members = _members(split)
     findings = []
     for match in find_near_identical([utterance for _, utterance in members]):
-        how = f"correlation {match.correlation:.2f} at a lag of {1000 * match.lag:.0f} ms"
+        how = f"correlation {match.correlation:.2f} of the waveforms, shifted by {1000 * match.lag:.0f} ms"
         findings.append(_pair_finding("near-identical audio", members[match.one], members[match.other], how))
     return findings
 

@@ -74,7 +74,7 @@ def publish(
     changed.
 
     Args:
-        folder: Output folder of `recipes/finetune.py` or `recipes/probe.py`.
+        folder: Output folder of `finetune` or `probe`.
         repo_id: "user/name"; created if it does not exist.
         public: Make a new repository public.
         token: Access token; None for the one of `hf auth login`.

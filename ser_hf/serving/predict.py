@@ -87,7 +87,9 @@ def predict(
         if mine:
             with open_journal(output, rank) as append:
                 predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
-                for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
+                if rank == 0:
+                    predictions = tqdm(predictions, "Predicting", len(mine), unit="file")
+                for prediction in predictions:
                     append(to_row(prediction, classifier))
         others = {spell_key(key): _rename_columns(columns, header) for key, columns in (known or {}).items()}
         return finish_table(output, list(keys), header, others)
