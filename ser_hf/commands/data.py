@@ -164,7 +164,7 @@ def check_command(argv: list[str]) -> int:
     check = check_recordings(files, options.model)
     if options.output:
         write_recordings(check, options.output)
-    show(describe_check(check))
+    show(*map(wrap, describe_check(check).splitlines()))
     return int(bool(check.findings))
 
 
