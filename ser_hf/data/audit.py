@@ -87,7 +87,7 @@ def find_shared_speakers(split: Split) -> list[Finding]:
     """Find speakers that occur in two parts (leaks), and unknown speakers that may occur in two parts (notes)."""
     findings = []
     for parts, (corpus, speaker), both in _in_two_parts(split, lambda u: (u.corpus, u.speaker or "")):
-        subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, possibly the same:"
+        subject = f"speaker {speaker} of {corpus}:" if speaker else f"unknown speakers of {corpus}, possibly the same:"
         findings.append(_share("shared speaker", "leak" if speaker else "note", parts, both, subject))
     return findings
 
@@ -185,7 +185,7 @@ def findings_as_json(findings: Sequence[Finding], root: str | os.PathLike) -> st
 def _find_shared_sessions(split: Split) -> list[Finding]:
     shared = _in_two_parts(split, lambda u: u.session and (u.corpus, u.session))
     return [
-        _share("shared session", "note", parts, both, f"session {session} of {corpus}")
+        _share("shared session", "note", parts, both, f"session {session} of {corpus}:")
         for parts, (corpus, session), both in shared
     ]
 
