@@ -126,7 +126,10 @@ def _print_rows(
         show(_describe(prediction, known, width), flush=True)
         rows.append(to_row(prediction, classifier) | known)
     if len(rows) == 1 and classifier.rating_scale is None and prediction.scores:
-        show("All scores: " + ", ".join(f"{one_line(name)} {value:.1%}" for name, value in prediction.scores.items()))
+        show(
+            "All scores: "
+            + ", ".join(f"{one_line(name)} {100 * value:.1f} %" for name, value in prediction.scores.items())
+        )
     return rows, 0
 
 
