@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ser_hf.archives.job import Settings
 from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
+from ser_hf.corpora.files import pluralize
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.terminal import ParagraphFormatter
@@ -59,7 +60,8 @@ def plan_command(argv: list[str]) -> int:
         options.source, options.job, name=model, model=description, settings=settings,
         shard_bytes=int(options.shard_bytes),
     )  # fmt: skip
-    show(f"{job.files} files, {job.bytes / 1e9:.3f} GB, {job.shards} shards. Next: ser-hf archive run {options.job}")
+    counts = f"{pluralize(job.files, 'file')}, {job.bytes / 1e9:.3f} GB, {pluralize(job.shards, 'shard')}"
+    show(f"{counts}. Next: ser-hf archive run {options.job}")
     return 0
 
 
