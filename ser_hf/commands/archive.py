@@ -167,7 +167,7 @@ def _show_progress(summary: "Summary", seconds: float) -> None:
 
 
 def _describe(summary: "Summary", price: float | None) -> str:
-    lines = [f"{summary.done} of {summary.shards} shards done that were open."]
+    lines = [f"Done: {summary.done} of {pluralize(summary.shards, 'open shard')}."]
     if cost := summary.worker_hours_per_1000:
         money = f", which cost {price * cost:.2f}" if price is not None else ""
         lines.append(f"1000 hours of audio take {cost:.2f} hours of one worker{money}.")
