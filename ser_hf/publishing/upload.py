@@ -102,7 +102,8 @@ def publish(
         check_licence(folder)
     if dry_run:
         sizes = {name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in files.items()}
-        return "\n".join(f"{size:13,}  {name}" for name, size in sizes.items())
+        lines = [f"{size:13,}  {name}" for name, size in sizes.items()]
+        return "\n".join(["Nothing was uploaded. The files would be (bytes):", *lines])
     return push(files, repo_id, public=public, token=token, overwrite=overwrite)
 
 
