@@ -59,10 +59,9 @@ def _choose(argv: list[str], prog: str, description: str | None) -> tuple[str | 
     """
     if argv in (["--help"], ["-h"]):
         epilog = f"'{prog} finetune --help' and '{prog} probe --help' explain the keys of each."
-        form = {"formatter_class": ParagraphFormatter, "add_help": False}
-        ArgumentParser(
-            prog, "%(prog)s {finetune,probe} [RECIPE] --key value …", description, epilog, **form
-        ).print_help()
+        usage = f"{prog} {{finetune,probe}} [RECIPE] --key value …"
+        parser = ArgumentParser(prog, usage, description, epilog, formatter_class=ParagraphFormatter, add_help=False)
+        parser.print_help()
         return None, []
     if not argv or argv[0] not in ARGUMENTS:
         found = f"'{argv[0]}'" if argv else "nothing"

@@ -87,9 +87,8 @@ def predict(
         if mine:
             with open_journal(output, rank) as append:
                 predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
-                if rank == 0:
-                    predictions = tqdm(predictions, "Predicting", len(mine), unit="file")
-                for prediction in predictions:
+                bar = tqdm(predictions, "Predicting", len(mine), unit="file") if rank == 0 else predictions
+                for prediction in bar:
                     append(to_row(prediction, classifier))
         others = {spell_key(key): _rename_columns(columns, header) for key, columns in (known or {}).items()}
         return finish_table(output, list(keys), header, others)
