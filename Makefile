@@ -28,7 +28,7 @@ test-slow: .venv/ready
 	$(RUN)/pytest -m "slow or not slow"
 
 docs: .venv/ready
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --config-file docs/mkdocs.yml
+	TQDM_DISABLE=1 NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 setup: .venv/ready
 

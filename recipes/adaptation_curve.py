@@ -1,6 +1,6 @@
 """Measure what the adaptation to one voice brings, by the number of clips without labels and the mix of their emotions.
 
-python recipes/adaptation_curve.py runs/ravdess/whisper_tiny/fold_* --data_root ~/RAVDESS --output runs/adaptation
+    python recipes/adaptation_curve.py runs/ravdess/whisper_tiny/fold_* --data_root ~/RAVDESS --output runs/adaptation
 
 The folders are runs of finetune.py with --voice_head true, such as the folds of cross_validate.py. Their test speakers
 are adapted to with 1 to 20 of their utterances, and scored on the others; with all utterances, on the same ones. The
@@ -12,11 +12,12 @@ import sys
 
 from ser_hf.cli import run_main
 from ser_hf.escaping import markdown_table, show
+from ser_hf.terminal import ParagraphFormatter
 
 
 def main(argv: list[str]) -> None:
     """Print the table, and write the results and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=ParagraphFormatter)
     parser.add_argument("folders", nargs="+", help="output folders of finetune.py")
     parser.add_argument("--data_root", nargs="+", required=True, help="folder of each corpus of the runs")
     parser.add_argument("--output", required=True, help="folder for adaptation.json and adaptation.png")

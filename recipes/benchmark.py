@@ -15,13 +15,14 @@ from pathlib import Path
 
 from ser_hf.cache import cache_folder
 from ser_hf.cli import run_main
+from ser_hf.terminal import ParagraphFormatter
 
 FILES_OF_INFERENCE = 200
 
 
 def main(argv: list[str]) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=ParagraphFormatter)
     parser.add_argument("--corpus", default="synthetic", help="name of the corpus, as in the recipes")
     parser.add_argument("--data_root", default=cache_folder() / "corpora" / "synthetic", help="folder of the corpus")
     parser.add_argument("--model", type=Path, help="folder of a checkpoint, to measure inference too")

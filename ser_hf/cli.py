@@ -13,7 +13,7 @@ from importlib import import_module, metadata
 
 from ser_hf import __version__
 from ser_hf.escaping import show
-from ser_hf.terminal import limit_output, start_logging
+from ser_hf.terminal import limit_output, start_logging, wrap
 
 # Command -> the module of ser_hf.commands that has the function <last word>_command, and that function's first line.
 COMMANDS = {
@@ -145,10 +145,11 @@ def _list_commands(command: str, *, requested: bool) -> int:
     near = [] if requested else difflib.get_close_matches(command, COMMANDS, n=1)
     hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
     title = "Commands (each has --help):" if requested else f"Unknown command '{command}'.{hint}\n\nCommands:"
-    lines = [f"  ser-hf {name:15}{line}" for name, (_, line) in COMMANDS.items()]
-    lines.append(f"  ser-hf {'--version':15}Print the versions of ser_hf, Python, torch and transformers.")
-    lines.append(f"\n{QUIET} leaves out progress bars and messages that need no action, in every command and recipe.")
-    print(title, *lines, sep="\n", file=sys.stdout if requested else sys.stderr)
+    described = {name: line for name, (_, line) in COMMANDS.items()}
+    described["--version"] = "Print the versions of ser_hf, Python, torch and transformers."
+    lines = [wrap(line, " " * 24, first=f"  ser-hf {name:15}") for name, line in described.items()]
+    quiet = f"{QUIET} leaves out progress bars and messages that need no action, in every command and recipe."
+    print(title, *lines, "", wrap(quiet), sep="\n", file=sys.stdout if requested else sys.stderr)
     return 0 if requested else 2
 
 

@@ -1,11 +1,23 @@
-"""Print for people: aligned columns, and progress bars in terminals only."""
+"""Print for people: aligned columns, texts as wide as the terminal, and progress bars in terminals only."""
 
+import argparse
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from ser_hf.escaping import lines
+
+
+class ParagraphFormatter(argparse.HelpFormatter):
+    """Wrap each paragraph of a description; indented ones, such as commands, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        paragraphs = text.strip("\n").split("\n\n")
+        return "\n\n".join(each if each.startswith(" ") else fill(each, width, indent) for each in paragraphs)
 
 
 class MessageFormatter(logging.Formatter):
@@ -33,6 +45,25 @@ def limit_output(*, quiet: bool) -> None:
         logging.getLogger("ser_hf").setLevel(logging.WARNING)
     if quiet or not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def wrap(text: str, indent: str = "", *, first: str | None = None) -> str:
+    """Return a text on lines that the terminal has room for.
+
+    Args:
+        text: A text without line breaks.
+        indent: Spaces before each line.
+        first: The beginning of the first line instead of `indent`.
+    """
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:

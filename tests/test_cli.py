@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import import_module, metadata
 
 import pytest
@@ -79,6 +80,24 @@ def test_ctrl_c_anywhere_is_one_line_and_exit_code_130(monkeypatch, capsys):
     monkeypatch.setattr(publishing, "doctor_command", interrupt)
     assert main(["doctor", "x"]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+@pytest.mark.parametrize("command", ["", "recipes", *(f"{name} --help" for name in COMMANDS)])
+def test_nothing_that_explains_is_wider_than_the_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with suppress(SystemExit):
+        main(command.split())
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) > 5 and [line for line in shown if len(line) > 80] == []
+
+
+@pytest.mark.parametrize("run", ["cross-validate", "cross-corpus"])
+def test_the_help_of_repeated_runs_names_the_two_kinds(run, capsys):
+    assert main([run, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: ser-hf {run} {{finetune,probe}} [RECIPE] --key value …\n")
+    assert main([run, "tune"]) == 2
+    expected = f"error: Expected finetune or probe as the first argument, found 'tune'. See 'ser-hf {run} --help'.\n"
+    assert capsys.readouterr().err == expected
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])

@@ -1,13 +1,15 @@
 """Define `ser-hf archive`: predictions for archives of any size, in shards; see `ser_hf.archives`."""
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 from ser_hf.archives.job import Settings
 from ser_hf.commands.model_options import add_model_options, add_speech_option, load_chosen_model
+from ser_hf.corpora.files import pluralize
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
+from ser_hf.terminal import ParagraphFormatter
 
 if TYPE_CHECKING:
     from ser_hf.archives.running import Progress, Worker
@@ -23,6 +25,7 @@ Run the same command again to continue. Several calls may run at the same time, 
 write JOB: each file still gets its rows once. --shard divides the work without any communication, as in a Slurm array
 (--shard $SLURM_ARRAY_TASK_ID/64); by default it follows the variables RANK and WORLD_SIZE. --ray uses the cluster that
 RAY_ADDRESS or this machine names, or starts Ray on this machine.
+
 The exit code is 1 if shards were given up because they ended their worker three times.
 """
 
@@ -57,7 +60,8 @@ def plan_command(argv: list[str]) -> int:
         options.source, options.job, name=model, model=description, settings=settings,
         shard_bytes=int(options.shard_bytes),
     )  # fmt: skip
-    show(f"{job.files} files, {job.bytes / 1e9:.3f} GB, {job.shards} shards. Next: ser-hf archive run {options.job}")
+    counts = f"{pluralize(job.files, 'file')}, {job.bytes / 1e9:.3f} GB, {pluralize(job.shards, 'shard')}"
+    show(f"{counts}. Next: ser-hf archive run {options.job}")
     return 0
 
 
@@ -121,7 +125,7 @@ def merge_command(argv: list[str]) -> int:
 def _parser(usage: str, description: str | None, epilog: str | None) -> ArgumentParser:
     return ArgumentParser(
         f"ser-hf archive {usage.split()[0]}", f"ser-hf archive {usage}", description, epilog, allow_abbrev=False,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=ParagraphFormatter,
     )  # fmt: skip
 
 
@@ -163,7 +167,7 @@ def _show_progress(progress: "Progress", seconds: float) -> None:
 
 
 def _describe(progress: "Progress", price: float | None) -> str:
-    lines = [f"{progress.done} of {progress.shards} shards done that were open."]
+    lines = [f"Done: {progress.done} of {pluralize(progress.shards, 'open shard')}."]
     if cost := progress.worker_hours_per_1000:
         money = f", which cost {price * cost:.2f}" if price is not None else ""
         lines.append(f"1000 hours of audio take {cost:.2f} hours of one worker{money}.")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ser_hf.escaping import show
+from ser_hf.terminal import ParagraphFormatter
 
 
 def compare_command(argv: list[str], *, prog: str = "ser-hf compare", description: str | None = None) -> None:
@@ -27,7 +28,7 @@ def compare_command(argv: list[str], *, prog: str = "ser-hf compare", descriptio
 
 
 def _read_options(argv: list[str], prog: str, description: str | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog, None, description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog, None, description, formatter_class=ParagraphFormatter)
     parser.add_argument("folders", nargs="+", help="output folders of recipes or of ser-hf evaluate")
     parser.add_argument("--predictions", nargs="+", default=[], metavar="CSV", help="tables of other predictions")
     parser.add_argument("--output", help="PNG file to draw")

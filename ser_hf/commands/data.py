@@ -13,6 +13,7 @@ from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments, refuse_options
 from ser_hf.runs.data_arguments import DataArguments
+from ser_hf.terminal import wrap
 
 # Options of `DataArguments` that change the training or its audio, but not a corpus or its split.
 UNUSED_OPTIONS = (
@@ -27,7 +28,7 @@ SPLIT_OPTIONS = ("split", "protocol", "fold", "folds", "test_share", "validation
 class AuditArguments:
     """Define the options of `ser-hf data audit`."""
 
-    recipe: str | None = field(default=None, metadata={"help": "Audit the split of this recipe (YAML)."})
+    recipe: str | None = field(default=None, metadata={"help": "The same as RECIPE, whose split is audited."})
     output: str | None = field(default=None, metadata={"help": "Write all findings to this JSON file too."})
 
 
@@ -73,7 +74,8 @@ def audit_command(argv: list[str]) -> int:
         select_split,
     )
 
-    with_split = options.recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
+    with_recipe = argv[:1] and not argv[0].startswith("-")
+    with_split = with_recipe or data.protocol or any(item.split("=")[0] == "--split" for item in argv)
     utterances, root = list(load_utterances(data)), common_folder(audio_folders(data))
     split = select_split(data, label_utterances(data, utterances)[0]) if with_split else {"all": utterances}
     findings = audit_split(split, unnamed=_find_unlisted_files(data, utterances))
@@ -81,9 +83,10 @@ def audit_command(argv: list[str]) -> int:
     if len(unreadable) == sum(map(len, split.values())):
         raise ValueError(f"Expected readable audio, found none of {len(unreadable)}: {unreadable[0].detail}")
     show(f"{pluralize(len(utterances), 'utterance')}, {'split: ' + name_split(data) if with_split else 'no split'}")
-    for part, rows in split.items():
-        show(f"SHA-256 of the recordings, {part}: {hash_recordings(rows)}")
     show(describe_findings(findings, root))
+    show("SHA-256 of the recordings, to compare copies of the corpus:")
+    for part, rows in split.items():
+        show(f"  {part:10}  {hash_recordings(rows)}")
     if options.output:
         write_text(options.output, findings_as_json(findings, root))
     return int(is_bad(findings))
@@ -114,11 +117,10 @@ def summary_command(argv: list[str]) -> int:
     headers = read_headers(utterances)
     show(describe_corpus(summarize_corpus(headers)))
     if found := describe_single_emotions(utterances):
-        show("", found)
+        show("", wrap(found))
     if not any(row.speaker for row in utterances) and (proposal := describe_proposal(utterances)):
-        show(
-            "", f"No speakers are known. {proposal}", "If these are the speakers, pass the option to ser-hf train too."
-        )
+        advice = "If these are the speakers, pass the option to this and to other commands."
+        show("", *map(wrap, ("No speakers are known.", proposal, advice)))
     if options.output:
         from ser_hf.evaluation.figures import plot_corpus
 
@@ -148,7 +150,7 @@ def check_command(argv: list[str]) -> int:
     """Compare recordings with the training speech of a model, and say what to expect."""
     parser = ArgumentParser("ser-hf data check", description=check_command.__doc__, allow_abbrev=False)
     parser.add_argument("paths", nargs="+", metavar="CLIPS", help="Audio files, folders, globs or tables of them.")
-    parser.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="Checkpoint of recipes/finetune.py.")
+    parser.add_argument("--model", required=True, metavar="FOLDER_OR_ID", help="Checkpoint of ser-hf train.")
     parser.add_argument("--output", metavar="FILE", help="CSV file to write, with a row for each recording.")
     options = parser.parse_args(argv)
     from ser_hf.serving.audio_list import list_audio
@@ -162,7 +164,7 @@ def check_command(argv: list[str]) -> int:
     check = check_recordings(files, options.model)
     if options.output:
         write_recordings(check, options.output)
-    show(describe_check(check))
+    show(*map(wrap, describe_check(check).splitlines()))
     return int(bool(check.findings))
 
 

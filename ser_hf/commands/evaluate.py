@@ -2,7 +2,7 @@
 
 import sys
 
-from ser_hf.commands.training import JSON, show_results
+from ser_hf.commands.training import JSON, JSON_HELP, show_results
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.runs.command_line import parse_arguments, refuse_options, take_flag
@@ -23,8 +23,9 @@ def evaluate_command(argv: list[str]) -> int:
     kinds = (DataArguments, EvaluationArguments)
     as_json, argv = take_flag(argv, JSON)
     data, options = parse_arguments(
-        argv, kinds, hidden=UNUSED_OPTIONS, prog="ser-hf evaluate", description=evaluate_command.__doc__
-    )
+        argv, kinds, hidden=UNUSED_OPTIONS, prog="ser-hf evaluate", description=evaluate_command.__doc__,
+        epilog=JSON_HELP,
+    )  # fmt: skip
     refuse_options(
         argv, UNUSED_OPTIONS, "Use --preprocessing to choose trimming and windows; the checkpoint names the task."
     )

@@ -19,6 +19,7 @@ from ser_hf.escaping import one_line, show
 from ser_hf.models.location import check_location
 from ser_hf.serving.prediction_table import FORMATS
 from ser_hf.serving.segment_files import clock
+from ser_hf.terminal import ParagraphFormatter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,9 @@ logged. "uncertain" is empty if the model is not calibrated.
 
 Run the same command again to resume an interrupted table: it adds new files of the folders and retries files with
 errors; other rows are kept. Several processes can share the files, on CPUs or GPUs:
-accelerate launch --multi_gpu --num_processes 4 -m ser_hf.cli predict …
+
+  accelerate launch --multi_gpu --num_processes 4 -m ser_hf.cli predict …
+
 Several machines can share them too if they write to the same disk.
 """
 
@@ -123,7 +126,10 @@ def _print_rows(
         show(_describe(prediction, known, width), flush=True)
         rows.append(to_row(prediction, classifier) | known)
     if len(rows) == 1 and classifier.rating_scale is None and prediction.scores:
-        show("All scores: " + ", ".join(f"{one_line(name)} {value:.1%}" for name, value in prediction.scores.items()))
+        show(
+            "All scores: "
+            + ", ".join(f"{one_line(name)} {100 * value:.1f} %" for name, value in prediction.scores.items())
+        )
     return rows, 0
 
 
@@ -145,7 +151,8 @@ def _describe(prediction: "Prediction", known: "Known", width: int) -> str:
 
 def _read_options(argv: list[str]) -> Namespace:
     parser = ArgumentParser("ser-hf predict", "%(prog)s PATHS … --model FOLDER_OR_ID [--output FILE] [options]",
-                            predict_command.__doc__, EXAMPLES, allow_abbrev=False)  # fmt: skip
+                            predict_command.__doc__, EXAMPLES, formatter_class=ParagraphFormatter,
+                            allow_abbrev=False)  # fmt: skip
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="Audio files, folders, globs or tables; see below.")
     add_model_options(parser)
     parser.add_argument(

@@ -78,7 +78,7 @@ def _build_publish_parser() -> ArgumentParser:
         publish_command, "FOLDER REPO_ID [options]\n       ser-hf publish FOLDER --check [--data_root DIR …]"
     )
     parser.epilog = "The access token is from `hf auth login` or the environment variable HF_TOKEN."
-    parser.add_argument("folder", metavar="FOLDER", help="Output folder of recipes/finetune.py or recipes/probe.py.")
+    parser.add_argument("folder", metavar="FOLDER", help="Output folder of ser-hf train or ser-hf probe.")
     parser.add_argument("repo_id", metavar="REPO_ID", nargs="?", help="USER/NAME; created as private if missing.")
     parser.add_argument("--check", action="store_true", help="Only run the checks and print their results.")
     parser.add_argument(

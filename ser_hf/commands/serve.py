@@ -12,6 +12,7 @@ from ser_hf.commands.model_options import add_model_options, load_chosen_model
 from ser_hf.escaping import show
 from ser_hf.models.location import check_location
 from ser_hf.serving.service.limits import ServiceLimits
+from ser_hf.terminal import ParagraphFormatter
 
 TOKEN = "SER_HF_TOKEN"  # environment variable
 HELP = {  # of the fields of ServiceLimits
@@ -25,7 +26,8 @@ HELP = {  # of the fields of ServiceLimits
 EPILOG = f"""
 The service listens to this machine only, unless --host says otherwise. With the environment variable {TOKEN}, or
 --token_file, requests must have the header 'Authorization: Bearer TOKEN'. Try it:
-curl -F file=@utterance.wav http://127.0.0.1:8000/predict
+
+  curl -F file=@utterance.wav http://127.0.0.1:8000/predict
 """
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ def serve_command(argv: list[str]) -> int:
 def _read_options(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ser-hf serve", description=serve_command.__doc__, epilog=EPILOG, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=ParagraphFormatter,
     )  # fmt: skip
     add_model_options(parser)
     parser.add_argument(

@@ -16,6 +16,7 @@ from ser_hf.runs.training_options import TrainingOptions
 from ser_hf.workflows.sweep_arguments import SweepArguments
 
 JSON = "--json"
+JSON_HELP = f"{JSON} prints the content of {RESULTS} instead of the table."
 
 
 def show_results(message: str, folder: str | Path, *, as_json: bool) -> None:
@@ -27,7 +28,9 @@ def train_command(argv: list[str], *, prog: str = "ser-hf train", description: s
     """Fine-tune an audio classifier on emotional speech, or train one from scratch, and score it on new speakers."""
     kinds = (DataArguments, ModelArguments, TrainingOptions)
     as_json, argv = take_flag(argv, JSON)
-    data, model, training = parse_arguments(argv, kinds, prog=prog, description=description or train_command.__doc__)
+    data, model, training = parse_arguments(
+        argv, kinds, prog=prog, description=description or train_command.__doc__, epilog=JSON_HELP
+    )
     from ser_hf.workflows.finetune import describe_run, finetune  # imports torch, which is slow, so after --help
 
     results = finetune(data, model, training)
@@ -50,7 +53,9 @@ def probe_command(argv: list[str], *, prog: str = "ser-hf probe", description: s
     """Compare scikit-learn heads on frozen features, and keep the head that training speakers choose."""
     kinds = (DataArguments, ProbeArguments)
     as_json, argv = take_flag(argv, JSON)
-    data, arguments = parse_arguments(argv, kinds, prog=prog, description=description or probe_command.__doc__)
+    data, arguments = parse_arguments(
+        argv, kinds, prog=prog, description=description or probe_command.__doc__, epilog=JSON_HELP
+    )
     from ser_hf.workflows.probe import describe_probe, probe  # imports torch, which is slow, so after --help
 
     message = describe_probe(probe(data, arguments), arguments.output_dir)

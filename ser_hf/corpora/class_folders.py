@@ -108,7 +108,7 @@ def _report(root: Path, found: list[Path], rows: list[Utterance], levels: Sequen
         if names := {getattr(row, field) for row in rows} - {None}:
             counts.append(noun.format(len(names)) + "s" * (len(names) > 1))
     hint = " --split given uses the partitions." if "partition" in levels else ""
-    logger.info(f"'{root}': {' '.join(counts)} (layout {'/'.join(levels)}).{hint}")
+    logger.info(f"'{root}': {' '.join(counts)} (--layout {'/'.join(levels)}).{hint}")
 
 
 def _refuse_twins(rows: list[Utterance]) -> None:

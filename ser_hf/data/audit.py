@@ -87,7 +87,7 @@ def find_shared_speakers(split: Split) -> list[Finding]:
     """Find speakers that occur in two parts (leaks), and unknown speakers that may occur in two parts (notes)."""
     findings = []
     for parts, (corpus, speaker), both in _in_two_parts(split, lambda u: (u.corpus, u.speaker or "")):
-        subject = f"speaker {speaker} of {corpus}" if speaker else f"unknown speakers of {corpus}, possibly the same:"
+        subject = f"speaker {speaker} of {corpus}:" if speaker else f"unknown speakers of {corpus}, possibly the same:"
         findings.append(_share("shared speaker", "leak" if speaker else "note", parts, both, subject))
     return findings
 
@@ -128,7 +128,7 @@ def find_near_identical_audio(split: Split) -> list[Finding]:
     members = _members(split)
     findings = []
     for match in find_near_identical([utterance for _, utterance in members]):
-        how = f"correlation {match.correlation:.2f} at a lag of {1000 * match.lag:.0f} ms"
+        how = f"correlation {match.correlation:.2f} of the waveforms, shifted by {1000 * match.lag:.0f} ms"
         findings.append(_pair_finding("near-identical audio", members[match.one], members[match.other], how))
     return findings
 
@@ -185,7 +185,7 @@ def findings_as_json(findings: Sequence[Finding], root: str | os.PathLike) -> st
 def _find_shared_sessions(split: Split) -> list[Finding]:
     shared = _in_two_parts(split, lambda u: u.session and (u.corpus, u.session))
     return [
-        _share("shared session", "note", parts, both, f"session {session} of {corpus}")
+        _share("shared session", "note", parts, both, f"session {session} of {corpus}:")
         for parts, (corpus, session), both in shared
     ]
 

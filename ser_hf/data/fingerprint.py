@@ -10,6 +10,8 @@ ends, combinations of these, and the telephone band (300 to 3400 Hz).
                                     altered copies                    distinct recordings
     similarity of the sketches      at least 0.89 (telephone 0.70)    0.1 % of 277 740 pairs above 0.70
     correlation of the waveforms    at least 0.93 (telephone 0.79)    at most 0.57 (6884 pairs: same actor, sentence)
+
+Of the 1735 words of TurEV-DB (1 s each), five pairs of different words by one speaker reach 0.76 to 0.80.
 """
 
 import functools

@@ -48,6 +48,7 @@ def describe_proposal(utterances: Sequence[Utterance]) -> str | None:
     if proposal is None:
         return None
     pattern, speakers = proposal
-    counts = ", ".join(f"{name} {count}" for name, count in speakers.most_common(LISTED))
+    counts = ", ".join(f"{name} ({count})" for name, count in speakers.most_common(LISTED))
     more = ", …" if len(speakers) > LISTED else ""
-    return f"With --speaker_pattern '{pattern}': {pluralize(len(speakers), 'speaker')}: {counts}{more}."
+    number = pluralize(len(speakers), "speaker")
+    return f"--speaker_pattern '{pattern}' finds {number} (utterances): {counts}{more}."

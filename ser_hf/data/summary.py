@@ -19,9 +19,10 @@ from ser_hf.data.audio import AudioHeader, read_header
 from ser_hf.data.decoder import describe_missing
 from ser_hf.data.segment_fit import describe_misfit
 
-WIDTH = 100  # characters per line in the terminal
+WIDTH = 80  # characters per line of facts
 COUNTED = {"channels": "channels", "encoding": "encodings", "language": "languages", "corpus": "corpora"}
 QUANTILES = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "max": 1.0}
+UNKNOWN = "unknown"
 NO_HEADER = (np.nan, np.nan, np.nan, None, np.nan)  # in the place of an AudioHeader
 
 logger = logging.getLogger(__name__)
@@ -97,15 +98,16 @@ def summarize_corpus(table: pandas.DataFrame) -> dict:
         "sampling_rates": _count_values(readable["sampling_rate"].astype(int)),
         "channels": _count_values(readable["channels"].astype(int)),
         "encodings": _count_values(readable["encoding"]),
-        "languages": _count_values(table["language"].fillna("unknown")),
+        "languages": _count_values(table["language"].fillna(UNKNOWN)),
         "corpora": _count_values(table["corpus"]),
     }
 
 
 def describe_corpus(summary: dict) -> str:
-    """Format the result of `summarize_corpus` as plain text of at most 100 characters per line."""
-    genders = sorted(summary["genders"])
-    rows = [("emotion", "utterances", "share", "hours", "speakers", *genders)]
+    """Format the result of `summarize_corpus` as plain text of at most 110 characters per line, usually 80."""
+    genders = sorted(summary["genders"]) if set(summary["genders"]) != {UNKNOWN} else []
+    titles = [f"gender {UNKNOWN}" if gender == UNKNOWN else gender for gender in genders]
+    rows = [("emotion", "utterances", "share", "hours", "speakers", *titles)]
     for emotion, part in [*summary["emotions"].items(), ("all emotions", summary)]:
         share = f"{100 * part['utterances'] / summary['utterances']:.1f} %"
         counts = [part["genders"].get(gender, 0) for gender in genders]
@@ -163,7 +165,7 @@ def _summarize_rows(rows: pandas.DataFrame) -> dict:
         "utterances": len(rows),
         "hours": float(rows["duration"].sum() / 3600),
         "speakers": rows.groupby(["corpus", "speaker"]).ngroups,
-        "genders": _count_values(rows["gender"].fillna("unknown")),
+        "genders": _count_values(rows["gender"].fillna(UNKNOWN)),
     }
 
 

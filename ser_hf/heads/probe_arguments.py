@@ -16,7 +16,7 @@ TASK_HEADS = {"categories": HEAD_NAMES, "dimensions": REGRESSOR_NAMES}
 
 @dataclass
 class ProbeArguments:
-    """Hold the options of a comparison of features and heads.
+    """Define the features, the heads and the output folder.
 
     Raises:
         ValueError: If a feature or head is unknown, `augmented_copies` is negative, or an option is given without the

@@ -129,11 +129,11 @@ def describe_agreement(agreement: AgreementRecord) -> str:
     """Return the result of the comparison as text."""
     if agreement.error:
         return f"the stock pipeline fails: {agreement.error}"
-    difference = agreement.largest_difference
+    difference = "unknown" if agreement.largest_difference is None else f"{agreement.largest_difference:.1e}"
+    others = f" ({agreement.test} in all)" if agreement.compared < agreement.test else ""
     return (
-        f"{agreement.agree} of {agreement.compared} test utterances compared (of {agreement.test}), largest "
-        f"difference of a score {'unknown' if difference is None else f'{difference:.1e}'} "
-        f"(allowed: {agreement.tolerance:g})"
+        f"equal scores for {agreement.agree} of {agreement.compared} test utterances{others}, largest difference "
+        f"{difference} (allowed: {agreement.tolerance:g})"
     )
 
 

@@ -60,7 +60,7 @@ def check_head(folder: Path) -> Check:
     try:
         head, description = load_head(folder)
     except (FileNotFoundError, ValueError) as error:
-        return Check("head", False, str(error), "Fit it again with recipes/probe.py.")
+        return Check("head", False, str(error), "Fit it again with ser-hf probe.")
     outputs = "dimensions" if "rating_scale" in description else "emotions"
     found = f"{head.name} for {len(description['emotions'])} {outputs}; the stock pipeline cannot run it, ser_hf can"
     return Check("head", True, found)

@@ -74,7 +74,7 @@ def publish(
     changed.
 
     Args:
-        folder: Output folder of `recipes/finetune.py` or `recipes/probe.py`.
+        folder: Output folder of `finetune` or `probe`.
         repo_id: "user/name"; created if it does not exist.
         public: Make a new repository public.
         token: Access token; None for the one of `hf auth login`.
@@ -102,7 +102,8 @@ def publish(
         check_licence(folder)
     if dry_run:
         sizes = {name: len(file) if isinstance(file, bytes) else file.stat().st_size for name, file in files.items()}
-        return "\n".join(f"{size:13,}  {name}" for name, size in sizes.items())
+        lines = [f"{size:13,}  {name}" for name, size in sizes.items()]
+        return "\n".join(["Nothing was uploaded. The files would be (bytes):", *lines])
     return push(files, repo_id, public=public, token=token, overwrite=overwrite)
 
 

@@ -8,7 +8,6 @@ import difflib
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from enum import Enum
@@ -21,6 +20,7 @@ from ser_hf.runs.data_arguments import DataArguments
 from ser_hf.runs.model_arguments import ModelArguments
 from ser_hf.runs.recipe_files import find_recipe
 from ser_hf.runs.training_options import TrainingOptions
+from ser_hf.terminal import ParagraphFormatter
 
 if TYPE_CHECKING:  # imports torch
     from ser_hf.runs.training_arguments import SerTrainingArguments
@@ -123,16 +123,15 @@ def _build_parser(
     kinds: Sequence[type], hidden: Sequence[str] = (), *, short: bool = False, **parser_options
 ) -> argparse.ArgumentParser:
     """Return a parser with one group of options per dataclass; if `short`, its help explains those of `FIRST` only."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(usage="%(prog)s [RECIPE] --key value …", allow_abbrev=False, formatter_class=form,
+    parser = _Parser(usage="%(prog)s [RECIPE] --key value …", allow_abbrev=False, formatter_class=ParagraphFormatter,
                      **parser_options)  # fmt: skip
     for kind in kinds:
         items = [item for item in fields(kind) if item.init]
         unexplained = [item.name for item in items if short and kind in SHORTENED and item.name not in FIRST]
-        title = (kind.__doc__ or kind.__name__).partition("\n")[0].rstrip(".")
+        title = (kind.__doc__ or "").partition("\n")[0].rstrip(".").removeprefix("Define ")
         others = ", ".join(name for name in unexplained if name not in hidden)
         group = parser.add_argument_group(
-            title, textwrap.fill(f"Also, see {HELP_ALL}: {others}.", 78) if others else None
+            title[:1].upper() + title[1:], f"Also, see {HELP_ALL}: {others}." if others else None
         )
         hints = get_type_hints(kind)
         for item in items:
@@ -144,7 +143,7 @@ def _build_parser(
                 parsed = _allow_none(parsed)
             group.add_argument(f"--{item.name}", **described, **parsed)
     parser.add_argument(HELP_ALL, action="help", help="explain all options")
-    parser.epilog = EPILOG + (TRAINING_EPILOG if TrainingOptions in kinds else "")
+    parser.epilog = EPILOG + (TRAINING_EPILOG if TrainingOptions in kinds else "") + (parser.epilog or "")
     return parser
 
 

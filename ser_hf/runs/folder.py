@@ -42,7 +42,7 @@ def check_folder(folder: str | Path, recipe: dict) -> None:
 
 @contextmanager
 def claim_folder(
-    folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "accelerate launch recipes/finetune.py"
+    folder: str | Path, recipe: dict, dataset: DatasetDict, *, launch: str = "ser-hf train"
 ) -> Iterator[None]:
     """Lock the output folder during a run, and write `recipe.yaml` and the fingerprint of the dataset into it.
 

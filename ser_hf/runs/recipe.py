@@ -98,8 +98,8 @@ def rerun_command(launch: str, recipe: dict) -> str:
         recipe: Settings from `resolve_recipe`.
 
     Examples:
-        >>> rerun_command("python recipes/probe.py", {"model_name_or_path": "openai/whisper-tiny"})
-        'python recipes/probe.py recipe.yaml --data_root FOLDER --output_dir FOLDER'
+        >>> rerun_command("ser-hf probe", {"model_name_or_path": "openai/whisper-tiny"})
+        'ser-hf probe recipe.yaml --data_root FOLDER --output_dir FOLDER'
     """
     encoder = recipe["model_name_or_path"]
     is_folder = encoder is not None and "/" not in encoder  # ids on the Hub have an owner

@@ -2,7 +2,7 @@
 
 from ser_hf.runs.result_records import Results, TaskScores
 from ser_hf.tasks import load_task
-from ser_hf.terminal import align_columns
+from ser_hf.terminal import align_columns, wrap
 
 LISTED = 12  # emotions, those with the lowest recall
 
@@ -19,7 +19,7 @@ def describe_results(results: Results) -> str:
         rows += [[f"recall, {name}", *(f"{part[name]:.3f}" for part in recalls)] for name in weakest]
     rows.append(["utterances", *(str(part.utterances) for part in parts.values())])
     rows.append(["speakers", *(str(part.speakers or "unknown") for part in parts.values())])
-    return "\n".join([*align_columns(rows), *filter(None, [results.test.warning])])
+    return "\n".join([*align_columns(rows), *map(wrap, filter(None, [results.test.warning]))])
 
 
 def _with_interval(part: TaskScores, name: str) -> str:

@@ -39,6 +39,7 @@ from ser_hf.runs.description import describe_audio, describe_audit, describe_spl
 from ser_hf.runs.file_names import AUDIT, PROBLEMS
 from ser_hf.tasks import load_task, votes
 
+LISTED = 3  # leaks of a kind in the log
 logger = logging.getLogger(__name__)
 
 
@@ -221,14 +222,15 @@ def load_speech(
         check_prepared(planned, split, problems, allow_missing=data.allow_missing)
         check_split(split, shared_speakers=data.protocol == "random_kfold" or data.split != "speaker")
     if problems:
-        count = Counter(problem.action for problem in problems)
-        logger.info(
-            f"Of {pluralize(len(utterances), 'file')}: {dict(count)} (first: {problems[0].path}: {problems[0].reason})."
-        )
+        counts = Counter(problem.action for problem in problems)
+        actions = ", ".join(f"{number} {action}" for action, number in counts.items())
+        first = f"first: {problems[0].path}: {problems[0].reason}"
+        logger.info(f"Of {pluralize(len(utterances), 'utterance')}: {actions} ({first}).")
     findings = find_shared_speakers(split) + find_identical_audio(split) + find_overlapping_audio(split)
     folders = audio_folders(data)
     if leaks := [finding for finding in findings if finding.severity == "leak"]:
-        logger.warning(f"Leaks between the parts of the split:\n{describe_findings(leaks, common_folder(folders))}")
+        listed = describe_findings(leaks, common_folder(folders), limit=LISTED)
+        logger.warning(f"Leaks between the parts of the split:\n{listed}")
     task = load_task(data.task)
     outputs = task.list_outputs(split["train"])
     label = Label(task.target_feature(outputs), lambda utterance: task.target_of(utterance, outputs))

@@ -62,7 +62,7 @@ def check_recordings(files: Sequence[Key], model: str) -> RecordingCheck:
     path = find_file(model, TRAINING_SPEECH)
     if path is None:
         raise FileNotFoundError(
-            f"'{model}': expected {TRAINING_SPEECH}, which recipes/finetune.py writes beside the weights, found none. "
+            f"'{model}': expected {TRAINING_SPEECH}, which ser-hf train writes beside the weights, found none. "
             "Train again with this version of ser_hf."
         )
     trained = read_training_speech(path)

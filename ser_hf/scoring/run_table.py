@@ -132,7 +132,8 @@ def tabulate_differences(runs: Sequence[FinishedRun], tables: Sequence[str] = ()
     found = [(run.name, run.predictions) for run in others] + list(zip(names, answers, strict=True))
     compared = compare_predictions(first.results, first.predictions, found)
     task, metrics = load_task(first.results.task), list(compared[0].differences)
-    heads = [head for name in metrics for head in (name, "p")]
+    shown = {name: metric.short for name, metric in task.METRICS.items()}
+    heads = [head for name in metrics for head in (shown.get(name, name), "p")]  # others: those of one dimension
     lines = [[f"minus `{first.name}`", *heads, "speakers higher / lower"]]
     for one in compared:
         cells = [cell for name in metrics for cell in _describe_difference(one.differences[name], task)]

@@ -105,7 +105,8 @@ def _predict_share(
         return
     with open_journal(output, rank) as append:
         predictions = classifier.predict_files(mine, batch_size=batch_size, speech=speech)
-        for prediction in tqdm(predictions, "Predicting", len(mine), unit="file", disable=rank > 0):
+        bar = tqdm(predictions, "Predicting", len(mine), unit="file") if rank == 0 else predictions
+        for prediction in bar:
             append(to_row(prediction, classifier))
 
 

@@ -199,7 +199,7 @@ def _parse_rttm(path: Path) -> dict[str, list[tuple[float, float, str]]]:
             continue
         try:
             start, duration = float(cells[3]), float(cells[4])
-            turns.setdefault(cells[1], []).append((start, start + duration, cells[7]))
+            turns.setdefault(cells[1], []).append((start, round(start + duration, 6), cells[7]))
         except (ValueError, IndexError):
             raise ValueError(
                 f"'{path}', line {number}: expected 'SPEAKER file channel start duration <NA> <NA> speaker', found "

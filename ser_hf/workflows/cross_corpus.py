@@ -75,7 +75,7 @@ def cross_corpus(
     output_dir, first = Path(arguments[-1].output_dir), PartialState().is_main_process
     if first:
         recipe = resolve_recipe(data, matrix, *complete_arguments(data, arguments)) | {"fold": None}
-        claim_parent(output_dir, recipe, f"accelerate launch recipes/cross_corpus.py {run.__name__}", "All models")
+        claim_parent(output_dir, recipe, f"ser-hf cross-corpus {run.__name__}", "All models")
     found, cells = [], []
     for corpora in rows:
         logger.info(f"Trained on {' and '.join(corpora)}")

@@ -53,7 +53,7 @@ def cross_validate(run: Callable[..., Results | None], data: DataArguments, *arg
     with explain_full_disk(output_dir):
         if first:
             recipe = resolve_recipe(data, *others, last) | {"fold": None}
-            claim_parent(output_dir, recipe, f"accelerate launch recipes/cross_validate.py {run.__name__}", "All folds")
+            claim_parent(output_dir, recipe, f"ser-hf cross-validate {run.__name__}", "All folds")
         for fold, folder in enumerate(folders, 1):
             logger.info(f"Fold {fold} of {count} of {data.protocol}, in {folder}")
             try:

@@ -36,6 +36,7 @@ from ser_hf.runs.training_arguments import SerTrainingArguments
 from ser_hf.runs.training_speech import write_training_speech
 from ser_hf.scoring.recommended import score_recommended
 from ser_hf.tasks import load_task, name_task
+from ser_hf.terminal import wrap
 from ser_hf.training.auxiliary import check_auxiliary, narrow_head, save_auxiliary
 from ser_hf.training.components import (
     check_setup,
@@ -251,7 +252,7 @@ def describe_run(results: Results, folder: str) -> str:
     compared = describe_agreement(results.agreement) if results.agreement else "not compared by that version of ser_hf"
     return f"""
 {describe_results(results)}
-The stock pipeline on the raw test files: {compared}.
+{wrap(f"Stock pipeline, raw test files: {compared}.")}
 The checkpoint is in {folder}, its card in {folder}/{CARD}.
 
 Use it in Python:

@@ -70,7 +70,7 @@ def pretrain(
         speech = load_unlabelled_speech(data)
     augment = make_augmentation(data)
     collator = MaskingCollator(feature_extractor, model.config, model_args, augment=augment, seed=training.seed)
-    first, launch = training.process_index == 0, "accelerate launch recipes/pretrain.py"
+    first, launch = training.process_index == 0, "ser-hf pretrain"
     with claim_folder(training.output_dir, recipe, speech.dataset, launch=launch) if first else nullcontext():
         if first:
             write_problems(speech.problems, training.output_dir)
@@ -115,5 +115,5 @@ Validation loss {record.curve[0]["validation_loss"]:.3f} in the first epoch, {be
 in use.
 The encoder is in {folder}. Fine-tune it with the same split:
 
-accelerate launch recipes/finetune.py RECIPE.yaml --model_name_or_path {folder}
+  ser-hf train RECIPE --model_name_or_path {folder}
 """

@@ -70,7 +70,7 @@ def probe(data: DataArguments, arguments: ProbeArguments) -> Results:
     speech = load_speech(data, output_dir=arguments.output_dir)
     if speech.split.speaker_independent:
         check_test_speakers(arguments.model_name_or_path, speech.dataset["test"])
-    with claim_folder(arguments.output_dir, recipe, speech.dataset, launch="python recipes/probe.py"):
+    with claim_folder(arguments.output_dir, recipe, speech.dataset, launch="ser-hf probe"):
         write_problems(speech.problems, arguments.output_dir)
         write_findings(data, speech.findings, arguments.output_dir)
         results = _compare(data, arguments, augment, speech)

@@ -86,8 +86,7 @@ def _require_one_gpu(training: SerTrainingArguments) -> None:
     if training.world_size > 1 or training.n_gpu > 1:
         raise ValueError(
             f"Expected one process with one GPU, found {training.world_size} with {training.n_gpu}. Start "
-            "CUDA_VISIBLE_DEVICES=0 accelerate launch --num_processes 1 recipes/sweep.py … once for each GPU: they "
-            "share the search."
+            "CUDA_VISIBLE_DEVICES=0 ser-hf sweep … once for each GPU: they share the search."
         )
 
 
@@ -175,7 +174,7 @@ def write_sweep(study: optuna.Study, arguments: list) -> pandas.DataFrame:
         recipe["model_name_or_path"] = arguments[1].model_name_or_path  # with its path: never published
         comment = (
             f"Trial {best}, validation UA {table['ua'][best]:.3f}, the best of {len(table)}. Rerun it with:\n"
-            "accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
+            "ser-hf train recipe.yaml --data_root FOLDER --output_dir FOLDER"
         )
         write_recipe(folder, recipe, comment=comment)
     return table
@@ -190,5 +189,5 @@ def describe_sweep(table: pandas.DataFrame, folder: str) -> str:
 
 The best of {len(table)} validation UAs is optimistic. Fine-tune with its settings, and score once on the test speakers:
 
-accelerate launch recipes/finetune.py {folder}/recipe.yaml --data_root FOLDER --output_dir FOLDER
+  ser-hf train {folder}/recipe.yaml --data_root FOLDER --output_dir FOLDER
 """

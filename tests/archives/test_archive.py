@@ -41,7 +41,7 @@ def test_the_table_of_an_archive_is_the_table_of_predict(model, calls, tmp_path,
     assert archive("plan", calls, tmp_path / "job", "--model", model, "--shard_bytes", 30_000) == 0
     assert "7 files, 0.000 GB, 4 shards" in capsys.readouterr().out
     assert archive("run", tmp_path / "job", "--workers", 1, "--price", 2) == 0
-    assert "4 of 4 shards done that were open" in (text := capsys.readouterr().out) and "which cost" in text
+    assert "Done: 4 of 4 open shards." in (text := capsys.readouterr().out) and "which cost" in text
     assert archive("merge", tmp_path / "job", tmp_path / "out.parquet") == 2
     assert "is not verified" in capsys.readouterr().err
     assert archive("verify", tmp_path / "job") == 0

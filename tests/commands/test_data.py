@@ -39,10 +39,11 @@ def test_the_audit_prints_the_hashes_of_recordings_that_the_results_have(copied,
     data = DataArguments(corpus=["folder"], data_root=[str(copied)], speaker_pattern=r"(sp\d+)")
     split = load_speech(data).split
     assert main(["data", "audit", *folder(copied), "--split", "speaker"]) == 0
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("SHA-256")] == [
-        f"SHA-256 of the recordings, train: {split.train.recordings}",
-        f"SHA-256 of the recordings, validation: {split.validation.recordings}",
-        f"SHA-256 of the recordings, test: {split.test.recordings}",
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "SHA-256 of the recordings, to compare copies of the corpus:",
+        f"  train       {split.train.recordings}",
+        f"  validation  {split.validation.recordings}",
+        f"  test        {split.test.recordings}",
     ]
 
 
@@ -98,10 +99,11 @@ def test_a_table_is_not_written_over_itself(toy_ravdess, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_split_of_a_recipe_is_audited(copied, tmp_path, capsys):
+@pytest.mark.parametrize("option", [["--recipe"], []])
+def test_the_split_of_a_recipe_is_audited(copied, tmp_path, capsys, option):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("corpus: folder\nsplit: random\nmodel_type: mel\noutput_dir: out\nspeaker_pattern: (sp\\d+)\n")
-    assert main(["data", "audit", "--recipe", str(recipe), "--data_root", str(copied)]) == 1
+    assert main(["data", "audit", *option, str(recipe), "--data_root", str(copied)]) == 1
     assert "shared speaker" in capsys.readouterr().out
 
 

@@ -17,6 +17,13 @@ from ser_hf.serving.backends import Backend
 from ser_hf.serving.predict import to_row
 
 
+def test_the_bar_can_be_disabled_as_all_others(model, calls, tmp_path, monkeypatch):
+    options = []
+    monkeypatch.setattr("ser_hf.serving.predict.tqdm", lambda items, *_, **given: options.append(given) or items)
+    assert predict(model, tmp_path / "out.csv", calls) == 0
+    assert options == [{"unit": "file"}]
+
+
 def test_every_file_becomes_a_row_and_a_bad_one_says_why(model, calls, tmp_path, capsys):
     assert predict(model, tmp_path / "out.csv", calls) == 0
     assert "1 error (first: Cannot read" in capsys.readouterr().out

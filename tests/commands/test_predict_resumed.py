@@ -104,6 +104,7 @@ def test_the_command_of_the_help_text_shares_files_on_any_machine(model, calls, 
     program, *words = command.replace("--num_processes 4", "--num_processes 2").split()
     argv = [Path(sys.executable).with_name(program), *words, calls, "--model", model, "--output", tmp_path / "out.csv"]
     alone = os.environ | {"HF_HOME": str(tmp_path / "home")}  # where accelerate would look for settings
+    alone["TQDM_DISABLE"] = ""  # show the bars, though there is no terminal
     run = subprocess.run(list(map(str, argv)), env=alone, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr[-3000:]
     assert pandas.read_csv(tmp_path / "out.csv")["path"].tolist() == sorted(map(str, calls.rglob("*.wav")))

@@ -107,7 +107,7 @@ def test_with_the_data_at_hand_the_gate_compares_anew(
     monkeypatch.setattr(gate, "LOADED", ())
     monkeypatch.setattr("ser_hf.publishing.agreement.measure_agreement", measure)
     assert main(["publish", str(published_folder), "--check", "--data_root", str(toy_ravdess)]) == code
-    assert f"{agree} of 8 test utterances compared (of 8)" in capsys.readouterr().out
+    assert f"equal scores for {agree} of 8 test utterances, " in capsys.readouterr().out
     assert asked == [(published_folder, {"ravdess": toy_ravdess})]
     assert main(["publish", str(published_folder), "--check"]) == 0
     assert len(asked) == 1

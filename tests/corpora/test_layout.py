@@ -67,7 +67,7 @@ def test_partitions_are_no_emotions(lay_out, caplog):
         ("happy", None, None, "train"),
         ("happy", None, None, "validation"),
     ]
-    assert "2 emotions in 3 partitions (layout partition/emotion). --split given uses the partitions." in caplog.text
+    assert "2 emotions in 3 partitions (--layout partition/emotion). --split given uses the partitions." in caplog.text
 
 
 def test_partitions_may_be_below_the_emotions(lay_out):
@@ -85,7 +85,7 @@ def test_folders_named_as_speakers_are_speakers(lay_out, names, caplog):
     caplog.set_level("INFO")
     root = lay_out(*(f"{name}/{emotion}/a.wav" for name in names for emotion in ("angry", "sad")))
     assert read(root) == [(emotion, name, None, None) for emotion in ("angry", "sad") for name in names]
-    assert "2 emotions of 2 speakers (layout speaker/emotion)" in caplog.text
+    assert "2 emotions of 2 speakers (--layout speaker/emotion)" in caplog.text
 
 
 def test_languages_are_no_emotions(lay_out):

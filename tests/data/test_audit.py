@@ -51,7 +51,7 @@ def test_a_speaker_in_two_parts_is_a_leak(speak):
     (finding,) = find_shared_speakers({"train": [one, other], "validation": [], "test": [third]})
     assert (finding.severity, finding.parts) == ("leak", ("train", "test"))
     assert finding.utterances == (one.path, third.path)
-    assert finding.detail == "speaker 1 of toy 2 utterances in train and 1 utterance in test"
+    assert finding.detail == "speaker 1 of toy: 2 utterances in train and 1 utterance in test"
     assert is_bad([finding])
 
 

@@ -59,7 +59,7 @@ def test_speakers_with_one_emotion_do_not_hide_the_others():
 def test_the_proposal_counts_the_utterances_of_each_speaker():
     utterances = rows("{who}_{i}.wav", speakers="abcdefgh")
     assert describe_proposal(utterances) == (
-        "With --speaker_pattern '^([^_]+)_': 8 speakers: a 6, b 6, c 6, d 6, e 6, f 6, …."
+        "--speaker_pattern '^([^_]+)_' finds 8 speakers (utterances): a (6), b (6), c (6), d (6), e (6), f (6), …."
     )
 
 

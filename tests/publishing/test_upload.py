@@ -157,7 +157,9 @@ def test_a_dry_run_lists_what_would_go_and_asks_no_hub(published_folder, caplog)
     caplog.set_level(logging.INFO, "ser_hf")
     listing = publish(published_folder, "someone/tiny", dry_run=True)  # HF_HUB_OFFLINE would end any request
     assert "3 waveforms, largest difference of a score" in caplog.text
-    rows = dict(line.split()[::-1] for line in listing.splitlines())
+    title, *lines = listing.splitlines()
+    assert title == "Nothing was uploaded. The files would be (bytes):"
+    rows = dict(line.split()[::-1] for line in lines)
     kept = {path.relative_to(published_folder).as_posix() for path in publishable_files(published_folder)}
     assert set(rows) == kept
     assert rows["model.safetensors"] == f"{(published_folder / 'model.safetensors').stat().st_size:,}"

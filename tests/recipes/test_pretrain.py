@@ -165,7 +165,7 @@ def test_a_finished_run_says_so_more_epochs_continue_it_and_another_recipe_is_re
     with pytest.raises(FileExistsError, match="run of another recipe .*mask_time_prob"):
         pretrain("--mask_time_prob", "0.5")
     recipe = (out / "recipe.yaml").read_text()
-    assert "accelerate launch recipes/pretrain.py recipe.yaml" in recipe and "mask_time_prob: 0.65" in recipe
+    assert "ser-hf pretrain recipe.yaml" in recipe and "mask_time_prob: 0.65" in recipe
 
 
 @pytest.mark.slow

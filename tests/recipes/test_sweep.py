@@ -134,7 +134,7 @@ def test_what_cannot_be_searched_is_refused_with_a_way_out(sweep, tmp_path, monk
         sweep(output_dir=tmp_path / "mine")
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {"notes.txt"}
     monkeypatch.setattr(SerTrainingArguments, "world_size", 2)
-    with pytest.raises(Exception, match="one process with one GPU.*--num_processes 1"):
+    with pytest.raises(Exception, match="one process with one GPU.*CUDA_VISIBLE_DEVICES=0 ser-hf sweep"):
         sweep()
 
 

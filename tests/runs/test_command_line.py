@@ -55,7 +55,7 @@ def read_help(capsys, *argv):
 
 def test_help_explains_the_options_needed_first_and_lists_the_others(capsys):
     text = read_help(capsys, "--help")
-    assert "Define the corpora, labels, split and augmentation: Also, see --help_all: layout, columns" in text
+    assert "The corpora, labels, split and augmentation: Also, see --help_all: layout, columns" in text
     assert "turev_db, urdu. (required)" in text
     assert "--learning_rate FLOAT Peak learning rate of the encoder. (default: 3e-05)" in text
     assert "--head_init {random,probe,readout}" in text

@@ -51,7 +51,7 @@ def test_the_header_of_a_recipe_with_a_local_encoder_runs_it_again(tmp_path):
     command = (tmp_path / "out" / "recipe.yaml").read_text().splitlines()[1].removeprefix("# ")
     program, _, argv = command.partition(" recipe.yaml ")
     assert (program, argv) == (
-        "accelerate launch recipes/finetune.py",
+        "ser-hf train",
         "--model_name_or_path FOLDER/encoder --data_root FOLDER --output_dir FOLDER",
     )
     again = [str(tmp_path / "out" / "recipe.yaml"), *argv.replace("FOLDER", str(tmp_path)).split(), "--use_cpu", "true"]
@@ -63,7 +63,7 @@ def test_the_header_of_other_recipes_needs_no_encoder(tmp_path, model):
     arguments = ["--corpus", "synthetic", "--use_cpu", "true", "--output_dir", str(tmp_path / "out"), *model]
     claim(tmp_path / "out", resolve_recipe(*parse_recipe(arguments)), DATA)
     header = (tmp_path / "out" / "recipe.yaml").read_text().splitlines()[1]
-    assert header == "# accelerate launch recipes/finetune.py recipe.yaml --data_root FOLDER --output_dir FOLDER"
+    assert header == "# ser-hf train recipe.yaml --data_root FOLDER --output_dir FOLDER"
 
 
 def test_a_folder_of_another_recipe_is_refused_and_left_as_it_was(tmp_path):

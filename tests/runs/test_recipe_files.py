@@ -28,12 +28,15 @@ def test_a_name_that_is_misspelt_ends_in_one_sentence_with_the_nearest():
         find_recipe("ravdess/wisper_tiny")
 
 
-def test_the_command_lists_every_recipe_with_its_score_or_that_there_is_none(capsys):
+def test_the_command_lists_every_recipe_with_its_score_or_that_there_is_none(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if "/wav2vec2_base " in line]) == 3
-    (line,) = (line for line in lines if line.startswith("ravdess/wav2vec2_base "))
-    assert line.endswith("Not measured.")
+    assert len([line for line in lines if line.endswith("/wav2vec2_base")]) == 3
+    first = lines.index("ravdess/wav2vec2_base")
+    assert lines[first + 1].startswith("    Fine-tunes wav2vec2-base (94 M parameters) on RAVDESS speech: ")
+    assert lines[first + 2].endswith(" Not measured.")
+    assert lines[first + 3] == "ravdess/wav2vec2_large"
 
 
 def test_an_installed_package_has_the_recipes_as_data(monkeypatch):

@@ -142,7 +142,7 @@ def test_a_checkpoint_without_the_record_ends_in_one_sentence(model, write, tmp_
     with pytest.raises(ValueError, match=r"training_speech.json': expected the statistics that finetune writes"):
         check_recordings(files, str(other))
     (other / "training_speech.json").unlink()
-    with pytest.raises(FileNotFoundError, match="expected training_speech.json, which recipes/finetune.py writes"):
+    with pytest.raises(FileNotFoundError, match="expected training_speech.json, which ser-hf train writes"):
         check_recordings(files, str(other))
     with pytest.raises(ValueError, match="Expected readable recordings, found none of 1: "):
         check_recordings([(str(tmp_path / "none.wav"), None, None)], str(model))

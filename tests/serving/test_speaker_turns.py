@@ -37,6 +37,11 @@ def test_every_format_gives_the_same_sorted_turns(tmp_path, name, content):
     assert read_turns(tmp_path / name, "call.wav") == TURNS
 
 
+def test_the_end_of_a_turn_has_the_decimals_of_its_file(tmp_path):
+    (tmp_path / "call.rttm").write_text("SPEAKER call 1 24.64 24.87 <NA> <NA> A <NA> <NA>\n")
+    assert read_turns(tmp_path / "call.rttm", "call.wav") == [Turn(24.64, 49.51, "A")]
+
+
 def test_of_an_rttm_of_several_recordings_those_of_the_name_are_taken(tmp_path):
     (tmp_path / "all.rttm").write_text(RTTM + "SPEAKER other 1 0.00 9.00 <NA> <NA> C <NA> <NA>\n")
     assert read_turns(tmp_path / "all.rttm", "folder/call.wav") == TURNS
