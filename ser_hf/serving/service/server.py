@@ -46,7 +46,10 @@ def open_port(host: str, port: int) -> socket.socket:
         OSError: If the port is in use or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
+    listening = socket.create_server((host, port), family=family, backlog=MOST_CONNECTIONS)
+    # Connections inherit this. Otherwise, the body of an answer waits until the client has confirmed the head: 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    return listening
 
 
 def configure_server(service: ASGIApp) -> uvicorn.Config:
