@@ -59,6 +59,7 @@ def configure_server(service: ASGIApp) -> uvicorn.Config:
         http=PunctualProtocol,
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,  # small messages would become large ones
+        ws_ping_interval=None,  # its answers are behind the audio that waits; `idle_timeout` ends what is dead
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=STOP_TIMEOUT,
         log_level="warning",

@@ -1,5 +1,6 @@
 """The service on a real port: many clients at once, slow clients, and what stays in memory."""
 
+import json
 import socket
 import threading
 import time
@@ -7,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 import service_load
+import uvicorn
 from served import serve
+from websockets.sync.client import connect
 
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
@@ -83,6 +87,19 @@ def test_no_answer_waits_for_the_client_to_confirm_its_head():
         connection, _ = listening.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_client_that_waits_for_the_model_is_not_taken_for_dead(gate, monkeypatch):
+    short, config = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}, uvicorn.Config  # 20 s by default
+    monkeypatch.setattr(uvicorn, "Config", lambda service, **options: config(service, **short | options))
+    classifier, opened = gate
+    with serve(build_service(classifier)) as address:
+        url = f"{address.replace('http', 'ws')}/stream?sampling_rate=16000"
+        with connect(url, ping_interval=None) as stream:
+            stream.send((20_000 * np.sin(np.arange(48_000) / 20)).astype("<i2").tobytes())
+            stream.send("end")
+            threading.Timer(1, opened.set).start()
+            assert [event["end"] for event in map(json.loads, stream) if event["final"]] == [3.0]
 
 
 def test_a_slow_upload_ends_and_others_do_not_wait(classifier, content):
