@@ -4,7 +4,8 @@
 
 Each server has a process of its own, and the same machine sends the requests: utterances as WAV files of 16 kHz, so
 that the stock pipeline needs no resampling. A client sends its next request when it has the answer to the last one.
-The servers take turns, so that other processes on the machine affect both.
+The servers take turns, so that other processes on the machine affect both; the last column shows how many cores these
+took. Compare only rows in which it is near 0.
 """
 
 import sys
@@ -39,7 +40,9 @@ CLIENTS = (1, 8, 32)
 REQUESTS = 320  # per server and number of clients
 FILES = 100
 STARTING = 120  # longest start of a server, in seconds
-HEADER = ("clients", "server", "requests/s", "median ms", "95 % ms", "CPU ms per request", "failed", "MiB")
+HEADER = (
+    "clients", "server", "requests/s", "median ms", "95 % ms", "CPU ms per request", "failed", "MiB", "cores of others",
+)  # fmt: skip
 
 
 def compare_serving(model: Path, corpus: str, data_root: str | os.PathLike) -> None:
@@ -58,14 +61,27 @@ def compare_serving(model: Path, corpus: str, data_root: str | os.PathLike) -> N
             send(port, bodies[:8], 8)  # the first requests allocate memory and are not measured
         for clients in CLIENTS:
             for name, (port, process) in (("ser-hf serve", ours), ("pipeline behind http.server", stock)):
-                before = sum(process.cpu_times()[:2])
+                before = read_times(process)
                 seconds, latencies = send(port, list(islice(cycle(bodies), REQUESTS)), clients)
-                print_row(clients, name, seconds, latencies, sum(process.cpu_times()[:2]) - before, process)
+                cpu, others = read_times(process) - before
+                print_row(clients, name, seconds, latencies, cpu, others / seconds, process)
     print(f"\n{REQUESTS} requests per row, {len(bodies)} utterances of {corpus}, {usable_cpus()} cores.")
 
 
+def read_times(server: psutil.Process) -> np.ndarray:
+    """Return the seconds of all cores that the server took so far, and those of other processes, without this one."""
+    own, this, times = sum(server.cpu_times()[:2]), sum(psutil.Process().cpu_times()[:2]), psutil.cpu_times()
+    return np.array([own, sum(times) - times.idle - getattr(times, "iowait", 0.0) - own - this])
+
+
 def print_row(
-    clients: int, name: str, seconds: float, latencies: Sequence[float], cpu: float, process: psutil.Process
+    clients: int,
+    name: str,
+    seconds: float,
+    latencies: Sequence[float],
+    cpu: float,
+    others: float,
+    process: psutil.Process,
 ) -> None:
     """Print a row of the table.
 
@@ -75,13 +91,14 @@ def print_row(
         seconds: Duration of all requests.
         latencies: Seconds of each answered request.
         cpu: Seconds of a core that the server took, which other processes on the machine hardly change.
+        others: Number of cores that other processes took.
         process: The server.
     """
     median, late = np.percentile(latencies, [50, 95]) * 1000
     memory = process.memory_info().rss / 2**20
     rate, failed = len(latencies) / seconds, REQUESTS - len(latencies)
     cells = [clients, name, f"{rate:.1f}", f"{median:.0f}", f"{late:.0f}", f"{1000 * cpu / REQUESTS:.0f}", failed]
-    print(f"| {' | '.join(map(str, cells))} | {memory:.0f} |", flush=True)
+    print(f"| {' | '.join(map(str, cells))} | {memory:.0f} | {max(0, others):.1f} |", flush=True)
 
 
 def send(port: int, bodies: Sequence[bytes], clients: int) -> tuple[float, list[float]]:
@@ -147,6 +164,7 @@ def run_stock(model: str, port: int) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the body of an answer waits 40 ms after its head
 
         def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,7 +1,8 @@
-"""Fixtures that write real audio files and toy corpora with the real file grammar."""
+"""Fixtures that write real audio files and toy corpora with the real file grammar, and a browser."""
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,21 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip("real speech (../shared) is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; tests that need it skip where it is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine: install the system's package 'chromium'")
+    microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # beeps once a second
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=program, args=["--no-sandbox", *microphone])
+        yield chromium
+        chromium.close()
 
 
 def write_tone(path, *, seconds=0.5, frequency=220.0, rate=16_000, channels=1, **options):

@@ -74,7 +74,7 @@ def _read_options(argv: list[str]) -> argparse.Namespace:
         help="Other host names that requests may have, such as the public one of a reverse proxy.",
     )  # fmt: skip
     parser.add_argument("--token_file", type=Path, metavar="FILE", help=f"File with the token, instead of {TOKEN}.")
-    parser.add_argument("--batch_size", type=_positive(int), default=8, help="Windows per batch (%(default)s).")
+    parser.add_argument("--batch_size", type=_positive(int), default=4, help="Windows per batch (%(default)s).")
     for field in dataclasses.fields(ServiceLimits):
         parser.add_argument(
             f"--{field.name}", type=_positive(type(field.default)), default=field.default,

@@ -6,6 +6,8 @@ from itertools import chain, islice
 import numpy as np
 import soxr
 
+LARGEST = 1 << 18  # samples of a channel that are resampled at once; those of larger chunks would take memory
+
 
 def resample_whole(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int) -> np.ndarray | None:
     """Return chunks as one waveform ``(T,)`` float32 at another rate; None if there is no chunk.
@@ -25,7 +27,8 @@ def resample_whole(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate
 def resample(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int) -> Iterator[np.ndarray]:
     """Yield chunks as mono ``(T,)`` float32 at another rate; together they equal `soxr.resample` of the whole.
 
-    The resampler delays its output, so sizes differ from the input, and the last chunk contains the delayed samples.
+    Large chunks are resampled in parts. The resampler delays its output, so sizes differ from the input, and the last
+    chunk contains the delayed samples.
 
     Args:
         chunks: ``(T,)`` or ``(T, channels)`` floats, of any size.
@@ -39,6 +42,8 @@ def resample(chunks: Iterable[np.ndarray], sampling_rate: int, wanted_rate: int)
     """
     resampler = soxr.ResampleStream(sampling_rate, wanted_rate, 1, dtype="float32")
     for chunk in chunks:
-        mono = chunk if chunk.ndim == 1 else chunk.mean(axis=1)
-        yield resampler.resample_chunk(mono.astype(np.float32))
+        for first in range(0, len(chunk), LARGEST):
+            part = chunk[first : first + LARGEST]
+            mono = part if part.ndim == 1 else part.mean(axis=1)
+            yield resampler.resample_chunk(mono.astype(np.float32))
     yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)

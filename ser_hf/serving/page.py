@@ -38,11 +38,14 @@ PROMPT = "Upload or record speech, then press **Recognise**."
 STOPPED = "Cancelled. Press **Recognise** to start again."
 # Indigo, because white text on the default orange is hard to read.
 THEME = gradio.themes.Default(primary_hue="indigo", font=["system-ui", "sans-serif"], font_mono=["monospace"])
-# On phones the figure keeps a legible width and scrolls sideways.
+# On phones the figure keeps a legible width and scrolls sideways, and so do the tables of the card.
 CSS = """
 #figure .image-frame {justify-content: flex-start; overflow-x: auto}
 #figure img {min-width: 800px}
 #files > * {flex: 0 1 auto}
+#card table {display: block; overflow-x: auto; border: 0; padding: 0}
+#card :is(th, td) {overflow-wrap: normal; word-break: normal}
+#card :not(pre) > code {overflow-wrap: anywhere; white-space: normal}
 """
 
 
@@ -70,7 +73,7 @@ def build_page(
             gradio.Markdown(f"## About this model\n{about}", elem_id="about")
         if card:
             with gradio.Accordion("The model card", open=False):
-                gradio.Markdown(card)
+                gradio.Markdown(card, elem_id="card")
         _connect(page, layout, Jobs(classifier, speech))
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
 

@@ -114,43 +114,81 @@ def free_port():
         return server.getsockname()[1]
 
 
-@pytest.mark.slow
-def test_a_space_starts_in_a_clean_environment_and_answers(written, toy_ravdess, tmp_path):
-    """The environment has a wheel of this checkout, and no path of it; the packages are those of this Python."""
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def address(published_folder, tmp_path_factory):
+    """Start a Space in an environment with a wheel of this checkout, no path of it, and the packages of this Python."""
+    folder = tmp_path_factory.mktemp("space")
+    with pytest.MonkeyPatch.context() as patch:
+        install_from(patch, ORIGIN)
+        written = write_space(shutil.copytree(published_folder, folder / "run"), "someone/tiny")
+    (written / "someone").mkdir()  # the id of the model is a path here
+    os.symlink(written.parent, written / "someone" / "tiny")
+    python, port, log = make_environment(folder), free_port(), folder / "log.txt"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GRADIO_SERVER_PORT": str(port)}
+    environment |= {"HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    with log.open("wb") as output:
+        app = subprocess.Popen([python, "app.py"], cwd=written, env=environment, stdout=output, stderr=output)
+    try:
+        wait_for(app, port, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        app.terminate()
+        app.wait(30)
+    assert str(ROOT) not in log.read_text()
+
+
+def make_environment(folder):
+    """Return the path of its Python."""
+    source = folder / "source"
     source.mkdir()
     shutil.copytree(ROOT / "ser_hf", source / "ser_hf", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
-    subprocess.run([*wheel, str(tmp_path / "dist"), str(source)], check=True)
-    venv.create(tmp_path / "clean", with_pip=True)
-    python = tmp_path / "clean" / "bin" / "python"
-    (found,) = (tmp_path / "clean" / "lib").glob("python*/site-packages")
+    subprocess.run([*wheel, str(folder / "dist"), str(source)], check=True)
+    venv.create(folder / "clean", with_pip=True)
+    python = folder / "clean" / "bin" / "python"
+    (found,) = (folder / "clean" / "lib").glob("python*/site-packages")
     (found / "others.pth").write_text(str(Path(httpx.__file__).parents[1]))
     install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall"]
-    subprocess.run([*install, *map(str, (tmp_path / "dist").iterdir())], check=True)
-    (written / "someone").mkdir()  # the id of the model is a path here
-    os.symlink(written.parent, written / "someone" / "tiny")
-    port = free_port()
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GRADIO_SERVER_PORT": str(port)}
-    environment |= {"HF_HUB_OFFLINE": "1", "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}
-    with (tmp_path / "log.txt").open("wb") as log:
-        app = subprocess.Popen([python, "app.py"], cwd=written, env=environment, stdout=log, stderr=log)
-    try:
-        for _ in range(300):
-            try:
-                page = httpx.get(f"http://127.0.0.1:{port}", headers={"host": "someone-tiny.hf.space"})
-                break
-            except httpx.ConnectError:
-                assert app.poll() is None, (tmp_path / "log.txt").read_text()
-                time.sleep(1)
-        assert page.status_code == 200
-        speech = next(toy_ravdess.glob("Actor_06/*.wav"))
-        client = Client(f"http://127.0.0.1:{port}", verbose=False)
-        answer = client.predict(handle_file(speech), False, None, api_name="/recognise")[0]
-        assert answer.startswith("## ") and "No result" not in answer
-    finally:
-        app.terminate()
-        app.wait(30)
-    assert str(ROOT) not in (tmp_path / "log.txt").read_text()
+    subprocess.run([*install, *map(str, (folder / "dist").iterdir())], check=True)
+    return python
+
+
+def wait_for(app, port, log):
+    for _ in range(300):
+        try:
+            page = httpx.get(f"http://127.0.0.1:{port}", headers={"host": "someone-tiny.hf.space"})
+            break
+        except httpx.ConnectError:
+            assert app.poll() is None, log.read_text()
+            time.sleep(1)
+    assert page.status_code == 200
+
+
+@pytest.mark.slow
+def test_a_space_starts_in_a_clean_environment_and_answers(address, toy_ravdess):
+    speech = next(toy_ravdess.glob("Actor_06/*.wav"))
+    answer = Client(address, verbose=False).predict(handle_file(speech), False, None, api_name="/recognise")[0]
+    assert answer.startswith("## ") and "No result" not in answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_visitor_of_a_space_gets_the_answer_to_a_real_utterance(address, browser, shared, tmp_path, width):
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto(address)
+    tab.get_by_role("button", name="Record audio").wait_for()
+    tab.locator("input[type=file]").first.set_input_files(shared / "data/ravdess/Actor_20/03-01-05-02-01-01-20.flac")
+    tab.get_by_role("button", name="Clear").wait_for()
+    tab.get_by_role("button", name="Recognise").click()
+    tab.wait_for_function("document.querySelector('#figure img')?.naturalWidth > 1000")
+    assert tab.locator("#answer h2").inner_text() != "No result"
+    assert tab.locator("#about").inner_text().count("Test score:") == 1
+    tab.get_by_text("The model card").click()
+    tab.locator("#card table").first.wait_for()
+    tab.screenshot(path=tmp_path / f"{width}.png", full_page=True)  # pytest keeps it
+    assert tab.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+    heads = tab.locator("#card th").evaluate_all("cells => cells.map(cell => cell.offsetHeight)")
+    assert max(heads) < 90  # pixels; words are not broken into letters
+    tab.close()

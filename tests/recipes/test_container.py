@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -67,7 +68,7 @@ def test_the_steps_run_in_a_clean_folder_and_the_service_answers(tmp_path):
     temporary.mkdir()
     temporary.chmod(0o777)
     variables = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    command = []
+    command, check = [], []
     for name, text in read_steps():
         text = re.sub(f"{HOME}|(?<==)/tmp", lambda match: str({HOME: home}.get(match[0], temporary)), text)
         if name == "RUN":
@@ -82,8 +83,10 @@ def test_the_steps_run_in_a_clean_folder_and_the_service_answers(tmp_path):
                 variables[key] = re.sub(r"\$(\w+)", lambda match: variables[match[1]], value)
         elif name in ("ENTRYPOINT", "CMD"):
             command += json.loads(text)
+        elif name == "HEALTHCHECK":
+            check = json.loads(text.partition("CMD ")[2].replace(":8000", f":{PORT}"))
         else:
-            assert name in ("FROM", "WORKDIR", "USER", "EXPOSE", "HEALTHCHECK")
+            assert name in ("FROM", "WORKDIR", "USER", "EXPOSE")
     model = tmp_path / "model"
     tiny_model("wav2vec2-layer").save_pretrained(model)
     feature_extractor("wav2vec2-layer").save_pretrained(model)
@@ -94,12 +97,13 @@ def test_the_steps_run_in_a_clean_folder_and_the_service_answers(tmp_path):
     program = shutil.which(command[0], path=variables["PATH"])
     process = subprocess.Popen([program, *command[1:], "--port", str(PORT)], cwd=home, env=variables, **user)
     try:
-        check_service(process, tmp_path)
+        assert subprocess.run(check, env=variables, stderr=subprocess.DEVNULL).returncode == 1  # it does not run yet
+        check_service(process, tmp_path, partial(subprocess.run, check, env=variables, check=True))
     finally:
         process.kill()
 
 
-def check_service(process, folder):
+def check_service(process, folder, check_health):
     address, end = f"http://127.0.0.1:{PORT}", time.monotonic() + 120
     while True:
         try:
@@ -109,6 +113,7 @@ def check_service(process, folder):
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.5)
+    check_health()
     soundfile.write(folder / "a.flac", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     for _ in range(3):

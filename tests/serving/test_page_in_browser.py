@@ -1,7 +1,5 @@
 """The page as people meet it, in Chromium, at desktop and phone width; the pictures stay in pytest's folder."""
 
-import shutil
-
 import numpy as np
 import pytest
 import soundfile
@@ -34,20 +32,6 @@ def talk(shared, tmp_path_factory):
     phrases = [soundfile.read(shared / "data" / "ravdess" / "Actor_20" / name) for name in PHRASES]
     soundfile.write(path, [sample for waveform, _ in phrases for sample in waveform], phrases[0][1])
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("no Chromium on this machine: install the system's package 'chromium'")
-    microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # beeps once a second
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=["--no-sandbox", *microphone])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=SIZES)

@@ -50,9 +50,10 @@ RULES = {
 }  # fmt: skip
 LONGEST_VALUE = 40  # characters of a parameter in a message
 WAIT = {"Retry-After": "1"}  # seconds
-# Recordings that are decoded and answered at the same time; others wait. Source: an Opus file of 590 s took 317 MB, so
-# that these take at most about 1.3 GB besides the model.
-RECORDINGS = 4
+# Recordings that are decoded and answered at the same time, or two batches if that is more; others wait. While one
+# batch is scored, the next one is decoded. Source: an Opus file of 590 s took 161 MB, so that these take at most about
+# 1.3 GB besides the model.
+RECORDINGS = 8
 
 
 class Places:
@@ -89,7 +90,7 @@ def build_service(
     classifier: EmotionClassifier,
     *,
     limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # it is frozen
-    batch_size: int = 8,
+    batch_size: int = 4,
     host: str = "127.0.0.1",
     host_names: Collection[str] = (),
     token: str | None = None,
@@ -130,16 +131,21 @@ def build_service(
     service.add_exception_handler(HTTPException, _describe_address)  # type: ignore[arg-type]
     service.add_exception_handler(Exception, _hide)
     service.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody reads it
-    _add_recordings(service, batcher.classifier, limits, metrics)
+    recordings = anyio.CapacityLimiter(max(RECORDINGS, 2 * batch_size))  # each takes a thread
+    _add_recordings(service, batcher.classifier, limits, recordings, metrics)
     _add_streams(service, batcher.classifier, limits, metrics)
     _add_numbers(service, batcher, metrics)
     return service
 
 
 def _add_recordings(
-    service: FastAPI, classifier: EmotionClassifier, limits: ServiceLimits, metrics: ServiceMetrics
+    service: FastAPI,
+    classifier: EmotionClassifier,
+    limits: ServiceLimits,
+    limiter: anyio.CapacityLimiter,
+    metrics: ServiceMetrics,
 ) -> None:
-    places, limiter = Places(limits.max_requests, "requests", metrics.places.set), anyio.CapacityLimiter(RECORDINGS)
+    places = Places(limits.max_requests, "requests", metrics.places.set)
 
     @service.post("/predict", responses=RESPONSES, openapi_extra=BODY)
     async def predict(

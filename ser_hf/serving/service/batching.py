@@ -54,7 +54,7 @@ class Batcher:
         self,
         classifier: EmotionClassifier,
         *,
-        batch_size: int = 8,
+        batch_size: int = 4,
         report: Callable[[int], None] = lambda windows: None,
     ):
         self._backend, self._batch_size, self._report = classifier._backend, batch_size, report

@@ -9,8 +9,8 @@ MEGABYTE = 1_000_000  # bytes
 class ServiceLimits:
     """Hold the limits of the service.
 
-    Uploads take at most `max_requests` times `max_megabytes` of memory. Four of them are decoded and answered at the
-    same time, which takes about 0.3 GB for each recording of ten minutes.
+    Uploads take at most `max_requests` times `max_megabytes` of memory. Eight of them are decoded and answered at the
+    same time, which takes about 0.16 GB for each recording of ten minutes.
 
     Attributes:
         max_megabytes: Largest body of a request, in megabytes.

@@ -1,5 +1,6 @@
 """The service on a real port: many clients at once, slow clients, and what stays in memory."""
 
+import json
 import socket
 import threading
 import time
@@ -7,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 import service_load
+import uvicorn
 from served import serve
+from websockets.sync.client import connect
 
 from ser_hf.data.hearing import Hearing
 from ser_hf.serving import EmotionClassifier
 from ser_hf.serving.backends import Backend
-from ser_hf.serving.service import server
+from ser_hf.serving.service import batching, server
 from ser_hf.serving.service.application import build_service
 from ser_hf.serving.service.limits import ServiceLimits
 
@@ -60,6 +64,42 @@ def test_a_hundred_clients_are_answered_or_told_to_come_back(gate, content):
         }
         assert httpx.post(f"{address}/predict", content=content, timeout=60).status_code == 200
         wait_for(address, 0)
+
+
+def test_the_next_batch_is_decoded_while_one_is_scored(recogniser, content, monkeypatch):
+    monkeypatch.setattr(batching, "WAIT", 0.0)  # a batch has what is there
+    sizes = []
+
+    def run(windows):
+        sizes.append(len(windows))
+        time.sleep(0.1)
+        return recogniser.score(windows)
+
+    service = build_service(EmotionClassifier(Backend("torch", recogniser.emotions, run), Hearing()), batch_size=4)
+    with serve(service) as address, httpx.Client(timeout=60) as client, ThreadPoolExecutor(16) as pool:
+        tasks = [pool.submit(client.post, f"{address}/predict", content=content) for _ in range(40)]
+        assert [task.result().status_code for task in tasks] == [200] * 40
+    assert sizes.count(4) >= 8, sizes
+
+
+def test_no_answer_waits_for_the_client_to_confirm_its_head():
+    with server.open_port("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_client_that_waits_for_the_model_is_not_taken_for_dead(gate, monkeypatch):
+    short, config = {"ws_ping_interval": 0.1, "ws_ping_timeout": 0.1}, uvicorn.Config  # 20 s by default
+    monkeypatch.setattr(uvicorn, "Config", lambda service, **options: config(service, **short | options))
+    classifier, opened = gate
+    with serve(build_service(classifier)) as address:
+        url = f"{address.replace('http', 'ws')}/stream?sampling_rate=16000"
+        with connect(url, ping_interval=None) as stream:
+            stream.send((20_000 * np.sin(np.arange(48_000) / 20)).astype("<i2").tobytes())
+            stream.send("end")
+            threading.Timer(1, opened.set).start()
+            assert [event["end"] for event in map(json.loads, stream) if event["final"]] == [3.0]
 
 
 def test_a_slow_upload_ends_and_others_do_not_wait(classifier, content):
