@@ -2,7 +2,8 @@
 
 In training, torch computes attention with dropout in about ten passes over the scores of the whole batch. Here the
 scores of one utterance are computed at a time, so that they stay in the cache of the processor, with dropout of
-`fast_dropout.draw_kept`. On a GPU, in bfloat16, without dropout and for other masks, the stock code runs.
+`fast_dropout.draw_kept`. The stock code runs on a GPU, in bfloat16, without dropout, and for attention with relative
+positions, grouped queries or a causal mask.
 
 Shapes: B batch, H heads, F frames, D size of a head.
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -91,6 +93,7 @@ class _Attention(torch.autograd.Function):
         return output
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
         query, key, value, weights, kept = ctx.saved_tensors
         of_query, of_key, of_value = (torch.empty_like(gradient).transpose(1, 2) for _ in range(3))
@@ -119,7 +122,9 @@ def attention_forward(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return the output ``(B, F, H, D)`` of an attention layer of transformers, and no weights."""
-    if scaling is None or not _is_faster(query, dropout):
+    causal = kwargs.get("is_causal", getattr(module, "is_causal", True))
+    plain = not causal and kwargs.get("position_bias") is None and query.shape == key.shape and scaling is not None
+    if not plain or not _is_faster(dropout, query, key, value):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     bias = None
     if attention_mask is not None:
@@ -141,7 +146,7 @@ class FastWavLMAttention(WavLMAttention):
             gated_position_bias: ``(B * H, F, F)``.
         """
         dropout = self.dropout if self.training else 0.0
-        if not _is_faster(hidden_states, dropout):
+        if not _is_faster(dropout, hidden_states):
             return super().torch_multi_head_self_attention(hidden_states, attention_mask, gated_position_bias)
         batch, frames, _ = hidden_states.shape
         query, key, value = (
@@ -155,9 +160,10 @@ class FastWavLMAttention(WavLMAttention):
         return self.out_proj(output.flatten(2)), None
 
 
-def _is_faster(states: torch.Tensor, dropout: float) -> bool:
+def _is_faster(dropout: float, *states: torch.Tensor) -> bool:
     """Return whether `attend` is faster than the stock code: for float32 on the CPU, with dropout."""
-    return 0 < dropout < 1 and states.device.type == "cpu" and states.dtype == torch.float32
+    fit = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in states)
+    return fit and 0 < dropout < 1 and not torch.is_autocast_enabled("cpu")
 
 
 AttentionInterface.register(NAME, attention_forward)

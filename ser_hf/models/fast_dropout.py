@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 
 def draw_kept(share: float, out: torch.Tensor) -> None:
@@ -43,6 +44,7 @@ class _Masked(torch.autograd.Function):
         return keep(values, kept, torch.empty_like(values)).mul_(scale)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
         (kept,) = ctx.saved_tensors
         return keep(gradient, kept, torch.empty_like(gradient)).mul_(ctx.scale), None, None

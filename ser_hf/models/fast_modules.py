@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from scipy.fft import next_fast_len
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import conv1d, pad
 from transformers import PreTrainedModel
 
@@ -52,7 +53,8 @@ def grouped_convolution(
         >>> torch.allclose(found, conv1d(states, weight, bias, groups=2, padding=16), atol=1e-4)
         True
     """
-    if hidden_states.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    real = hidden_states.dtype in (torch.float32, torch.float64)
+    if hidden_states.device.type != "cpu" or not real or torch.is_autocast_enabled("cpu"):
         return conv1d(hidden_states, weight, bias, groups=groups, padding=padding)
     return _GroupedConvolution.apply(hidden_states, weight, groups, padding) + bias[:, None]
 
@@ -72,6 +74,7 @@ class _GroupedConvolution(torch.autograd.Function):
         return torch.fft.irfft(product, length)[..., : frames + 2 * padding - kernel + 1]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple:
         states, filters = ctx.saved_tensors
         frames, kernel, length, groups, padding = ctx.sizes
@@ -90,6 +93,9 @@ def _is_position_embedding(module: nn.Conv1d) -> bool:
     """Return whether a module is a convolution in groups with a long kernel and without stride."""
     return (
         1 < module.groups < module.in_channels == module.out_channels
+        and module.bias is not None
+        and isinstance(module.padding, tuple)
+        and module.padding_mode == "zeros"
         and LEAST_KERNEL <= module.kernel_size[0] <= 2 * int(module.padding[0]) + 1
         and module.stride == module.dilation == (1,)
     )

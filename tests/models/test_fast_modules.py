@@ -48,6 +48,20 @@ def test_a_model_has_the_same_logits_gradients_and_names(name, monkeypatch):
         assert gradient is None or torch.allclose(gradient, results[1][1][key], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("options", [{"bias": False}, {"padding": "same"}, {"padding_mode": "circular"}])
+def test_a_convolution_that_differs_from_position_embeddings_stays_the_stock_one(options):
+    module = torch.nn.Conv1d(12, 12, 33, **{"groups": 3, "padding": 16} | options)
+    model = tiny_model("hubert-layer")
+    model.extra = module
+    speed_up(model)
+    assert "_conv_forward" not in vars(module)
+
+
+def test_a_convolution_with_weights_in_bfloat16_is_the_stock_one():
+    inputs = [torch.randn(shape, dtype=torch.bfloat16) for shape in ((2, 4, 50), (4, 2, 32), (4,))]
+    assert torch.equal(grouped_convolution(*inputs, groups=2, padding=16), conv1d(*inputs, groups=2, padding=16))
+
+
 def test_in_bfloat16_the_convolution_is_the_stock_one():
     inputs = [torch.randn(shape) for shape in ((2, 4, 50), (4, 2, 32), (4,))]
     with torch.autocast("cpu", torch.bfloat16):
