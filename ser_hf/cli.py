@@ -32,6 +32,10 @@ COMMANDS = {
         "recipes",
         "List the recipes that come with ser_hf; their names can be given instead of a YAML file.",
     ),
+    "quickstart": (
+        "training",
+        "Train a small recogniser on synthetic speech, in minutes: the same as `ser-hf train quickstart`.",
+    ),
     "train": (
         "training",
         "Fine-tune an audio classifier on emotional speech, or train one from scratch, and score it on new speakers.",
@@ -142,15 +146,18 @@ def _describe_versions() -> str:
 
 
 def _list_commands(command: str, *, requested: bool) -> int:
-    near = [] if requested else difflib.get_close_matches(command, COMMANDS, n=1)
-    hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
-    title = "Commands (each has --help):" if requested else f"Unknown command '{command}'.{hint}\n\nCommands:"
     described = {name: line for name, (_, line) in COMMANDS.items()}
     described["--version"] = "Print the versions of ser_hf, Python, torch and transformers."
     lines = [wrap(line, " " * 24, first=f"  ser-hf {name:15}") for name, line in described.items()]
     quiet = f"{QUIET} leaves out progress bars and messages that need no action, in every command and recipe."
-    print(title, *lines, "", wrap(quiet), sep="\n", file=sys.stdout if requested else sys.stderr)
-    return 0 if requested else 2
+    listing = ["Commands (each has --help):", *lines, "", wrap(quiet)]
+    if requested:
+        print(*listing, sep="\n")
+        return 0
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f" Did you mean 'ser-hf {near[0]}'?" if near else ""
+    print(*listing, "", f"error: Unknown command '{command}'.{hint}", sep="\n", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

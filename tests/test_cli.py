@@ -11,7 +11,7 @@ import pytest
 
 import ser_hf
 from ser_hf.cli import COMMANDS, main, run_main
-from ser_hf.commands import publishing
+from ser_hf.commands import publishing, training
 
 LIGHT = """
 import sys
@@ -38,11 +38,18 @@ def test_an_unknown_command_ends_in_the_nearest_and_exit_code_2(argv, nearest, c
     assert f"Did you mean 'ser-hf {nearest}'?" in capsys.readouterr().err
 
 
-def test_an_unknown_command_near_none_ends_in_the_list(capsys):
+def test_an_unknown_command_near_none_is_named_below_the_list(capsys):
     assert main(["x"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("Unknown command 'x'.\n")
+    assert error.endswith("\n\nerror: Unknown command 'x'.\n")
     assert "ser-hf doctor" in error
+
+
+def test_quickstart_is_the_training_of_its_recipe(monkeypatch):
+    calls = []
+    monkeypatch.setattr(training, "train_command", lambda argv: calls.append(argv))
+    assert main(["quickstart", "--num_train_epochs", "1"]) == 0
+    assert calls == [["quickstart", "--num_train_epochs", "1"]]
 
 
 @pytest.mark.parametrize(("argv", "code"), [(["--help"], 0), (["--version"], 0), (["predcit"], 2)])

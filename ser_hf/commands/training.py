@@ -38,6 +38,11 @@ def train_command(argv: list[str], *, prog: str = "ser-hf train", description: s
         show_results(describe_run(results, training.output_dir), training.output_dir, as_json=as_json)
 
 
+def quickstart_command(argv: list[str]) -> None:
+    """Train a small recogniser on synthetic speech, in minutes: the same as `ser-hf train quickstart`."""
+    train_command(["quickstart", *argv])
+
+
 def pretrain_command(argv: list[str], *, prog: str = "ser-hf pretrain", description: str | None = None) -> None:
     """Continue the self-supervised pretraining of a wav2vec2 encoder on the audio of a corpus."""
     kinds = (DataArguments, PretrainingArguments, TrainingOptions)
