@@ -18,7 +18,7 @@ class Fetched(NamedTuple):
 
     Attributes:
         key: Its key in the manifest.
-        path: Where it is; if it is missing in the store, there is no file.
+        path: Where it is; if it has vanished from the store, there is no file.
         problem: Why it must not be used; None if it may.
 
     Examples:
@@ -65,7 +65,7 @@ def _fetch_one(source: Store, file: Audio, target: Path) -> Fetched:
                 source.fs.get_file(local_path(source, file.key), path)
             problem = _find_change(file, os.path.getsize(path), read_state(source, file.tar or file.key)[1])
     except FileNotFoundError:
-        problem = None  # reading it gives the error
+        problem = f"'{file.key}' has vanished since it was planned. Restore it, or plan a new job without it."
     return Fetched(file.key, path, problem)
 
 

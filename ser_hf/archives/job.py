@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -127,5 +128,5 @@ def hash_blocks(read: Callable[[], bytes]) -> str:
 
 def done_shards(store: Store) -> set[int]:
     """Return the numbers of the shards that are done: those that have a part."""
-    names = (name for name in store.names(PARTS) if name.startswith("part-") and name.endswith(".parquet"))
-    return {int(name[5:-8]) for name in names}
+    found = (re.fullmatch(r"part-(\d{6,})\.parquet", name) for name in store.names(PARTS))
+    return {int(part[1]) for part in found if part}

@@ -46,7 +46,7 @@ class Progress:
         files: Number of files in them.
         errors: Number of files with an error.
         hours: Duration of the audio in hours.
-        worker_hours: Time of all workers in hours.
+        worker_hours: Time that the workers took for them in hours, without loading the model.
         failed: Shard -> reason, of those that ended their worker each time.
 
     Examples:
@@ -106,7 +106,7 @@ def run(
             progress.files += report.files
             progress.errors += report.errors
             progress.hours += report.seconds / 3600
-            progress.worker_hours = len(workers) * seconds / 3600
+            progress.worker_hours += report.elapsed / 3600
             show(progress, seconds)
     finally:
         for worker in workers if shards else ():

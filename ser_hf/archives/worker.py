@@ -37,9 +37,10 @@ class ShardReport(NamedTuple):
         files: Number of files; 0 if another process has written the part in the meantime.
         errors: Number of files with an error.
         seconds: Duration of the audio, up to the end of the last row of each file.
+        elapsed: Time that the worker took, in seconds.
 
     Examples:
-        >>> ShardReport(shard=3, files=250, errors=1, seconds=3_600.0).files
+        >>> ShardReport(shard=3, files=250, errors=1, seconds=3_600.0, elapsed=9.5).files
         250
     """
 
@@ -47,6 +48,7 @@ class ShardReport(NamedTuple):
     files: int
     errors: int
     seconds: float
+    elapsed: float
 
 
 class ShardWorker:
@@ -87,7 +89,7 @@ class ShardWorker:
         """
         name, started = self.job.part(shard), time.monotonic()
         if self.store.exists(name):
-            return ShardReport(shard, 0, 0, 0.0)
+            return ShardReport(shard, 0, 0, 0.0, 0.0)
         logger.info(f"Shard {shard}{' again, each file in a child process first' if careful else ''}")
         files = self.manifest.read_shard(shard)
         crashed = {}
@@ -97,11 +99,10 @@ class ShardWorker:
                     crashed = find_crashing(self.source, files, folder)
             rows = predict_shard(self.classifier, self.source, files, self.job.settings, crashed)
         self.store.add(name, write_part(rows, self.job))
-        report = report_shard(shard, rows)
-        elapsed = time.monotonic() - started
+        report = report_shard(shard, rows, time.monotonic() - started)
         logger.info(
             f"Shard {shard}: {report.files} files, {report.errors} with errors, {report.seconds / 3600:.3f} h of audio "
-            f"in {elapsed:.1f} s"
+            f"in {report.elapsed:.1f} s"
         )
         return report
 
@@ -132,19 +133,19 @@ def load_model(job: Job, device: str | None) -> EmotionClassifier:
     return classifier
 
 
-def report_shard(shard: int, rows: list[Row]) -> ShardReport:
+def report_shard(shard: int, rows: list[Row], elapsed: float) -> ShardReport:
     """Count the files and errors of rows, and the seconds of audio.
 
     Examples:
-        >>> report_shard(0, [{"key": "a.wav", "duration": 2.5}, {"key": "b.wav", "error": "silent"}])
-        ShardReport(shard=0, files=2, errors=1, seconds=2.5)
+        >>> report_shard(0, [{"key": "a.wav", "duration": 2.5}, {"key": "b.wav", "error": "silent"}], 0.5)
+        ShardReport(shard=0, files=2, errors=1, seconds=2.5, elapsed=0.5)
     """
     ends: dict[object, float] = {}
     for row in rows:
         end = row.get("duration") if row.get("end") is None else row["end"]
         ends[row["key"]] = max(ends.get(row["key"], 0.0), float(end or 0.0))
     failed = {row["key"] for row in rows if row.get("error") is not None}
-    return ShardReport(shard, len(ends), len(failed), sum(ends.values()))
+    return ShardReport(shard, len(ends), len(failed), sum(ends.values()), elapsed)
 
 
 def _log_to(folder: Path) -> None:

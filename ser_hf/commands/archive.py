@@ -60,7 +60,7 @@ def plan_command(argv: list[str]) -> int:
         options.source, options.job, name=model, model=description, settings=settings,
         shard_bytes=int(options.shard_bytes),
     )  # fmt: skip
-    counts = f"{pluralize(job.files, 'file')}, {job.bytes / 1e9:.3f} GB, {pluralize(job.shards, 'shard')}"
+    counts = f"{pluralize(job.files, 'file')}, {_spell_size(job.bytes)}, {pluralize(job.shards, 'shard')}"
     show(f"{counts}. Next: ser-hf archive run {options.job}")
     return 0
 
@@ -105,8 +105,9 @@ def verify_command(argv: list[str]) -> int:
     for fault in sums.faults[:10]:
         show(f"{fault}: delete it and run the job again.")
     if sums.missing:
-        show(f"{len(sums.missing)} shards are not done (first: {sums.missing[0]}): run the job again.")
-    show(f"{sums.files} files, {sums.rows} rows, {sums.errors} files with errors, {sums.hours:.2f} h of audio.")
+        show(f"Not done: {pluralize(len(sums.missing), 'shard')} (first: {sums.missing[0]}). Run the job again.")
+    counts = f"{pluralize(sums.files, 'file')} ({sums.errors} with errors), {pluralize(sums.rows, 'row')}"
+    show(f"{counts}, {sums.hours:.2f} h of audio.")
     return int(bool(sums.missing or sums.faults))
 
 
@@ -118,7 +119,7 @@ def merge_command(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     from ser_hf.archives import merge_parts
 
-    show(f"{merge_parts(options.job, options.output)} rows: {options.output}")
+    show(f"{pluralize(merge_parts(options.job, options.output), 'row')}: {options.output}")
     return 0
 
 
@@ -127,6 +128,10 @@ def _parser(usage: str, description: str | None, epilog: str | None) -> Argument
         f"ser-hf archive {usage.split()[0]}", f"ser-hf archive {usage}", description, epilog, allow_abbrev=False,
         formatter_class=ParagraphFormatter,
     )  # fmt: skip
+
+
+def _spell_size(size: int) -> str:
+    return f"{size / 1e9:.3f} GB" if size >= 1e9 else f"{size / 1e6:.3f} MB"
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -159,8 +164,9 @@ def _count_devices() -> int:
 
 def _show_progress(progress: "Progress", seconds: float) -> None:
     left = (progress.shards - progress.done) * seconds / progress.done
+    files = f"{pluralize(progress.files, 'file')} ({progress.errors} with errors)"
     show(
-        f"{progress.done}/{progress.shards} shards, {progress.files} files ({progress.errors} with errors), "
+        f"{progress.done}/{progress.shards} shards, {files}, "
         f"{progress.hours:.2f} h of audio, {3600 * progress.hours / seconds:.0f} h per hour, {left:.0f} s left",
         flush=True,
     )

@@ -13,10 +13,11 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from ser_hf.archives import merge_parts, run, verify
-from ser_hf.archives.job import read_job
+from ser_hf.archives.job import done_shards, read_job
 from ser_hf.archives.listing import Audio
 from ser_hf.archives.manifest import Manifest, build_manifest, write_manifest
 from ser_hf.archives.store import Store
+from ser_hf.archives.worker import ShardReport, ShardWorker
 from ser_hf.cli import main
 from ser_hf.serving import EmotionClassifier
 
@@ -39,13 +40,13 @@ def parts(folder):
 
 def test_the_table_of_an_archive_is_the_table_of_predict(model, calls, tmp_path, archive, capsys):
     assert archive("plan", calls, tmp_path / "job", "--model", model, "--shard_bytes", 30_000) == 0
-    assert "7 files, 0.000 GB, 4 shards" in capsys.readouterr().out
+    assert "7 files, 0.086 MB, 4 shards" in capsys.readouterr().out
     assert archive("run", tmp_path / "job", "--workers", 1, "--price", 2) == 0
     assert "Done: 4 of 4 open shards." in (text := capsys.readouterr().out) and "which cost" in text
     assert archive("merge", tmp_path / "job", tmp_path / "out.parquet") == 2
     assert "is not verified" in capsys.readouterr().err
     assert archive("verify", tmp_path / "job") == 0
-    assert "7 files, 7 rows, 1 files with errors, 0.00 h" in capsys.readouterr().out
+    assert "7 files (1 with errors), 7 rows, 0.00 h" in capsys.readouterr().out
     assert archive("merge", tmp_path / "job", tmp_path / "out.parquet") == 0
     main(["predict", str(calls), "--model", str(model), "--output", str(tmp_path / "calls.parquet")])
     expected = pandas.read_parquet(tmp_path / "calls.parquet").rename(columns={"path": "key"})
@@ -56,6 +57,20 @@ def test_the_table_of_an_archive_is_the_table_of_predict(model, calls, tmp_path,
     assert duckdb.sql(f"select count(*) from '{tmp_path}/out.parquet'").fetchall() == [(7,)]
     loaded = datasets.load_dataset("parquet", data_files=str(tmp_path / "out.parquet"), split="train")
     assert loaded["key"][:2] == ["day 0/0.wav", "day 0/2.wav"]
+
+
+def test_the_price_of_audio_leaves_out_the_loading_of_the_model(planned, archive, capsys, monkeypatch):
+    report = ShardReport(shard=0, files=1, errors=0, seconds=3_600.0, elapsed=36.0)
+    monkeypatch.setattr(ShardWorker, "run", lambda self, shard, careful: report)
+    assert archive("run", planned(), "--workers", 1, "--price", 2) == 0
+    assert "1000 hours of audio take 10.00 hours of one worker, which cost 20.00." in capsys.readouterr().out
+
+
+def test_a_foreign_file_among_the_parts_is_no_part(planned):
+    folder = planned()
+    for name in ("part-abc.parquet", "part-1.parquet", "part-000001.parquet.bak"):
+        Store(str(folder)).add(f"parts/{name}", b"")
+    assert done_shards(Store(str(folder))) == set()
 
 
 def test_a_job_that_is_done_does_no_work_again_and_its_parts_are_named_by_shard(planned, monkeypatch):

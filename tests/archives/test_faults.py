@@ -36,7 +36,7 @@ class ScriptedWorker:
 
     def run(self, shard, careful):
         self.asked.append((shard, careful))
-        return self._answer(self.script.get(shard, [ShardReport(shard, 1, 0, 1.0)]))
+        return self._answer(self.script.get(shard, [ShardReport(shard, 1, 0, 1.0, 1.0)]))
 
     def _answer(self, results):
         future = Future()
@@ -47,7 +47,7 @@ class ScriptedWorker:
 
 def test_a_shard_whose_worker_died_is_run_with_care_and_given_up_after_three_deaths():
     died, failed = WorkerDied("exit code -11"), {}
-    worker = ScriptedWorker({1: [died, ShardReport(1, 5, 1, 1.0)], 2: [died]})
+    worker = ScriptedWorker({1: [died, ShardReport(1, 5, 1, 1.0, 1.0)], 2: [died]})
     assert sorted(report.shard for report in run_shards([0, 1, 2], [worker], failed)) == [0, 1]
     assert worker.asked == [(0, False), (1, False), (1, True), (2, False), (2, True), (2, True)]
     assert (worker.starts, failed) == (5, {2: "exit code -11"})
@@ -55,7 +55,7 @@ def test_a_shard_whose_worker_died_is_run_with_care_and_given_up_after_three_dea
 
 def test_a_store_that_fails_is_asked_again_and_a_full_disk_stops_at_once():
     hiccup, full = OSError("SlowDown"), OSError("The disk of '/job' is full (0.0 GB free).")
-    worker = ScriptedWorker({0: [hiccup, hiccup, ShardReport(0, 1, 0, 1.0)]})
+    worker = ScriptedWorker({0: [hiccup, hiccup, ShardReport(0, 1, 0, 1.0, 1.0)]})
     assert [report.shard for report in run_shards([0, 1], [worker], {})] == [1, 0]
     assert worker.asked == [(0, False), (1, False), (0, False), (0, False)]
     for error, times in ((hiccup, 3), (full, 1), (ValueError("the model has changed"), 1)):
@@ -119,7 +119,9 @@ def test_a_key_that_vanished_after_planning_is_an_error_row(planned, calls, remo
     fs.rm(f"{root}/day 0/2.wav")
     fs.pipe_file(f"{root}/day 1/3.wav", b"shorter")
     rows = finish(folder).set_index("key")
-    assert rows["error"]["day 0/2.wav"] == "[Errno 2] No such file or directory: 'day 0/2.wav'"
+    assert rows["error"]["day 0/2.wav"] == (
+        "'day 0/2.wav' has vanished since it was planned. Restore it, or plan a new job without it."
+    )
     changed = "'day 1/3.wav' has changed: expected 13484 bytes as planned, found 7. Plan a new job for it."
     assert rows["error"]["day 1/3.wav"] == changed
     assert rows["error"].notna().sum() == 3
@@ -238,7 +240,7 @@ def test_a_full_disk_stops_with_a_sentence_and_the_job_continues(planned, archiv
 def test_verify_names_parts_that_are_missing_damaged_or_of_another_job(planned, tmp_path, archive, capsys):
     folder, other = planned(), planned(folder=tmp_path / "other", batch_size=2)
     assert archive("verify", folder) == 1
-    assert "4 shards are not done (first: 0): run the job again" in capsys.readouterr().out
+    assert "Not done: 4 shards (first: 0). Run the job again." in capsys.readouterr().out
     finish(folder)
     finish(other)
     (folder / "_SUCCESS.json").unlink()
