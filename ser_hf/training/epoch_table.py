@@ -7,18 +7,21 @@ from typing import Any
 from tqdm import tqdm
 from transformers import Trainer, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import has_length
+from transformers.utils.logging import set_tqdm_hook
 
 WIDTHS = (5, 7, 15, 21, 9)  # of the columns
 
 
 def print_epochs(trainer: Trainer, name: str, title: str) -> None:
     """Replace the messages of a trainer by an `EpochTable`, except in a notebook, which has a table of its own."""
+    set_tqdm_hook(lambda bar, args, options: bar(*args, **options | {"leave": False}))  # those of saving and loading
     if trainer.pop_callback(ProgressCallback) or trainer.pop_callback(PrinterCallback):
         trainer.add_callback(EpochTable(name, title))
 
 
 class EpochTable(ProgressCallback):
-    """Print epoch, losses, validation score and time left as a table, below it the bar of the stock Trainer.
+    """Print epoch, losses, validation score and time left as a table, below it a bar that goes when it is full.
 
     Args:
         name: Name of the score in the logs, such as "ua".
@@ -35,14 +38,19 @@ class EpochTable(ProgressCallback):
         """Print the head of the table."""
         if state.is_world_process_zero:
             hidden: Any = {"disable": True} if args.disable_tqdm else {}  # else the environment: see ser_hf.terminal
-            self.training_bar = tqdm(total=state.max_steps, dynamic_ncols=True, **hidden)  # type: ignore[assignment]
+            bar = tqdm(desc="Training", total=state.max_steps, leave=False, dynamic_ncols=True, **hidden)
+            self.training_bar = bar  # type: ignore[assignment]
             self._print(self.heads)
         self.start, self.first_step, self.current_step = time.monotonic(), state.global_step, 0
 
-    def on_prediction_step(self, args, state, control, **kwargs):  # type: ignore[override]
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
         """Show the bar of an evaluation, unless bars are disabled."""
-        if not args.disable_tqdm:
-            super().on_prediction_step(args, state, control, **kwargs)
+        if args.disable_tqdm:
+            return
+        if self.prediction_bar is None and state.is_world_process_zero and has_length(eval_dataloader):
+            bar = tqdm(desc="Scoring", total=len(eval_dataloader), leave=False, dynamic_ncols=True)
+            self.prediction_bar = bar  # type: ignore[assignment]
+        super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Keep the training loss, and print a line when an epoch has been evaluated."""

@@ -1,11 +1,14 @@
 """The lines that a training prints."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
+from architectures import tiny_model
+from transformers.utils import logging
 
 from ser_hf.training import epoch_table
-from ser_hf.training.epoch_table import EpochTable
+from ser_hf.training.epoch_table import EpochTable, print_epochs
 
 FIRST = "epoch     loss  validation loss          validation UA  time left\n"
 
@@ -46,3 +49,42 @@ def test_the_best_epoch_is_that_of_the_metric_of_the_recipe(table, capsys):
 def test_a_line_fits_into_80_columns(table, capsys):
     train(table, [(1.9, 1.8, 0.25)])
     assert max(map(len, capsys.readouterr().err.splitlines())) <= 79
+
+
+def test_no_bar_stays_on_the_screen(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(logging, "_tqdm_hook", None)
+    callbacks = []
+    print_epochs(SimpleNamespace(pop_callback=lambda kind: kind, add_callback=callbacks.append), "ua", "UA")
+    (table,) = callbacks
+    args = SimpleNamespace(disable_tqdm=False)
+    state = SimpleNamespace(is_world_process_zero=True, max_steps=1, global_step=0)
+    table.on_train_begin(args, state, None)
+    state.global_step = 1
+    table.on_step_end(args, state, None)
+    for after in (table.on_train_end, None):  # an evaluation during the training, and one after it
+        table.on_prediction_step(args, state, None, eval_dataloader=[0])
+        table.on_evaluate(args, state, None)
+        if after:
+            after(args, state, None)
+    tiny_model("whisper").save_pretrained(tmp_path)
+    printed = capsys.readouterr().err
+    names = ("Training", "Scoring", "Writing model shards")
+    assert [name for name in names if f"{name}:   0%" not in printed] == []
+    assert show_screen(printed) == FIRST.rstrip()
+
+
+def show_screen(printed):
+    """Return what a terminal shows after this output."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[A|\n|\r|[^\x1b\n\r]+", printed):
+        if part == "\x1b[A":
+            row -= 1
+        elif part == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row == len(lines))
+        elif part == "\r":
+            column = 0
+        else:
+            line = lines[row].ljust(column)
+            lines[row], column = line[:column] + part + line[column + len(part) :], column + len(part)
+    return "\n".join(line.rstrip() for line in lines).rstrip()
