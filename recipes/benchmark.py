@@ -51,12 +51,16 @@ def main(argv: list[str]) -> None:
 
 def measure_training(arguments: argparse.Namespace) -> None:
     """Print the table of training, and compare it with an earlier one."""
-    from benchmark_training import MODELS, check_ratios, compare_training
+    from benchmark_training import MODELS, check_ratios, compare_training, list_uncompared
 
     if unknown := set(arguments.training) - set(MODELS):
         sys.exit(f"--training: expected {', '.join(MODELS)}, found {', '.join(sorted(unknown))}.")
     results = compare_training(arguments.training, arguments.utterances, arguments.repeats, arguments.write)
-    if arguments.check and (falls := check_ratios(results["rows"], arguments.check)):
+    if not arguments.check:
+        return
+    for line in list_uncompared(results["rows"], arguments.check):
+        print(line)
+    if falls := check_ratios(results["rows"], arguments.check):
         sys.exit("\n".join(falls))
 
 

@@ -285,7 +285,7 @@ def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> 
         rows: From `compare_training`.
         file: JSON file with earlier rows.
     """
-    stored = {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text(encoding="utf-8"))["rows"]}
+    stored = read_ratios(file)
     if not any(name_row(row) in stored for row in rows if row["way"] != "stock"):
         return [f"Expected measured rows that are in '{file}', found none: {', '.join(map(name_row, rows))}."]
     return [
@@ -294,6 +294,21 @@ def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> 
         for row in rows
         if row["ratio"] < (1 - FALL) * stored.get(name_row(row), 0)
     ]
+
+
+def list_uncompared(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> list[str]:
+    """Return a sentence each for the rows of a file that were not measured, and for those that are not in it."""
+    stored, measured = read_ratios(file), [name_row(row) for row in rows]
+    kinds = {
+        f"Not measured, but in '{file}'": [name for name in stored if name not in measured],
+        f"Measured, but not in '{file}'": [name for name in measured if name not in stored],
+    }
+    return [f"{kind}: {'; '.join(names)}." for kind, names in kinds.items() if names]
+
+
+def read_ratios(file: str | os.PathLike) -> dict[str, float]:
+    """Return the ratio to the stock way of each row of a file, by its name."""
+    return {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text(encoding="utf-8"))["rows"]}
 
 
 def name_row(row: Mapping[str, Any]) -> str:

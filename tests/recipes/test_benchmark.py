@@ -156,6 +156,15 @@ def test_a_ratio_that_has_fallen_a_little_passes_the_check(monkeypatch, training
     run_check(monkeypatch, training, tmp_path, found)
 
 
+def test_a_check_lists_the_rows_that_it_does_not_compare(monkeypatch, training, tmp_path, capsys):
+    run_check(monkeypatch, training, tmp_path, [row("stock", 1.0), row("ours", 2.0), row("new way", 0.1)])
+    stored = tmp_path / "stored.json"
+    assert capsys.readouterr().out == (
+        f"Not measured, but in '{stored}': whisper-tiny, RAVDESS-like, ours, first half frozen.\n"
+        f"Measured, but not in '{stored}': whisper-tiny, RAVDESS-like, new way.\n"
+    )
+
+
 def test_an_interrupted_measurement_leaves_its_rows_in_the_file(monkeypatch, training, tmp_path):
     stock = row("stock", 1.0)
 
