@@ -103,6 +103,13 @@ def test_speech_of_two_at_once_is_marked(recogniser, speak, record):
     assert not overlap_test([Turn(3.98, 6.0, "B")])(Turn(0.0, 4.0, "A"))
 
 
+def test_segments_of_overlapping_turns_are_in_the_order_of_time(recogniser, speak, record):
+    path = record(speak(("sad", 3.0), ("", 1.0), ("angry", 3.0), ("", 1.0), ("sad", 3.0)))
+    turns = [Turn(0.0, 11.0, "A"), Turn(1.0, 3.0, "B"), Turn(5.0, 7.0, "C"), Turn(9.0, 11.0, "B")]
+    found = [(each.speaker, round(each.start)) for each in timeline(recogniser, path, turns=turns)]
+    assert found == [("A", 0), ("B", 1), ("A", 4), ("C", 5), ("A", 8), ("B", 9)]
+
+
 def test_turns_of_another_recording_are_an_error(recogniser, speak, record):
     path = record(speak(("sad", 3.0)))
     with pytest.raises(ValueError, match="from 9.00 to 12.00 s starts after the end of the audio, at 3.00 s"):
