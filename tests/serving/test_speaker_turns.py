@@ -56,6 +56,8 @@ def test_of_an_rttm_of_several_recordings_those_of_the_name_are_taken(tmp_path):
         ("a.rttm", "", "holds no turn of 'call.wav'.*found 0 rows"),
         ("a.json", '{"text": "Hi"}', "expected a list of objects with start, end and speaker"),
         ("a.csv", "start,end\n0,1\n", "expected the columns start, end and speaker, found no speaker"),
+        ("a.csv", "from,who\n0,A\n", "found no start and no end and no speaker among \\['from', 'who'\\]"),
+        ("a.csv", "end,id\n0,A\n", "found no start and no speaker among \\['end', 'id'\\]"),
         ("a.json", "{'speaker': 1}", "'.*a.json': expected a list of objects .*, found: .*line 1 column 2"),
         ("a.rttm", "SPEAKER call 1 0 inf <NA> <NA> B <NA> <NA>\n", "expected times in seconds, found 0.0 to inf"),
         ("a.csv", "start,end,speaker\n0,one,A\n", "row 2: expected seconds, found start '0' and end 'one'"),
