@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncGenerator
+from io import BytesIO
 
 import anyio
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -44,7 +45,10 @@ async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
         with anyio.fail_after(limits.upload_timeout):
             if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
                 return await _find_file(request, body)
-            return b"".join([chunk async for chunk in body])
+            content = BytesIO()  # its value is no copy, unlike a join of chunks
+            async for chunk in body:
+                content.write(chunk)
+            return content.getvalue()
     except TimeoutError as error:
         raise SlowError(
             f"Expected the whole request within {limits.upload_timeout:g} s, found a part of it. Send a smaller file, "
