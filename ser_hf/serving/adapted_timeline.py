@@ -50,7 +50,6 @@ def adapted_timeline(
     voices = classifier.adapt_to_speakers(alone)
     found = timeline(classifier, path, window=window, hop=hop, turns=turns, speech=speech, voices=voices)
     segments = [replace(segment, uncertain=segment.uncertain and segment.speaker not in voices) for segment in found]
-    segments.sort(key=lambda segment: (segment.start, segment.end))
     if voices and classifier.uncertainty_threshold is not None:
         logger.warning("Segments of speakers that the model was adapted to are not marked as uncertain.")
     return segments

@@ -6,6 +6,7 @@ separate channels, which are sorted by time.
 
 import logging
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
@@ -39,8 +40,8 @@ def timeline(
     """Yield the segments of a recording in order; parts without speech have no segment.
 
     Segments are separated by a pause or a change of emotion. Without turns, they equal the final segments of `stream`
-    on the same audio. With turns, no segment has speech of two turns, each has a speaker, and the order is that of the
-    turns.
+    on the same audio. With turns, no segment has speech of two turns, each has a speaker, and the order is by start and
+    end, also where turns overlap.
 
     Args:
         classifier: An `EmotionClassifier`.
@@ -63,7 +64,8 @@ def timeline(
     samples = _read_checked(reader, progress)
     options: dict[str, Any] = {"window": window, "hop": hop, "batch_size": batch_size, "voices": voices}
     overlaps = overlap_test(turns or [])
-    for segment in segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options):
+    segments = segment_samples(classifier, samples, reader.sampling_rate, turns=turns, speech=speech, **options)
+    for segment in _sort_by_time(segments, turns) if turns else segments:
         yield replace(segment, overlap=overlaps(segment)) if turns else segment
 
 
@@ -85,6 +87,21 @@ def segment_samples(
     answer = load_task(classifier.task).answer
     segments = merge(scored, classifier.emotions, classifier.uncertainty_threshold, answer)
     yield from (segment for segment in segments if segment.final)
+
+
+def _sort_by_time(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterator[Segment]:
+    """Sort segments in the order of their turns by start and end, with only those of overlapping turns in memory."""
+    starts: dict[str | None, list[float]] = {}
+    for turn in turns:
+        starts.setdefault(turn.speaker, []).append(round(turn.start, 3))  # rounded as the edges of windows
+    held: list[Segment] = []
+    for segment in segments:
+        own = starts[segment.speaker]
+        reached = own[bisect_right(own, segment.start) - 1]  # start of its turn: no later segment starts before
+        ready = [each for each in held if each.start < reached]
+        yield from ready
+        held = sorted([*held[len(ready) :], segment], key=lambda each: (each.start, each.end))
+    yield from held
 
 
 def channel_timelines(

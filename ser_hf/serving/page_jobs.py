@@ -58,7 +58,8 @@ class Jobs:
                 self._classifier, audio, speech=self._speech, speakers=speakers, separate=separate, progress=follow
             )
         finally:
-            self._stopped.pop(session, None)
+            if self._stopped.get(session) is stopped:  # not that of a newer analysis of the session
+                del self._stopped[session]
 
     def stop(self, session: str | None) -> None:
         """Stop the analysis of a session, if one is running."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ser_hf.corpora.files import pluralize
 from ser_hf.corpora.name_forms import clean_text
-from ser_hf.corpora.table_rows import READERS, read_table_rows
+from ser_hf.corpora.table_rows import KEPT, READERS, read_table_rows
 from ser_hf.foreign_files import parse_json, read_text
 
 LATE = 1.0  # seconds; diarisations round, so that turns may end a little after the audio
@@ -232,9 +232,13 @@ def _read_json(path: Path, recording: str) -> Iterator[tuple[float, float, str]]
 
 
 def _read_table(path: Path, recording: str) -> Iterator[tuple[float, float, str]]:
-    for number, cells in read_table_rows(path, required=()):
-        if missing := {"start", "end", "speaker"} - cells.keys():
-            raise ValueError(f"'{path}': expected the columns start, end and speaker, found no {sorted(missing)[0]}.")
+    for number, cells in read_table_rows(path, required=(), keep=True):
+        if missing := [name for name in ("start", "end", "speaker") if name not in cells]:
+            header = [name.removeprefix(KEPT) for name in cells if name.startswith(KEPT) or name in ("start", "end")]
+            raise ValueError(
+                f"'{path}': expected the columns start, end and speaker, found no {' and no '.join(missing)} among "
+                f"{header}."
+            )
         try:
             yield float(str(cells["start"])), float(str(cells["end"])), str(cells["speaker"])
         except ValueError:

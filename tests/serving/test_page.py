@@ -224,6 +224,33 @@ def test_a_cancelled_analysis_stops_and_the_next_recording_gets_its_answer(class
     assert jobs.run("a", talk, progress=asked.append, **options).words.startswith("## ")
 
 
+def test_the_end_of_a_cancelled_analysis_does_not_keep_the_next_one_from_being_cancelled(monkeypatch):
+    started = {"first": Event(), "second": Event()}
+    first_ends = Event()
+
+    def wait(_, audio, *, progress, **options):
+        started[audio].set()
+        if audio == "first":
+            first_ends.wait(10)
+        for _ in range(500):
+            progress(0.5)
+            time.sleep(0.01)
+
+    jobs, options = Jobs(None, "energy"), {"separate": False, "speakers": None, "progress": lambda share: None}
+    monkeypatch.setattr(page_jobs, "analyse", wait)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(jobs.run, "a", "first", **options)
+        started["first"].wait(10)
+        jobs.stop("a")
+        second = pool.submit(jobs.run, "a", "second", **options)
+        started["second"].wait(10)
+        first_ends.set()
+        assert isinstance(first.exception(10), CancelledError)
+        jobs.stop("a")
+        assert isinstance(second.exception(10), CancelledError)
+    assert jobs._stopped == {}
+
+
 def test_limits_are_in_force(served, classifier):
     upload = {"files": ("big.wav", bytes(2_000_000))}
     assert httpx.post(f"{served[0]}gradio_api/upload", files=upload).status_code == 413

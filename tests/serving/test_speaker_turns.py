@@ -56,6 +56,8 @@ def test_of_an_rttm_of_several_recordings_those_of_the_name_are_taken(tmp_path):
         ("a.rttm", "", "holds no turn of 'call.wav'.*found 0 rows"),
         ("a.json", '{"text": "Hi"}', "expected a list of objects with start, end and speaker"),
         ("a.csv", "start,end\n0,1\n", "expected the columns start, end and speaker, found no speaker"),
+        ("a.csv", "from,who\n0,A\n", "found no start and no end and no speaker among \\['from', 'who'\\]"),
+        ("a.csv", "end,id\n0,A\n", "found no start and no speaker among \\['end', 'id'\\]"),
         ("a.json", "{'speaker': 1}", "'.*a.json': expected a list of objects .*, found: .*line 1 column 2"),
         ("a.rttm", "SPEAKER call 1 0 inf <NA> <NA> B <NA> <NA>\n", "expected times in seconds, found 0.0 to inf"),
         ("a.csv", "start,end,speaker\n0,one,A\n", "row 2: expected seconds, found start '0' and end 'one'"),
@@ -101,6 +103,13 @@ def test_speech_of_two_at_once_is_marked(recogniser, speak, record):
     assert [(each.speaker, each.overlap) for each in segments] == [("A", True), ("B", True)]
     assert not overlap_test([Turn(3.0, 6.0, "A")])(Turn(0.0, 4.0, "A"))
     assert not overlap_test([Turn(3.98, 6.0, "B")])(Turn(0.0, 4.0, "A"))
+
+
+def test_segments_of_overlapping_turns_are_in_the_order_of_time(recogniser, speak, record):
+    path = record(speak(("sad", 3.0), ("", 1.0), ("angry", 3.0), ("", 1.0), ("sad", 3.0)))
+    turns = [Turn(0.0, 11.0, "A"), Turn(1.0, 3.0, "B"), Turn(5.0, 7.0, "C"), Turn(9.0, 11.0, "B")]
+    found = [(each.speaker, round(each.start)) for each in timeline(recogniser, path, turns=turns)]
+    assert found == [("A", 0), ("B", 1), ("A", 4), ("C", 5), ("A", 8), ("B", 9)]
 
 
 def test_turns_of_another_recording_are_an_error(recogniser, speak, record):

@@ -28,7 +28,7 @@ class ServiceAccess:
 
     def __init__(self, app: ASGIApp, names: Collection[str], token: str | None):
         self.app, self.names = app, names
-        self.expected = token and f"Bearer {token}".encode()
+        self.expected = token and token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request or a WebSocket, or refuse it."""
@@ -53,8 +53,9 @@ class ServiceAccess:
             await response(scope, receive, send)
 
     def _knows_token(self, headers: Headers) -> bool:
-        found = headers.get("authorization", "").encode()
-        return hmac.compare_digest(found, self.expected)  # type: ignore[arg-type]
+        scheme, _, found = headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(found.encode(), self.expected)  # type: ignore[arg-type]
+        return known and scheme.lower() == "bearer"
 
 
 def _describe_token(found: str | None) -> str:

@@ -42,6 +42,7 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings ar
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
 
 PATHS = frozenset({"/predict", "/health", "/metrics", "/openapi.json"})
+STREAM = "/stream"  # a WebSocket
 PARAMETERS = ("sampling_rate", "segments")  # of /predict
 # What a parameter has to be, by the type of error of pydantic.
 RULES = {
@@ -178,7 +179,7 @@ def _add_streams(
     places = Places(limits.max_streams, "WebSockets", metrics.streams.set)
     limiter = anyio.CapacityLimiter(limits.max_streams)  # each takes a thread
 
-    @service.websocket("/stream")
+    @service.websocket(STREAM)
     async def stream(websocket: WebSocket) -> None:
         try:
             with places.take():
@@ -218,7 +219,10 @@ def _describe_parameter(_: object, error: RequestValidationError) -> JSONRespons
 
 def _describe_address(request: Request, error: HTTPException) -> JSONResponse:
     """Answer a request for an address that does not exist (404), or with a method that it does not take (405)."""
-    expected, found = f"one of the addresses {', '.join(sorted(PATHS))}", request.url.path
+    addresses = f"{', '.join(sorted(PATHS))} or the WebSocket {STREAM}"
+    expected, found = f"one of the addresses {addresses}", request.url.path
+    if request.url.path == STREAM:
+        expected, found = f"a WebSocket at {STREAM}", request.method
     if error.status_code == 405:
         expected, found = f"the method {(error.headers or {}).get('Allow')} for {request.url.path}", request.method
     sentence = f"Expected {expected}, found {found[:LONGEST_VALUE]!r}. GET /openapi.json describes the service."

@@ -15,6 +15,7 @@ from ser_hf.serving.classifier import EmotionClassifier
 from ser_hf.serving.service.errors import StoppedError
 
 RELEASED = 100  # batches, after which freed memory is returned to the system
+STOPPED = "Expected a model that runs, found one that has stopped. Try again when the service was restarted."
 WAIT = 0.003  # seconds that a batch that is not full waits for more
 
 
@@ -31,7 +32,7 @@ class Batcher:
     A thread waits for the scores of each of its batches, so there is at most one job per thread, and memory does not
     grow. A long recording consists of many batches, between which other threads get their scores. The scores do not
     depend on other threads: if a shared batch fails, each of its jobs is scored alone. Before the start and after the
-    end, the classifier raises `StoppedError`.
+    end, or when the thread of the model has died, the classifier raises `StoppedError`.
 
     Args:
         classifier: The model; only the thread of this object runs it.
@@ -60,6 +61,7 @@ class Batcher:
         self._backend, self._batch_size, self._report = classifier._backend, batch_size, report
         self.classifier = EmotionClassifier(replace(self._backend, run=self._wait_for_scores), classifier.hearing)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._taken: list[Job] = []  # the jobs of the current batch
         self._accepts, self._lock = False, Lock()  # no job is put after the None that ends the thread
         self._thread = Thread(target=self._work, name="model", daemon=True)
 
@@ -84,16 +86,27 @@ class Batcher:
         job = Job(windows, Future())
         with self._lock:
             if not self._accepts:
-                raise StoppedError(
-                    "Expected a model that runs, found one that has stopped. Try again when the service was restarted."
-                )
+                raise StoppedError(STOPPED)
             self._jobs.put(job)
         return job.scores.result()
 
     def _work(self) -> None:
+        try:
+            self._score_batches()
+        finally:  # after an error too, so that nobody waits for this thread
+            with self._lock:
+                self._accepts = False
+            while not self._jobs.empty():
+                self._taken += filter(None, [self._jobs.get()])
+            for job in self._taken:
+                if not job.scores.done():
+                    job.scores.set_exception(StoppedError(STOPPED))
+
+    def _score_batches(self) -> None:
         stopped, number = False, 0
         while not stopped and (job := self._jobs.get()):
-            jobs, size, end = [job], len(job.windows), time.monotonic() + WAIT
+            jobs = self._taken = [job]
+            size, end = len(job.windows), time.monotonic() + WAIT
             while size < self._batch_size:
                 try:
                     more = self._jobs.get(timeout=max(0.0, end - time.monotonic()))

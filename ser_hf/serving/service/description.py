@@ -27,7 +27,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         403: "The request is from another web page, or for another host name.",
         408: "The request did not arrive in time.",
         413: "The recording is too large or too long.",
-        415: "The request is no audio.",
+        415: "The request is no audio, or has a Content-Encoding.",
         422: "The recording is silent or damaged, or a parameter is wrong.",
         429: "Too many requests are in progress: send it again after the seconds in Retry-After.",
         500: "The service failed.",

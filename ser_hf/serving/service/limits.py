@@ -9,7 +9,8 @@ MEGABYTE = 1_000_000  # bytes
 class ServiceLimits:
     """Hold the limits of the service.
 
-    Uploads take at most `max_requests` times `max_megabytes` of memory. Eight of them are decoded and answered at the
+    Uploads take at most `max_requests` times `max_megabytes` of memory, an eighth more while they arrive, and a copy of
+    the one that is unpacked from a form or gets a header. Eight of them are decoded and answered at the
     same time, which takes about 0.16 GB for each recording of ten minutes.
 
     Attributes:

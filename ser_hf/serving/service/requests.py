@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import AsyncGenerator
+from io import BytesIO
 
 import anyio
-from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from ser_hf.serving.service.errors import SlowError, TooLongError, UploadError
+from ser_hf.serving.service.errors import NotAudioError, SlowError, TooLongError, UploadError
 from ser_hf.serving.service.limits import MEGABYTE, ServiceLimits
 
 FIELD = "file"  # of a form
@@ -31,9 +31,12 @@ async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
     Raises:
         TooLongError: If the body is larger.
         SlowError: If it does not arrive in time.
+        NotAudioError: If it has a Content-Encoding.
         UploadError: If it is a form without a file in the field "file", or a damaged form.
         ClientDisconnect: If the client ends the connection.
     """
+    if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+        raise NotAudioError(f"Expected a body without Content-Encoding, found {coding[:20]!r}. Send the file as it is.")
     most = round(limits.max_megabytes * MEGABYTE)
     if (size := int(request.headers.get("content-length", 0))) > most:
         raise _describe_size(limits, f"{size / MEGABYTE:.7g} MB")
@@ -42,7 +45,10 @@ async def receive_upload(request: Request, limits: ServiceLimits) -> bytes:
         with anyio.fail_after(limits.upload_timeout):
             if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
                 return await _find_file(request, body)
-            return b"".join([chunk async for chunk in body])
+            content = BytesIO()  # its value is no copy, unlike a join of chunks
+            async for chunk in body:
+                content.write(chunk)
+            return content.getvalue()
     except TimeoutError as error:
         raise SlowError(
             f"Expected the whole request within {limits.upload_timeout:g} s, found a part of it. Send a smaller file, "
@@ -70,7 +76,12 @@ async def _find_file(request: Request, body: AsyncGenerator[bytes]) -> bytes:
             "library write the form, and its header Content-Type."
         ) from error
     file = form.get(FIELD)
-    if not isinstance(file, UploadFile):
+    if isinstance(file, str):
+        raise UploadError(
+            f"Expected a file in the field '{FIELD}', found text. Give this part of the form a file name; with curl: "
+            f"-F {FIELD}=@PATH."
+        )
+    if file is None:
         raise UploadError(
             f"Expected a form with a file in the field '{FIELD}', found the fields {sorted(form)}. Rename it."
         )

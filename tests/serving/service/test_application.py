@@ -145,6 +145,12 @@ def test_ratings_are_answered_on_their_scale(speak, record):
         ({"params": {"segment": "true"}}, 422, "the parameters sampling_rate and segments, found 'segment'."),
         ({"params": {"segments": "x" * 1_000}}, 422, f"segments: expected true or false, found '{'x' * 40}'."),
         ({"files": {"audio": b"abc"}}, 422, "in the field 'file', found the fields ['audio']. Rename it."),
+        ({"files": {"file": (None, "a.wav")}}, 422, "a file in the field 'file', found text. Give this part"),
+        (
+            {"content": b"abc", "headers": {"Content-Encoding": "gzip"}},
+            415,
+            "Expected a body without Content-Encoding, found 'gzip'. Send the file as it is.",
+        ),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 422, "form (Missing boundary"),
         ({"content": b"abc", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 422, "Expected a form"),
     ],
@@ -193,6 +199,9 @@ def test_only_those_who_know_the_token_are_answered(classifier, talk, caplog):
                 assert f"with the token of this service, found {found}. Ask who" in response.json()["detail"]
             assert refuse_socket(client, headers=headers) == 401
         assert client.get("/health").json() == {"status": "ok"}
+        for scheme in ("bearer", "BEARER"):
+            assert client.get("/metrics", headers={"Authorization": f"{scheme} {TOKEN}"}).status_code == 200
+        assert client.get("/metrics", headers={"Authorization": f"Basic {TOKEN}"}).status_code == 401
         headers = {"Authorization": f"Bearer {TOKEN}"}
         assert client.post("/predict", content=talk.read_bytes(), headers=headers).status_code == 200
         assert TOKEN not in client.get("/openapi.json", headers=headers).text
@@ -215,9 +224,12 @@ def test_other_addresses_and_methods_are_refused_in_words(client):
     response = client.get("/predictions")
     assert response.status_code == 404
     assert response.json()["detail"] == (
-        "Expected one of the addresses /health, /metrics, /openapi.json, /predict, found '/predictions'. "
-        "GET /openapi.json describes the service."
+        "Expected one of the addresses /health, /metrics, /openapi.json, /predict or the WebSocket /stream, found "
+        "'/predictions'. GET /openapi.json describes the service."
     )
+    response = client.get("/stream")
+    assert response.status_code == 404
+    assert response.json()["detail"].startswith("Expected a WebSocket at /stream, found 'GET'. ")
     response = client.get("/predict")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     assert response.json()["detail"].startswith("Expected the method POST for /predict, found 'GET'. ")

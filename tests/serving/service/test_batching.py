@@ -113,6 +113,33 @@ def test_a_long_recording_in_progress_ends_with_an_error_after_the_end():
         batcher.classifier.score([tone(0.25)])
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("part", ["model", "report"])
+def test_nobody_waits_for_a_thread_that_has_died(part):
+    first_batch, go_on = threading.Event(), threading.Event()
+
+    def die(*_):
+        first_batch.set()
+        go_on.wait(10)
+        raise SystemExit if part == "model" else RuntimeError("no memory")
+
+    model, report = (die, lambda windows: None) if part == "model" else (means, die)
+    with Batcher(build(model), batch_size=1, report=report) as batcher, ThreadPoolExecutor(2) as pool:
+        running = pool.submit(batcher.classifier.score, [tone(0.25)])
+        first_batch.wait(10)
+        waiting = pool.submit(batcher.classifier.score, [tone(0.5)])
+        while batcher._jobs.empty():
+            pass
+        go_on.set()
+        for task in (running, waiting):
+            with pytest.raises(StoppedError, match="found one that has stopped"):
+                task.result(10)
+        batcher._thread.join()
+        with pytest.raises(StoppedError):
+            batcher.classifier.score([tone(0.75)])
+        assert not batcher.is_running
+
+
 def test_before_the_start_a_score_is_an_error():
     with pytest.raises(StoppedError):
         Batcher(build(means)).classifier.score([tone(0.25)])
