@@ -123,8 +123,8 @@ def attention_forward(
 ) -> tuple[torch.Tensor, None]:
     """Return the output ``(B, F, H, D)`` of an attention layer of transformers, and no weights."""
     causal = kwargs.get("is_causal", getattr(module, "is_causal", True))
-    plain = not causal and kwargs.get("position_bias") is None and query.shape == key.shape and scaling is not None
-    if not plain or not _is_faster(dropout, query, key, value):
+    plain = not causal and kwargs.get("position_bias") is None and query.shape == key.shape
+    if scaling is None or not plain or not _is_faster(dropout, query, key, value):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     bias = None
     if attention_mask is not None:
