@@ -51,7 +51,8 @@ def main(argv: list[str]) -> None:
 
 def measure_training(arguments: argparse.Namespace) -> None:
     """Print the table of training, and compare it with an earlier one."""
-    from benchmark_training import MODELS, check_ratios, compare_training, list_uncompared
+    from benchmark_gate import check_ratios, list_uncompared
+    from benchmark_training import MODELS, compare_training
 
     if unknown := set(arguments.training) - set(MODELS):
         sys.exit(f"--training: expected {', '.join(MODELS)}, found {', '.join(sorted(unknown))}.")

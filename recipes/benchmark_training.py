@@ -42,7 +42,6 @@ from ser_hf.data.audio import SAMPLING_RATE
 # Durations in seconds, RAVDESS: 3.7 on average. IEMOCAP: median 3.7, long tail; 10 039 utterances of 0.6 to 34 s.
 LENGTHS = {"RAVDESS-like": norm(3.7, 0.34), "IEMOCAP-like": lognorm(0.65, scale=np.exp(1.3))}
 LONGEST = 20.0  # seconds; the example cuts longer audio
-FALL = 0.15  # of a ratio, which `check_ratios` does not accept
 STOCK = "stock"
 HEADER = ("model", "lengths", "way", "utterances/s", "x stock", "first epoch, utterances/s", "share of GEMM rate",
           "waiting for data", "peak MiB")  # fmt: skip
@@ -276,41 +275,3 @@ def processor() -> str:
     """Return the name of the processor."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if platform.system() == "Linux" else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
-
-
-def check_ratios(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> list[str]:
-    """Return a sentence for each row whose ratio to the stock way has fallen by more than `FALL`, or if none is stored.
-
-    Args:
-        rows: From `compare_training`.
-        file: JSON file with earlier rows.
-    """
-    stored = read_ratios(file)
-    if not any(name_row(row) in stored for row in rows if row["way"] != "stock"):
-        return [f"Expected measured rows that are in '{file}', found none: {', '.join(map(name_row, rows))}."]
-    return [
-        f"{name_row(row)}: expected at least {(1 - FALL) * stored[name_row(row)]:.2f} times the stock way, found "
-        f"{row['ratio']:.2f}. Profile the change that made it slower, or store the new ratios with --write."
-        for row in rows
-        if row["ratio"] < (1 - FALL) * stored.get(name_row(row), 0)
-    ]
-
-
-def list_uncompared(rows: Sequence[Mapping[str, Any]], file: str | os.PathLike) -> list[str]:
-    """Return a sentence each for the rows of a file that were not measured, and for those that are not in it."""
-    stored, measured = read_ratios(file), [name_row(row) for row in rows]
-    kinds = {
-        f"Not measured, but in '{file}'": [name for name in stored if name not in measured],
-        f"Measured, but not in '{file}'": [name for name in measured if name not in stored],
-    }
-    return [f"{kind}: {'; '.join(names)}." for kind, names in kinds.items() if names]
-
-
-def read_ratios(file: str | os.PathLike) -> dict[str, float]:
-    """Return the ratio to the stock way of each row of a file, by its name."""
-    return {name_row(row): row["ratio"] for row in json.loads(Path(file).read_text(encoding="utf-8"))["rows"]}
-
-
-def name_row(row: Mapping[str, Any]) -> str:
-    """Return the name of a row in the stored file."""
-    return f"{row['model']}, {row['lengths']}, {row['way']}"

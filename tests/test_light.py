@@ -19,8 +19,8 @@ HELPS = {
     **{
         " ".join(words): [str(RECIPES / words[0]), *words[1:], "--help"]
         for words in (
-            ["adaptation_curve.py"], ["benchmark.py"], ["benchmark_data.py"], ["benchmark_inference.py"],
-            ["benchmark_serving.py"], ["benchmark_training.py"], ["benchmark_ways.py"],
+            ["adaptation_curve.py"], ["benchmark.py"], ["benchmark_data.py"], ["benchmark_gate.py"],
+            ["benchmark_inference.py"], ["benchmark_serving.py"], ["benchmark_training.py"], ["benchmark_ways.py"],
             ["compare.py"], ["cross_corpus.py"], ["cross_corpus.py", "finetune"], ["cross_corpus.py", "probe"],
             ["cross_validate.py"], ["cross_validate.py", "finetune"], ["cross_validate.py", "probe"], ["finetune.py"],
             ["pretrain.py"], ["probe.py"], ["sweep.py"],

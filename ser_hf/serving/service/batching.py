@@ -66,8 +66,8 @@ class Batcher:
         self._thread = Thread(target=self._work, name="model", daemon=True)
 
     def __enter__(self) -> "Batcher":
+        self._accepts = True  # before the thread, which ends this if it fails
         self._thread.start()
-        self._accepts = True
         return self
 
     def __exit__(self, *_) -> None:
